@@ -1,0 +1,274 @@
+"""`portfolio.yaml` as a type: what people decided before any night runs.
+
+Parsing is strict: an unknown key, a key given twice, a number that is not finite or a limit that
+contradicts itself is refused by name, all problems of one file together.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import date
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pipeline.core.errors import ConfigError
+from pipeline.core.money import minor_digits
+
+RESERVED_COLUMNS = frozenset(
+    {"date", "spend", "budget", "currency", "impressions", "clicks", "conversions", "revenue"}
+)
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise ValueError(f"must be a finite number, got {value!r}")
+    return value
+
+
+def _money(value: float) -> float:
+    if _finite(value) < 0:
+        raise ValueError(f"must not be negative, got {value:g}")
+    return value
+
+
+Number = Annotated[float, Field(strict=True), AfterValidator(_finite)]
+Amount = Annotated[float, Field(strict=True), AfterValidator(_money)]
+Share = Annotated[float, Field(strict=True, ge=0, le=1)]
+Name = Annotated[str, Field(strict=True, min_length=1, max_length=200)]
+Identifier = Annotated[str, Field(strict=True, pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+Column = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")]
+ScopeMap = dict[Column, Name]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Objective(_Strict):
+    """The north-star metric: an outcome column."""
+
+    maximize: Column = "revenue"
+
+
+class Guardrail(_Strict):
+    """A metric that may not get worse than its limit, in expectation, over its scope."""
+
+    metric: Column
+    min: Number | None = None
+    max: Number | None = None
+    scope: ScopeMap = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_limit(self) -> Self:
+        if (self.min is None) == (self.max is None):
+            raise ValueError(f"guardrail {self.metric}: give exactly one of min and max")
+        return self
+
+
+class Budget(_Strict):
+    """Money to split: a day's, or a month's that is paced."""
+
+    daily: Amount | None = None
+    monthly: Amount | None = None
+    spend: Literal["exactly", "at_most"] = "exactly"
+
+    @model_validator(mode="after")
+    def _one_period(self) -> Self:
+        if (self.daily is None) == (self.monthly is None):
+            raise ValueError("budget: give exactly one of daily and monthly")
+        return self
+
+
+class Exploration(_Strict):
+    """Budget that may be moved away from the best known split in order to learn."""
+
+    max_share: Share = 0.05
+
+
+class CapSpec(_Strict):
+    """A limit on the money of a scope, as a start value until finance approves it."""
+
+    scope: ScopeMap = Field(default_factory=dict)
+    min: Amount | None = None
+    max: Amount | None = None
+    fixed: Amount | None = None
+    valid_from: date | None = None
+    expires: date | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.fixed is not None and (self.min is not None or self.max is not None):
+            raise ValueError("a cap that is fixed has no min or max")
+        if self.fixed is None and self.min is None and self.max is None:
+            raise ValueError("a cap needs min, max or fixed")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"a cap's min {self.min:g} is above its max {self.max:g}")
+        if self.valid_from and self.expires and self.valid_from > self.expires:
+            raise ValueError("a cap expires before it is valid")
+        return self
+
+
+class Person(_Strict):
+    """Somebody who may sign; with a login, only from that operating-system account."""
+
+    name: Name
+    login: Name | None = None
+
+
+class People(_Strict):
+    """Who may approve plans, and who caps. A bare name is a person without a login."""
+
+    analysts: tuple[Person, ...] = ()
+    finance: tuple[Person, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_names(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        return {
+            role: [{"name": item} if isinstance(item, str) else item for item in people]
+            if isinstance(people, list | tuple)
+            else people
+            for role, people in data.items()
+        }
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        for role in ("analysts", "finance"):
+            names = [person.name for person in getattr(self, role)]
+            if len(names) != len(set(names)):
+                raise ValueError(f"people.{role}: a name is given twice")
+        logins = {
+            person.name: person.login for person in (*self.analysts, *self.finance)
+        }
+        for person in (*self.analysts, *self.finance):
+            if logins[person.name] != person.login:
+                raise ValueError(f"people: {person.name!r} has two different logins")
+        return self
+
+
+class AutoWithin(_Strict):
+    """Plans that move no line and no share of money by more than this sign themselves."""
+
+    line_change: Share
+    moved: Share
+
+
+class Approval(_Strict):
+    """How a plan gets its signature."""
+
+    auto_within: AutoWithin | None = None
+
+
+class Source(_Strict):
+    """Where a table is read from: files by path, glob or object-store URL, or a database."""
+
+    path: Name | None = None
+    database: Name | None = None
+    query: str | None = None
+    table: Column | None = None
+    columns: dict[Column, Name] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.path is None) == (self.database is None):
+            raise ValueError("give exactly one of path and database")
+        if self.database is None and (self.query or self.table):
+            raise ValueError("query and table belong to a database")
+        if self.database is not None and (self.query is None) == (self.table is None):
+            raise ValueError("a database needs exactly one of query and table")
+        return self
+
+
+class Sources(_Strict):
+    """The two tables that a night reads; they may be the same file."""
+
+    spend: Source
+    outcomes: Source
+    experiments: Source | None = None
+
+
+class Policy(_Strict):
+    """Everything that `portfolio.yaml` says."""
+
+    portfolio: Identifier
+    currency: Name
+    timezone: Name = "UTC"
+    line: tuple[Column, ...] = Field(min_length=1, max_length=4)
+    objective: Objective = Objective()
+    guardrails: tuple[Guardrail, ...] = ()
+    budget: Budget
+    max_daily_change: Annotated[float, Field(strict=True, gt=0, le=1)] = 0.25
+    exploration: Exploration = Exploration()
+    caps: tuple[CapSpec, ...] = ()
+    people: People = People()
+    approval: Approval = Approval()
+    sources: Sources
+    min_probability: Annotated[float, Field(strict=True, ge=0.5, lt=1)] = 0.6
+    ledger: Name | None = None
+    runs: Name | None = None
+
+    @model_validator(mode="after")
+    def _references(self) -> Self:
+        minor_digits(self.currency)
+        try:
+            ZoneInfo(self.timezone)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError(
+                f"timezone: got {self.timezone!r}, need a name such as Europe/Berlin"
+            ) from error
+        if len(set(self.line)) != len(self.line):
+            raise ValueError("line: a column is named twice")
+        if taken := RESERVED_COLUMNS.intersection(self.line):
+            raise ValueError(f"line: {sorted(taken)} cannot name a line")
+        scopes = [("guardrail", rail.scope) for rail in self.guardrails]
+        scopes += [("cap", cap.scope) for cap in self.caps]
+        for what, scope in scopes:
+            if unknown := sorted(set(scope) - set(self.line)):
+                raise ValueError(
+                    f"{what} scope: {unknown} is not a line column, need one of {list(self.line)}"
+                )
+        seen: set[tuple[tuple[str, str], ...]] = set()
+        for cap in self.caps:
+            key = tuple(sorted(cap.scope.items()))
+            if key in seen:
+                raise ValueError(f"caps: the scope {dict(key)} is given twice")
+            seen.add(key)
+        return self
+
+
+def parse_policy(data: Any, where: str) -> Policy:
+    """Return the policy that a parsed YAML mapping states.
+
+    Args:
+        data: what the safe YAML loader returned.
+        where: the file's name, for the message.
+
+    Raises:
+        ConfigError: with every problem of the file in one line.
+    """
+    if not isinstance(data, dict):
+        raise ConfigError(f"{where}: need a mapping of settings, got {type(data).__name__}")
+    try:
+        return Policy.model_validate(_numbers_as_floats(data))
+    except ValidationError as error:
+        problems = [
+            f"{'.'.join(str(part) for part in item['loc']) or 'file'}: "
+            f"{item['msg'].removeprefix('Value error, ')}"
+            for item in error.errors()
+        ]
+        raise ConfigError(f"{where}: {'; '.join(problems)}") from error
+
+
+def _numbers_as_floats(value: Any) -> Any:
+    """Return the data with whole numbers as floats, so that `strict` still refuses text and booleans."""
+    if isinstance(value, dict):
+        return {key: _numbers_as_floats(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return tuple(_numbers_as_floats(item) for item in value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    return value

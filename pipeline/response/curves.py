@@ -1,0 +1,98 @@
+"""The shapes that a response can take, as a finite library.
+
+Every shape is a function of spend in units of the line's reference spend, scaled to 1 there, so
+that one library serves every line and the coefficient in front of it is the incremental outcome
+at the reference spend. Averaging over the library is what protects a plan from any one shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.core.types import FloatArray
+
+RETENTIONS = (0.0, 0.25, 0.45, 0.65, 0.82)
+"""Share of the carried effect that is kept from one day to the next."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """One member of the library: a family and its half-saturation in reference spends."""
+
+    family: str
+    half_saturation: float
+    slope: float = 1.0
+    prior: float = 1.0
+
+    def value(self, relative_spend: FloatArray) -> FloatArray:
+        """Return the response relative to the one at the reference spend; 0 at 0."""
+        return np.asarray(self._raw(relative_spend) / self._raw(np.array(1.0)))
+
+    def _raw(self, u: FloatArray) -> FloatArray:
+        if self.family == "hill":
+            powered = np.power(u, self.slope)
+            return np.asarray(powered / (powered + self.half_saturation**self.slope))
+        if self.family == "exponential":
+            return np.asarray(-np.expm1(-u * np.log(2) / self.half_saturation))
+        return np.asarray(np.power(u, self.slope))  # power: elasticity is the same everywhere
+
+
+# Elasticities at the reference spend from 0.1 to 0.95; S-shapes are rarer than concave ones.
+SHAPES: tuple[Shape, ...] = (
+    Shape(family="hill", half_saturation=0.12, prior=0.8),
+    Shape(family="hill", half_saturation=0.4, prior=1.2),
+    Shape(family="hill", half_saturation=1.0, prior=1.5),
+    Shape(family="hill", half_saturation=2.5, prior=1.2),
+    Shape(family="hill", half_saturation=9.0, prior=0.8),
+    Shape(family="exponential", half_saturation=0.35, prior=0.6),
+    Shape(family="exponential", half_saturation=0.8, prior=0.6),
+    Shape(family="power", half_saturation=1.0, slope=0.35, prior=0.5),
+    Shape(family="power", half_saturation=1.0, slope=0.65, prior=0.5),
+    Shape(family="hill", half_saturation=0.5, slope=2.2, prior=0.35),
+    Shape(family="hill", half_saturation=1.0, slope=2.2, prior=0.35),
+    Shape(family="hill", half_saturation=1.8, slope=2.2, prior=0.35),
+)
+
+
+def carried_spend(spend: FloatArray, retention: float) -> FloatArray:
+    """Return the adstock, scaled so that steady spend carries itself.
+
+    `a_t = retention * a_{t-1} + (1 - retention) * spend_t`, started at the mean of the first
+    fortnight, as if spend had always been like that.
+
+    Args:
+        spend: (n_days, n_lines), >= 0.
+        retention: 0 to below 1, share kept per day.
+
+    Source: Koyck (1954), "Distributed Lags and Investment Analysis".
+    """
+    out = np.empty_like(spend)
+    state = spend[:14].mean(axis=0)
+    for day in range(spend.shape[0]):
+        state = retention * state + (1 - retention) * spend[day]
+        out[day] = state
+    return out
+
+
+def features(spend: FloatArray, reference: FloatArray) -> FloatArray:
+    """Return every library response of every line, (n_retentions, n_shapes, n_days, n_lines).
+
+    Args:
+        spend: (n_days, n_lines), >= 0.
+        reference: (n_lines,), > 0: the spend at which every response is 1.
+    """
+    out = np.empty((len(RETENTIONS), len(SHAPES), *spend.shape))
+    for i, retention in enumerate(RETENTIONS):
+        relative = carried_spend(spend, retention) / reference
+        for j, shape in enumerate(SHAPES):
+            out[i, j] = shape.value(relative)
+    return out
+
+
+def shape_prior(shapes: Sequence[Shape] = SHAPES) -> FloatArray:
+    """Return the library's prior weights, summing to 1."""
+    weights = np.array([shape.prior for shape in shapes])
+    return np.asarray(weights / weights.sum())

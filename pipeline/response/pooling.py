@@ -1,0 +1,64 @@
+"""Lines borrow from their channel: the population of each factor is learned with the lines.
+
+The grid's factors (drift, retention, shape, share) are independent a priori; each channel has its
+own distribution over a factor's values, with a Dirichlet prior centred on the library's. EM gives
+its posterior mean, so that a line with little data looks like its channel and one with much data
+like itself. Source: Laird (1978), "Nonparametric maximum likelihood estimation of a mixing
+distribution", with a Dirichlet prior.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pipeline.core.types import FloatArray, IntArray
+
+EM_STEPS = 6
+
+
+def pooled_posterior(
+    log_likelihood: FloatArray,
+    priors: Sequence[FloatArray],
+    strengths: Sequence[float],
+    groups: IntArray,
+) -> FloatArray:
+    """Return every line's posterior over the grid, (n_lines, *factors), each summing to 1.
+
+    Args:
+        log_likelihood: (n_lines, *factors).
+        priors: one distribution per factor.
+        strengths: per factor, how many lines the prior is worth.
+        groups: (n_lines,), 0-based channel.
+    """
+    n_groups = int(groups.max()) + 1
+    population = [np.tile(prior, (n_groups, 1)) for prior in priors]
+    posterior = _normalise(log_likelihood, population, groups)
+    member = np.eye(n_groups)[groups].T
+    for _ in range(EM_STEPS):
+        for axis, (prior, strength) in enumerate(zip(priors, strengths, strict=True)):
+            others = tuple(a + 1 for a in range(len(priors)) if a != axis)
+            counts = member @ posterior.sum(axis=others)
+            # The portfolio is the channel's prior, the library the portfolio's.
+            overall = (strength * prior + counts.sum(axis=0)) / (strength + len(groups))
+            population[axis] = (strength * overall + counts) / (
+                strength + member.sum(axis=1, keepdims=True)
+            )
+        posterior = _normalise(log_likelihood, population, groups)
+    return posterior
+
+
+def _normalise(
+    log_likelihood: FloatArray, population: Sequence[FloatArray], groups: IntArray
+) -> FloatArray:
+    log_posterior = log_likelihood.copy()
+    factors = log_likelihood.ndim - 1
+    for axis, table in enumerate(population):
+        shape = [len(groups), *([1] * factors)]
+        shape[axis + 1] = table.shape[1]
+        log_posterior += np.log(np.maximum(table[groups], 1e-12)).reshape(shape)
+    axes = tuple(range(1, factors + 1))
+    log_posterior -= log_posterior.max(axis=axes, keepdims=True)
+    posterior = np.exp(log_posterior)
+    return np.asarray(posterior / posterior.sum(axis=axes, keepdims=True))

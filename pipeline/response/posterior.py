@@ -1,0 +1,127 @@
+"""What the fit knows, and what tomorrow's money would earn under it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.core.curves import ResponseTable
+from pipeline.core.findings import Finding
+from pipeline.core.types import FloatArray, Line
+from pipeline.response.curves import RETENTIONS, SHAPES
+from pipeline.response.evidence import SHARES
+
+HOLD_NIGHTS = 14
+"""A plan stays until the next signature; a spend is valued as if it stayed a fortnight."""
+
+TAIL_DAYS = 28
+"""Days after that fortnight whose outcomes still count for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posterior:
+    """Exact posterior on the grid, per line.
+
+    Attributes:
+        metric: what the curves count.
+        lines: (n_lines,)
+        weights: (n_lines, n_drifts, n_retentions, n_shapes, n_shares), summing to 1 a line.
+        level_mean, level_sd: same shape; today's outcome at the reference spend.
+        reference: (n_lines,), spend at which every library shape is 1.
+        carried: (n_retentions, n_lines), adstock at the end of history.
+        recent_spend: (n_lines,), what goes on being spent after a plan ends.
+        demand: (n_lines,), expected demand factor of tomorrow.
+        worth, worth_sd: (n_lines,), north-star metric per counted outcome (1 when it is counted
+            itself).
+        shared_sd: of log demand, the part of tomorrow that no line knows.
+        findings: health of the fit.
+    """
+
+    metric: str
+    lines: tuple[Line, ...]
+    weights: FloatArray
+    level_mean: FloatArray
+    level_sd: FloatArray
+    reference: FloatArray
+    carried: FloatArray
+    recent_spend: FloatArray
+    demand: FloatArray
+    worth: FloatArray
+    worth_sd: FloatArray
+    shared_sd: float
+    findings: tuple[Finding, ...] = ()
+
+    def unit_values(self, spend: FloatArray) -> FloatArray:
+        """Return the value per night of each spend for a level x share of 1.
+
+        A spend is held `HOLD_NIGHTS` nights from tomorrow's carry-in on, then spend returns to
+        what it was; its value is what that earns over spending nothing in those nights, counted
+        until `TAIL_DAYS` after, divided by the nights.
+
+        Args:
+            spend: (n_lines, n_knots), >= 0.
+
+        Returns:
+            (n_retentions, n_shapes, n_lines, n_knots); 0 at spend 0, never negative.
+        """
+        out = np.zeros((len(RETENTIONS), len(SHAPES), *spend.shape))
+        base = self.recent_spend[:, None]
+        for i, retention in enumerate(RETENTIONS):
+            tail = TAIL_DAYS if retention > 0 else 0
+            state = np.repeat(self.carried[i][:, None], spend.shape[1], axis=1)
+            idle = self.carried[i][:, None].copy()
+            for night in range(HOLD_NIGHTS + tail):
+                held = night < HOLD_NIGHTS
+                state = retention * state + (1 - retention) * (spend if held else base)
+                idle = retention * idle + (1 - retention) * (0.0 if held else base)
+                with_spend = state / self.reference[:, None]
+                without = idle / self.reference[:, None]
+                for j, shape in enumerate(SHAPES):
+                    out[i, j] += shape.value(with_spend) - shape.value(without)
+        return out / HOLD_NIGHTS
+
+    def draws(self, spend: FloatArray, rng: np.random.Generator, n_draws: int) -> ResponseTable:
+        """Return joint posterior draws of tomorrow's value on a grid of spends.
+
+        Args:
+            spend: (n_lines, n_knots), ascending, first column 0.
+            rng: the only source of chance.
+            n_draws: how many.
+        """
+        units = self.unit_values(spend)
+        n_lines, n_knots = spend.shape
+        value = np.empty((n_draws, n_lines, n_knots))
+        organic = np.empty((n_draws, n_lines))
+        for index in range(n_lines):
+            node = self._sample_nodes(index, rng, n_draws)
+            _, retention, shape, share = np.unravel_index(node, self.weights.shape[1:])
+            mean = self.level_mean[index].reshape(-1)[node]
+            sd = self.level_sd[index].reshape(-1)[node]
+            level = np.maximum(mean + sd * rng.standard_normal(n_draws), 0.05 * mean)
+            worth = self.worth[index] + self.worth_sd[index] * rng.standard_normal(n_draws)
+            level = level * np.maximum(worth, 0.1 * self.worth[index]) * self.demand[index]
+            share_value = SHARES[share]
+            value[:, index] = (level * share_value)[:, None] * units[retention, shape, index]
+            organic[:, index] = level * (1 - share_value)
+        shared = np.exp(self.shared_sd * rng.standard_normal(n_draws) - 0.5 * self.shared_sd**2)
+        return ResponseTable(
+            metric=self.metric,
+            lines=self.lines,
+            spend=spend,
+            value=value * shared[:, None, None],
+            organic=organic * shared[:, None],
+        )
+
+    def mean_value(self, spend: FloatArray) -> FloatArray:
+        """Return the exact posterior mean value, (n_lines, n_knots)."""
+        effect = (self.weights * self.level_mean * SHARES).sum(axis=(1, 4))  # (L, R, S)
+        scale = (self.worth * self.demand)[:, None]
+        return np.asarray(scale * np.einsum("lrs,rslk->lk", effect, self.unit_values(spend)))
+
+    def _sample_nodes(self, index: int, rng: np.random.Generator, n_draws: int) -> FloatArray:
+        """Return grid nodes of one line in proportion to their weight (stratified)."""
+        cumulative = np.cumsum(self.weights[index].reshape(-1))
+        points = (np.arange(n_draws) + rng.random(n_draws)) / n_draws * cumulative[-1]
+        nodes = np.searchsorted(cumulative, points).clip(max=cumulative.size - 1)
+        return rng.permutation(nodes)

@@ -41,6 +41,7 @@ def evaluate(
     variance: FloatArray,
     responses: FloatArray,
     level_guess: FloatArray,
+    nuisance: FloatArray,
     *,
     scale_dof: float,
 ) -> Evidence:
@@ -51,6 +52,8 @@ def evaluate(
         variance: (n_days, n_lines), of the outcome around its mean; inf leaves the cell out.
         responses: (n_retentions, n_shapes, n_days, n_lines), 1 at the reference spend.
         level_guess: (n_lines,), > 0, what the level roughly is: scales drift and the weak prior.
+        nuisance: (n_nuisances, n_days, n_lines), movements that must teach nothing about the
+            response; each has a free coefficient, normal with sd `level_guess`.
         scale_dof: how many observations the given variances are worth; the rest is learned from
             the residuals, which makes the likelihood a Student t.
     """
@@ -58,37 +61,58 @@ def evaluate(
     drift_variance = np.square(np.asarray(DRIFTS))[:, None] * np.square(level_guess)  # (Q, L)
     state_variance = np.zeros_like(drift_variance)
     known = np.isfinite(variance)
-    shape = (len(DRIFTS), n_lines)
-    grid = (len(DRIFTS), n_retentions, n_shapes, n_lines)
-    m_z, m_1, m_h = np.zeros(shape), np.zeros(shape), np.zeros(grid)
-    s11, s1z, szz, logdet = (np.zeros(shape) for _ in range(4))
-    s1h, shh, shz = np.zeros(grid), np.zeros(grid), np.zeros(grid)
+    n_fixed = 2 + nuisance.shape[0]  # constant, outcome, then the nuisances
+    fixed = np.concatenate([np.ones((1, n_days, n_lines)), np.where(known, outcome, 0.0)[None], nuisance])
+    mean_fixed = np.zeros((n_fixed, len(DRIFTS), n_lines))
+    mean_grid = np.zeros((len(DRIFTS), n_retentions, n_shapes, n_lines))
+    gram = np.zeros((n_fixed, n_fixed, len(DRIFTS), n_lines))
+    cross = np.zeros((n_fixed, *mean_grid.shape))
+    square, logdet = np.zeros_like(mean_grid), np.zeros_like(drift_variance)
     for day in range(n_days - 1, -1, -1):
         state_variance = state_variance + drift_variance
         use = known[day]
-        noise = np.where(use, variance[day], 1.0)
-        total = state_variance + noise
+        total = state_variance + np.where(use, variance[day], 1.0)
         gain = np.where(use, state_variance / total, 0.0)
         weight = np.where(use, 1.0 / total, 0.0)
-        e_z = np.where(use, outcome[day], 0.0) - m_z
-        e_1 = 1.0 - m_1
-        e_h = responses[None, :, :, day, :] - m_h
-        m_z += gain * e_z
-        m_1 += gain * e_1
-        m_h += gain[:, None, None] * e_h
+        error = fixed[:, day, None, :] - mean_fixed
+        error_grid = responses[None, :, :, day, :] - mean_grid
+        mean_fixed += gain * error
+        mean_grid += gain[:, None, None] * error_grid
         state_variance = state_variance * (1 - gain)
-        s11 += weight * e_1 * e_1
-        s1z += weight * e_1 * e_z
-        szz += weight * e_z * e_z
         logdet += np.where(use, np.log(total), 0.0)
-        weighted = weight[:, None, None] * e_h
-        s1h += weighted * e_1[:, None, None]
-        shh += weighted * e_h
-        shz += weighted * e_z[:, None, None]
+        gram += (weight * error)[:, None] * error[None]
+        weighted = weight[:, None, None] * error_grid
+        square += weighted * error_grid
+        cross += weighted[None] * error[:, :, None, None]
+    logdet += _project_out(gram, cross, square, level_guess)
     count = known.sum(axis=0).astype(float)
     return _over_shares(
-        (s11, s1z, szz, logdet), (s1h, shh, shz), count, level_guess, scale_dof
+        (gram[0, 0], gram[0, 1], gram[1, 1], logdet),
+        (cross[0], square, cross[1]),
+        count,
+        level_guess,
+        scale_dof,
     )
+
+
+def _project_out(
+    gram: FloatArray, cross: FloatArray, square: FloatArray, level_guess: FloatArray
+) -> FloatArray:
+    """Remove the nuisances from the sums in place; return the log determinant that they add.
+
+    Integrating out a normal coefficient of a known regressor is a rank-one correction of every
+    inner product (Woodbury); one nuisance after the other.
+    """
+    added = np.zeros_like(gram[0, 0])
+    for c in range(gram.shape[0] - 1, 1, -1):
+        scaled = 1.0 + np.square(level_guess) * gram[c, c]
+        factor = np.square(level_guess) / scaled
+        row, row_grid = gram[:, c].copy(), cross[c].copy()
+        square -= factor[:, None, None] * row_grid**2
+        cross -= (factor * row)[:, :, None, None] * row_grid[None]
+        gram -= factor * row[:, None] * row[None]
+        added += np.log(scaled)
+    return added
 
 
 def _over_shares(

@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.core.history import History, LiftTest, Vintages
 from pipeline.core.types import BoolArray, FloatArray, IntArray
 from pipeline.response.curves import RETENTIONS, SHAPES, carried_spend, features, shape_prior
-from pipeline.response.demand import Demand, estimate_demand
+from pipeline.response.demand import Demand, estimate_demand, shared_slope
 from pipeline.response.evidence import DRIFTS, SHARES, Evidence, evaluate
 from pipeline.response.pooling import pooled_posterior
 from pipeline.response.posterior import Posterior
@@ -17,6 +17,7 @@ from pipeline.response.posterior import Posterior
 SWEEPS = 4
 ROBUST_DOF = 6.0  # a day may be odd; how odd before it stops mattering (Lange et al. 1989)
 SCALE_DOF = 30.0
+SLOPE_SPREAD = 0.15  # how far lines' elasticities of the whole outcome lie apart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,19 +63,29 @@ def fit_response(
     complete = np.ones(len(history.days), dtype=bool)
     complete[len(complete) - settings.incomplete_days :] = False
 
+    movement = np.log(np.maximum(carried_spend(spend, 0.3) / reference, 0.05))
     level = _level(outcome, usable)
     expected = level * np.clip(0.5 + 0.5 * np.sqrt(carried_spend(spend, 0.3) / reference), 0.3, 3.0)
     noise = np.full(outcome.shape, 0.3**2)
     for _ in range(SWEEPS):
-        relative = np.where(usable, 1.0 / np.maximum(expected, 1e-6) * dispersion(outcome, level) + noise, np.inf)
-        demand = estimate_demand(outcome, expected, relative, groups, weekdays, complete)
+        relative = np.where(
+            usable, dispersion(outcome, level) / np.maximum(expected, 1e-6) + noise, np.inf
+        )
+        slope, slope_sd = shared_slope(outcome, expected, movement, relative)
+        slope, slope_sd = _shrunk(slope, slope_sd)
+        demand = estimate_demand(
+            outcome, expected * np.exp(slope * movement), relative, groups, weekdays, complete
+        )
+        common = common_movement(movement, relative, slope_sd)
         freed = outcome / demand.factor
         counting = dispersion(outcome, level) * expected / demand.factor
         robust, noise = _noise(freed, expected, counting, demand, usable, groups)
         variance = np.where(
             usable, (counting + (noise + demand.variance) * expected**2) * robust, np.inf
         )
-        evidence = evaluate(freed, variance, responses, level, scale_dof=SCALE_DOF)
+        evidence = evaluate(
+            freed, variance, responses, level, common, scale_dof=SCALE_DOF
+        )
         weights = _pool(evidence, groups)
         expected = _expected(evidence, weights, responses)
         expected = np.maximum(expected * _slow_drift(freed, expected, variance), 1e-6)
@@ -121,6 +132,28 @@ def reference_spend(spend: FloatArray) -> FloatArray:
     """Return each line's spend level of the last four weeks, at least a trace of its mean."""
     recent = spend[-28:].mean(axis=0)
     return np.maximum(np.maximum(recent, 0.05 * spend.mean(axis=0)), 1e-6)
+
+
+def common_movement(
+    movement: FloatArray, relative_variance: FloatArray, slope_sd: float
+) -> FloatArray:
+    """Return the movement that may still be demand, (1, n_days, n_lines), times its sd.
+
+    The day effects rest on the other lines' slopes; what those may be wrong by, together, looks
+    like a slope on the lines' common movement.
+    """
+    weight = np.where(np.isfinite(relative_variance), 1.0 / relative_variance, 0.0)
+    weight = weight.sum(axis=0) / weight.sum()
+    spread = np.sqrt(slope_sd**2 + SLOPE_SPREAD**2 * float(np.square(weight).sum()))
+    common = movement @ weight
+    common -= common.mean()
+    return np.broadcast_to(spread * common[None, :, None], (1, *movement.shape)).copy()
+
+
+def _shrunk(slope: float, error: float) -> tuple[float, float]:
+    """Return the shared slope combined with its prior around the current fit."""
+    precision = 1.0 / error**2 + 1.0 / SLOPE_SPREAD**2
+    return slope / error**2 / precision, float(1.0 / np.sqrt(precision))
 
 
 def dispersion(outcome: FloatArray, level: FloatArray) -> FloatArray:

@@ -20,7 +20,10 @@ class CapStatus(StrEnum):
 
 
 class Cap(BaseModel):
-    """One cap as the ledger holds it. Amounts per day, account currency."""
+    """One cap as the ledger holds it. Amounts per day, account currency.
+
+    `superseded_from` is the first day on which a later cap of the same scope binds instead.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -31,6 +34,7 @@ class Cap(BaseModel):
     fixed: float | None = None
     valid_from: date | None = None
     expires: date | None = None
+    superseded_from: date | None = None
     status: CapStatus
     proposed_by: str
     reason: str = ""
@@ -42,6 +46,7 @@ class Cap(BaseModel):
             self.status is CapStatus.APPROVED
             and (self.valid_from is None or self.valid_from <= day)
             and (self.expires is None or day <= self.expires)
+            and (self.superseded_from is None or day < self.superseded_from)
         )
 
     def covers(self, line: Line, columns: tuple[str, ...]) -> bool:

@@ -1,1 +1,20 @@
+"""Plans, caps, sign-off and audit: the only transactional state, and the only authority."""
 
+from __future__ import annotations
+
+from pipeline.io.ledger.audit import AuditEntry
+from pipeline.io.ledger.identity import resolve_actor
+from pipeline.io.ledger.ledger import Ledger, open_ledger, upgrade_ledger
+from pipeline.io.ledger.records import Actor, LineMoney, PlanRecord, Publication
+
+__all__ = [
+    "Actor",
+    "AuditEntry",
+    "Ledger",
+    "LineMoney",
+    "PlanRecord",
+    "Publication",
+    "open_ledger",
+    "resolve_actor",
+    "upgrade_ledger",
+]

@@ -1,0 +1,216 @@
+"""The ledger opened: the only authority on what is proposed, approved, in force and published."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+
+from sqlalchemy import Connection, inspect, select
+
+from pipeline.core.clock import Clock
+from pipeline.core.errors import DamagedError, StorageError
+from pipeline.io.ledger import schema
+from pipeline.io.ledger.audit import AuditEntry, AuditHead, append_entry, last_link
+from pipeline.io.ledger.base import moment_text
+from pipeline.io.ledger.capbook import CapBook
+from pipeline.io.ledger.database import Database
+from pipeline.io.ledger.plans import PlanBook
+from pipeline.io.ledger.publications import PublicationBook, newest_published_id
+from pipeline.io.ledger.records import PlanRecord
+
+_CREATOR = "ledger"
+
+
+class Ledger(PlanBook, CapBook, PublicationBook):
+    """Plans, caps, signatures, publications and the audit chain of one database."""
+
+    @property
+    def shown(self) -> str:
+        """Where the ledger is, without a password."""
+        return self._database.shown
+
+    @property
+    def head(self) -> AuditHead:
+        """The newest audit link outside the database."""
+        return self._head
+
+    @property
+    def database(self) -> Database:
+        """The database, for the verifier."""
+        return self._database
+
+    def last_published(self, portfolio: str, before: date | None = None) -> PlanRecord | None:
+        """Return the plan whose budgets are set: published last, for a day before `before`."""
+        return self._published(portfolio, before, still_signed=False)
+
+    def last_approved(self, portfolio: str, before: date | None = None) -> PlanRecord | None:
+        """Return the published plan to fall back on: as `last_published`, but not a revoked one."""
+        return self._published(portfolio, before, still_signed=True)
+
+    def audit_entries(self, after: int = 0) -> tuple[AuditEntry, ...]:
+        """Return the audit chain in order, from after a sequence number."""
+        query = select(schema.audit).where(schema.audit.c.seq > after).order_by(schema.audit.c.seq)
+        with self._database.read() as connection:
+            return tuple(
+                AuditEntry(**{**row._mapping, "payload": json.loads(row.payload)})
+                for row in connection.execute(query)
+            )
+
+    def _published(
+        self, portfolio: str, before: date | None, *, still_signed: bool
+    ) -> PlanRecord | None:
+        with self._database.read() as connection:
+            plan_id = newest_published_id(connection, portfolio, before, still_signed=still_signed)
+        return None if plan_id is None else self.plan(plan_id)
+
+
+def open_ledger(
+    where: str | Path, clock: Clock, *, head_path: Path, runs_path: Path | None = None
+) -> Ledger:
+    """Return the ledger, created where there never was one.
+
+    Args:
+        where: a SQLite file or a SQLAlchemy URL.
+        head_path: the file that keeps the newest audit link outside the database.
+        runs_path: the folder of finished runs; `runs` beside the head by default.
+
+    Raises:
+        DamagedError: there was a ledger and it is gone, older than its head, or unreadable.
+        StorageError: it is of another version, or cannot be reached.
+    """
+    database = Database(where)
+    head = AuditHead(head_path)
+    if database.exists():
+        with database.read() as connection:
+            version = _version(connection)
+            if version is not None:
+                _check_version(database, version)
+                _check_sound(connection, database)
+                _check_head(connection, database, head)
+                return Ledger(database, clock, head)
+    _refuse_to_forget(database, head, runs_path or head_path.parent / "runs")
+    _create(database, clock, head)
+    return Ledger(database, clock, head)
+
+
+def upgrade_ledger(where: str | Path, clock: Clock, *, head_path: Path) -> tuple[str, str]:
+    """Bring an older ledger's tables up to date; return the versions before and after."""
+    from pipeline.io.ledger.migrate import run_migrations
+
+    database, head = Database(where), AuditHead(head_path)
+    with database.write() as connection:
+        before = _version(connection)
+        if before is None:
+            raise StorageError(f"ledger {database.shown}: there is none to upgrade")
+        if before == schema.SCHEMA_VERSION:
+            return before, before
+        _check_head(connection, database, head)
+        run_migrations(connection, schema.SCHEMA_VERSION)
+        link = append_entry(
+            connection,
+            at=moment_text(clock()),
+            actor=_CREATOR,
+            action="ledger.upgraded",
+            subject="ledger",
+            payload={"from": before, "to": schema.SCHEMA_VERSION},
+        )
+    head.write(*link)
+    return before, schema.SCHEMA_VERSION
+
+
+def _create(database: Database, clock: Clock, head: AuditHead) -> None:
+    """Build the tables and write the first audit entry, all in one transaction."""
+    from pipeline.io.ledger.migrate import run_migrations
+
+    if database.is_sqlite:
+        try:
+            database.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(
+                f"ledger {database.shown}: its folder cannot be made ({error.strerror})"
+            ) from error
+    with database.write() as connection:
+        if _version(connection) is not None:  # another process was first
+            return
+        run_migrations(connection, schema.SCHEMA_VERSION)
+        link = append_entry(
+            connection,
+            at=moment_text(clock()),
+            actor=_CREATOR,
+            action="ledger.created",
+            subject="ledger",
+            payload={"version": schema.SCHEMA_VERSION},
+        )
+    head.write(*link)
+
+
+def _version(connection: Connection) -> str | None:
+    """Return the version of the tables, None where there are none."""
+    if "alembic_version" not in inspect(connection).get_table_names():
+        return None
+    from sqlalchemy import text
+
+    return connection.execute(text("select version_num from alembic_version")).scalar()
+
+
+def _check_version(database: Database, version: str) -> None:
+    if version == schema.SCHEMA_VERSION:
+        return
+    advice = (
+        "run 'equimarginal ledger upgrade'"
+        if version < schema.SCHEMA_VERSION
+        else "install the newer software that wrote it"
+    )
+    raise StorageError(
+        f"ledger {database.shown}: its tables are version {version}, "
+        f"this software needs {schema.SCHEMA_VERSION}; {advice}"
+    )
+
+
+def _check_sound(connection: Connection, database: Database) -> None:
+    if not database.is_sqlite:
+        return
+    answer = connection.exec_driver_sql("pragma quick_check(1)").scalar()
+    if answer != "ok":
+        raise DamagedError(
+            f"ledger {database.shown}: the file is damaged ({answer}); restore it together with "
+            "audit-head.json from a backup, then run 'equimarginal audit verify'"
+        )
+
+
+def _check_head(connection: Connection, database: Database, head: AuditHead) -> None:
+    """Refuse a ledger that does not contain the newest link that is known outside of it."""
+    known = head.read()
+    seq, digest = last_link(connection)
+    if known is None:
+        if seq == 1:  # killed between creating the ledger and writing the head
+            head.write(seq, digest)
+            return
+        raise DamagedError(
+            f"{head.path}: missing, so a shortened ledger could not be told; restore it from a "
+            "backup together with the ledger"
+        )
+    stored = connection.execute(
+        select(schema.audit.c.hash).where(schema.audit.c.seq == known[0])
+    ).scalar()
+    if stored != known[1]:
+        raise DamagedError(
+            f"ledger {database.shown}: entry {known[0]} of the audit chain is "
+            f"{'missing' if stored is None else 'another one'} (the ledger ends at {seq}); it was "
+            "replaced or cut: restore the newest backup of the ledger"
+        )
+
+
+def _refuse_to_forget(database: Database, head: AuditHead, runs: Path) -> None:
+    """Never start an empty ledger where there was one."""
+    witness = None
+    if head.path.exists():
+        witness = head.path
+    elif runs.is_dir():
+        witness = next((path for path in sorted(runs.iterdir()) if path.name[0] != "."), None)
+    if witness is not None:
+        raise DamagedError(
+            f"ledger {database.shown}: missing, but {witness} says there was one; restore the "
+            "ledger from a backup, or start a new portfolio folder"
+        )

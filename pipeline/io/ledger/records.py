@@ -1,0 +1,123 @@
+"""What the ledger answers with."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.core.plan import Plan, Status
+from pipeline.core.types import Line
+from pipeline.io.ledger.states import PublicationStatus, RowStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Who acts, and what vouches for it: `login`, `airflow`, `name` (trying out) or `policy`."""
+
+    name: str
+    verified_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineMoney:
+    """One line's money in whole minor units."""
+
+    line: Line
+    current: int
+    proposed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicationRow:
+    """One line of a publication and how far it came."""
+
+    position: int
+    line: Line
+    amount: int
+    status: RowStatus
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """The publishing of one plan to one target."""
+
+    plan_id: str
+    target: str
+    content_hash: str
+    status: PublicationStatus
+    started_by: str
+    started_at: str
+    finished_at: str
+    rows: tuple[PublicationRow, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what people and programs are shown."""
+        return {
+            "target": self.target,
+            "status": self.status.value,
+            "by": self.started_by,
+            "started_at": self.started_at,
+            "finished_at": self.finished_at or None,
+            "rows": len(self.rows),
+            "confirmed": sum(row.status is RowStatus.CONFIRMED for row in self.rows),
+            "left_out": [
+                {"line": list(row.line), "why": row.why}
+                for row in self.rows
+                if row.status is RowStatus.REFUSED
+            ],
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRecord:
+    """A stored plan and where it stands. `content` are the bytes that were hashed and signed."""
+
+    plan: Plan
+    content: bytes
+    content_hash: str
+    status: Status
+    proposed_seq: int
+    proposed_at: str
+    expires_at: str
+    decided_by: str
+    decided_at: str
+    why: str
+    verified_by: str
+    money: tuple[LineMoney, ...]
+    publication: Publication | None
+
+    @property
+    def plan_id(self) -> str:
+        """The plan's id."""
+        return self.plan.plan_id
+
+    @property
+    def is_published(self) -> bool:
+        """Whether the plan reached its target and was read back."""
+        return (
+            self.publication is not None and self.publication.status is PublicationStatus.PUBLISHED
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the stored content with status, hash, decision and publication."""
+        decision = (
+            {
+                "by": self.decided_by,
+                "at": self.decided_at,
+                "why": self.why,
+                "verified_by": self.verified_by,
+            }
+            if self.decided_by
+            else None
+        )
+        return {
+            **json.loads(self.content),
+            "status": self.status.value,
+            "content_hash": self.content_hash,
+            "proposed_at": self.proposed_at,
+            "expires_at": self.expires_at,
+            "decision": decision,
+            "publication": self.publication.to_json() if self.publication else None,
+        }

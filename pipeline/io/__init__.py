@@ -1,1 +1,1 @@
-
+"""All contact with the world: files, databases, sheets, pages."""

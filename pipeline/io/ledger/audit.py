@@ -17,7 +17,8 @@ from sqlalchemy import Connection, insert, select
 
 from pipeline.core.canonical import canonical_bytes
 from pipeline.core.errors import DamagedError, StorageError
-from pipeline.io.ledger import files, schema
+from pipeline.io import artefacts
+from pipeline.io.ledger import schema
 
 FIRST_LINK = "0" * 64
 _ONE_HEAD_AT_A_TIME = threading.Lock()

@@ -191,6 +191,17 @@ class Sources(_Strict):
     experiments: Source | None = None
 
 
+class Schedule(_Strict):
+    """When a scheduler starts the night of a business day, in the portfolio's zone.
+
+    `first_day` is how far back missed nights are caught up; without it, as far as the settings
+    are old.
+    """
+
+    at: Annotated[str, Field(strict=True, pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] = "05:00"
+    first_day: date | None = None
+
+
 class Policy(_Strict):
     """Everything that `portfolio.yaml` says."""
 
@@ -206,6 +217,7 @@ class Policy(_Strict):
     caps: tuple[CapSpec, ...] = ()
     people: People = People()
     approval: Approval = Approval()
+    schedule: Schedule = Schedule()
     sources: Sources
     min_probability: Annotated[float, Field(strict=True, ge=0.5, lt=1)] = 0.6
     ledger: Name | None = None

@@ -1,0 +1,60 @@
+# Everything runs from .venv, which `make setup` fills from the locked requirements.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check unit format bench numbers airflow lock wheel clean
+
+RUN := .venv/bin/python -m
+BIN := .venv/bin
+PORT ?= 8080
+PYTEST ?=
+export GX_ANALYTICS_ENABLED := false
+export PYTHONUTF8 := 1
+
+help: ## show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' \
+		| while IFS="$$(printf '\t')" read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
+
+setup: ## install everything into .venv; quick when nothing changed
+	@PYTHON="$(PYTHON)" tools/setup
+
+demo: setup ## run one night through Airflow on the bundled portfolio, ending in a proposed plan
+	@$(BIN)/python tools/demo.py
+
+test: setup check unit ## install, check and run every test
+
+check: setup ## lint, format, types, layers, SQL
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(RUN) mypy
+	$(BIN)/lint-imports
+	$(BIN)/sqlfluff lint sql
+
+unit: setup
+	$(RUN) pytest -n 2 --dist loadgroup $(PYTEST)
+
+format: setup ## write the format that `make check` asks for
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/sqlfluff fix sql
+
+bench: setup ## measure speed and growth, side by side with peers
+	$(RUN) benchmarks
+
+numbers: setup ## fill the measured numbers into README.md and docs/
+	$(RUN) benchmarks.numbers
+
+airflow: setup ## start Airflow with the demo portfolio and two demo users; PORT=8080
+	@$(BIN)/python tools/airflow.py --port $(PORT)
+
+lock: ## resolve the dependencies again (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header $(LOCK) pyproject.toml --group dev --output-file requirements-dev.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --constraint requirements-dev.txt pyproject.toml --output-file requirements.txt
+
+wheel: setup ## build the wheel into dist/
+	$(BIN)/hatchling build -t wheel
+
+clean: ## remove everything that can be made again; keeps your portfolios
+	rm -rf .venv .airflow build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+		.import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -74,6 +74,11 @@ class PlanBook(LedgerBase):
         with self._database.read() as connection:
             return _record(connection, _find(connection, ref, portfolio))
 
+    def plan_id(self, ref: str, portfolio: str | None = None) -> str:
+        """Return the id that `ref` means, without reading the plan itself."""
+        with self._database.read() as connection:
+            return str(_find(connection, ref, portfolio).plan_id)
+
     def plans(self, portfolio: str | None = None) -> tuple[PlanRecord, ...]:
         """Return every plan, newest proposal first."""
         query = select(_TABLE).order_by(_TABLE.c.proposed_seq.desc())
@@ -168,8 +173,7 @@ class PlanBook(LedgerBase):
 
     def _open_for_decision(self, ref: str, policy: Policy) -> str:
         """Return the id that is meant, after what is overdue was marked so."""
-        with self._database.read() as connection:
-            plan_id = str(_find(connection, ref, policy.portfolio).plan_id)
+        plan_id = self.plan_id(ref, policy.portfolio)
         self.expire_due(policy.portfolio)
         return plan_id
 

@@ -11,6 +11,9 @@ from pipeline.core.types import Line
 from pipeline.io.ledger.states import PublicationStatus, RowStatus
 
 
+_SHOWN_FIRST = ("plan_id", "portfolio", "date", "currency", "mode", "reasons")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
     """Who acts, and what vouches for it: `login`, `airflow`, `name` (trying out) or `policy`."""
@@ -112,10 +115,13 @@ class PlanRecord:
             if self.decided_by
             else None
         )
+        content = json.loads(self.content)
+        first = [name for name in _SHOWN_FIRST if name in content]
         return {
-            **json.loads(self.content),
+            **{name: content.pop(name) for name in first},
             "status": self.status.value,
             "content_hash": self.content_hash,
+            **{name: content[name] for name in Plan.model_fields if name in content},
             "proposed_at": self.proposed_at,
             "expires_at": self.expires_at,
             "decision": decision,

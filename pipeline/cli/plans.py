@@ -1,0 +1,201 @@
+"""Plans: list, show, sign, refuse, publish."""
+
+# ruff: noqa: PLR0917  typer reads a command's options from its parameters
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.cli.show import (
+    HERE,
+    AsJson,
+    Person,
+    Workspace,
+    print_json,
+    print_table,
+    remark,
+    say,
+)
+
+if TYPE_CHECKING:
+    from pipeline.io.ledger import PlanRecord
+    from pipeline.runs.signoff import Decided
+
+PlanId = Annotated[
+    str, typer.Argument(metavar="ID", help="Plan id, its unique beginning, or 'latest'.")
+]
+Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, for the record.")]
+ExpectedHash = Annotated[
+    str | None,
+    typer.Option("--hash", metavar="SHA256", help="Sign only if the plan has this content hash."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the plan commands to the command line."""
+    for name, command in (
+        ("plans", list_plans),
+        ("plan", show_plan),
+        ("approve", approve),
+        ("reject", reject),
+        ("revoke", revoke),
+        ("publish", publish),
+        ("pause", pause),
+        ("resume", resume),
+    ):
+        app.command(name)(command)
+
+
+def list_plans(workspace: Workspace = HERE, as_json: AsJson = False) -> None:
+    """List the plans, newest first."""
+    from pipeline.runs.portfolio import open_portfolio
+    from pipeline.runs.signoff import ready_ledger
+
+    portfolio = open_portfolio(workspace)
+    records = ready_ledger(portfolio).plans(portfolio.policy.portfolio)
+    if as_json:
+        print_json([record.to_json() for record in records])
+        return
+    print_table(
+        ("plan", "day", "status", "mode", "budget", "uplift", "signed by", "published"),
+        [
+            (
+                record.plan_id,
+                record.plan.date,
+                record.status.value,
+                record.plan.mode.value,
+                record.plan.budget,
+                record.plan.uplift.mean if record.plan.uplift else None,
+                record.decided_by,
+                record.publication.status.value if record.publication else "",
+            )
+            for record in records
+        ],
+    )
+
+
+def show_plan(plan_id: PlanId, workspace: Workspace = HERE, as_json: AsJson = False) -> None:
+    """Show one plan."""
+    from pipeline.runs.portfolio import open_portfolio
+    from pipeline.runs.signoff import ready_ledger
+
+    portfolio = open_portfolio(workspace)
+    record = ready_ledger(portfolio).plan(plan_id, portfolio.policy.portfolio)
+    if as_json:
+        print_json(record.to_json())
+        return
+    _print_plan(record)
+
+
+def approve(
+    plan_id: PlanId,
+    person: Person,
+    expected_hash: ExpectedHash = None,
+    workspace: Workspace = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Sign a plan and publish it."""
+    from pipeline.runs.portfolio import open_portfolio
+    from pipeline.runs.signoff import approve_plan
+
+    _answer(approve_plan(open_portfolio(workspace), plan_id, person, expected_hash), as_json)
+
+
+def reject(
+    plan_id: PlanId,
+    person: Person,
+    why: Why,
+    expected_hash: ExpectedHash = None,
+    workspace: Workspace = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Refuse a plan for good."""
+    from pipeline.runs.portfolio import open_portfolio
+    from pipeline.runs.signoff import reject_plan
+
+    decided = reject_plan(open_portfolio(workspace), plan_id, person, why, expected_hash)
+    _answer(decided, as_json)
+
+
+def revoke(
+    plan_id: PlanId, person: Person, why: Why, workspace: Workspace = HERE, as_json: AsJson = False
+) -> None:
+    """Withdraw the signature of an approved plan."""
+    from pipeline.runs.portfolio import open_portfolio
+    from pipeline.runs.signoff import revoke_plan
+
+    _answer(revoke_plan(open_portfolio(workspace), plan_id, person, why), as_json)
+
+
+def publish(plan_id: PlanId, workspace: Workspace = HERE, as_json: AsJson = False) -> None:
+    """Publish an approved plan, or finish a publication that was interrupted."""
+    from pipeline.runs.portfolio import open_portfolio
+    from pipeline.runs.signoff import publish_plan
+
+    _answer(publish_plan(open_portfolio(workspace), plan_id), as_json)
+
+
+def pause(person: Person, why: Why = "", workspace: Workspace = HERE) -> None:
+    """Stop all publishing until somebody resumes it."""
+    _set_paused(workspace, person, why, paused=True)
+
+
+def resume(person: Person, why: Why = "", workspace: Workspace = HERE) -> None:
+    """Allow publishing again."""
+    _set_paused(workspace, person, why, paused=False)
+
+
+def _set_paused(workspace: Path, person: str, why: str, *, paused: bool) -> None:
+    from pipeline.runs.portfolio import open_portfolio
+    from pipeline.runs.signoff import set_paused
+
+    set_paused(open_portfolio(workspace), person, why, paused=paused)
+    say("publishing is paused" if paused else "publishing is allowed")
+
+
+def _answer(decided: Decided, as_json: bool) -> None:
+    """Print what was decided; what people should know besides goes to stderr."""
+    for note in decided.notes:
+        remark(note)
+    record = decided.record
+    if as_json:
+        print_json(decided.to_json())
+        return
+    by = f" by {record.decided_by}" if record.decided_by else ""
+    say(f"plan {record.plan_id} is {record.status.value}{by}")
+    if decided.folder is not None:
+        say(f"published in {decided.folder}")
+
+
+def _print_plan(record: PlanRecord) -> None:
+    plan = record.plan
+    by = f" by {record.decided_by} at {record.decided_at}" if record.decided_by else ""
+    say(f"plan {record.plan_id}: {plan.portfolio}, {plan.date}, {plan.mode.value}")
+    say(f"status    {record.status.value}{by}")
+    say(f"hash      {record.content_hash}")
+    say(f"sign by   {record.expires_at}")
+    say(f"budget    {plan.budget:,.2f} {plan.currency}")
+    if plan.uplift is not None:
+        up = plan.uplift
+        say(
+            f"uplift    {up.mean:,.2f} ({up.p05:,.2f} to {up.p95:,.2f}), "
+            f"better with probability {up.probability_positive:.0%}"
+        )
+    for reason in plan.reasons:
+        say(f"note      {reason}")
+    print_table(
+        (*plan.line_columns, "current", "proposed", "change", "action", "why"),
+        [
+            (
+                *(item.line[column] for column in plan.line_columns),
+                item.current,
+                item.proposed,
+                item.proposed - item.current,
+                item.action,
+                item.reason,
+            )
+            for item in plan.lines
+        ],
+    )

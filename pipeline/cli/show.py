@@ -1,0 +1,69 @@
+"""What every command shares: the folder option, results on stdout, remarks on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Workspace = Annotated[
+    Path, typer.Option("-w", "--workspace", metavar="DIR", help="The portfolio folder.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Person = Annotated[str, typer.Option("--as", metavar="USER", help="A person of portfolio.yaml.")]
+HERE = Path()
+
+
+def print_json(value: Any) -> None:
+    """Print a result as JSON on stdout."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def say(message: str) -> None:
+    """Print a result line on stdout, safe against terminal codes in names."""
+    sys.stdout.write(plain(message) + "\n")
+
+
+def remark(message: str) -> None:
+    """Print a message for people on stderr."""
+    sys.stderr.write(plain(message) + "\n")
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print rows for people: aligned, numbers to the right, never cut."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    shown = [[_cell(value) for value in row] for row in rows]
+    for position, name in enumerate(columns):
+        numeric = bool(shown) and all(_is_number(row[position]) for row in shown)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in shown:
+        table.add_row(*(Text(cell) for cell in row))
+    console = Console(highlight=False)
+    width = None if console.is_terminal else 200
+    Console(highlight=False, width=width).print(table)
+
+
+def plain(text: str) -> str:
+    r"""Return the text with control and direction characters as `\uXXXX`."""
+    return "".join(
+        character if character.isprintable() else f"\\u{ord(character):04x}" for character in text
+    )
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.2f}" if isinstance(value, float) else plain(str(value))
+
+
+def _is_number(text: str) -> bool:
+    return not text.strip("0123456789.,+-% ") and text != ""

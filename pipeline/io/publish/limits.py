@@ -1,0 +1,185 @@
+"""The hard limits, checked again where money leaves the house.
+
+Whatever model and solver say: no published plan exceeds a cap, the change allowed from what is set
+now, or the total; a held line does not move; every line is accounted for. Whole minor units and
+exact shares only. This shares no code with the solver or with its verifier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+
+from pipeline.core.caps import Cap
+from pipeline.core.money import minor_digits
+from pipeline.core.plan import Mode, Plan
+from pipeline.core.types import Line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a plan is held against, read from the policy and the ledger and not from the plan.
+
+    `set_now` is the last published plan's budget of each line in minor units; `total` is the most
+    that the policy gives, None where it is paced, and `exactly` whether all of it has to be spent;
+    `held` are scopes whose lines must not move.
+    """
+
+    caps: tuple[Cap, ...]
+    held: tuple[dict[str, str], ...]
+    max_daily_change: float
+    total: float | None
+    exactly: bool
+    set_now: Mapping[Line, int]
+
+
+def breaches(plan: Plan, limits: Limits) -> tuple[str, ...]:
+    """Return every way in which the plan exceeds its limits; empty when it may be published."""
+    scale = Decimal(10) ** minor_digits(plan.currency)
+    columns = plan.line_columns
+    problems: list[str] = []
+    current: dict[Line, int] = {}
+    proposed: dict[Line, int] = {}
+    for item in plan.lines:
+        line = tuple(item.line[column] for column in columns)
+        if line in proposed:
+            problems.append(f"line {_name(line)} is given twice")
+        amounts = [_whole(value, scale) for value in (item.current, item.proposed)]
+        if amounts[0] is None or amounts[1] is None or amounts[1] < 0:
+            problems.append(
+                f"line {_name(line)}: {item.proposed!r} from {item.current!r} is no amount of money"
+            )
+            continue
+        current[line] = limits.set_now.get(line, amounts[0])
+        proposed[line] = amounts[1]
+    problems += _missing(proposed, limits.set_now)
+    problems += _total(plan, current, proposed, limits, scale)
+    problems += _steps(columns, current, proposed, limits, scale)
+    problems += _held(columns, current, proposed, limits.held)
+    problems += _caps(columns, proposed, limits.caps, scale)
+    return tuple(problems)
+
+
+def _whole(amount: float, scale: Decimal) -> int | None:
+    """Return the amount in whole minor units, None if it is not one."""
+    value = Decimal(repr(amount))
+    if not value.is_finite():
+        return None
+    minor = value * scale
+    return int(minor) if minor == minor.to_integral_value() else None
+
+
+def _missing(proposed: Mapping[Line, int], set_now: Mapping[Line, int]) -> list[str]:
+    return [
+        f"line {_name(line)} has money in the last published plan and is not in this one"
+        for line, amount in sorted(set_now.items())
+        if amount and line not in proposed
+    ]
+
+
+def _total(
+    plan: Plan,
+    current: Mapping[Line, int],
+    proposed: Mapping[Line, int],
+    limits: Limits,
+    scale: Decimal,
+) -> list[str]:
+    """Return what is wrong with the sum. Budgets left alone may keep a total that is too high."""
+    budget = _whole(plan.budget, scale)
+    if budget is None:
+        return [f"the budget {plan.budget!r} is no amount of money"]
+    total = sum(proposed.values())
+    allowed = budget
+    if limits.total is not None:
+        allowed = min(allowed, int(Decimal(repr(limits.total)) * scale))
+    if plan.mode is not Mode.OPTIMISED:
+        allowed = max(allowed, sum(current.values()))
+    problems = []
+    if total > allowed:
+        problems.append(
+            f"the lines add up to {Decimal(total) / scale}, "
+            f"the budget is {Decimal(allowed) / scale}"
+        )
+    if limits.exactly and total != budget and not plan.reasons:
+        problems.append("the lines do not add up to the budget and no reason is given")
+    return problems
+
+
+def _steps(
+    columns: Sequence[str],
+    current: Mapping[Line, int],
+    proposed: Mapping[Line, int],
+    limits: Limits,
+    scale: Decimal,
+) -> list[str]:
+    """Return the lines that change too much. A cap that finance signed may force a larger step."""
+    share = Decimal(repr(limits.max_daily_change))
+    problems = []
+    for line, amount in sorted(proposed.items()):
+        before = Decimal(current[line])
+        most = int((before * (1 + share)).to_integral_value(ROUND_FLOOR))
+        least = int((before * (1 - share)).to_integral_value(ROUND_CEILING))
+        for cap in limits.caps:
+            if not _inside(line, columns, cap.scope):
+                continue
+            forced = cap.min if cap.fixed is None else cap.fixed
+            if len(cap.scope) == len(columns) and forced is not None:
+                most = max(most, int(Decimal(repr(forced)) * scale))
+            if _exceeds(cap, columns, current, scale):
+                least = 0
+        if not least <= amount <= most:
+            problems.append(
+                f"line {_name(line)}: {Decimal(amount) / scale} is more than {share:.0%} "
+                f"{'above' if amount > most else 'below'} {before / scale}"
+            )
+    return problems
+
+
+def _exceeds(cap: Cap, columns: Sequence[str], amounts: Mapping[Line, int], scale: Decimal) -> bool:
+    most = cap.max if cap.fixed is None else cap.fixed
+    total = sum(amount for line, amount in amounts.items() if _inside(line, columns, cap.scope))
+    return most is not None and total > Decimal(repr(most)) * scale
+
+
+def _held(
+    columns: Sequence[str],
+    current: Mapping[Line, int],
+    proposed: Mapping[Line, int],
+    held: Sequence[Mapping[str, str]],
+) -> list[str]:
+    return [
+        f"line {_name(line)} moves, but its cap waits for finance"
+        for line, amount in sorted(proposed.items())
+        if amount != current[line] and any(_inside(line, columns, scope) for scope in held)
+    ]
+
+
+def _caps(
+    columns: Sequence[str],
+    proposed: Mapping[Line, int],
+    caps: Sequence[Cap],
+    scale: Decimal,
+) -> list[str]:
+    problems = []
+    for cap in caps:
+        total = sum(
+            amount for line, amount in proposed.items() if _inside(line, columns, cap.scope)
+        )
+        least, most = (cap.min, cap.max) if cap.fixed is None else (cap.fixed, cap.fixed)
+        scope = ", ".join(f"{key}={value}" for key, value in sorted(cap.scope.items())) or "all"
+        shown = Decimal(total) / scale
+        if most is not None and not total <= Decimal(repr(most)) * scale:
+            problems.append(f"{scope}: {shown} is above the cap {most:g} ({cap.id})")
+        if least is not None and not total >= Decimal(repr(least)) * scale:
+            problems.append(f"{scope}: {shown} is below the minimum {least:g} ({cap.id})")
+    return problems
+
+
+def _inside(line: Line, columns: Sequence[str], scope: Mapping[str, str]) -> bool:
+    place = {column: position for position, column in enumerate(columns)}
+    return all(key in place and line[place[key]] == value for key, value in scope.items())
+
+
+def _name(line: Line) -> str:
+    return "/".join(line)

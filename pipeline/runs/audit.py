@@ -1,0 +1,54 @@
+"""The audit chain of a portfolio folder: checked, exported, its tables upgraded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.core.canonical import canonical_bytes
+from pipeline.core.errors import DamagedError, NotFoundError
+from pipeline.runs.portfolio import Portfolio, open_portfolio
+
+if TYPE_CHECKING:
+    from pipeline.io.ledger.verify import Verification
+
+HEAD_NAME = "audit-head.json"
+
+
+def verify_portfolio(folder: str | Path) -> Verification:
+    """Return what the verifier found; it reads even what the ledger would refuse to open."""
+    from pipeline.io.ledger.audit import AuditHead
+    from pipeline.io.ledger.database import Database
+    from pipeline.io.ledger.verify import verify_ledger
+
+    portfolio = open_portfolio(folder)
+    database = Database(_where(portfolio))
+    head = AuditHead(portfolio.state / HEAD_NAME)
+    if not database.exists():
+        if head.read() is None:
+            raise NotFoundError(
+                f"ledger {database.shown}: there is none yet; run 'equimarginal night' first"
+            )
+        raise DamagedError(
+            f"ledger {database.shown}: missing, but {head.path} says there was one; "
+            "restore it from a backup"
+        )
+    return verify_ledger(database, head)
+
+
+def export_lines(folder: str | Path) -> bytes:
+    """Return every audit entry as one JSON object per line."""
+    entries = open_portfolio(folder).ledger.audit_entries()
+    return b"".join(canonical_bytes(entry.to_json()) + b"\n" for entry in entries)
+
+
+def upgrade_portfolio(folder: str | Path) -> tuple[str, str]:
+    """Bring the ledger's tables up to date; return the versions before and after."""
+    from pipeline.io.ledger import upgrade_ledger
+
+    portfolio = open_portfolio(folder)
+    return upgrade_ledger(_where(portfolio), portfolio.clock, head_path=portfolio.state / HEAD_NAME)
+
+
+def _where(portfolio: Portfolio) -> str:
+    return portfolio.policy.ledger or str(portfolio.state / "ledger.sqlite")

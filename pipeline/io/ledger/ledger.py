@@ -13,7 +13,7 @@ from pipeline.core.errors import DamagedError, StorageError
 from pipeline.io.ledger import schema
 from pipeline.io.ledger.audit import AuditEntry, AuditHead, append_entry, last_link
 from pipeline.io.ledger.base import moment_text
-from pipeline.io.ledger.capbook import CapBook
+from pipeline.io.ledger.caps import CapBook
 from pipeline.io.ledger.database import Database
 from pipeline.io.ledger.plans import PlanBook
 from pipeline.io.ledger.publications import PublicationBook, newest_published_id

@@ -13,12 +13,13 @@ from pipeline.core.policy import Policy
 from pipeline.core.types import Line
 from pipeline.io.ledger import schema
 from pipeline.io.ledger.base import LedgerBase
-from pipeline.io.ledger.capbook import caps_version_of
+from pipeline.io.ledger.cap_rows import caps_version_of
 from pipeline.io.ledger.identity import require_person
 from pipeline.io.ledger.records import Actor, PlanRecord, Publication, PublicationRow
 from pipeline.io.ledger.states import PUBLICATION_MOVES, ROW_MOVES, PublicationStatus, RowStatus
 
 FILES = "files"
+_BATCH = 500  # a statement may not hold any number of values
 _HEAD = schema.publication
 _ROWS = schema.publication_row
 
@@ -86,22 +87,23 @@ class PublicationBook(LedgerBase):
         """
         rule = ROW_MOVES[move]
         with self._writing() as transaction:
-            for position in positions:
-                result = transaction.connection.execute(
+            moved = 0
+            for start in range(0, len(positions), _BATCH):
+                moved += transaction.connection.execute(
                     update(_ROWS)
                     .where(
                         _ROWS.c.plan_id == publication.plan_id,
                         _ROWS.c.target == publication.target,
-                        _ROWS.c.position == position,
+                        _ROWS.c.position.in_(positions[start : start + _BATCH]),
                         _ROWS.c.status.in_(rule.before),
                     )
                     .values(status=rule.after, why=why)
+                ).rowcount
+            if moved != len(positions):
+                raise NotAllowedError(
+                    f"plan {publication.plan_id}: {len(positions) - moved} rows cannot {move} now; "
+                    f"run 'equimarginal publish {publication.plan_id}' again"
                 )
-                if result.rowcount != 1:
-                    raise NotAllowedError(
-                        f"plan {publication.plan_id}, row {position}: cannot {move} it now; "
-                        f"run 'equimarginal publish {publication.plan_id}' again"
-                    )
 
     def finish_publication(self, publication: Publication, actor: Actor) -> None:
         """Mark a publication as published, once every row is confirmed or was left out.

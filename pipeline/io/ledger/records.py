@@ -10,7 +10,6 @@ from pipeline.core.plan import Plan, Status
 from pipeline.core.types import Line
 from pipeline.io.ledger.states import PublicationStatus, RowStatus
 
-
 _SHOWN_FIRST = ("plan_id", "portfolio", "date", "currency", "mode", "reasons")
 
 

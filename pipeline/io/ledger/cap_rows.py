@@ -1,4 +1,4 @@
-"""Caps in the ledger: proposed by anyone or by the policy file, in force once finance approves."""
+"""Caps as rows: what is in force, how they are stored and moved along."""
 
 from __future__ import annotations
 
@@ -11,137 +11,23 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from pipeline.core.canonical import canonical_bytes, content_hash
 from pipeline.core.caps import Cap, CapStatus
-from pipeline.core.errors import ConfigError, NotAllowedError, NotFoundError, UsageError
+from pipeline.core.errors import ConfigError, NotFoundError, UsageError
 from pipeline.core.money import from_minor, minor_digits, to_minor
 from pipeline.core.policy import CapSpec, Policy
 from pipeline.core.types import scope_label
 from pipeline.io.ledger import schema
-from pipeline.io.ledger.base import LedgerBase, Transaction
-from pipeline.io.ledger.identity import POLICY_FILE, require_person, require_role
+from pipeline.io.ledger.base import Transaction
+from pipeline.io.ledger.identity import POLICY_FILE
 from pipeline.io.ledger.records import Actor
 from pipeline.io.ledger.states import CAP_MOVES
 
 _TABLE = schema.cap
 _AMOUNTS = ("min", "max", "fixed")
-_STATED = "stated in portfolio.yaml"
-
-
-class CapBook(LedgerBase):
-    """Everything that happens to a cap."""
-
-    def caps(self, portfolio: str) -> tuple[Cap, ...]:
-        """Return every cap there ever was, oldest first."""
-        with self._database.read() as connection:
-            return _caps(connection, portfolio)
-
-    def cap(self, ref: str, portfolio: str) -> Cap:
-        """Return the cap of an id or of a unique beginning of one.
-
-        Raises:
-            NotFoundError: there is none.
-            UsageError: several begin so.
-        """
-        with self._database.read() as connection:
-            return _find(connection, ref, portfolio)
-
-    def caps_in_force(self, portfolio: str, day: date) -> tuple[Cap, ...]:
-        """Return the caps that bind plans for `day`, ordered by scope."""
-        with self._database.read() as connection:
-            return caps_in_force_of(connection, portfolio, day)
-
-    def caps_version(self, portfolio: str, day: date) -> str:
-        """Return the hash over the caps in force on `day`; an approval is bound to it."""
-        with self._database.read() as connection:
-            return caps_version_of(connection, portfolio, day)
-
-    def held_scopes(self, policy: Policy, day: date) -> tuple[dict[str, str], ...]:
-        """Return the scopes whose lines stay at their current budget on `day`.
-
-        These are the policy file's caps that finance has not approved: none is in force for the
-        scope on that day, nor has one run out.
-        """
-        with self._database.read() as connection:
-            return held_scopes_of(connection, policy, day)
-
-    def register_policy_caps(self, policy: Policy) -> tuple[Cap, ...]:
-        """Propose what the policy file states and was not proposed yet; return the new proposals.
-
-        A changed value is a new proposal and withdraws the one that still waits. What is in force
-        stays so until finance decides, whatever the file says.
-
-        Raises:
-            ConfigError: an amount is finer than the currency's minor unit.
-        """
-        wanted = [(spec, _values(spec, policy.currency)) for spec in policy.caps]
-        with self._database.read() as connection:
-            if not _differences(connection, policy, wanted):
-                return ()
-        actor = Actor(name=POLICY_FILE, verified_by=POLICY_FILE)
-        with self._writing() as transaction:
-            ids = []
-            for old_id, values in _differences(transaction.connection, policy, wanted):
-                if old_id is not None:
-                    _supersede(transaction, old_id, POLICY_FILE, {"why": "the policy file changed"})
-                if values is not None:
-                    ids.append(_insert(transaction, policy, values, actor, _STATED))
-            return tuple(_find(transaction.connection, item, policy.portfolio) for item in ids)
-
-    def propose_cap(self, spec: CapSpec, actor: Actor, policy: Policy, reason: str = "") -> Cap:
-        """Store a cap that waits for finance.
-
-        Raises:
-            UsageError: the scope names a column that is none of the portfolio's.
-            NotAllowedError: not a person of the policy; it is recorded.
-        """
-        if unknown := sorted(set(spec.scope) - set(policy.line)):
-            raise UsageError(
-                f"cap scope: {unknown} is no line column, need one of {list(policy.line)}"
-            )
-        values = _values(spec, policy.currency)
-        with self._deciding(actor, "propose cap", scope_label(spec.scope)) as transaction:
-            require_person(policy, actor, "propose a cap")
-            cap_id = _insert(transaction, policy, values, actor, reason)
-            return _find(transaction.connection, cap_id, policy.portfolio)
-
-    def approve_cap(self, ref: str, actor: Actor, policy: Policy) -> Cap:
-        """Put a cap in force; from its first day it replaces the scope's earlier ones.
-
-        Raises:
-            NotAllowedError: wrong role, own proposal, decided or run out; it is recorded.
-        """
-        cap_id = self.cap(ref, policy.portfolio).id
-        with self._deciding(actor, "approve cap", cap_id) as transaction:
-            require_role(policy, actor, "finance", f"approve cap {cap_id}")
-            cap = _find(transaction.connection, cap_id, policy.portfolio)
-            if cap.proposed_by == actor.name:
-                raise NotAllowedError(
-                    f"{actor.name} proposed cap {cap_id}; somebody else of finance must approve it"
-                )
-            _check_waiting(cap)
-            if cap.expires is not None and cap.expires.isoformat() < transaction.at[:10]:
-                raise NotAllowedError(f"cap {cap_id} ran out on {cap.expires}; propose it again")
-            _replace_earlier(transaction, cap, policy.portfolio)
-            _decide(transaction, cap, "approve", actor, "")
-            return _find(transaction.connection, cap_id, policy.portfolio)
-
-    def reject_cap(self, ref: str, actor: Actor, policy: Policy, why: str) -> Cap:
-        """Refuse a proposed cap.
-
-        Raises:
-            NotAllowedError: wrong role or decided; it is recorded.
-        """
-        cap_id = self.cap(ref, policy.portfolio).id
-        with self._deciding(actor, "reject cap", cap_id) as transaction:
-            require_role(policy, actor, "finance", f"reject cap {cap_id}")
-            cap = _find(transaction.connection, cap_id, policy.portfolio)
-            _check_waiting(cap)
-            _decide(transaction, cap, "reject", actor, why)
-            return _find(transaction.connection, cap_id, policy.portfolio)
 
 
 def caps_in_force_of(connection: Connection, portfolio: str, day: date) -> tuple[Cap, ...]:
     """Return the caps that bind plans for `day`, ordered by scope."""
-    caps = [cap for cap in _caps(connection, portfolio) if cap.in_force(day)]
+    caps = [cap for cap in read_caps(connection, portfolio) if cap.in_force(day)]
     return tuple(sorted(caps, key=lambda cap: (sorted(cap.scope.items()), cap.id)))
 
 
@@ -158,7 +44,7 @@ def caps_version_of(connection: Connection, portfolio: str, day: date) -> str:
 
 def held_scopes_of(connection: Connection, policy: Policy, day: date) -> tuple[dict[str, str], ...]:
     """Return the scopes that wait for their first approved cap on `day`."""
-    caps = _caps(connection, policy.portfolio)
+    caps = read_caps(connection, policy.portfolio)
     held = []
     for spec in policy.caps:
         approved = [
@@ -182,7 +68,7 @@ def _covers(spec: CapSpec, day: date) -> bool:
     )
 
 
-def _values(spec: CapSpec, currency: str) -> dict[str, Any]:
+def stored_values(spec: CapSpec, currency: str) -> dict[str, Any]:
     """Return a cap's stored values: canonical scope, whole minor units, ISO days."""
     values: dict[str, Any] = {"scope": canonical_bytes(spec.scope).decode()}
     for name in _AMOUNTS:
@@ -199,7 +85,7 @@ def _values(spec: CapSpec, currency: str) -> dict[str, Any]:
     return values
 
 
-def _differences(
+def policy_changes(
     connection: Connection, policy: Policy, wanted: list[tuple[CapSpec, dict[str, Any]]]
 ) -> list[tuple[str | None, dict[str, Any] | None]]:
     """Return, per scope, the waiting proposal to withdraw and the values to propose."""
@@ -225,7 +111,7 @@ def _same(row: Row[Any], values: Mapping[str, Any]) -> bool:
     return all(getattr(row, name) == value for name, value in values.items())
 
 
-def _insert(
+def insert_cap(
     transaction: Transaction, policy: Policy, values: dict[str, Any], actor: Actor, reason: str
 ) -> str:
     """Store a proposal; its id depends on what it says and on how many the scope had before."""
@@ -255,7 +141,8 @@ def _insert(
     return cap_id
 
 
-def _caps(connection: Connection, portfolio: str) -> tuple[Cap, ...]:
+def read_caps(connection: Connection, portfolio: str) -> tuple[Cap, ...]:
+    """Return every cap of the portfolio, oldest first."""
     query = select(_TABLE).where(_TABLE.c.portfolio == portfolio).order_by(_TABLE.c.proposed_seq)
     return tuple(_cap(row) for row in connection.execute(query))
 
@@ -287,8 +174,9 @@ def _cap(row: Row[Any]) -> Cap:
     )
 
 
-def _find(connection: Connection, ref: str, portfolio: str) -> Cap:
-    matches = [cap for cap in _caps(connection, portfolio) if ref and cap.id.startswith(ref)]
+def find_cap(connection: Connection, ref: str, portfolio: str) -> Cap:
+    """Return the cap of an id or of a unique beginning of one."""
+    matches = [cap for cap in read_caps(connection, portfolio) if ref and cap.id.startswith(ref)]
     exact = [cap for cap in matches if cap.id == ref]
     if exact or len(matches) == 1:
         return (exact or matches)[0]
@@ -298,21 +186,13 @@ def _find(connection: Connection, ref: str, portfolio: str) -> Cap:
     raise NotFoundError(f"cap {ref!r}: no such cap; 'equimarginal caps' lists them")
 
 
-def _check_waiting(cap: Cap) -> None:
-    if cap.status is not CapStatus.PROPOSED:
-        by = f" by {cap.decided_by}" if cap.decided_by else ""
-        raise NotAllowedError(
-            f"cap {cap.id} is {cap.status.value}{by}, only a proposed cap can be decided"
-        )
-
-
-def _replace_earlier(transaction: Transaction, cap: Cap, portfolio: str) -> None:
+def replace_earlier(transaction: Transaction, cap: Cap, portfolio: str) -> None:
     """End the scope's approved caps on the new one's first day, all of them if it has none."""
-    for old in _caps(transaction.connection, portfolio):
+    for old in read_caps(transaction.connection, portfolio):
         if old.scope != cap.scope or old.status is not CapStatus.APPROVED:
             continue
         if cap.valid_from is None or (old.valid_from and cap.valid_from <= old.valid_from):
-            _supersede(transaction, old.id, cap.id, {"by": cap.id})
+            supersede_cap(transaction, old.id, cap.id, {"by": cap.id})
         elif old.superseded_from is None or cap.valid_from < old.superseded_from:
             first_day = cap.valid_from.isoformat()
             transaction.connection.execute(
@@ -321,7 +201,10 @@ def _replace_earlier(transaction: Transaction, cap: Cap, portfolio: str) -> None
             transaction.record(POLICY_FILE, "cap.ends", old.id, {"by": cap.id, "from": first_day})
 
 
-def _supersede(transaction: Transaction, cap_id: str, actor: str, payload: dict[str, Any]) -> None:
+def supersede_cap(
+    transaction: Transaction, cap_id: str, actor: str, payload: dict[str, Any]
+) -> None:
+    """Mark a cap as replaced or withdrawn."""
     move = CAP_MOVES["supersede"]
     transaction.connection.execute(
         update(_TABLE)
@@ -331,7 +214,8 @@ def _supersede(transaction: Transaction, cap_id: str, actor: str, payload: dict[
     transaction.record(actor, move.audit, cap_id, payload)
 
 
-def _decide(transaction: Transaction, cap: Cap, action: str, actor: Actor, why: str) -> None:
+def decide_cap(transaction: Transaction, cap: Cap, action: str, actor: Actor, why: str) -> None:
+    """Compare-and-set the status and record who decided."""
     move = CAP_MOVES[action]
     transaction.connection.execute(
         update(_TABLE)

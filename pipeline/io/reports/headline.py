@@ -1,0 +1,118 @@
+"""The sentences that a signer reads first: what is asked, what it should bring, how sure it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.core.money import round_money, sum_money
+from pipeline.core.plan import Mode, Plan, Uplift
+from pipeline.io.reports.lines import LineView, moved
+from pipeline.io.reports.words import (
+    chance,
+    days,
+    is_known,
+    long_day,
+    money,
+    number_change,
+    percent,
+    plural,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Headline:
+    """`badge` names the mode, `ask` is the one sentence, `promise` what it should bring."""
+
+    badge: str
+    ask: str
+    promise: str
+    reasons: Sequence[str]
+
+
+def headline(plan: Plan, lines: Sequence[LineView]) -> Headline:
+    """Return the first lines of the page."""
+    badge, ask = {
+        Mode.OPTIMISED: _optimised,
+        Mode.FALLBACK: _fallback,
+        Mode.HOLD: _hold,
+    }[plan.mode](plan, lines)
+    return Headline(badge=badge, ask=ask, promise=_promise(plan), reasons=plan.reasons)
+
+
+def metric_name(plan: Plan) -> str:
+    """Return the north-star metric in words."""
+    return plan.expected.metric.replace("_", " ") if plan.expected else "outcome"
+
+
+def total_words(plan: Plan) -> str:
+    """Return whether the lines add up to the budget, and what is left where they do not."""
+    total = sum_money([line.proposed for line in plan.lines], plan.currency)
+    left = round_money(plan.budget - total, plan.currency)
+    if left == 0:
+        return f"The lines add up to the budget of {_amount(plan.budget, plan)} exactly."
+    side = "below" if left > 0 else "above"
+    return (
+        f"The lines add up to {_amount(total, plan)}: {_amount(abs(left), plan)} {side} "
+        f"the budget of {_amount(plan.budget, plan)}."
+    )
+
+
+def _optimised(plan: Plan, lines: Sequence[LineView]) -> tuple[str, str]:
+    taken, added = moved(lines, plan.currency)
+    count = sum(1 for line in lines if line.change)
+    day = long_day(plan.date)
+    if not count:
+        return (
+            "No move",
+            f"Keep every budget as it is on {day}: {_amount(plan.budget, plan)} in all",
+        )
+    net = round_money(added - taken, plan.currency)
+    parts = []
+    if shifted := min(taken, added):
+        parts.append(f"move {_amount(shifted, plan)} between {plural(count, 'line')}")
+    if net:
+        how = "more" if net > 0 else "less"
+        parts.append(f"spend {_amount(abs(net), plan)} {how} in all")
+    text = " and ".join(parts)
+    return "New plan", f"{text[0].upper()}{text[1:]} on {day}"
+
+
+def _fallback(plan: Plan, _: Sequence[LineView]) -> tuple[str, str]:
+    age = f" {days(plan.fallback_days)} ago" if plan.fallback_days else ""
+    badge = f"Fallback, {days(plan.fallback_days)} old" if plan.fallback_days else "Fallback"
+    return badge, f"No new plan: repeat the budgets approved{age} on {long_day(plan.date)}"
+
+
+def _hold(plan: Plan, _: Sequence[LineView]) -> tuple[str, str]:
+    badge = f"Hold, {days(plan.fallback_days)} old" if plan.fallback_days else "Hold"
+    since = f", {days(plan.fallback_days)} without a new plan" if plan.fallback_days else ""
+    return badge, f"No new plan: leave every budget as it is on {long_day(plan.date)}{since}"
+
+
+def _promise(plan: Plan) -> str:
+    metric = metric_name(plan)
+    if plan.uplift is None or not is_known(plan.uplift.mean):
+        if plan.mode is Mode.OPTIMISED:
+            return "What it should bring is not known."
+        return "Nothing is promised: no model stands behind these budgets tonight."
+    uplift = plan.uplift
+    if uplift.mean == 0 and uplift.p05 == 0 and uplift.p95 == 0:
+        return f"The same {metric} as today is expected."
+    return f"Expected {metric}: {_interval(uplift)} against leaving the budgets alone. The chance that it is better: {chance(uplift.probability_positive)}."
+
+
+def _interval(uplift: Uplift) -> str:
+    return (
+        f"{number_change(uplift.mean)} a day "
+        f"(90% interval {number_change(uplift.p05)} to {number_change(uplift.p95)})"
+    )
+
+
+def _amount(value: float, plan: Plan) -> str:
+    return f"{money(value, plan.currency)} {plan.currency}"
+
+
+def share_of(part: float, whole: float) -> str:
+    """Return a part as a percentage of the whole; not known where the whole is nothing."""
+    return percent(part / whole) if whole else percent(None)

@@ -1,0 +1,239 @@
+"""The plan's lines as a page shows them: one by one, in lists, and summed along the hierarchy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pipeline.core.findings import Level
+from pipeline.core.money import from_minor, to_minor
+from pipeline.core.plan import Interval, Plan, PlanLine
+from pipeline.core.types import Line
+from pipeline.io.reports.charts import Scale, Span, Track, scale_over, span, track
+from pipeline.io.reports.words import label
+
+MOST_LISTED = 40  # lines in one list; the table below it holds all of them
+MOST_OPEN = 40  # lines up to which the table starts unfolded
+MOST_PRICED = 30  # lines whose marginal returns are drawn side by side
+
+
+class Kind(StrEnum):
+    """What a signer does with a line."""
+
+    MOVE = "move"
+    TEST = "test"
+    WATCH = "watch"
+    HOLD = "hold"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineView:
+    """One line. `change_share` is None for a line that starts from nothing."""
+
+    key: Line
+    name: str
+    last: str
+    current: float
+    proposed: float
+    change: float
+    change_share: float | None
+    kind: Kind
+    action: str
+    reason: str
+    binding: Sequence[str]
+    exploration: float
+    expected: Interval | None
+    marginal: Interval | None
+    flagged: bool
+
+    @property
+    def flow(self) -> str:
+        """`up`, `down` or `flat`."""
+        return "up" if self.change > 0 else "down" if self.change < 0 else "flat"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A line with its drawing."""
+
+    line: LineView
+    track: Track | None = None
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineList:
+    """The lines of one kind, the largest first; `more` are counted but not listed."""
+
+    kind: Kind
+    title: str
+    note: str
+    rows: Sequence[Row]
+    total: int
+    more: int
+    more_change: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A level of the hierarchy: its sums, and below it either further nodes or lines."""
+
+    name: str
+    column: str
+    current: float
+    proposed: float
+    change: float
+    change_share: float | None
+    count: int
+    moving: int
+    nodes: Sequence[Node]
+    lines: Sequence[LineView]
+    is_open: bool
+
+    @property
+    def flow(self) -> str:
+        """`up`, `down` or `flat`."""
+        return "up" if self.change > 0 else "down" if self.change < 0 else "flat"
+
+
+_TITLES = {
+    Kind.MOVE: ("Move", "Money changes here for what it is expected to earn."),
+    Kind.TEST: ("Test", "Moved away from the best known split on purpose, in order to learn."),
+    Kind.WATCH: ("Watch", "Unchanged, but something here needs a look."),
+    Kind.HOLD: ("Hold", "Unchanged."),
+}
+
+
+def line_views(plan: Plan) -> list[LineView]:
+    """Return every line of the plan, in the plan's order."""
+    flagged = {f.line for f in plan.findings if f.line and f.level is not Level.PASS}
+    return [_line_view(plan, item, flagged) for item in plan.lines]
+
+
+def line_lists(lines: Sequence[LineView]) -> list[LineList]:
+    """Return the four lists, those without a line left out; all moves share one scale."""
+    shown: dict[Kind, list[LineView]] = {}
+    for kind in Kind:
+        of_kind = [line for line in lines if line.kind is kind]
+        shown[kind] = sorted(of_kind, key=lambda v: (-abs(v.change), -v.proposed, v.key))
+    drawn = [v for views in shown.values() for v in views[:MOST_LISTED]]
+    scale = scale_over((a for v in drawn for a in (v.current, v.proposed)), zero=True)
+    return [
+        LineList(
+            kind=kind,
+            title=_TITLES[kind][0],
+            note=_TITLES[kind][1],
+            rows=[
+                Row(line=v, track=track(v.current, v.proposed, scale)) for v in views[:MOST_LISTED]
+            ],
+            total=len(views),
+            more=max(0, len(views) - MOST_LISTED),
+            more_change=sum(v.change for v in views[MOST_LISTED:]),
+        )
+        for kind, views in shown.items()
+        if views
+    ]
+
+
+def tree(lines: Sequence[LineView], columns: tuple[str, ...], currency: str) -> list[Node]:
+    """Return the outermost level of the hierarchy, the largest budget first."""
+    is_open = len(lines) <= MOST_OPEN
+    return _nodes(lines, columns, 0, currency, is_open=is_open)
+
+
+def moved(lines: Iterable[LineView], currency: str) -> tuple[float, float]:
+    """Return what is taken from lines and what is added to lines, both positive."""
+    changes = [to_minor(line.change, currency) for line in lines]
+    taken = -sum(c for c in changes if c < 0)
+    added = sum(c for c in changes if c > 0)
+    return from_minor(taken, currency), from_minor(added, currency)
+
+
+def _line_view(plan: Plan, item: PlanLine, flagged: set[Line]) -> LineView:
+    key = tuple(item.line[column] for column in plan.line_columns)
+    change = from_minor(
+        to_minor(item.proposed, plan.currency) - to_minor(item.current, plan.currency),
+        plan.currency,
+    )
+    return LineView(
+        key=key,
+        name=" / ".join(label(part) for part in key),
+        last=label(key[-1]),
+        current=item.current,
+        proposed=item.proposed,
+        change=change,
+        change_share=_share(change, item.current),
+        kind=_kind(item, change, key in flagged),
+        action=item.action,
+        reason=item.reason,
+        binding=item.binding,
+        exploration=item.exploration,
+        expected=item.expected,
+        marginal=item.marginal_return,
+        flagged=key in flagged,
+    )
+
+
+def _kind(item: PlanLine, change: float, is_flagged: bool) -> Kind:
+    if item.exploration or item.action in {"test", "explore"}:
+        return Kind.TEST
+    if change:
+        return Kind.MOVE
+    return Kind.WATCH if is_flagged or item.action == "watch" else Kind.HOLD
+
+
+def _share(change: float, current: float) -> float | None:
+    if change == 0:
+        return 0.0
+    return change / current if current else None
+
+
+def _nodes(
+    lines: Sequence[LineView], columns: tuple[str, ...], level: int, currency: str, *, is_open: bool
+) -> list[Node]:
+    if level == len(columns) - 1:
+        return []
+    groups: dict[str, list[LineView]] = {}
+    for line in lines:
+        groups.setdefault(line.key[level], []).append(line)
+    nodes = []
+    for name, members in groups.items():
+        current = sum(to_minor(m.current, currency) for m in members)
+        proposed = sum(to_minor(m.proposed, currency) for m in members)
+        below = _nodes(members, columns, level + 1, currency, is_open=is_open)
+        nodes.append(
+            Node(
+                name=label(name),
+                column=columns[level],
+                current=from_minor(current, currency),
+                proposed=from_minor(proposed, currency),
+                change=from_minor(proposed - current, currency),
+                change_share=_share(float(proposed - current), float(current)),
+                count=len(members),
+                moving=sum(1 for m in members if m.change),
+                nodes=below,
+                lines=[] if below else sorted(members, key=lambda m: (-m.proposed, m.key)),
+                is_open=is_open,
+            )
+        )
+    return sorted(nodes, key=lambda n: (-n.proposed, n.name))
+
+
+def price_rows(
+    lines: Sequence[LineView], budget_price: float | None
+) -> tuple[list[Row], Scale | None]:
+    """Return lines side by side by what one more unit would earn, the best first, and the scale.
+
+    Where every line is free to move these are equal: that is what the plan aims for. A line
+    that stands apart is held there by a limit. An end far outside is cut, so that one vague line
+    does not press the others together.
+    """
+    known = [(v, v.marginal) for v in lines if v.marginal is not None]
+    known.sort(key=lambda pair: (-abs(pair[0].change), -pair[0].proposed, pair[0].key))
+    chosen = known[:MOST_PRICED]
+    most = 3 * max([abs(m.mean) for _, m in chosen] + [budget_price or 0.0], default=0.0)
+    ends = (min(max(end, -most), most) for _, m in chosen for end in (m.p05, m.p95))
+    scale = scale_over([*ends, budget_price], zero=True)
+    chosen.sort(key=lambda pair: (-pair[1].mean, pair[0].key))
+    return [Row(line=line, span=span(marginal, scale)) for line, marginal in chosen], scale

@@ -1,0 +1,308 @@
+"""A plan as its page shows it: everything decided here, so that templates only lay out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from pipeline.core.findings import Finding, Level
+from pipeline.core.plan import Certificate, Interval, Mode, Plan
+from pipeline.io.reports.charts import (
+    CurveChart,
+    Span,
+    Tick,
+    curve_chart,
+    frontier_chart,
+    scale_over,
+    span,
+    ticks,
+)
+from pipeline.io.reports.extras import Pacing, Promise, ReportExtras
+from pipeline.io.reports.headline import Headline, headline, metric_name, share_of, total_words
+from pipeline.io.reports.limits import (
+    CapView,
+    GuardrailView,
+    WaitingView,
+    cap_views,
+    guardrail_views,
+    waiting_views,
+)
+from pipeline.io.reports.lines import (
+    Kind,
+    LineList,
+    LineView,
+    Node,
+    Row,
+    line_lists,
+    line_views,
+    moved,
+    price_rows,
+    tree,
+)
+from pipeline.io.reports.words import label, money, number, number_change
+
+MOST_CURVES = 24  # drawn in full; a page of more is not read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """One row of plan against status quo."""
+
+    name: str
+    interval: Interval
+    span: Span | None
+    is_change: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CurveCard:
+    """One line's response curve with its figures."""
+
+    line: LineView
+    chart: CurveChart
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromiseView:
+    """An earlier plan's promise, drawn, and what came of it."""
+
+    promise: Promise
+    span: Span | None
+    realised_at: str | None
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """Something that is different from the plan before."""
+
+    what: str
+    before: str
+    now: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanView:
+    """Everything on the plan page."""
+
+    plan: Plan
+    day: date
+    metric: str
+    is_new: bool
+    headline: Headline
+    total: str
+    shifted: float
+    moved_share: str
+    lines: Sequence[LineView]
+    lists: Sequence[LineList]
+    nodes: Sequence[Node]
+    columns: Sequence[str]
+    compared: Sequence[Compared]
+    compared_zero: str | None
+    prices: Sequence[Row]
+    price_at: str | None
+    price_ticks: Sequence[Tick]
+    cards: Sequence[CurveCard]
+    caps: Sequence[CapView]
+    waiting: Sequence[WaitingView]
+    guardrails: Sequence[GuardrailView]
+    attention: Sequence[Finding]
+    passed: Sequence[Finding]
+    health_level: str
+    health_checks: Sequence[Finding]
+    certificate: str
+    exploration: float
+    exploration_share: str
+    exploration_cost: float | None
+    frontier: CurveChart | None
+    pacing: Pacing | None
+    pacing_spent: str
+    pacing_planned: str
+    promises: Sequence[PromiseView]
+    changes: Sequence[Change]
+    expires: str
+    undo: str
+
+
+def plan_view(plan: Plan, extras: ReportExtras) -> PlanView:
+    """Return the plan's page as values."""
+    lines = line_views(plan)
+    taken, added = moved(lines, plan.currency)
+    attention, passed = _by_weight(plan.findings)
+    prices, price_scale = price_rows(lines, plan.budget_price)
+    exploration = sum(abs(line.exploration) for line in lines)
+    compared, zero = _compared(plan)
+    pacing = extras.pacing
+    return PlanView(
+        plan=plan,
+        day=plan.date,
+        metric=metric_name(plan),
+        is_new=plan.mode is Mode.OPTIMISED,
+        headline=headline(plan, lines),
+        total=total_words(plan),
+        shifted=max(taken, added),
+        moved_share=share_of(max(taken, added), plan.budget),
+        lines=lines,
+        lists=line_lists(lines),
+        nodes=tree(lines, plan.line_columns, plan.currency),
+        columns=[label(column) for column in plan.line_columns],
+        compared=compared,
+        compared_zero=zero,
+        prices=prices,
+        price_at=price_scale.at(plan.budget_price)
+        if price_scale and plan.budget_price is not None
+        else None,
+        price_ticks=ticks(price_scale) if price_scale else (),
+        cards=_cards(lines, extras),
+        caps=cap_views(plan, extras),
+        waiting=waiting_views(plan, extras.waiting_caps),
+        guardrails=guardrail_views(plan),
+        attention=attention,
+        passed=passed,
+        health_level=plan.model_health.level if plan.model_health else "",
+        health_checks=_health(plan),
+        certificate=_certificate(plan.certificate, metric_name(plan)),
+        exploration=exploration,
+        exploration_share=share_of(exploration, plan.budget),
+        exploration_cost=extras.exploration_cost,
+        frontier=frontier_chart(extras.frontier, plan.budget) if extras.frontier else None,
+        pacing=pacing,
+        pacing_spent=_part(pacing.spent, pacing.budget) if pacing else "",
+        pacing_planned=_part(pacing.planned_by_now, pacing.budget) if pacing else "",
+        promises=_promises(extras.promises),
+        changes=_changes(plan, extras.previous),
+        expires=extras.expires,
+        undo=extras.undo,
+    )
+
+
+def _by_weight(findings: Sequence[Finding]) -> tuple[list[Finding], list[Finding]]:
+    """Return what needs a look, the heaviest first, and what passed."""
+    heavy = [f for f in findings if f.level is Level.FAIL]
+    review = [f for f in findings if f.level is Level.REVIEW]
+    return heavy + review, [f for f in findings if f.level is Level.PASS]
+
+
+def _health(plan: Plan) -> list[Finding]:
+    if plan.model_health is None:
+        return []
+    attention, passed = _by_weight(plan.model_health.checks)
+    return attention + passed
+
+
+def _compared(plan: Plan) -> tuple[list[Compared], str | None]:
+    """Return plan, status quo and their difference, and where the difference's zero lies."""
+    out: list[Compared] = []
+    both = [
+        (name, interval)
+        for name, interval in (
+            ("This plan", plan.expected),
+            ("Budgets left alone", plan.status_quo),
+        )
+        if interval is not None
+    ]
+    scale = scale_over((v for _, i in both for v in (i.p05, i.mean, i.p95)), zero=False)
+    out += [
+        Compared(name=name, interval=interval, span=span(interval, scale), is_change=False)
+        for name, interval in both
+    ]
+    if plan.uplift is None:
+        return out, None
+    gain = plan.uplift
+    gain_scale = scale_over((gain.p05, gain.mean, gain.p95), zero=True)
+    out.append(
+        Compared(name="Difference", interval=gain, span=span(gain, gain_scale), is_change=True)
+    )
+    return out, gain_scale.at(0.0) if gain_scale else None
+
+
+def _cards(lines: Sequence[LineView], extras: ReportExtras) -> list[CurveCard]:
+    """Return curves for the lines that change most; when nothing changes, for the largest."""
+    drawable = [line for line in lines if line.key in extras.curves]
+    changing = [line for line in drawable if line.kind is not Kind.HOLD]
+    chosen = changing if len(drawable) > MOST_CURVES else drawable
+    chosen = sorted(chosen, key=lambda v: (-abs(v.change), -v.proposed, v.key))[:MOST_CURVES]
+    cards = []
+    for line in chosen:
+        past = extras.past.get(line.key)
+        chart = curve_chart(
+            extras.curves[line.key], line.current, line.proposed, past.spend if past else None
+        )
+        cards.append(CurveCard(line=line, chart=chart))
+    return cards
+
+
+def _certificate(certificate: Certificate | None, metric: str) -> str:
+    if certificate is None:
+        return "There is no certificate: these budgets were not computed tonight."
+    best, reached = certificate.upper_bound, certificate.objective
+    left = max(best - reached, 0.0)
+    if left <= 1e-6 * max(abs(best), 1.0):
+        return (
+            f"On these curves and inside these limits no other split earns more {metric}: "
+            f"the plan reaches {number(reached)}, and {number(best)} is the proven most."
+        )
+    return (
+        f"On these curves and inside these limits no split can earn more than {number(best)} "
+        f"{metric}; the plan reaches {number(reached)}, at most {share_of(left, best)} less."
+    )
+
+
+def _part(value: float, whole: float) -> str:
+    return f"{100 * min(max(value / whole, 0.0), 1.0):.1f}%" if whole else "0%"
+
+
+def _promises(promises: Sequence[Promise]) -> list[PromiseView]:
+    values = [v for p in promises for v in (p.promised.p05, p.promised.p95, p.realised)]
+    scale = scale_over(values, zero=False)
+    return [
+        PromiseView(
+            promise=p,
+            span=span(p.promised, scale),
+            realised_at=scale.at(p.realised) if scale and p.realised is not None else None,
+            verdict=_verdict(p),
+        )
+        for p in sorted(promises, key=lambda p: p.day, reverse=True)
+    ]
+
+
+def _verdict(promise: Promise) -> str:
+    if promise.realised is None:
+        return "Not yet known"
+    if promise.realised < promise.promised.p05:
+        return "Below the interval"
+    return "Above the interval" if promise.realised > promise.promised.p95 else "As promised"
+
+
+def _changes(plan: Plan, previous: Plan | None) -> list[Change]:
+    """Return what differs from the plan before, the summary first, then the largest lines."""
+    if previous is None or previous.currency != plan.currency:
+        return []
+    pairs = [
+        ("How it came about", previous.mode.value, plan.mode.value),
+        ("Budget", money(previous.budget, plan.currency), money(plan.budget, plan.currency)),
+        ("Caps in force", str(len(previous.caps)), str(len(plan.caps))),
+        ("Lines", f"{len(previous.lines):,}", f"{len(plan.lines):,}"),
+    ]
+    if previous.uplift and plan.uplift:
+        before, now = number_change(previous.uplift.mean), number_change(plan.uplift.mean)
+        pairs.append(("Expected gain", before, now))
+    out = [
+        Change(what=what, before=before, now=now) for what, before, now in pairs if before != now
+    ]
+    return out + _line_changes(plan, previous)
+
+
+def _line_changes(plan: Plan, previous: Plan) -> list[Change]:
+    before, now = previous.budgets, plan.budgets
+    lines = sorted({*before, *now}, key=lambda k: (-abs(now.get(k, 0.0) - before.get(k, 0.0)), k))
+    return [
+        Change(
+            what=" / ".join(label(part) for part in key),
+            before=money(before[key], plan.currency) if key in before else "not there",
+            now=money(now[key], plan.currency) if key in now else "gone",
+        )
+        for key in lines[:8]
+        if before.get(key) != now.get(key)
+    ]

@@ -1,0 +1,382 @@
+"""DuckDB over a run's snapshot: runs sql/ in order, and reads back what it built.
+
+One in-memory connection per step, without access to files or network: the tables are handed
+over, and nothing that a source says can reach anything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date, timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline.core.errors import DamagedError, NotFoundError
+from pipeline.core.history import History, Vintages
+from pipeline.core.policy import Policy
+from pipeline.core.types import BoolArray, FloatArray
+from pipeline.io.artefacts import RunFolder
+from pipeline.io.assets import asset_folder
+from pipeline.io.facts import Facts
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from duckdb import DuckDBPyConnection
+
+LINE_DAY = "line_day.parquet"
+VINTAGES = "vintages.parquet"
+UNTRUSTED = "untrusted.json"
+MAX_DAYS = 1_095  # three years: older evidence has faded, and a wild date costs no calendar
+VINTAGE_DAYS = 45  # outcomes that are still moving after that are corrections, not delay
+MAX_LEVELS = 4
+_OUTCOME = "outcome_"
+_NUMBERS = ("spend", "budget", "impressions", "clicks")
+_SNAPSHOT_COLUMNS = {
+    "spend": ("spend", "budget", "currency", "impressions", "clicks"),
+    "outcomes": ("metric", "value"),
+}
+_KEYS = ("file", "day", "line_1", "line_2", "line_3", "line_4", "dimensions", "raw")
+_MARTS = ("line", "line_day", "outcome_day", "outcome_cover")
+
+
+def build(work: RunFolder, policy: Policy, day: date, previous: RunFolder | None = None) -> None:
+    """Stage the snapshot: write `line_day.parquet` and `vintages.parquet`.
+
+    Rows dated `day` or later are left out, so a night over a longer file plans the same. Without
+    a usable spend row before `day` nothing is written, which validation reports.
+
+    Args:
+        previous: the run of an earlier night, whose vintages are carried on.
+    """
+    with staged(work, policy, day, day) as connection:
+        facts = _query_facts(connection, policy)
+    if facts is None:
+        return
+    work.write_parquet(LINE_DAY, _line_day_table(facts, policy))
+    work.write_parquet(VINTAGES, _vintage_table(facts, policy, day, previous))
+
+
+@contextmanager
+def staged(work: RunFolder, policy: Policy, day: date, today: date) -> Iterator[DuckDBPyConnection]:
+    """Yield a connection with the snapshot, its typed tables and `night` in it."""
+    import duckdb
+
+    connection = duckdb.connect(
+        ":memory:",
+        config={
+            "enable_external_access": "false",
+            "threads": "1",  # sums in one order; a night's tables are small
+            "memory_limit": "4GB",
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+        },
+    )
+    try:
+        for name in ("spend", "outcomes"):
+            connection.register(f"{name}_arrow", _snapshot_table(work, name))
+            connection.execute(f"create table {name} as from {name}_arrow")
+            connection.unregister(f"{name}_arrow")
+        connection.execute("set lock_configuration = true")
+        for macro in ("plain_number", "iso_day"):
+            connection.execute(sql_text("macros", macro))
+        for name in ("stg_spend", "stg_outcomes"):
+            _create(connection, name, sql_text("staging", name))
+        _create_night(connection, policy, day, today)
+        yield connection
+    finally:
+        connection.close()
+
+
+def read_facts(work: RunFolder) -> Facts:
+    """Return the staged tables of a run.
+
+    Raises:
+        NotFoundError: the run staged nothing.
+        DamagedError: the file is not what `build` writes.
+    """
+    table = work.read_parquet(LINE_DAY)
+    names = table.column_names
+    levels = [name for name in names if name.startswith("line_")]
+    metrics = [name for name in names if name.startswith(_OUTCOME)]
+    columns = {name: table.column(name) for name in names}
+    ordinals = columns["day"].cast("int32").to_numpy()
+    first, last = int(ordinals.min()), int(ordinals.max())
+    n_days = last - first + 1
+    if table.num_rows % n_days:
+        raise DamagedError(f"run {work.name}: {LINE_DAY} is no unbroken calendar")
+    n_lines = table.num_rows // n_days
+    epoch = date(1970, 1, 1)
+    firsts = table.slice(0, table.num_rows).take(list(range(0, table.num_rows, n_days)))
+    lines = zip(*(firsts.column(level).to_pylist() for level in levels), strict=True)
+
+    def dense(name: str) -> FloatArray:
+        values = columns[name].to_numpy().astype(float)
+        return np.ascontiguousarray(values.reshape(n_lines, n_days).T)
+
+    def flags(name: str) -> BoolArray:
+        values = np.asarray(columns[name].to_numpy(zero_copy_only=False), dtype=bool)
+        return np.ascontiguousarray(values.reshape(n_lines, n_days).T)
+
+    return Facts(
+        days=tuple(epoch + timedelta(days=first + index) for index in range(n_days)),
+        lines=tuple(tuple(str(value) for value in line) for line in lines),
+        spend=dense("spend"),
+        has_spend_row=flags("has_spend_row"),
+        budget=dense("budget"),
+        impressions=dense("impressions"),
+        clicks=dense("clicks"),
+        outcomes={name.removeprefix(_OUTCOME): dense(name) for name in metrics},
+        has_outcome_row=flags("has_outcome_row"),
+    )
+
+
+def read_history(work: RunFolder, policy: Policy) -> History:
+    """Return what the model reads: the staged tables without the cells that were not trusted.
+
+    A cell whose day the outcomes do not cover is untrusted too; its outcomes are 0 there.
+    """
+    facts = read_facts(work)
+    trusted = np.ones(facts.spend.shape, dtype=bool)
+    for values in facts.outcomes.values():
+        trusted &= np.isfinite(values)
+    if work.exists(UNTRUSTED):
+        day_index = {day.isoformat(): index for index, day in enumerate(facts.days)}
+        line_index = {line: index for index, line in enumerate(facts.lines)}
+        for cell in work.read_json(UNTRUSTED):
+            row, column = day_index.get(cell["day"]), line_index.get(tuple(cell["line"]))
+            if row is not None and column is not None:
+                trusted[row, column] = False
+    return History(
+        days=facts.days,
+        lines=facts.lines,
+        spend=facts.spend,
+        outcomes={name: np.nan_to_num(values) for name, values in facts.outcomes.items()},
+        trusted=trusted,
+    )
+
+
+def read_vintages(work: RunFolder, metric: str) -> Vintages:
+    """Return what this and earlier nights saw of the last days, for one metric."""
+    try:
+        table = work.read_parquet(VINTAGES)
+    except NotFoundError:
+        table = _empty_vintages()
+    import pyarrow.compute as pc
+
+    table = table.filter(pc.equal(table.column("metric"), metric))
+    return Vintages(
+        seen_on=table.column("seen_on").to_numpy().astype(float),
+        day=table.column("day").to_numpy().astype(float),
+        group=tuple(str(name) for name in table.column("group").to_pylist()),
+        outcome=table.column("outcome").to_numpy().astype(float),
+    )
+
+
+@lru_cache(maxsize=64)
+def sql_text(folder: str, name: str) -> str:
+    """Return the text of one file under sql/."""
+    return (asset_folder("sql") / folder / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def quoted(identifier: str) -> str:
+    """Return the identifier as SQL: the one place where a name becomes part of a statement."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def _create(connection: DuckDBPyConnection, name: str, select: str) -> None:
+    connection.execute(f"create table {quoted(name)} as {select}")
+
+
+def _create_night(connection: DuckDBPyConnection, policy: Policy, day: date, today: date) -> None:
+    """Make the one-row table that says which days and which currency tonight is about."""
+    last_day = day - timedelta(days=1)
+    oldest = day - timedelta(days=MAX_DAYS)
+    found = connection.execute(
+        "select min(day) from stg_spend where day between $oldest and $last_day",
+        {"oldest": oldest, "last_day": last_day},
+    ).fetchall()
+    first_day = found[0][0] or last_day
+    connection.execute(
+        "create table night as select $first_day::date as first_day, $last_day::date as last_day, "
+        "$day::date as plan_day, $today::date as today, $currency::text as currency, "
+        "$levels::integer as levels",
+        {
+            "first_day": first_day,
+            "last_day": last_day,
+            "day": day,
+            "today": today,
+            "currency": policy.currency,
+            "levels": len(policy.line),
+        },
+    )
+
+
+def _snapshot_table(work: RunFolder, name: str) -> pa.Table:
+    """Return the snapshot of a source, without rows where it could not be read."""
+    import pyarrow as pa
+
+    file = f"snapshot/{name}.parquet"
+    if work.exists(file):
+        return work.read_parquet(file)
+    texts = (*_KEYS, *_SNAPSHOT_COLUMNS[name])
+    empty = {column: pa.array([], pa.string()) for column in texts}
+    return pa.table({**empty, "row": pa.array([], pa.int64())})
+
+
+def _query_facts(connection: DuckDBPyConnection, policy: Policy) -> Facts | None:
+    """Run the marts and return them as dense arrays, None when no line has a row."""
+    for name in _MARTS:
+        _create(connection, name, sql_text("marts", name))
+    lines = connection.execute("from line order by line_id").fetchall()
+    if not lines:
+        return None
+    days, spend = _spend_arrays(connection, len(lines))
+    shape = (len(days), len(lines))
+    covered = np.zeros(shape[0], dtype=bool)
+    first = days[0].toordinal()
+    for (covered_day,) in connection.execute("from outcome_cover").fetchall():
+        covered[covered_day.toordinal() - first] = True
+    outcomes, has_row = _outcome_arrays(connection, shape, first, covered)
+    return Facts(
+        days=days,
+        lines=tuple(tuple(row[1 : 1 + len(policy.line)]) for row in lines),
+        spend=spend["spend"],
+        has_spend_row=spend["has_spend_row"].astype(bool),
+        budget=spend["budget"],
+        impressions=spend["impressions"],
+        clicks=spend["clicks"],
+        outcomes=outcomes,
+        has_outcome_row=has_row,
+    )
+
+
+def _spend_arrays(
+    connection: DuckDBPyConnection, n_lines: int
+) -> tuple[tuple[date, ...], dict[str, FloatArray]]:
+    rows = connection.execute(
+        "select spend, budget, impressions, clicks, has_spend_row::double as has_spend_row "
+        "from line_day order by line_id, day"
+    ).fetchnumpy()
+    days = connection.execute("select distinct day from line_day order by day").fetchall()
+    arrays = {
+        name: np.ascontiguousarray(_filled(rows[name]).reshape(n_lines, len(days)).T)
+        for name in (*_NUMBERS, "has_spend_row")
+    }
+    return tuple(day for (day,) in days), arrays
+
+
+def _outcome_arrays(
+    connection: DuckDBPyConnection, shape: tuple[int, int], first: int, covered: BoolArray
+) -> tuple[dict[str, FloatArray], BoolArray]:
+    metrics = connection.execute("select distinct metric from outcomes order by metric").fetchall()
+    outcomes: dict[str, FloatArray] = {}
+    has_row = np.zeros(shape, dtype=bool)
+    blank = np.where(covered, 0.0, np.nan)[:, None]
+    for (metric,) in metrics:
+        rows = connection.execute(
+            "select line_id, datediff('day', date '0001-01-01', day) + 1 as ordinal, value "
+            "from outcome_day where metric = $metric",
+            {"metric": metric},
+        ).fetchnumpy()
+        table = np.broadcast_to(blank, shape).copy()
+        cells = (np.asarray(rows["ordinal"], dtype=int) - first, np.asarray(rows["line_id"], int))
+        values = _filled(rows["value"])
+        table[cells] = np.where(np.isfinite(values), values, 0.0)
+        has_row[cells] = True
+        outcomes[str(metric)] = table
+    return outcomes, has_row
+
+
+def _filled(values: Any) -> FloatArray:
+    """Return a query's column as floats, null as NaN."""
+    if isinstance(values, np.ma.MaskedArray):
+        return np.asarray(np.ma.filled(values.astype(float), np.nan), dtype=float)
+    return np.asarray(values, dtype=float)
+
+
+def _line_day_table(facts: Facts, policy: Policy) -> pa.Table:
+    """Return the staged table, lines in order and days in order within each."""
+    import pyarrow as pa
+
+    n_days, n_lines = facts.spend.shape
+    epoch = date(1970, 1, 1).toordinal()
+    ordinals = np.array([day.toordinal() - epoch for day in facts.days], dtype=np.int32)
+    columns: dict[str, Any] = {"day": pa.array(np.tile(ordinals, n_lines)).cast(pa.date32())}
+    for level in range(len(policy.line)):
+        names = [line[level] for line in facts.lines]
+        columns[f"line_{level + 1}"] = pa.array(
+            [name for name in names for _ in range(n_days)], pa.string()
+        )
+    for name in _NUMBERS:
+        columns[name] = _flat(getattr(facts, name))
+    columns["has_spend_row"] = pa.array(facts.has_spend_row.T.ravel())
+    columns["has_outcome_row"] = pa.array(facts.has_outcome_row.T.ravel())
+    for metric, values in facts.outcomes.items():
+        columns[f"{_OUTCOME}{metric}"] = _flat(values)
+    return pa.table(columns)
+
+
+def _flat(values: FloatArray) -> Any:
+    import pyarrow as pa
+
+    flat = values.T.ravel()
+    return pa.array(flat, mask=np.isnan(flat))
+
+
+def _vintage_table(facts: Facts, policy: Policy, day: date, previous: RunFolder | None) -> pa.Table:
+    """Return tonight's totals of the last days, after what earlier nights had seen."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    tonight = _vintages_of(facts, policy, day)
+    if previous is None or not previous.exists(VINTAGES):
+        return tonight
+    earlier = previous.read_parquet(VINTAGES)
+    horizon = day.toordinal() - 4 * VINTAGE_DAYS
+    keep = pc.and_(
+        pc.less(earlier.column("seen_on"), day.toordinal()),
+        pc.greater_equal(earlier.column("seen_on"), horizon),
+    )
+    return pa.concat_tables([earlier.filter(keep), tonight]).combine_chunks()
+
+
+def _vintages_of(facts: Facts, policy: Policy, day: date) -> pa.Table:
+    import pyarrow as pa
+
+    wanted = sorted({policy.objective.maximize, "conversions"} & set(facts.outcomes))
+    group_of = np.array(facts.groups())
+    start = max(0, len(facts.days) - VINTAGE_DAYS)
+    rows: list[tuple[int, int, str, str, float]] = []
+    for metric in wanted:
+        values = facts.outcomes[metric][start:]
+        for group in sorted(set(group_of.tolist())):
+            totals = values[:, group_of == group].sum(axis=1)
+            rows += [
+                (day.toordinal(), seen.toordinal(), group, metric, float(total))
+                for seen, total in zip(facts.days[start:], totals, strict=True)
+                if np.isfinite(total)
+            ]
+    return pa.Table.from_arrays(
+        [pa.array([row[index] for row in rows], kind) for index, kind in enumerate(_kinds())],
+        names=list(_VINTAGE_NAMES),
+    )
+
+
+_VINTAGE_NAMES = ("seen_on", "day", "group", "metric", "outcome")
+
+
+def _kinds() -> Mapping[int, Any] | list[Any]:
+    import pyarrow as pa
+
+    return [pa.int32(), pa.int32(), pa.string(), pa.string(), pa.float64()]
+
+
+def _empty_vintages() -> pa.Table:
+    import pyarrow as pa
+
+    return pa.Table.from_arrays(
+        [pa.array([], kind) for kind in _kinds()], names=list(_VINTAGE_NAMES)
+    )

@@ -1,0 +1,42 @@
+-- line_day: spend, one row per (day, line), lines in order and days in order within each.
+-- Reads: stg_spend, line, night. The night's first and last day count.
+-- Days without a row are rows with zero spend, not gaps: carry-over needs an unbroken calendar.
+-- Sums run in order of size, so that the order of the source's rows cannot move the last bit.
+with
+
+days as (
+    select unnest(generate_series(first_day, last_day, interval 1 day))::date as day
+    from night
+),
+
+spent as (
+    select
+        day,
+        line_1,
+        line_2,
+        line_3,
+        line_4,
+        sum(spend order by spend) as spend,
+        -- a budget that is repeated on every part of a line is one budget
+        case
+            when min(budget) = max(budget) then max(budget) else sum(budget order by budget)
+        end as budget,
+        sum(impressions order by impressions) as impressions,
+        sum(clicks order by clicks) as clicks
+    from stg_spend
+    where day is not null
+    group by day, line_1, line_2, line_3, line_4
+)
+
+select
+    days.day,
+    line.line_id,
+    coalesce(spent.spend, 0) as spend,        -- account currency
+    spent.day is not null as has_spend_row,
+    spent.budget,                             -- what was set; null where nobody says
+    spent.impressions,
+    spent.clicks
+from line
+cross join days
+left join spent using (day, line_1, line_2, line_3, line_4)
+order by line.line_id, days.day

@@ -31,6 +31,12 @@ class Shape:
         """Return the response relative to the one at the reference spend; 0 at 0."""
         return np.asarray(self._raw(relative_spend) / self._raw(np.array(1.0)))
 
+    def elasticity(self) -> float:
+        """Return the relative change of the response per relative change of spend, at 1."""
+        step = 1e-4
+        above, below = self.value(np.array(1 + step)), self.value(np.array(1 - step))
+        return float((above - below) / (2 * step))
+
     def _raw(self, u: FloatArray) -> FloatArray:
         if self.family == "hill":
             powered = np.power(u, self.slope)

@@ -125,7 +125,8 @@ def shared_slope(
     ratio = np.where(use, outcome / expected, 1.0)
     ratio = ratio / np.maximum((weight * ratio).sum(axis=0) / weight.sum(axis=0).clip(1e-9), 1e-9)
     day = (weight * ratio).sum(axis=1, keepdims=True) / weight.sum(axis=1, keepdims=True).clip(1e-9)
-    relative = np.clip(ratio / np.maximum(day, 1e-3), 0.0, 5.0) - 1.0
+    far = 5.0 * np.sqrt(np.where(use, relative_variance, 1.0))
+    relative = np.clip(ratio / np.maximum(day, 1e-3) - 1.0, -far, far)
     x, y = _two_way(movement, weight), _two_way(relative, weight)
     information = float((weight * x * x).sum())
     slope = float((weight * x * y).sum()) / max(information, 1e-9)

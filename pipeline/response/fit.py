@@ -14,9 +14,12 @@ from pipeline.response.evidence import DRIFTS, SHARES, Evidence, evaluate
 from pipeline.response.pooling import pooled_posterior
 from pipeline.response.posterior import Posterior
 
-SWEEPS = 4
+SWEEPS = 8
 ROBUST_DOF = 6.0  # a day may be odd; how odd before it stops mattering (Lange et al. 1989)
 SCALE_DOF = 30.0
+ELASTICITY, ELASTICITY_SD = 0.25, 0.12  # of the whole outcome, over portfolios: a wide prior
+NODE_ELASTICITY = np.outer([shape.elasticity() for shape in SHAPES], SHARES)
+ELASTICITY_SPREAD = 0.25
 SLOPE_SPREAD = 0.15  # how far lines' elasticities of the whole outcome lie apart
 
 
@@ -67,12 +70,13 @@ def fit_response(
     level = _level(outcome, usable)
     expected = level * np.clip(0.5 + 0.5 * np.sqrt(carried_spend(spend, 0.3) / reference), 0.3, 3.0)
     noise = np.full(outcome.shape, 0.3**2)
+    mean_elasticity = 0.25  # of the starting guess above
     for _ in range(SWEEPS):
         relative = np.where(
             usable, dispersion(outcome, level) / np.maximum(expected, 1e-6) + noise, np.inf
         )
         slope, slope_sd = shared_slope(outcome, expected, movement, relative)
-        slope, slope_sd = _shrunk(slope, slope_sd)
+        centre, slope, slope_sd = _population(mean_elasticity, slope, slope_sd)
         demand = estimate_demand(
             outcome, expected * np.exp(slope * movement), relative, groups, weekdays, complete
         )
@@ -86,7 +90,8 @@ def fit_response(
         evidence = evaluate(
             freed, variance, responses, level, common, scale_dof=SCALE_DOF
         )
-        weights = _pool(evidence, groups)
+        weights = _pool(evidence, groups, centre, slope_sd)
+        mean_elasticity = _mean_elasticity(weights, relative, movement)
         expected = _expected(evidence, weights, responses)
         expected = np.maximum(expected * _slow_drift(freed, expected, variance), 1e-6)
         level = np.maximum((weights * evidence.level_mean).sum(axis=(1, 2, 3, 4)), 1e-6)
@@ -150,10 +155,21 @@ def common_movement(
     return np.broadcast_to(spread * common[None, :, None], (1, *movement.shape)).copy()
 
 
-def _shrunk(slope: float, error: float) -> tuple[float, float]:
-    """Return the shared slope combined with its prior around the current fit."""
-    precision = 1.0 / error**2 + 1.0 / SLOPE_SPREAD**2
-    return slope / error**2 / precision, float(1.0 / np.sqrt(precision))
+def _population(current: float, slope: float, error: float) -> tuple[float, float, float]:
+    """Return the lines' mean elasticity, the shared slope that it implies, and their error."""
+    precision = 1.0 / error**2 + 1.0 / ELASTICITY_SD**2
+    centre = ((current + slope) / error**2 + ELASTICITY / ELASTICITY_SD**2) / precision
+    return centre, centre - current, float(1.0 / np.sqrt(precision))
+
+
+def _mean_elasticity(
+    weights: FloatArray, relative_variance: FloatArray, movement: FloatArray
+) -> float:
+    """Return the mean elasticity of the whole outcome, lines weighed by what they can tell."""
+    line = np.einsum("lqrsk,sk->l", weights, NODE_ELASTICITY)
+    precision = np.where(np.isfinite(relative_variance), 1.0 / relative_variance, 0.0)
+    information = (precision * np.square(movement - movement.mean(axis=0))).sum(axis=0) + 1e-9
+    return float((information * line).sum() / information.sum())
 
 
 def dispersion(outcome: FloatArray, level: FloatArray) -> FloatArray:
@@ -191,17 +207,24 @@ def _noise(
     line = (own + strength * pooled) / np.maximum(own_weight + strength, 1e-12)
     line = np.maximum(line, 0.02**2)
     variance = counting + (line + demand.variance) * expected**2
-    standard = np.square(residual) / variance
+    # On the root scale counts are near symmetric, so that a sparse line's good days stay in.
+    unit = np.maximum(counting / expected, 1e-12)
+    root = 2 * (np.sqrt(np.maximum(freed, 0) / unit + 0.375) - np.sqrt(expected / unit + 0.375))
+    standard = np.where(usable, root**2 * counting / variance, 0.0)
     robust = (ROBUST_DOF + standard) / (ROBUST_DOF + 1.0)
     return np.maximum(robust, 1.0), np.broadcast_to(line, freed.shape).copy()
 
 
-def _pool(evidence: Evidence, groups: IntArray) -> FloatArray:
+def _pool(
+    evidence: Evidence, groups: IntArray, centre: float, centre_sd: float
+) -> FloatArray:
+    spread = ELASTICITY_SPREAD**2 + centre_sd**2
+    around = -0.5 * np.square(NODE_ELASTICITY - centre) / spread
     drift = np.array([0.3, 0.5, 0.2])
     retention = np.array([0.3, 0.2, 0.2, 0.2, 0.1])
     share = SHARES**0.3 * (1 - SHARES) ** 0.3
     return pooled_posterior(
-        evidence.log_likelihood,
+        evidence.log_likelihood + around,
         [drift, retention, shape_prior(), share / share.sum()],
         [2.0, 2.0, 4.0, 4.0],
         groups,

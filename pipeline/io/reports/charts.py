@@ -147,7 +147,9 @@ def curve_chart(
         then=box.point(proposed, float(np.interp(proposed, curve.spend, curve.mean))),
         beyond=f"{beyond:.1f}",
         beyond_width=f"{WIDTH - RIGHT - beyond:.1f}",
-        x_ticks=[Tick(at=f"{box.x(v):.1f}", label=compact(v)) for v in round_values(0, xs[-1], 3)],
+        x_ticks=[
+            Tick(at=f"{box.x(v):.1f}", label=compact(v)) for v in round_values(0, float(xs[-1]), 4)
+        ],
         y_ticks=[
             Tick(at=f"{box.y(v):.1f}", label=compact(v))
             for v in round_values(box.y_low, box.y_high, 3)

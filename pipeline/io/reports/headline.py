@@ -14,6 +14,7 @@ from pipeline.io.reports.words import (
     is_known,
     long_day,
     money,
+    number,
     number_change,
     percent,
     plural,
@@ -99,14 +100,16 @@ def _promise(plan: Plan) -> str:
     uplift = plan.uplift
     if uplift.mean == 0 and uplift.p05 == 0 and uplift.p95 == 0:
         return f"The same {metric} as today is expected."
-    return f"Expected {metric}: {_interval(uplift)} against leaving the budgets alone. The chance that it is better: {chance(uplift.probability_positive)}."
-
-
-def _interval(uplift: Uplift) -> str:
     return (
-        f"{number_change(uplift.mean)} a day "
-        f"(90% interval {number_change(uplift.p05)} to {number_change(uplift.p95)})"
+        f"{_direction(uplift, metric)} than leaving the budgets alone "
+        f"(90% interval {number_change(uplift.p05)} to {number_change(uplift.p95)}). "
+        f"The chance that it is better is {chance(uplift.probability_positive)}."
     )
+
+
+def _direction(uplift: Uplift, metric: str) -> str:
+    how = "less" if uplift.mean < 0 else "more"
+    return f"Expected to bring {number(abs(uplift.mean))} {how} {metric} a day"
 
 
 def _amount(value: float, plan: Plan) -> str:

@@ -26,7 +26,7 @@ def render_report(plan: Plan, extras: ReportExtras, *, sign_command: str) -> str
     Args:
         sign_command: what the signer types, as it is shown.
     """
-    view = plan_view(plan, extras)
+    view = plan_view(plan, extras, sign_command)
     return render("plan.html.j2", plan.currency, view=view, sign_command=sign_command)
 
 

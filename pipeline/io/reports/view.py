@@ -42,6 +42,11 @@ from pipeline.io.reports.lines import (
 )
 from pipeline.io.reports.words import label, money, number, number_change
 
+UNDO = (
+    "Not signed, the plan expires by itself and the budgets stay as they are. Signed by mistake: "
+    "'equimarginal revoke' withdraws the signature, and the amounts under From are what was in "
+    "force before. Later nights move back inside the daily limit where the data say so."
+)
 MOST_CURVES = 24  # drawn in full; a page of more is not read
 
 
@@ -123,9 +128,10 @@ class PlanView:
     changes: Sequence[Change]
     expires: str
     undo: str
+    refuse_command: str
 
 
-def plan_view(plan: Plan, extras: ReportExtras) -> PlanView:
+def plan_view(plan: Plan, extras: ReportExtras, sign_command: str) -> PlanView:
     """Return the plan's page as values."""
     lines = line_views(plan)
     taken, added = moved(lines, plan.currency)
@@ -173,8 +179,15 @@ def plan_view(plan: Plan, extras: ReportExtras) -> PlanView:
         promises=_promises(extras.promises),
         changes=_changes(plan, extras.previous),
         expires=extras.expires,
-        undo=extras.undo,
+        undo=extras.undo or UNDO,
+        refuse_command=refuse_command(sign_command),
     )
+
+
+def refuse_command(sign_command: str) -> str:
+    """Return the command that refuses what `sign_command` signs; empty where it is no command."""
+    head, word, tail = sign_command.partition("equimarginal approve ")
+    return f"{head}equimarginal reject {tail} --why '...'" if word else ""
 
 
 def _by_weight(findings: Sequence[Finding]) -> tuple[list[Finding], list[Finding]]:

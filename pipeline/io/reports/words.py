@@ -35,11 +35,15 @@ def money_change(value: float | None, currency: str) -> str:
 
 def number(value: float | None) -> str:
     """Return an outcome with about three digits that mean something: `1,830`, `45.2`, `1.84`."""
+    if value is not None and 0 < abs(value) < 0.0001:
+        return "about 0"
     return _grouped(value, _digits(value))
 
 
 def number_change(value: float | None) -> str:
     """Return an outcome with its sign: `+1,830`."""
+    if value is not None and 0 < abs(value) < 0.0001:
+        return "about 0"
     return _signed(value, _digits(value))
 
 
@@ -140,7 +144,9 @@ def _digits(value: float | None) -> int:
         return 0
     if abs(value) >= 9.995:
         return 1
-    return 2 if abs(value) >= 0.0995 else 4
+    if abs(value) >= 0.0995:
+        return 2
+    return 3 if abs(value) >= 0.00995 else 4
 
 
 def _grouped(value: float | None, digits: int) -> str:

@@ -32,39 +32,50 @@ from pipeline.io.reports import (
 DAY = date(2026, 11, 22)
 SIGN = "equimarginal approve 2026-11-22-1a2b3c4d --as ana"
 
-# channel, audience, current, proposed, ceiling, half saturation, action, reason, binding, exploration
+# channel, audience, current, proposed, half saturation, what the next euro earns at the proposed
+# budget, action, reason, binding, exploration
 _LINES = [
-    ("search", "brand", 1400.00, 1120.00, 2600, 500, "cut",
-     "Most of its conversions come without the spend; the next euro earns 0.71.",
-     ("daily change −20%",), 0.0),
-    ("search", "generic", 2100.00, 2480.00, 9800, 2900, "scale",
-     "The steepest curve that is free to move; its chance of being better is 0.96.",
+    ("search", "brand", 1400.00, 1120.00, 500, 0.48, "cut",
+     "Most of its conversions come without the spend.", ("daily change −20%",), 0.0),
+    ("search", "generic", 2100.00, 2480.00, 2900, 1.51, "scale",
+     "The steepest curve of all; it would take more if the cap allowed it.",
      ("cap search max",), 0.0),
-    ("search", "competitor", 600.00, 540.00, 1500, 420, "cut",
+    ("search", "competitor", 600.00, 540.00, 420, 0.94, "cut",
      "Saturated since early November.", (), 0.0),
-    ("social", "lookalike_1pct", 900.00, 1010.00, 3900, 1300, "scale",
+    ("social", "lookalike_1pct", 900.00, 1010.00, 1300, 0.94, "scale",
      "Earns more than the average line at this spend.", (), 0.0),
-    ("social", "interest_home", 750.00, 660.00, 1800, 700, "cut",
+    ("social", "interest_home", 750.00, 660.00, 700, 0.94, "cut",
      "Creatives tire: the curve fell by 18% in three weeks.", (), 0.0),
-    ("social", "retargeting", 500.00, 500.00, 2100, 380, "watch",
-     "Tracker was silent on two days; kept until the figures are complete.", (), 0.0),
-    ("video", "awareness_18_34", 800.00, 840.00, 2200, 1700, "test",
-     "The widest curve of all; 40.00 more for a week halves its interval.", (), 40.0),
-    ("video", "awareness_35_54", 450.00, 410.00, 1100, 900, "test",
+    ("social", "retargeting", 500.00, 500.00, 380, 1.12, "watch",
+     "Its tracker was silent on two days; kept until the figures are complete.",
+     ("data incomplete",), 0.0),
+    ("video", "awareness_18_34", 800.00, 840.00, 1700, 0.91, "test",
+     "The widest curve of all; a week at 40.00 more halves its interval.", (), 40.0),
+    ("video", "awareness_35_54", 450.00, 410.00, 900, 0.96, "test",
      "Pays for the test next to it.", (), -40.0),
-    ("tv", "national", 1000.00, 1000.00, 2600, 2400, "fixed", "Contract until 31 December.",
+    ("tv", "national", 1000.00, 1000.00, 2400, 0.54, "fixed", "Contract until 31 December.",
      ("cap tv fixed",), 0.0),
-    ("affiliate", "all", 500.00, 500.00, 1900, 800, "hold",
+    ("affiliate", "all", 500.00, 500.00, 800, 0.99, "hold",
      "No move is likely enough to be better.", (), 0.0),
-    ("display", "prospecting", 600.00, 540.00, 900, 500, "cut",
-     "Earns least of all free lines.", ("daily change −10%",), 0.0),
-    ("display", "remarketing", 400.00, 400.00, 1000, 250, "hold",
-     "Held: the cap on display / remarketing waits for finance.", (), 0.0),
+    ("display", "prospecting", 600.00, 540.00, 500, 0.62, "cut",
+     "Earns least of all lines that may move.", ("daily change −10%",), 0.0),
+    ("display", "remarketing", 400.00, 400.00, 250, 1.31, "hold",
+     "Held: the cap on display / remarketing waits for finance.", ("waits for finance",), 0.0),
 ]  # fmt: skip
+ORGANIC = 24150.0  # revenue that comes without tomorrow's spend
+
+
+def ceiling(row: tuple) -> float:
+    proposed, half, marginal = row[3:6]
+    return marginal * (proposed + half) ** 2 / half
 
 
 def hill(spend: np.ndarray, ceiling: float, half: float) -> np.ndarray:
     return ceiling * spend / (spend + half)
+
+
+def earns(row: tuple, spend: float) -> float:
+    return float(hill(np.array(spend), ceiling(row), row[4]))
 
 
 def interval(mean: float, spread: float) -> Interval:
@@ -75,20 +86,20 @@ def sample_plan(**changes: object) -> Plan:
     """A night of twelve lines: moves, tests, a silent tracker, caps that bind, one that waits."""
     lines = tuple(
         PlanLine(
-            line={"channel": channel, "audience": audience},
-            current=current,
-            proposed=proposed,
-            expected=interval(ceiling * proposed / (proposed + half), 0.12 + 0.02 * i),
-            marginal_return=interval(ceiling * half / (proposed + half) ** 2, 0.2 + 0.03 * i),
-            binding=binding,
-            action=action,
-            reason=reason,
-            exploration=exploration,
+            line={"channel": row[0], "audience": row[1]},
+            current=row[2],
+            proposed=row[3],
+            expected=interval(earns(row, row[3]), 0.12 + 0.02 * i),
+            marginal_return=interval(row[5], 0.2 + 0.03 * i),
+            binding=row[8],
+            action=row[6],
+            reason=row[7],
+            exploration=row[9],
         )
-        for i, (
-            channel, audience, current, proposed, ceiling, half, action, reason, binding, exploration,
-        ) in enumerate(_LINES)
-    )  # fmt: skip
+        for i, row in enumerate(_LINES)
+    )
+    then = ORGANIC + sum(earns(row, row[3]) for row in _LINES)
+    now = ORGANIC + sum(earns(row, row[2]) for row in _LINES)
     plan = Plan(
         plan_id="2026-11-22-1a2b3c4d",
         portfolio="acme",
@@ -97,9 +108,11 @@ def sample_plan(**changes: object) -> Plan:
         line_columns=("channel", "audience"),
         mode=Mode.OPTIMISED,
         budget=10000.00,
-        expected=Expected(metric="revenue", mean=18412.3, p05=16320.5, p95=20760.2),
-        status_quo=Interval(mean=17790.1, p05=15655.0, p95=20115.7),
-        uplift=Uplift(mean=622.2, p05=104.8, p95=1190.4, probability_positive=0.972),
+        expected=Expected(metric="revenue", mean=then, p05=then - 3020, p95=then + 3310),
+        status_quo=Interval(mean=now, p05=now - 3070, p95=now + 3290),
+        uplift=Uplift(
+            mean=then - now, p05=then - now - 240, p95=then - now + 260, probability_positive=0.972
+        ),
         lines=lines,
         caps=(
             PlanCap(id="cap-0001", scope={"channel": "search"}, max=4140.0, binding=True,
@@ -139,7 +152,7 @@ def sample_plan(**changes: object) -> Plan:
                         "spend; plausible for this portfolio."),
             ),
         ),
-        certificate=Certificate(objective=18412.3, upper_bound=18412.3, gap=0.0),
+        certificate=Certificate(objective=then, upper_bound=then, gap=0.0),
         budget_price=0.94,
         inputs_hash="sha256:9c0e6d8ab1f24e51a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f70819",
     )  # fmt: skip
@@ -152,17 +165,18 @@ def sample_extras(plan: Plan | None = None) -> ReportExtras:
     rng = np.random.default_rng(7)
     curves, past = {}, {}
     for i, row in enumerate(_LINES):
-        channel, audience, current, proposed, ceiling, half = row[:6]
+        channel, audience, current, proposed = row[:4]
         grid = np.linspace(0, 4 * max(current, proposed), 41)
-        mean = hill(grid, ceiling, half)
+        mean = hill(grid, ceiling(row), row[4])
         spread = (0.10 + 0.02 * i) * (0.6 + grid / grid[-1])
         curves[channel, audience] = Curve(
             spend=grid, mean=mean, p05=mean * (1 - spread), p95=mean * (1 + spread)
         )
-        spend = current * rng.uniform(0.7, 1.12, size=60)
-        past[channel, audience] = PastDays(spend=spend, outcome=hill(spend, ceiling, half))
+        spend = current * rng.uniform(0.55, 1.2, size=60)
+        past[channel, audience] = PastDays(spend=spend, outcome=hill(spend, ceiling(row), row[4]))
     budgets = np.linspace(6000, 14000, 17)
-    outcome = 18412.3 + 9400 * (np.log(budgets) - np.log(10000))
+    then = plan.expected.mean if plan.expected else 0.0
+    outcome = then + 9400 * (np.log(budgets) - np.log(10000))
     return ReportExtras(
         curves=curves,
         past=past,
@@ -177,9 +191,10 @@ def sample_extras(plan: Plan | None = None) -> ReportExtras:
                       planned_by_now=211000.0, forecast=298300.0),
         promises=tuple(
             Promise(day=DAY - timedelta(days=k), plan_id=f"plan-{k}",
-                    promised=Interval(mean=17900 - 40 * k, p05=16100, p95=19900),
-                    realised=None if k == 1 else 17500 + 390 * (k % 4),
-                    adopted_share=0.97 - 0.01 * k, complete_share=None if k == 1 else 0.86 + 0.02 * k)
+                    promised=Interval(mean=37900 - 40 * k, p05=34800, p95=41300),
+                    realised=None if k == 1 else 36500 + 990 * (k % 4),
+                    adopted_share=0.97 - 0.01 * k,
+                    complete_share=None if k == 1 else 0.86 + 0.02 * k)
             for k in range(1, 6)
         ),
         exploration_cost=3.1,

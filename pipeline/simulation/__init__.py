@@ -1,1 +1,1 @@
-
+"""Worlds with known truth, the closed loop through them, and the walk-forward on real history."""

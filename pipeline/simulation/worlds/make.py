@@ -49,9 +49,23 @@ def world_from(kind: str, recipe: Recipe, seed: int, history_days: int, nights: 
     """Return a world of any recipe; `kind` is only its name."""
     rng = np.random.default_rng([seed, *kind.encode()])
     truth = draw_truth(kind, recipe, seed, history_days + nights, rng)
-    world = World(truth)
-    path = _history_budgets(recipe, truth.demand, history_days, truth.reference, rng)
     begun = _begin_days(recipe, history_days, len(truth.lines), rng)
+    return with_history(truth, history_days, begun, rng)
+
+
+def with_history(
+    truth: Truth, history_days: int, begun: FloatArray, rng: np.random.Generator
+) -> World:
+    """Return the world after its history, run by people as the recipe says.
+
+    Args:
+        truth: of the world.
+        history_days: how many days they ran it.
+        begun: (n_lines,), the day from which each line spends.
+        rng: the only source of chance in what people did.
+    """
+    world, recipe = World(truth), truth.recipe
+    path = _history_budgets(recipe, truth.demand, history_days, truth.reference, rng)
     tilt = np.ones(len(truth.lines))
     for day in range(history_days):
         if recipe.follows_roas and day >= 28 and day % 7 == 0:

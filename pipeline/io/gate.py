@@ -153,7 +153,8 @@ def _check_missing(facts: Facts, verdict: Verdict) -> None:
         verdict.add(
             Level.FAIL,
             "missing-group",
-            f"spend: {group} has no row on {facts.days[-1]}; it had {share:.0%} of the week's money",
+            f"spend: {group} has no row on {facts.days[-1]}, "
+            f"and had {share:.0%} of the week's spend",
             "fetch the source again; if it was paused on purpose, deliver rows with zero spend",
             source="spend",
             value=group,

@@ -2,18 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
 from pipeline.core.findings import Finding, Level, worst_level
 from pipeline.core.policy import Policy
-from pipeline.io import gate
+from pipeline.io import gate, suites
 from pipeline.io.artefacts import RunFolder
 from pipeline.io.checks import run_checks
 from pipeline.io.warehouse import LINE_DAY, UNTRUSTED, read_facts, staged
 
 if TYPE_CHECKING:
     from pipeline.io.facts import Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the gate found, and the suites that may still be running.
+
+    Attributes:
+        findings: of the row checks and the gate; a FAIL among them is final.
+    """
+
+    findings: tuple[Finding, ...]
+    _pending: suites.PendingSuites | None
+
+    def complete(self) -> list[Finding]:
+        """Wait for the suites and return all findings, heaviest first."""
+        found = [*self.findings, *(self._pending.findings() if self._pending else ())]
+        if worst_level(found) is Level.PASS:
+            found.append(
+                Finding(level=Level.PASS, check="data", message="every check of the input passed")
+            )
+        weight = list(Level)
+        return sorted(found, key=lambda finding: -weight.index(finding.level))
+
+
+def start_suites() -> None:
+    """Begin to load what the suites need, in another process; call it as the night starts."""
+    suites.start()
 
 
 def validate(
@@ -26,12 +54,25 @@ def validate(
         today: the clock's date; a row after it is a fault.
         previous: the run of an earlier night, to compare restated days with.
     """
-    with staged(work, policy, day, today) as connection:
-        findings = run_checks(connection)
+    return judge(work, policy, day, today, previous).complete()
+
+
+def judge(
+    work: RunFolder, policy: Policy, day: date, today: date, previous: RunFolder | None = None
+) -> Judgement:
+    """Return the gate's findings at once, while the suites run on in another process.
+
+    The distrusted cells are written before it returns, so the fit may start. Arguments as
+    `validate`.
+    """
     facts = read_facts(work) if work.exists(LINE_DAY) else None
-    verdict = gate.Verdict(findings=findings)
+    verdict = gate.Verdict()
+    pending = None
     if gate.check_counts(facts, policy, verdict) and facts is not None:
+        pending = suites.begin(facts, policy.objective.maximize)
         _judge(facts, policy, day, verdict)
+    with staged(work, policy, day, today) as connection:
+        verdict.findings.extend(run_checks(connection))
     work.write_json(
         UNTRUSTED,
         [
@@ -39,9 +80,7 @@ def validate(
             for (cell_day, line), check in sorted(verdict.untrusted.items())
         ],
     )
-    if worst_level(verdict.findings) is Level.PASS:
-        verdict.add(Level.PASS, "data", "all checks of the input passed")
-    return verdict.findings
+    return Judgement(tuple(verdict.findings), pending)
 
 
 def _judge(facts: Facts, policy: Policy, day: date, verdict: gate.Verdict) -> None:

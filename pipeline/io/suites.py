@@ -1,0 +1,222 @@
+"""The suites under expectations/, run on the night's daily tables by Great Expectations.
+
+Importing Great Expectations takes seconds, so it happens in a worker process that starts with the
+night and is kept for the next one. Should the worker die, the suites run in this process.
+"""
+
+from __future__ import annotations
+
+import atexit
+import base64
+import json
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.core.findings import Finding, Level
+from pipeline.core.types import line_label
+from pipeline.io.assets import asset_folder
+from pipeline.io.checks import printable
+from pipeline.io.facts import Facts
+
+TABLES = ("line_day", "outcomes", "spend")
+STALE_OUTCOME_DAYS = 3
+
+
+@lru_cache(maxsize=1)
+def load_suites() -> dict[str, dict[str, Any]]:
+    """Return table -> suite, as the files say."""
+    folder = asset_folder("expectations")
+    return {
+        table: json.loads((folder / f"{table}.json").read_text(encoding="utf-8"))
+        for table in TABLES
+    }
+
+
+def start() -> None:
+    """Start the worker if none runs: the earlier, the less the night waits."""
+    _worker()
+
+
+@dataclass(slots=True)
+class PendingSuites:
+    """Suites that are being evaluated elsewhere meanwhile."""
+
+    _request: dict[str, Any]
+    _worker: subprocess.Popen[str] | None
+
+    def findings(self) -> list[Finding]:
+        """Wait for the results and return what they found; empty when all passed."""
+        return [item for result in self._results() if (item := _finding(result)) is not None]
+
+    def _results(self) -> list[dict[str, Any]]:
+        answer = _ask(self._worker) if self._worker is not None else None
+        if answer is None:
+            from pipeline.io.suite_worker import evaluate
+
+            return evaluate(self._request)
+        if "error" in answer:
+            return [{"table": "suites", "type": "suite", "column": "", "errored": answer["error"]}]
+        results: list[dict[str, Any]] = answer["results"]
+        return results
+
+
+def begin(facts: Facts, metric: str) -> PendingSuites:
+    """Hand the night's tables to the suites and return at once."""
+    last_day = facts.days[-1]
+    request = {
+        "suites": load_suites(),
+        "frames": {name: _stream(columns) for name, columns in _frames(facts, metric).items()},
+        "parameters": {
+            "last_day": last_day.isoformat(),
+            "oldest_newest_outcome": (last_day - timedelta(days=STALE_OUTCOME_DAYS)).isoformat(),
+            "cells": facts.spend.size,
+            "days": len(facts.days),
+        },
+    }
+    worker = _worker()
+    if worker is not None and not _tell(worker, request):
+        worker = None
+    return PendingSuites(request, worker)
+
+
+def _frames(facts: Facts, metric: str) -> dict[str, dict[str, Any]]:
+    """Return the three tables that the suites speak of, column by column."""
+    n_days, n_lines = facts.spend.shape
+    days = np.array([day.isoformat() for day in facts.days])
+    labels = np.array([line_label(line) for line in facts.lines])
+    cells = {"day": np.repeat(days, n_lines), "line": np.tile(labels, n_days)}
+    flat = {
+        "spend": facts.spend.ravel(),
+        "impressions": facts.impressions.ravel(),
+        "clicks": facts.clicks.ravel(),
+    }
+    spoke = facts.has_spend_row.ravel()
+    outcome = facts.outcomes[metric].ravel()
+    covered = np.repeat(np.isfinite(facts.outcomes[metric]).any(axis=1), n_lines)
+    return {
+        "spend": {name: values[spoke] for name, values in {**cells, **flat}.items()},
+        "outcomes": {
+            name: values[covered] for name, values in {**cells, "outcome": outcome}.items()
+        },
+        "line_day": {**cells, "spend": flat["spend"], "has_spend_row": spoke.astype(float)},
+    }
+
+
+def _stream(columns: dict[str, Any]) -> str:
+    import pyarrow as pa
+
+    arrays = {
+        name: pa.array(values.tolist() if values.dtype.kind == "U" else values, from_pandas=True)
+        for name, values in columns.items()
+    }
+    table = pa.table(arrays)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return base64.b64encode(sink.getvalue()).decode("ascii")
+
+
+def _finding(result: dict[str, Any]) -> Finding | None:
+    """Return the finding of one result, None when the expectation held."""
+    where = f"{result['table']}: {result['type']}"
+    if result["errored"]:
+        return Finding(
+            level=Level.FAIL,
+            check="suite-error",
+            message=printable(f"{where} could not be evaluated: {result['errored']}"),
+            advice="mend the suite under expectations/ or the table that it reads",
+            source=result["table"],
+            column=result["column"],
+        )
+    if result["success"]:
+        return None
+    seen = f"{result['unexpected']} cells, such as {', '.join(result['examples'])}"
+    said = seen if result["unexpected"] else f"observed {result['observed']}"
+    return Finding(
+        level=Level.FAIL if result["severity"] == "critical" else Level.REVIEW,
+        check=result["type"].replace("_", "-"),
+        message=printable(f"{where} on {result['column'] or 'the table'}: {said}"),
+        advice=result["notes"],
+        source=result["table"],
+        column=result["column"],
+    )
+
+
+@dataclass(slots=True)
+class _Kept:
+    """The worker of this process; a forked child must not talk to its parent's."""
+
+    process: subprocess.Popen[str] | None = None
+    owner: int = 0
+
+
+_kept = _Kept()
+
+
+def _worker() -> subprocess.Popen[str] | None:
+    """Return the running worker, started if need be, or None where processes cannot start."""
+    running = _kept.process
+    if running is not None and _kept.owner == os.getpid() and running.poll() is None:
+        return running
+    package_parent = str(Path(__file__).resolve().parents[2])
+    path = os.pathsep.join(filter(None, [package_parent, os.environ.get("PYTHONPATH", "")]))
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pipeline.io.suite_worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": path},
+            text=True,
+            encoding="utf-8",
+        )
+    except OSError:
+        return None
+    if _kept.owner != os.getpid():
+        atexit.register(_stop)
+    _kept.process, _kept.owner = process, os.getpid()
+    return process
+
+
+def _tell(worker: subprocess.Popen[str], request: dict[str, Any]) -> bool:
+    if worker.stdin is None:
+        return False
+    try:
+        worker.stdin.write(json.dumps(request) + "\n")
+        worker.stdin.flush()
+    except OSError:
+        return False
+    return True
+
+
+def _ask(worker: subprocess.Popen[str]) -> dict[str, Any] | None:
+    """Return the worker's answer, None when it died."""
+    if worker.stdout is None:
+        return None
+    try:
+        answer: dict[str, Any] = json.loads(worker.stdout.readline())
+    except (OSError, ValueError):
+        return None
+    return answer
+
+
+def _stop() -> None:
+    process = _kept.process
+    if process is None or _kept.owner != os.getpid():
+        return
+    _kept.process = None
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with suppress(OSError):
+                pipe.close()

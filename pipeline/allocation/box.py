@@ -1,0 +1,46 @@
+"""Line bounds with everything folded in that follows from the other limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.allocation.problem import Problem
+from pipeline.core.types import FloatArray, IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Least and most spend per line, and the least when there is any (0 for none)."""
+
+    low: FloatArray
+    high: FloatArray
+    gate: FloatArray
+
+    def take(self, index: IntArray) -> Box:
+        """Return the box of the chosen lines."""
+        return Box(self.low[index], self.high[index], self.gate[index])
+
+    def holds(self, spend: FloatArray, slack: float = 0.0) -> bool:
+        """Return whether a split is inside."""
+        inside = (spend >= self.low - slack) & (spend <= self.high + slack)
+        return bool((inside & ((spend >= self.gate - slack) | (spend <= slack))).all())
+
+
+def fold(problem: Problem) -> Box:
+    """Return the box of a problem: no line gets more than its groups or the budget can give."""
+    low, high = problem.lower.copy(), np.minimum(problem.upper, problem.budget)
+    gate = np.zeros(problem.size) if problem.gate is None else problem.gate.copy()
+    for group in problem.groups:
+        floor = float(low[group.members].sum())
+        room = low[group.members] + max(group.max - floor, 0.0)
+        high[group.members] = np.minimum(high[group.members], room)
+    spare = max(problem.budget - float(low.sum()), 0.0)
+    high = np.maximum(np.minimum(high, low + spare), low)
+    must = (gate > 0) & (low > 0)
+    low = np.where(must, np.maximum(low, gate), low)
+    gate = np.where(must | (gate <= low), 0.0, gate)
+    shut = (gate > high) & (low == 0)
+    high, gate = np.where(shut, 0.0, high), np.where(shut, 0.0, gate)
+    return Box(low, np.maximum(high, low), gate)

@@ -1,0 +1,293 @@
+"""The least concave curve above each line's own, on its box: what the dual sees.
+
+For a curve that is convex up to its inflection and concave after it, that is a chord from the
+floor to the point where it touches, then the curve itself. For knots it is their upper hull.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+import numpy as np
+
+from pipeline.allocation.families import Family
+from pipeline.allocation.tables import Piecewise, Smooth, padded
+from pipeline.core.types import BoolArray, FloatArray, IntArray
+
+_BISECTIONS = 200  # more than a float has bits; the loop ends as soon as nothing moves
+
+
+class Part(Protocol):
+    """The concave curves of one family. Arrays are (n,)."""
+
+    def take(self, index: IntArray) -> Self:
+        """Return the part of the chosen lines."""
+        ...
+
+    def demand(self, price: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the spend that earns most net of `price` per unit, and d spend / d log price."""
+        ...
+
+    def value(self, spend: FloatArray) -> FloatArray:
+        """Return the concave value of a spend in the box."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Chord:
+    """A chord from `low` to `touch` with slope `steep`, then the family's tail up to `high`."""
+
+    family: Family
+    low: FloatArray
+    touch: FloatArray
+    high: FloatArray
+    steep: FloatArray
+    start: FloatArray
+
+    def take(self, index: IntArray) -> Self:
+        return type(self)(
+            self.family.take(index),
+            self.low[index],
+            self.touch[index],
+            self.high[index],
+            self.steep[index],
+            self.start[index],
+        )
+
+    def demand(self, price: FloatArray) -> tuple[FloatArray, FloatArray]:
+        with np.errstate(invalid="ignore"):
+            tail, response = self.family.tail(np.maximum(price, np.finfo(float).tiny))
+        tail = np.where(price > 0, tail, np.inf)
+        free = (tail > self.touch) & (tail < self.high)
+        spend = np.minimum(np.maximum(tail, self.touch), self.high)
+        off = price >= self.steep
+        return np.where(off, self.low, spend), np.where(free & ~off, response, 0.0)
+
+    def value(self, spend: FloatArray) -> FloatArray:
+        on_chord = spend < self.touch
+        chord = self.start + np.where(on_chord, self.steep, 0.0) * (spend - self.low)
+        return np.where(on_chord, chord, self.family.value(spend))
+
+
+@dataclass(frozen=True, slots=True)
+class Hull:
+    """A concave chain of straight pieces; slopes fall from piece to piece."""
+
+    knots: FloatArray
+    values: FloatArray
+    slopes: FloatArray
+
+    def take(self, index: IntArray) -> Self:
+        return type(self)(self.knots[index], self.values[index], self.slopes[index])
+
+    def demand(self, price: FloatArray) -> tuple[FloatArray, FloatArray]:
+        piece = (self.slopes > price[:, None]).sum(axis=1)
+        return self.knots[np.arange(price.size), piece], np.zeros_like(price)
+
+    def value(self, spend: FloatArray) -> FloatArray:
+        return Piecewise(self.knots, self.values).value(spend)
+
+
+@dataclass(frozen=True, slots=True)
+class Bent:
+    """A concave curve with marginals that are straight between knots, cut to the box."""
+
+    family: Smooth
+    knots: FloatArray
+    marginals: FloatArray
+
+    def take(self, index: IntArray) -> Self:
+        return type(self)(self.family.take(index), self.knots[index], self.marginals[index])
+
+    def demand(self, price: FloatArray) -> tuple[FloatArray, FloatArray]:
+        rows = np.arange(price.size)
+        right = (self.marginals > price[:, None]).sum(axis=1)
+        inside = (right > 0) & (right < self.knots.shape[1])
+        right = np.clip(right, 1, self.knots.shape[1] - 1)
+        left = right - 1
+        fall = self.marginals[rows, left] - self.marginals[rows, right]
+        width = self.knots[rows, right] - self.knots[rows, left]
+        share = (self.marginals[rows, left] - price) / np.where(fall > 0, fall, 1.0)
+        share = np.clip(np.where(fall > 0, share, 0.0), 0.0, 1.0)
+        spend = self.knots[rows, left] + share * width
+        first, last = self.knots[:, 0], self.knots[:, -1]
+        spend = np.where(inside, spend, np.where(price >= self.marginals[:, 0], first, last))
+        response = -price * width / np.where(fall > 0, fall, np.inf)
+        return spend, np.where(inside & (spend > first) & (spend < last), response, 0.0)
+
+    def value(self, spend: FloatArray) -> FloatArray:
+        return self.family.value(spend)
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """The concave curves of all lines, family by family.
+
+    Attributes:
+        positions: for each part, which lines it holds.
+        low, high: (n,), the box.
+    """
+
+    parts: tuple[Part, ...]
+    positions: tuple[IntArray, ...]
+    low: FloatArray
+    high: FloatArray
+
+    def demand(self, price: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return each line's best spend at its price, and d spend / d log price."""
+        if len(self.parts) == 1:
+            return self.parts[0].demand(price)
+        spend, response = np.empty_like(price), np.empty_like(price)
+        for part, where in zip(self.parts, self.positions, strict=True):
+            spend[where], response[where] = part.demand(price[where])
+        return spend, response
+
+    def value(self, spend: FloatArray) -> FloatArray:
+        """Return each line's concave value."""
+        if len(self.parts) == 1:
+            return self.parts[0].value(spend)
+        out = np.empty_like(spend)
+        for part, where in zip(self.parts, self.positions, strict=True):
+            out[where] = part.value(spend[where])
+        return out
+
+    def take(self, index: IntArray) -> Envelope:
+        """Return the envelope of the chosen lines, in the order given."""
+        parts, positions = [], []
+        for part, where in zip(self.parts, self.positions, strict=True):
+            chosen, local = _chosen(self.low.size, where, index)
+            if chosen.size:
+                parts.append(part.take(local))
+                positions.append(chosen)
+        return Envelope(tuple(parts), tuple(positions), self.low[index], self.high[index])
+
+    def chords(self) -> tuple[FloatArray, FloatArray]:
+        """Return where each line's chord touches (its floor where it has none) and its slope."""
+        touch, steep = self.low.copy(), np.full(self.low.size, np.inf)
+        for part, where in zip(self.parts, self.positions, strict=True):
+            if isinstance(part, Chord):
+                touch[where], steep[where] = part.touch, part.steep
+        return touch, steep
+
+
+def envelope_part(family: Family, low: FloatArray, high: FloatArray, gate: FloatArray) -> Part:
+    """Return the concave curves of one family on the box.
+
+    Args:
+        gate: (n,), least spend when there is any; 0 for none. Where it is above 0, `low` is
+            either 0, which is then the only spend below the gate, or at least the gate.
+    """
+    if isinstance(family, Piecewise):
+        return _hulls(family, low, high, gate)
+    if isinstance(family, Smooth):
+        return _cut(family, low, high)
+    start = family.value(low)
+    touch = _touch(family, low, high, gate, start)
+    width = touch - low
+    chord = width > 0
+    with np.errstate(invalid="ignore", over="ignore"):
+        steep = (family.value(touch) - start) / np.where(chord, width, 1.0)
+    return Chord(family, low, touch, high, np.where(chord, steep, np.inf), start)
+
+
+def _touch(
+    family: Family, low: FloatArray, high: FloatArray, gate: FloatArray, start: FloatArray
+) -> FloatArray:
+    """Return where the tangent from (low, start) meets the tail, by bisection."""
+    bend = family.inflection()
+    gated = (gate > 0) & (low < gate)
+    touch = np.where(gated, np.minimum(gate, high), low)
+    search = np.flatnonzero((bend > low) & (high > low))
+    if not search.size:
+        return touch
+    curve = family.take(search)
+    a, floor, base = low[search], touch[search], start[search]
+    left = np.minimum(np.maximum(bend[search], floor), high[search])
+    right = high[search].copy()
+    for _ in range(_BISECTIONS):
+        middle = left + (right - left) / 2
+        if ((middle <= left) | (middle >= right)).all():
+            break
+        above = curve.marginal(middle) * (middle - a) > curve.value(middle) - base
+        left, right = np.where(above, middle, left), np.where(above, right, middle)
+    touch[search] = np.maximum(right, floor)
+    return touch
+
+
+def _cut(family: Smooth, low: FloatArray, high: FloatArray) -> Bent:
+    last = family.knots[:, -1:]
+    knots = np.concatenate([family.knots, last, np.maximum(high[:, None], last)], axis=1)
+    marginals = np.concatenate([family.marginals, np.zeros((low.size, 2))], axis=1)
+    at_low, at_high = _slope_at(knots, marginals, low), _slope_at(knots, marginals, high)
+    clipped = np.clip(knots, low[:, None], high[:, None])
+    below, above = knots < low[:, None], knots > high[:, None]
+    marginals = np.where(below, at_low[:, None], np.where(above, at_high[:, None], marginals))
+    return Bent(family, clipped, marginals)
+
+
+def _slope_at(knots: FloatArray, marginals: FloatArray, spend: FloatArray) -> FloatArray:
+    rows = np.arange(spend.size)
+    left = np.clip((knots <= spend[:, None]).sum(axis=1) - 1, 0, knots.shape[1] - 2)
+    width = knots[rows, left + 1] - knots[rows, left]
+    share = np.clip((spend - knots[rows, left]) / np.where(width > 0, width, 1.0), 0.0, 1.0)
+    return np.asarray((1 - share) * marginals[rows, left] + share * marginals[rows, left + 1])
+
+
+def _hulls(family: Piecewise, low: FloatArray, high: FloatArray, gate: FloatArray) -> Hull:
+    knots, values = cut_knots(family, low, high, gate)
+    slopes = _slopes(knots, values)
+    for row in np.flatnonzero(~_falling(slopes)):
+        keep = upper_hull(knots[row], values[row])
+        knots[row] = padded([knots[row][keep], knots[row]])[0]
+        values[row] = padded([values[row][keep], values[row]])[0]
+    return Hull(knots, values, _slopes(knots, values))
+
+
+def cut_knots(
+    family: Piecewise, low: FloatArray, high: FloatArray, gate: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return each row's knots and values inside its box, ends included, padded by repeats."""
+    floor = np.where((gate > 0) & (low < gate), np.minimum(gate, high), low)
+    inner = np.clip(family.knots, floor[:, None], high[:, None])
+    knots = np.concatenate([low[:, None], floor[:, None], inner, high[:, None]], axis=1)
+    values = np.stack([family.value(column) for column in knots.T], axis=1)
+    return knots, values
+
+
+def upper_hull(x: FloatArray, y: FloatArray) -> list[int]:
+    """Return the indices of the least concave chain above the points; x does not fall."""
+    hull: list[int] = []
+    for index in range(x.size):
+        if hull and x[index] == x[hull[-1]]:
+            if y[index] <= y[hull[-1]]:
+                continue
+            hull.pop()
+        while len(hull) > 1:
+            a, b = hull[-2], hull[-1]
+            if (y[b] - y[a]) * (x[index] - x[b]) > (y[index] - y[b]) * (x[b] - x[a]):
+                break
+            hull.pop()
+        hull.append(index)
+    return hull
+
+
+def _slopes(knots: FloatArray, values: FloatArray) -> FloatArray:
+    """Return each piece's slope; repeated knots sort to their end, or are NaN in the middle."""
+    width = np.diff(knots, axis=1)
+    repeated = np.where(knots[:, 1:] <= knots[:, :1], np.inf, np.nan)
+    repeated = np.where(knots[:, 1:] >= knots[:, -1:], -np.inf, repeated)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(width > 0, np.diff(values, axis=1) / width, repeated)
+
+
+def _falling(slopes: FloatArray) -> BoolArray:
+    return np.asarray((slopes[:, :-1] >= slopes[:, 1:]).all(axis=1))
+
+
+def _chosen(size: int, where: IntArray, index: IntArray) -> tuple[IntArray, IntArray]:
+    local = np.full(size, -1, dtype=np.int64)
+    local[where] = np.arange(where.size)
+    picked = local[index]
+    chosen = np.flatnonzero(picked >= 0)
+    return chosen, picked[chosen]

@@ -1,0 +1,117 @@
+"""What one more unit of each limit would earn."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.allocation.box import Box
+from pipeline.allocation.problem import BUDGET, Problem
+from pipeline.allocation.tree import ROOT, Tree
+from pipeline.core.types import BoolArray, FloatArray
+
+_AT = 1e-9  # of a limit: closer than this is at it
+_STEP = 1e-12  # of the money: where a curve has a corner, the side is told by this much
+_MANY = 500  # groups beyond which corners are not looked into
+
+
+def nested_prices(
+    problem: Problem, box: Box, tree: Tree, spend: FloatArray, node_prices: FloatArray
+) -> dict[str, float]:
+    """Return the price of the budget and of every group in the tree.
+
+    Where curves have corners a limit has one price for one more unit and another for one less;
+    this is the one for one more of a cap, found from the lines that would give and take it.
+    """
+    totals = tree.sums(spend)
+    extra = node_prices - node_prices[tree.parent]
+    at_most = np.isfinite(tree.most) & (totals >= tree.most - _AT * np.abs(tree.most))
+    at_least = (tree.least > 0) & (totals <= tree.least + _AT * np.abs(tree.least))
+    few = tree.size <= _MANY
+    prices = {}
+    for node in range(1, tree.size):
+        name = problem.groups[int(tree.source[node])].id
+        if at_most[node] and extra[node] >= 0 and few:
+            prices[name] = _one_more(problem, box, tree, spend, totals, node)
+        elif at_most[node] or at_least[node]:
+            prices[name] = float(extra[node])
+        else:
+            prices[name] = 0.0
+    if totals[ROOT] < tree.most[ROOT] * (1 - _AT):
+        prices[BUDGET] = 0.0
+    else:
+        taken = _gain(problem, box, tree, spend, totals, ROOT)
+        own = float(node_prices[ROOT])
+        prices[BUDGET] = own if taken is None else (taken if problem.exactly else max(taken, 0.0))
+    return prices
+
+
+def line_prices(
+    problem: Problem, spend: FloatArray, line_price: FloatArray, weight: FloatArray
+) -> dict[str, float]:
+    """Return the price of every line's bound that the plan touches."""
+    scale = _scale(problem, spend)
+    upper, lower = problem.upper, problem.lower
+    capped = np.isfinite(upper) & (spend >= upper - _AT * np.maximum(upper, scale * 1e-3))
+    floored = (lower > 0) & (spend <= lower * (1 + _AT)) & ~capped
+    with np.errstate(invalid="ignore"):
+        worth = weight * problem.curves.marginal(spend) - line_price
+    prices = {}
+    for line in np.flatnonzero(capped & (np.isfinite(worth))).tolist():
+        fixed = problem.lower[line] == problem.upper[line]
+        prices[problem.limit_name(line, "max")] = float(
+            worth[line] if fixed else max(worth[line], 0.0)
+        )
+    for line in np.flatnonzero(floored & np.isfinite(worth)).tolist():
+        prices[problem.limit_name(line, "min")] = float(min(worth[line], 0.0))
+    return prices
+
+
+def _one_more(
+    problem: Problem, box: Box, tree: Tree, spend: FloatArray, totals: FloatArray, node: int
+) -> float:
+    """Return what a unit more of the node's cap earns, taken from where it earns least."""
+    gain = _gain(problem, box, tree, spend, totals, node)
+    if gain is None:
+        return 0.0
+    full = totals >= tree.most - _AT * np.abs(tree.most)
+    above = int(tree.parent[node])
+    while above != ROOT and not full[above]:
+        above = int(tree.parent[above])
+    if above == ROOT and not (full[ROOT] or problem.exactly):
+        return max(gain, 0.0)
+    giving = _open_path(tree, totals > tree.least * (1 + _AT), above)
+    donors = giving[tree.home] & ~tree.under(node)[tree.home]
+    donors &= spend > box.low + _AT * _scale(problem, spend)
+    if not donors.any():
+        return 0.0
+    less = np.maximum(spend - _STEP * _scale(problem, spend), 0.0)
+    return max(gain - float(problem.curves.marginal(less)[donors].min()), 0.0)
+
+
+def _gain(
+    problem: Problem, box: Box, tree: Tree, spend: FloatArray, totals: FloatArray, node: int
+) -> float | None:
+    """Return the best return on a unit more inside the node; None where nothing can take it."""
+    room = totals < tree.most * (1 - _AT)
+    taking = _open_path(tree, room | ~np.isfinite(tree.most), node)[tree.home]
+    scale = _scale(problem, spend)
+    taking &= spend < problem.upper - _AT * scale
+    taking &= (spend >= box.gate) | (box.gate == 0)
+    if not taking.any():
+        return None
+    more = problem.curves.marginal(spend + _STEP * scale)
+    return float(more[taking].max())
+
+
+def _open_path(tree: Tree, passable: BoolArray, node: int) -> BoolArray:
+    """Return which nodes below `node` are reached through passable ones, itself included."""
+    reached = np.zeros(tree.size, dtype=bool)
+    reached[node] = True
+    for level in tree.levels[1:]:
+        reached[level] |= reached[tree.parent[level]] & passable[level]
+    return reached
+
+
+def _scale(problem: Problem, spend: FloatArray) -> float:
+    budget = problem.budget if np.isfinite(problem.budget) else 0.0
+    return max(budget, float(spend.sum()), 1e-300)

@@ -1,0 +1,236 @@
+"""From a problem to the plan that earns most, with a proof and the price of every limit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.allocation.box import Box, fold
+from pipeline.allocation.concave import TreeSolution, solve_tree
+from pipeline.allocation.conflict import (
+    all_limits,
+    check_lines,
+    check_nested,
+    relaxed_to,
+    smallest_conflict,
+)
+from pipeline.allocation.coupled import CoupledSolution, solve_coupled
+from pipeline.allocation.nonconvex import polish, refine, split_sides
+from pipeline.allocation.prices import line_prices, nested_prices
+from pipeline.allocation.problem import BUDGET, Problem
+from pipeline.allocation.tree import Tree, plant
+from pipeline.core.errors import ConfigError
+from pipeline.core.types import FloatArray
+
+PROVEN = 1e-6
+"""Relative gap at which a split is called optimal when curves are concave."""
+CERTIFIED = 1e-3
+"""Relative gap at which it is when they are not."""
+_AIM = 1e-4  # what branching stops at
+_NODES = 400
+_BROKEN = 1e-6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solution:
+    """A plan and its proof.
+
+    Attributes:
+        status: `optimal` when the gap is as small as the curves allow, else `feasible`.
+        spend: (n_lines,), in the problem's order.
+        objective: what the plan earns.
+        upper_bound: no split inside the limits earns more.
+        gap: bound minus objective, relative to the objective.
+        prices: outcome that one more unit of each limit would earn, by the limit's name: groups,
+            guardrails, `budget`, and the line bounds that are touched. Floors cost: below 0.
+        marginal_return: (n_lines,), outcome from one more unit of money on the line.
+        binding: per line, the names of the limits that hold it; empty where it is free.
+    """
+
+    status: str
+    spend: FloatArray
+    objective: float
+    upper_bound: float
+    gap: float
+    prices: dict[str, float]
+    marginal_return: FloatArray
+    binding: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What any of the solvers hands over."""
+
+    spend: FloatArray
+    bound: float
+    prices: dict[str, float]
+    line_price: FloatArray
+    weight: FloatArray
+
+
+def solve(problem: Problem, *, start_price: float | None = None) -> Solution:
+    """Return the plan with the largest outcome inside every limit.
+
+    Args:
+        start_price: what money earned yesterday; a good guess saves time, a bad one costs none.
+
+    Raises:
+        InfeasibleError: no plan can obey the limits; names a smallest contradicting set.
+    """
+    check_lines(problem)
+    tree, crossing = _tree(problem)
+    check_nested(problem, tree)
+    box = fold(problem)
+    if not np.isfinite(box.high).all() and not problem.guardrails:
+        line = problem.ids[int(np.argmax(box.high))]
+        raise ConfigError(
+            f"line {line!r}: nothing limits its spend; give it a max, or give a budget"
+        )
+    found = _nested(problem, box, tree, start_price) if _nests(problem, box) else None
+    if found is None or not _keeps(problem, crossing, found.spend):
+        found = _coupled(problem, box, found)
+    return _finish(problem, box, found)
+
+
+def is_allowed(problem: Problem, spend: FloatArray) -> bool:
+    """Return whether a split obeys every limit, up to rounding."""
+    scale = max(float(spend.sum()), problem.budget if np.isfinite(problem.budget) else 0.0)
+    slack = 1e-9 * scale
+    total = float(spend.sum())
+    if total > problem.budget + slack or (problem.exactly and total < problem.budget - slack):
+        return False
+    gate = np.zeros(problem.size) if problem.gate is None else problem.gate
+    if not Box(problem.lower, problem.upper, gate).holds(spend, slack):
+        return False
+    return _keeps(problem, tuple(range(len(problem.groups))), spend)
+
+
+def _tree(problem: Problem) -> tuple[Tree, tuple[int, ...]]:
+    return plant(
+        problem.size,
+        (problem.budget if problem.exactly else 0.0, problem.budget),
+        [group.members for group in problem.groups],
+        [(group.min, group.max) for group in problem.groups],
+    )
+
+
+def _nests(problem: Problem, box: Box) -> bool:
+    return bool(np.isfinite(box.high).all())
+
+
+def _keeps(problem: Problem, groups: tuple[int, ...], spend: FloatArray) -> bool:
+    """Return whether a split keeps the guardrails and the chosen groups."""
+    slack = 1e-9 * max(float(spend.sum()), 1e-300)
+    for index in groups:
+        group = problem.groups[index]
+        total = float(spend[group.members].sum())
+        if not group.min - slack <= total <= group.max + slack:
+            return False
+    for rail in problem.guardrails:
+        scale = sum(abs(w * problem.measure(q, spend)) for w, q in rail.terms())
+        if problem.slack(rail, spend) < -1e-9 * max(scale, abs(rail.threshold)):
+            return False
+    return True
+
+
+def _nested(problem: Problem, box: Box, tree: Tree, start: float | None) -> _Found:
+    envelope = problem.curves.envelope(box.low, box.high, box.gate)
+    solved = solve_tree(envelope, tree, start)
+    spend, bound, node_prices = solved.spend, solved.bound, solved.prices
+    earned = _value(problem, box, spend)
+    if solved.bound - earned > _AIM * abs(earned):
+        spend, bound, node_prices = _branched(problem, box, tree, solved, earned)
+    return _Found(
+        spend,
+        bound,
+        nested_prices(problem, box, tree, spend, node_prices),
+        node_prices[tree.home],
+        np.ones(problem.size),
+    )
+
+
+def _branched(
+    problem: Problem, box: Box, tree: Tree, solved: TreeSolution, earned: float
+) -> tuple[FloatArray, float, FloatArray]:
+    aim = _AIM * max(abs(earned), 0.1 * solved.bound)
+    spend, bound = refine(problem.curves, box, tree, solved, aim, _NODES)
+    settled = polish(problem.curves, box, split_sides(problem.curves, box), tree, spend)
+    if settled is None or _value(problem, box, settled.spend) < _value(problem, box, spend):
+        return spend, bound, solved.prices
+    return settled.spend, bound, settled.prices
+
+
+def _value(problem: Problem, box: Box, spend: FloatArray) -> float:
+    """Return the outcome; minus infinity where a line is on with less than it may be."""
+    if not box.holds(spend, 1e-9 * max(float(spend.sum()), 1e-300)):
+        return -np.inf
+    return float(problem.curves.value(spend).sum())
+
+
+def _coupled(problem: Problem, box: Box, relaxed: _Found | None) -> _Found:
+    start = relaxed.spend if relaxed is not None else None
+    solved = solve_coupled(problem, box, _AIM, start)
+    if solved.broken > _BROKEN or not np.isfinite(solved.value):
+        raise smallest_conflict(all_limits(problem), lambda kept: _possible(problem, kept))
+    bound = solved.bound if relaxed is None else min(solved.bound, relaxed.bound)
+    return _Found(solved.spend, bound, solved.prices, solved.line_price, solved.weight)
+
+
+def _possible(problem: Problem, kept: frozenset[str]) -> bool:
+    """Return whether a plan exists when only the named limits count."""
+    smaller = relaxed_to(problem, kept)
+    most = problem.budget if np.isfinite(problem.budget) else 0.0
+    most += float(problem.lower.sum()) + sum(group.min for group in problem.groups)
+    wide = smaller.changed(upper=np.minimum(smaller.upper, np.maximum(most, smaller.lower)))
+    solved: CoupledSolution = solve_coupled(wide, fold(wide), _AIM)
+    return solved.broken <= _BROKEN
+
+
+def _finish(problem: Problem, box: Box, found: _Found) -> Solution:
+    spend, earned = found.spend, _value(problem, box, found.spend)
+    current = problem.current
+    if current is not None and is_allowed(problem, current):
+        kept = float(problem.curves.value(current).sum())
+        if kept > earned:
+            spend, earned = current.copy(), kept
+    bound = max(found.bound, earned)
+    gap = (bound - earned) / max(abs(earned), 1e-300) if bound > earned else 0.0
+    touched = line_prices(problem, spend, found.line_price, found.weight)
+    concave = bool((problem.curves.inflection() <= box.low).all())
+    return Solution(
+        status="optimal" if gap <= (PROVEN if concave else CERTIFIED) else "feasible",
+        spend=spend,
+        objective=earned,
+        upper_bound=bound,
+        gap=gap,
+        prices={**found.prices, **touched},
+        marginal_return=problem.curves.marginal(spend),
+        binding=_binding(problem, spend, found.prices, touched),
+    )
+
+
+def _binding(
+    problem: Problem, spend: FloatArray, prices: dict[str, float], touched: dict[str, float]
+) -> tuple[tuple[str, ...], ...]:
+    """Return per line the limits that hold it: its own bounds, and groups that have a price."""
+    names: list[list[str]] = [[] for _ in range(problem.size)]
+    slack = 1e-9 * max(float(spend.sum()), 1e-300)
+    for line in range(problem.size):
+        at_most = np.isfinite(problem.upper[line]) and spend[line] >= problem.upper[line] - slack
+        at_least = 0 < problem.lower[line] and spend[line] <= problem.lower[line] + slack
+        if at_most:
+            names[line].append(problem.limit_name(line, "max"))
+        elif at_least:
+            names[line].append(problem.limit_name(line, "min"))
+    for group in problem.groups:
+        total = float(spend[group.members].sum())
+        side = "max" if total >= group.max - slack else "min" if total <= group.min + slack else ""
+        if side and prices.get(group.id, 0.0) != 0:
+            for line in group.members.tolist():
+                names[line].append(f"{group.id} {side}")
+    del touched
+    return tuple(tuple(item) for item in names)
+
+
+__all__ = ["BUDGET", "Solution", "is_allowed", "solve"]

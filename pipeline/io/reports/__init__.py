@@ -1,27 +1,31 @@
 """Pages and sheets that people read: the plan, the caps, the nights."""
 
+from pipeline.io.reports.cap_page import render_caps
 from pipeline.io.reports.extras import (
-    Curve,
     Frontier,
+    LineExtras,
     Pacing,
-    PastDays,
     Promise,
     ReportExtras,
     WaitingCap,
-    curves_of,
-    past_of,
+    line_extras,
 )
+from pipeline.io.reports.index_page import Night, render_index
 from pipeline.io.reports.render import render_report
+from pipeline.io.reports.summary import plan_csv, render_markdown
 
 __all__ = [
-    "Curve",
     "Frontier",
+    "LineExtras",
+    "Night",
     "Pacing",
-    "PastDays",
     "Promise",
     "ReportExtras",
     "WaitingCap",
-    "curves_of",
-    "past_of",
+    "line_extras",
+    "plan_csv",
+    "render_caps",
+    "render_index",
+    "render_markdown",
     "render_report",
 ]

@@ -9,13 +9,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline.core.plan import Interval
 from pipeline.core.types import FloatArray
-from pipeline.io.reports.extras import Curve, Frontier
 from pipeline.io.reports.words import compact
+
+if TYPE_CHECKING:
+    from pipeline.io.reports.extras import Frontier, LineExtras
 
 WIDTH, HEIGHT = 320, 190  # of a curve's drawing, in its own units
 LEFT, RIGHT, TOP, BOTTOM = 40, 8, 12, 24
@@ -64,7 +67,10 @@ class Track:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurveChart:
-    """One line's response: paths and points in a box of WIDTH by HEIGHT."""
+    """One line's response: paths and points in a box of WIDTH by HEIGHT.
+
+    `beyond` is where the region starts in which nothing was ever spent, and its width.
+    """
 
     line: str
     band: str
@@ -72,8 +78,7 @@ class CurveChart:
     dots: Sequence[tuple[str, str]]
     now: tuple[str, str]
     then: tuple[str, str]
-    beyond: str
-    beyond_width: str
+    beyond: tuple[str, str] | None
     x_ticks: Sequence[Tick]
     y_ticks: Sequence[Tick]
 
@@ -127,64 +132,45 @@ def round_values(low: float, high: float, wanted: int) -> list[float]:
     return [k * step for k in range(first, last + 1)]
 
 
-def curve_chart(
-    curve: Curve, current: float, proposed: float, past_spend: FloatArray | None
-) -> CurveChart:
+def curve_chart(curve: LineExtras, current: float, proposed: float) -> CurveChart:
     """Return the drawing of one response curve around where the money is and goes."""
-    seen = past_spend[np.isfinite(past_spend)] if past_spend is not None else np.empty(0)
-    furthest = float(seen.max()) if seen.size else 0.0
-    right = min(float(curve.spend[-1]), 1.25 * max(current, proposed, furthest, 1e-9))
-    xs = np.linspace(0.0, max(right, current, proposed), POINTS)
+    seen = [v for v in curve.past_spend if math.isfinite(v)]
+    furthest = max(seen, default=0.0)
+    wide = max(current, proposed, min(curve.spend[-1], 1.25 * max(current, proposed, furthest)))
+    xs = np.linspace(0.0, wide or 1.0, POINTS)
     mean, low, high = (np.interp(xs, curve.spend, v) for v in (curve.mean, curve.p05, curve.p95))
     box = _Box(x_high=float(xs[-1]), y_low=min(0.0, float(low.min())), y_high=_top(high))
-    beyond = box.x(furthest) if 0 < furthest < xs[-1] else WIDTH - RIGHT
+    beyond = box.x(furthest) if 0 < furthest < xs[-1] else None
     return CurveChart(
         line=_path(box, xs, mean),
-        band=f"{_path(box, xs, high)}L{_path(box, xs[::-1], low[::-1])[1:]}Z",
+        band=_band(box, xs, low, high),
         marks=_marks(box, seen),
         dots=_dots(box, curve),
         now=box.point(current, float(np.interp(current, curve.spend, curve.mean))),
         then=box.point(proposed, float(np.interp(proposed, curve.spend, curve.mean))),
-        beyond=f"{beyond:.1f}",
-        beyond_width=f"{WIDTH - RIGHT - beyond:.1f}",
-        x_ticks=[
-            Tick(at=f"{box.x(v):.1f}", label=compact(v)) for v in round_values(0, float(xs[-1]), 4)
-        ],
-        y_ticks=[
-            Tick(at=f"{box.y(v):.1f}", label=compact(v))
-            for v in round_values(box.y_low, box.y_high, 3)
-        ],
+        beyond=None if beyond is None else (f"{beyond:.1f}", f"{WIDTH - RIGHT - beyond:.1f}"),
+        x_ticks=_x_ticks(box),
+        y_ticks=_y_ticks(box),
     )
 
 
 def frontier_chart(frontier: Frontier, budget: float) -> CurveChart:
     """Return the drawing of outcome against budget, marked at the plan's budget."""
-    curve = Curve(spend=frontier.budget, mean=frontier.mean, p05=frontier.p05, p95=frontier.p95)
-    xs = frontier.budget
-    box = _Box(
-        x_low=float(xs[0]),
-        x_high=float(xs[-1]),
-        y_low=float(frontier.p05.min()),
-        y_high=_top(frontier.p95),
+    xs, mean, low, high = (
+        np.asarray(v) for v in (frontier.budget, frontier.mean, frontier.p05, frontier.p95)
     )
-    here = box.point(budget, float(np.interp(budget, xs, frontier.mean)))
+    box = _Box(x_low=float(xs[0]), x_high=float(xs[-1]), y_low=float(low.min()), y_high=_top(high))
+    here = box.point(budget, float(np.interp(budget, xs, mean)))
     return CurveChart(
-        line=_path(box, xs, curve.mean),
-        band=f"{_path(box, xs, curve.p95)}L{_path(box, xs[::-1], curve.p05[::-1])[1:]}Z",
+        line=_path(box, xs, mean),
+        band=_band(box, xs, low, high),
         marks="",
         dots=(),
         now=here,
         then=here,
-        beyond=f"{WIDTH - RIGHT:.1f}",
-        beyond_width="0",
-        x_ticks=[
-            Tick(at=f"{box.x(v):.1f}", label=compact(v))
-            for v in round_values(box.x_low, box.x_high, 4)
-        ],
-        y_ticks=[
-            Tick(at=f"{box.y(v):.1f}", label=compact(v))
-            for v in round_values(box.y_low, box.y_high, 3)
-        ],
+        beyond=None,
+        x_ticks=_x_ticks(box),
+        y_ticks=_y_ticks(box),
     )
 
 
@@ -217,18 +203,31 @@ def _path(box: _Box, xs: FloatArray, ys: FloatArray) -> str:
     return "M" + "L".join(steps)
 
 
-def _marks(box: _Box, seen: FloatArray) -> str:
-    """Return one short stroke per past day's spend, below the axis line."""
-    places = sorted({f"{box.x(float(v)):.0f}" for v in seen[-MOST_MARKS:]}, key=float)
+def _band(box: _Box, xs: FloatArray, low: FloatArray, high: FloatArray) -> str:
+    return f"{_path(box, xs, high)}L{_path(box, xs[::-1], low[::-1])[1:]}Z"
+
+
+def _x_ticks(box: _Box) -> list[Tick]:
+    values = round_values(box.x_low, box.x_high, 4)
+    return [Tick(at=f"{box.x(v):.1f}", label=compact(v)) for v in values]
+
+
+def _y_ticks(box: _Box) -> list[Tick]:
+    values = round_values(box.y_low, box.y_high, 3)
+    return [Tick(at=f"{box.y(v):.1f}", label=compact(v)) for v in values]
+
+
+def _marks(box: _Box, seen: Sequence[float]) -> str:
+    """Return one short stroke per past day's spend, just above the axis."""
+    inside = [v for v in seen[-MOST_MARKS:] if 0 <= v <= box.x_high]
+    places = sorted({f"{box.x(v):.0f}" for v in inside}, key=float)
     return "".join(f"M{x} {HEIGHT - BOTTOM}v-6" for x in places)
 
 
-def _dots(box: _Box, curve: Curve) -> list[tuple[str, str]]:
-    if curve.points_spend is None or curve.points_value is None:
-        return []
-    pairs = zip(curve.points_spend[-MOST_MARKS:], curve.points_value[-MOST_MARKS:], strict=True)
+def _dots(box: _Box, curve: LineExtras) -> list[tuple[str, str]]:
+    pairs = zip(curve.points_spend, curve.points_value, strict=True)
     return [
-        box.point(float(x), float(y))
-        for x, y in pairs
+        box.point(x, y)
+        for x, y in list(pairs)[-MOST_MARKS:]
         if 0 <= x <= box.x_high and box.y_low <= y <= box.y_high
     ]

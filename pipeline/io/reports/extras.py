@@ -1,53 +1,57 @@
-"""What a page may show beyond the signed plan: curves, history, pacing, past promises."""
+"""What a page may show beyond the signed plan: curves, pacing, past promises. All of it optional.
+
+A night stores this as `page.json` beside the plan, so that the page can be written again, byte for
+byte, without the model.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date
+from typing import Self
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.core.curves import ResponseTable
 from pipeline.core.history import History
 from pipeline.core.plan import Interval, Plan
-from pipeline.core.types import FloatArray, Line
+from pipeline.core.types import JsonObject, Line
+from pipeline.io.reports.lines import drawn_lines
 
 HISTORY_DAYS = 60
 
+Numbers = tuple[float, ...]
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Curve:
-    """What tomorrow's spend earns on one line; value and band over a grid of spends.
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+
+class LineExtras(_Frozen):
+    """What tomorrow's spend earns on one line, and where its spend has been.
 
     Attributes:
-        spend, mean, p05, p95: (n_points,), spend ascending from 0.
-        points_spend, points_value: (n_days,) what single past days say of the same curve, net of
-            demand and of what comes without spend, where the model can tell.
+        spend, mean, p05, p95: the response curve over ascending spends from 0; equally long.
+        points_spend, points_value: what single past days say of the same curve, net of demand and
+            of what comes without spend, where the model can tell; equally long.
+        past_spend: of the last days.
     """
 
-    spend: FloatArray
-    mean: FloatArray
-    p05: FloatArray
-    p95: FloatArray
-    points_spend: FloatArray | None = None
-    points_value: FloatArray | None = None
+    line: Line
+    spend: Numbers
+    mean: Numbers
+    p05: Numbers
+    p95: Numbers
+    points_spend: Numbers = ()
+    points_value: Numbers = ()
+    past_spend: Numbers = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PastDays:
-    """The last days of one line as they were reported, oldest first, each (n_days,)."""
-
-    spend: FloatArray
-    outcome: FloatArray
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WaitingCap:
+class WaitingCap(_Frozen):
     """A cap that finance has not decided, and what is held because of it."""
 
     id: str
-    scope: Mapping[str, str]
+    scope: dict[str, str]
     proposed_by: str
     min: float | None = None
     max: float | None = None
@@ -57,18 +61,16 @@ class WaitingCap:
     held_money: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Frontier:
-    """Expected outcome of the best split at other budgets, each (n_points,)."""
+class Frontier(_Frozen):
+    """Expected outcome of the best split at other budgets, ascending and equally long."""
 
-    budget: FloatArray
-    mean: FloatArray
-    p05: FloatArray
-    p95: FloatArray
+    budget: Numbers
+    mean: Numbers
+    p05: Numbers
+    p95: Numbers
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pacing:
+class Pacing(_Frozen):
     """How the month's money runs: amounts in account currency."""
 
     label: str
@@ -78,8 +80,7 @@ class Pacing:
     forecast: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Promise:
+class Promise(_Frozen):
     """What an earlier plan promised for its day and what came.
 
     `adopted_share` is how much of the planned move was really spent; `complete_share` how much
@@ -94,12 +95,12 @@ class Promise:
     complete_share: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportExtras:
+class ReportExtras(_Frozen):
     """All of it optional: a page without extras is complete, only plainer.
 
     Attributes:
-        curves, past: by line.
+        lines: one entry for each line whose curve may be drawn.
+        waiting_caps: those that finance has not decided.
         cap_costs: cap id -> outcome per day that the plan would gain without this cap.
         exploration_cost: outcome given up in order to learn.
         previous: the plan that was proposed before this one.
@@ -107,33 +108,49 @@ class ReportExtras:
         undo: how to take the plan back once it is signed, in one sentence.
     """
 
-    curves: Mapping[Line, Curve] = field(default_factory=dict)
-    past: Mapping[Line, PastDays] = field(default_factory=dict)
-    waiting_caps: Sequence[WaitingCap] = ()
-    cap_costs: Mapping[str, float] = field(default_factory=dict)
+    lines: tuple[LineExtras, ...] = ()
+    waiting_caps: tuple[WaitingCap, ...] = ()
+    cap_costs: dict[str, float] = Field(default_factory=dict)
     frontier: Frontier | None = None
     pacing: Pacing | None = None
-    promises: Sequence[Promise] = ()
+    promises: tuple[Promise, ...] = ()
     exploration_cost: float | None = None
     previous: Plan | None = None
     expires: str = ""
     undo: str = ""
 
+    def to_json(self) -> JsonObject:
+        """Return plain JSON values, what `page.json` holds."""
+        return self.model_dump(mode="json", exclude_defaults=True)
 
-def curves_of(table: ResponseTable) -> dict[Line, Curve]:
-    """Return every line's curve with its 90 % band from the posterior draws."""
-    low, high = np.quantile(table.value, (0.05, 0.95), axis=0)
-    mean = table.mean()
-    return {
-        line: Curve(spend=table.spend[i], mean=mean[i], p05=low[i], p95=high[i])
-        for i, line in enumerate(table.lines)
-    }
+    @classmethod
+    def from_json(cls, data: JsonObject) -> Self:
+        """Return the extras that `to_json` wrote."""
+        return cls.model_validate(data)
 
 
-def past_of(history: History, metric: str, n_days: int = HISTORY_DAYS) -> dict[Line, PastDays]:
-    """Return every line's last days; days that are not trusted have no outcome (NaN)."""
-    outcome = np.where(history.trusted, history.outcomes[metric], np.nan)
-    return {
-        line: PastDays(spend=history.spend[-n_days:, i], outcome=outcome[-n_days:, i])
-        for i, line in enumerate(history.lines)
-    }
+def line_extras(
+    plan: Plan, table: ResponseTable, history: History | None = None
+) -> tuple[LineExtras, ...]:
+    """Return curve, 90 % band and past spend of the lines that the page will draw.
+
+    Lines of the plan that the table does not have are left out.
+    """
+    place = {line: index for index, line in enumerate(table.lines)}
+    past = {line: index for index, line in enumerate(history.lines)} if history else {}
+    out = []
+    for line in drawn_lines(plan, place):
+        index = place[line]
+        low, high = np.quantile(table.value[:, index, :], (0.05, 0.95), axis=0)
+        spend = history.spend[-HISTORY_DAYS:, past[line]] if history and line in past else None
+        out.append(
+            LineExtras(
+                line=line,
+                spend=tuple(table.spend[index].tolist()),
+                mean=tuple(table.value[:, index, :].mean(axis=0).tolist()),
+                p05=tuple(low.tolist()),
+                p95=tuple(high.tolist()),
+                past_spend=() if spend is None else tuple(spend.tolist()),
+            )
+        )
+    return tuple(out)

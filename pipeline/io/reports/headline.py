@@ -18,6 +18,7 @@ from pipeline.io.reports.words import (
     number_change,
     percent,
     plural,
+    sentence,
 )
 
 
@@ -38,7 +39,12 @@ def headline(plan: Plan, lines: Sequence[LineView]) -> Headline:
         Mode.FALLBACK: _fallback,
         Mode.HOLD: _hold,
     }[plan.mode](plan, lines)
-    return Headline(badge=badge, ask=ask, promise=_promise(plan), reasons=plan.reasons)
+    return Headline(
+        badge=badge,
+        ask=ask,
+        promise=_promise(plan),
+        reasons=[sentence(reason) for reason in plan.reasons],
+    )
 
 
 def metric_name(plan: Plan) -> str:
@@ -86,9 +92,12 @@ def _fallback(plan: Plan, _: Sequence[LineView]) -> tuple[str, str]:
 
 
 def _hold(plan: Plan, _: Sequence[LineView]) -> tuple[str, str]:
+    day = long_day(plan.date)
+    if plan.expected is not None:  # the model was asked and found nothing worth a change
+        return "No change", f"Leave every budget as it is on {day}: no change is sure enough to pay"
     badge = f"Hold, {days(plan.fallback_days)} old" if plan.fallback_days else "Hold"
     since = f", {days(plan.fallback_days)} without a new plan" if plan.fallback_days else ""
-    return badge, f"No new plan: leave every budget as it is on {long_day(plan.date)}{since}"
+    return badge, f"No new plan: leave every budget as it is on {day}{since}"
 
 
 def _promise(plan: Plan) -> str:

@@ -25,7 +25,7 @@ class CapView:
     id: str
     scope: str
     limit: str
-    used: float
+    used: float | None
     fill: str | None
     is_binding: bool
     price: str

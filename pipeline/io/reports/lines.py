@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -11,10 +11,11 @@ from pipeline.core.money import from_minor, to_minor
 from pipeline.core.plan import Interval, Plan, PlanLine
 from pipeline.core.types import Line
 from pipeline.io.reports.charts import Scale, Span, Track, scale_over, span, track
-from pipeline.io.reports.words import label
+from pipeline.io.reports.words import label, sentence
 
 MOST_LISTED = 40  # lines in one list; the table below it holds all of them
 MOST_OPEN = 40  # lines up to which the table starts unfolded
+MOST_CURVES = 24  # drawn in full; a page of more is not read
 MOST_PRICED = 30  # lines whose marginal returns are drawn side by side
 
 
@@ -142,6 +143,18 @@ def tree(lines: Sequence[LineView], columns: tuple[str, ...], currency: str) -> 
     return _nodes(lines, columns, 0, currency, is_open=is_open)
 
 
+def drawn_lines(plan: Plan, available: Container[Line]) -> list[Line]:
+    """Return the lines whose curves a page draws, those that change most first.
+
+    All of them where they are few; else only lines that move, are tested or need a look.
+    """
+    views = [view for view in line_views(plan) if view.key in available]
+    if len(views) > MOST_CURVES:
+        views = [view for view in views if view.kind is not Kind.HOLD]
+    views.sort(key=lambda v: (-abs(v.change), -v.proposed, v.key))
+    return [view.key for view in views[:MOST_CURVES]]
+
+
 def moved(lines: Iterable[LineView], currency: str) -> tuple[float, float]:
     """Return what is taken from lines and what is added to lines, both positive."""
     changes = [to_minor(line.change, currency) for line in lines]
@@ -166,7 +179,7 @@ def _line_view(plan: Plan, item: PlanLine, flagged: set[Line]) -> LineView:
         change_share=_share(change, item.current),
         kind=_kind(item, change, key in flagged),
         action=item.action,
-        reason=item.reason,
+        reason=sentence(item.reason),
         binding=item.binding,
         exploration=item.exploration,
         expected=item.expected,

@@ -29,11 +29,11 @@ from pipeline.io.reports.limits import (
     waiting_views,
 )
 from pipeline.io.reports.lines import (
-    Kind,
     LineList,
     LineView,
     Node,
     Row,
+    drawn_lines,
     line_lists,
     line_views,
     moved,
@@ -47,7 +47,6 @@ UNDO = (
     "'equimarginal revoke' withdraws the signature, and the amounts under From are what was in "
     "force before. Later nights move back inside the daily limit where the data say so."
 )
-MOST_CURVES = 24  # drawn in full; a page of more is not read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +159,7 @@ def plan_view(plan: Plan, extras: ReportExtras, sign_command: str) -> PlanView:
         if price_scale and plan.budget_price is not None
         else None,
         price_ticks=ticks(price_scale) if price_scale else (),
-        cards=_cards(lines, extras),
+        cards=_cards(plan, lines, extras),
         caps=cap_views(plan, extras),
         waiting=waiting_views(plan, extras.waiting_caps),
         guardrails=guardrail_views(plan),
@@ -230,20 +229,17 @@ def _compared(plan: Plan) -> tuple[list[Compared], str | None]:
     return out, gain_scale.at(0.0) if gain_scale else None
 
 
-def _cards(lines: Sequence[LineView], extras: ReportExtras) -> list[CurveCard]:
-    """Return curves for the lines that change most; when nothing changes, for the largest."""
-    drawable = [line for line in lines if line.key in extras.curves]
-    changing = [line for line in drawable if line.kind is not Kind.HOLD]
-    chosen = changing if len(drawable) > MOST_CURVES else drawable
-    chosen = sorted(chosen, key=lambda v: (-abs(v.change), -v.proposed, v.key))[:MOST_CURVES]
-    cards = []
-    for line in chosen:
-        past = extras.past.get(line.key)
-        chart = curve_chart(
-            extras.curves[line.key], line.current, line.proposed, past.spend if past else None
+def _cards(plan: Plan, lines: Sequence[LineView], extras: ReportExtras) -> list[CurveCard]:
+    """Return the curves of the lines that change most."""
+    curves = {item.line: item for item in extras.lines}
+    views = {line.key: line for line in lines}
+    return [
+        CurveCard(
+            line=views[key],
+            chart=curve_chart(curves[key], views[key].current, views[key].proposed),
         )
-        cards.append(CurveCard(line=line, chart=chart))
-    return cards
+        for key in drawn_lines(plan, curves)
+    ]
 
 
 def _certificate(certificate: Certificate | None, metric: str) -> str:

@@ -130,6 +130,11 @@ def visible(text: str) -> str:
     return "".join(out)
 
 
+def sentence(text: str) -> str:
+    """Return the text with a capital first letter."""
+    return text[:1].upper() + text[1:]
+
+
 def label(text: str) -> str:
     """Return a name that is safe to show and short enough for a table."""
     if not text.strip():

@@ -1,0 +1,91 @@
+"""The report of a plan again, and the pages of all plans and caps."""
+
+# ruff: noqa: PLR0917  typer reads a command's options from its parameters
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.cli.show import HERE, AsJson, Workspace, print_json, remark, say
+
+if TYPE_CHECKING:
+    from pipeline.runs.portfolio import Portfolio
+    from pipeline.runs.reports import WrittenPage
+
+
+class Form(StrEnum):
+    """What a plan can be read as."""
+
+    HTML = "html"
+    MD = "md"
+    CSV = "csv"
+    JSON = "json"
+
+
+PlanId = Annotated[
+    str, typer.Argument(metavar="ID", help="Plan id, its unique beginning, or 'latest'.")
+]
+AsForm = Annotated[
+    Form,
+    typer.Option("--format", help="html writes the page; md, csv and json print to stdout."),
+]
+Open = Annotated[bool, typer.Option("--open", help="Show the page in the browser.")]
+Index = Annotated[bool, typer.Option("--index", help="The page of all plans instead.")]
+Caps = Annotated[bool, typer.Option("--caps", help="The page of all caps instead, for finance.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the report command to the command line."""
+    app.command("report")(report)
+
+
+def report(
+    plan_id: PlanId = "latest",
+    form: AsForm = Form.HTML,
+    show: Open = False,
+    index: Index = False,
+    caps: Caps = False,
+    workspace: Workspace = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Write a plan's report again from what was stored, byte for byte the same."""
+    from pipeline.runs.portfolio import open_portfolio
+    from pipeline.runs.reports import rewrite_page, write_caps, write_index
+
+    portfolio = open_portfolio(workspace)
+    if index:
+        page = write_index(portfolio)
+    elif caps:
+        page = write_caps(portfolio)
+    elif form is not Form.HTML:
+        _print_form(portfolio, plan_id, form)
+        return
+    else:
+        page = rewrite_page(portfolio, plan_id)
+    _tell(page, as_json)
+    if show:
+        typer.launch(page.path.resolve().as_uri())
+
+
+def _print_form(portfolio: Portfolio, ref: str, form: Form) -> None:
+    from pipeline.io.reports import plan_csv, render_markdown
+    from pipeline.runs.reports import plan_record
+
+    record = plan_record(portfolio, ref)
+    if form is Form.JSON:
+        print_json(record.to_json())
+        return
+    text = plan_csv(record.plan) if form is Form.CSV else render_markdown(record.plan)
+    sys.stdout.buffer.write(text.encode("utf-8"))
+
+
+def _tell(page: WrittenPage, as_json: bool) -> None:
+    if as_json:
+        print_json({"path": str(page.path), "identical": page.is_same})
+        return
+    say(str(page.path))
+    if not page.is_same:
+        remark("made by another version: it differs from the page that was signed, which is kept")

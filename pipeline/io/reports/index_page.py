@@ -1,0 +1,128 @@
+"""The nights of a portfolio on one page: what was planned, what was signed, what came."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from pipeline.core.findings import Level
+from pipeline.core.plan import Mode, Plan, Status
+from pipeline.io.reports.charts import Span, scale_over, span
+from pipeline.io.reports.headline import metric_name, share_of
+from pipeline.io.reports.lines import line_views, moved
+from pipeline.io.reports.render import render
+from pipeline.io.reports.words import plural
+
+_STATUS_WORDS = {
+    Status.PROPOSED: "waiting",
+    Status.APPROVED: "signed",
+    Status.REJECTED: "refused",
+    Status.EXPIRED: "expired",
+    Status.SUPERSEDED: "replaced",
+    Status.REVOKED: "withdrawn",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Night:
+    """One plan as the ledger holds it.
+
+    `page` is the path of its report relative to the index, empty where there is none; `realised`
+    is the day's outcome as far as it is known.
+    """
+
+    plan: Plan
+    status: Status
+    decided_by: str = ""
+    page: str = ""
+    published: bool = False
+    realised: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NightView:
+    """One row."""
+
+    night: Night
+    href: str
+    status: str
+    filters: str
+    moved: float
+    moved_share: str
+    gain: Span | None
+    attention: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexView:
+    """The page."""
+
+    portfolio: str
+    metric: str
+    rows: Sequence[NightView]
+    zero: str | None
+    counts: Sequence[tuple[str, str, int]]
+
+
+def render_index(portfolio: str, nights: Sequence[Night]) -> str:
+    """Return the page of all nights, newest first; filters work without a script."""
+    currency = nights[0].plan.currency if nights else "EUR"
+    return render("index.html.j2", currency, view=index_view(portfolio, nights))
+
+
+def index_view(portfolio: str, nights: Sequence[Night]) -> IndexView:
+    """Return the page as values."""
+    ordered = sorted(nights, key=lambda n: (n.plan.date, n.plan.plan_id), reverse=True)
+    gains = [n.plan.uplift for n in ordered if n.plan.uplift]
+    scale = scale_over((v for g in gains for v in (g.p05, g.mean, g.p95)), zero=True)
+    rows = []
+    for night in ordered:
+        plan = night.plan
+        change = max(moved(line_views(plan), plan.currency))
+        rows.append(
+            NightView(
+                night=night,
+                href=quote(night.page, safe="/-_.") if night.page else "",
+                status=_STATUS_WORDS[night.status],
+                filters=_filters(night),
+                moved=change,
+                moved_share=share_of(change, plan.budget),
+                gain=span(plan.uplift, scale),
+                attention=_attention(plan),
+            )
+        )
+    return IndexView(
+        portfolio=portfolio,
+        metric=metric_name(ordered[0].plan) if ordered else "outcome",
+        rows=rows,
+        zero=scale.at(0.0) if scale else None,
+        counts=_counts(ordered),
+    )
+
+
+def _filters(night: Night) -> str:
+    words = [night.status.value]
+    if night.plan.mode is not Mode.OPTIMISED:
+        words.append("nomodel")
+    if _attention(night.plan):
+        words.append("look")
+    return " ".join(words)
+
+
+def _counts(nights: Sequence[Night]) -> list[tuple[str, str, int]]:
+    """Return the filters: class, words, how many nights; those that would hide all left out."""
+    wanted = [
+        ("proposed", "Waiting"),
+        ("approved", "Signed"),
+        ("rejected", "Refused"),
+        ("nomodel", "Fallback or hold"),
+        ("look", "To look at"),
+    ]
+    found = [(key, words, sum(key in _filters(n).split() for n in nights)) for key, words in wanted]
+    return [item for item in found if item[2]]
+
+
+def _attention(plan: Plan) -> str:
+    count = sum(1 for f in plan.findings if f.level is not Level.PASS)
+    return plural(count, "finding") if count else ""

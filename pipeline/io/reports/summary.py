@@ -1,0 +1,111 @@
+"""The same plan for a chat, a mail and a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import unicodedata
+
+from pipeline.core.findings import Level
+from pipeline.core.plan import Interval, Plan
+from pipeline.io.reports.headline import headline, total_words
+from pipeline.io.reports.lines import Kind, LineView, line_views
+from pipeline.io.reports.words import money, money_change, plural, visible
+
+MOST_ROWS = 15  # of the table in a message; a chat shows no more
+_MARKUP = re.compile(r"[\\`*_\[\]<>|~#&!]")
+_LINK = re.compile(r"(://|www\.)")
+_FORMULA_STARTS = frozenset("=+-@|%\t\r\n\0")
+
+
+def render_markdown(plan: Plan, *, sign_command: str = "") -> str:
+    """Return the plan in short as Markdown: what is asked, the largest moves, what to look at."""
+    lines = line_views(plan)
+    head = headline(plan, lines)
+    parts = [f"## {_text(head.ask)}", _text(head.promise), *(_text(r) for r in head.reasons)]
+    changing = [line for line in lines if line.kind in {Kind.MOVE, Kind.TEST}]
+    changing.sort(key=lambda v: (-abs(v.change), v.key))
+    if changing:
+        parts.append(_table(plan, changing))
+    notes = [f for f in plan.findings if f.level is not Level.PASS]
+    if notes:
+        parts.append("\n".join(f"- {f.level.value}: {_text(f.message)}" for f in notes))
+    parts.append(_text(total_words(plan)))
+    if sign_command:
+        parts.append(f"Sign: {_code(sign_command)}")
+    parts.append(f"Plan {_code(plan.plan_id)}, content {_code(plan.content_hash)}")
+    return "\n\n".join(parts) + "\n"
+
+
+def plan_csv(plan: Plan) -> str:
+    """Return every line as CSV, for reading: a name that a spreadsheet would run gets a quote.
+
+    The sheet that platforms are fed from is another one and is written by publishing.
+    """
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(
+        [
+            *plan.line_columns,
+            *("current", "proposed", "change", "currency", "action", "reason", "held_by"),
+            *("expected", "expected_p05", "expected_p95"),
+            *("marginal_return", "marginal_return_p05", "marginal_return_p95"),
+        ]
+    )
+    for line in line_views(plan):
+        amounts = (line.current, line.proposed, line.change)
+        writer.writerow(
+            [
+                *(_cell(part) for part in line.key),
+                *(money(a, plan.currency).replace(",", "").replace("−", "-") for a in amounts),
+                plan.currency,
+                _cell(line.action),
+                _cell(line.reason),
+                _cell("; ".join(line.binding)),
+                *_interval(line.expected),
+                *_interval(line.marginal),
+            ]
+        )
+    return out.getvalue()
+
+
+def _table(plan: Plan, changing: list[LineView]) -> str:
+    rows = [
+        f"| Line | From | To | Change ({plan.currency}) | Why |",
+        "|---|---:|---:|---:|---|",
+        *(
+            f"| {_text(line.name)} | {money(line.current, plan.currency)} "
+            f"| {money(line.proposed, plan.currency)} "
+            f"| {money_change(line.change, plan.currency)} | {_text(line.reason)} |"
+            for line in changing[:MOST_ROWS]
+        ),
+    ]
+    if len(changing) > MOST_ROWS:
+        rest = changing[MOST_ROWS:]
+        total = money_change(sum(line.change for line in rest), plan.currency)
+        rows.append(f"| and {plural(len(rest), 'more line')} | | | {total} | |")
+    return "\n".join(rows)
+
+
+def _text(text: str) -> str:
+    """Return a text that Markdown shows as it is: no markup, no links, no second line."""
+    escaped = _MARKUP.sub(r"\\\g<0>", visible(text))
+    return _LINK.sub(lambda m: m[0].replace(":", "\\:").replace(".", "\\."), escaped)
+
+
+def _code(text: str) -> str:
+    """Return a text as a code span, without an end inside it."""
+    return f"`{visible(text).replace('`', chr(0x2019))}`"
+
+
+def _interval(interval: Interval | None) -> list[str]:
+    if interval is None:
+        return ["", "", ""]
+    return [f"{value:.10g}" for value in (interval.mean, interval.p05, interval.p95)]
+
+
+def _cell(text: str) -> str:
+    shown = visible(text)
+    plain = unicodedata.normalize("NFKC", shown).lstrip()
+    return f"'{shown}" if plain[:1] in _FORMULA_STARTS else shown

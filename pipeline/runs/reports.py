@@ -1,0 +1,115 @@
+"""Pages of a portfolio, made from what was stored: the plan's, the caps', all nights'."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.core.errors import NotFoundError
+from pipeline.core.plan import Plan
+from pipeline.io.artefacts import RunFolder, open_run, sha256, write_file
+from pipeline.io.reports import Night, ReportExtras, render_caps, render_index, render_report
+from pipeline.runs.portfolio import Portfolio
+from pipeline.runs.signoff import ready_ledger
+
+if TYPE_CHECKING:
+    from pipeline.io.ledger import PlanRecord
+
+PAGE, PAGE_DATA = "report.html", "page.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenPage:
+    """A page on this machine; `is_same` says whether it has the bytes of the night that made it."""
+
+    path: Path
+    is_same: bool = True
+
+
+def write_page(run: RunFolder, plan: Plan, extras: ReportExtras, sign_command: str) -> None:
+    """Write the plan's page into a run at work, with what it takes to write it again."""
+    run.write_json(PAGE_DATA, {"extras": extras.to_json(), "sign_command": sign_command})
+    run.write_bytes(PAGE, render_report(plan, extras, sign_command=sign_command).encode("utf-8"))
+
+
+def stored_page(run: RunFolder, plan: Plan) -> str:
+    """Return the plan's page, made again from what `write_page` stored."""
+    data = run.read_json(PAGE_DATA)
+    extras = ReportExtras.from_json(data["extras"])
+    return render_report(plan, extras, sign_command=data["sign_command"])
+
+
+def rewrite_page(portfolio: Portfolio, ref: str) -> WrittenPage:
+    """Write a plan's page again, where it was, and say whether it is the same.
+
+    A page that differs (another version of the software made it) does not replace the one that
+    was signed: it goes beside the runs.
+
+    Raises:
+        NotFoundError: there is no such plan, or its run is gone.
+        DamagedError: what was stored is not what it was.
+    """
+    plan = plan_record(portfolio, ref).plan
+    run = open_run(portfolio.runs, plan.plan_id)
+    data = stored_page(run, plan).encode("utf-8")
+    is_same = run.hashes().get(PAGE) == sha256(data)
+    folder = run.local_path if is_same else None
+    path = folder / PAGE if folder else portfolio.state / "pages" / f"{plan.plan_id}.html"
+    write_file(path, data)
+    return WrittenPage(path=path, is_same=is_same)
+
+
+def plan_record(portfolio: Portfolio, ref: str) -> PlanRecord:
+    """Return a plan of the portfolio with where it stands."""
+    return ready_ledger(portfolio).plan(ref, portfolio.policy.portfolio)
+
+
+def write_index(portfolio: Portfolio, realised: Mapping[str, float] | None = None) -> WrittenPage:
+    """Write the page of all nights.
+
+    Args:
+        realised: plan id -> outcome of its day, as far as it is known.
+    """
+    came = realised or {}
+    nights = [
+        Night(
+            plan=record.plan,
+            status=record.status,
+            decided_by=record.decided_by,
+            published=record.is_published,
+            page=_page_beside_index(portfolio, record.plan_id),
+            realised=came.get(record.plan_id),
+        )
+        for record in ready_ledger(portfolio).plans(portfolio.policy.portfolio)
+    ]
+    path = portfolio.state / "index.html"
+    write_file(path, render_index(portfolio.policy.portfolio, nights).encode("utf-8"))
+    return WrittenPage(path=path)
+
+
+def write_caps(portfolio: Portfolio) -> WrittenPage:
+    """Write the page of caps on the portfolio's present day, priced by the latest plan."""
+    ledger, policy = ready_ledger(portfolio), portfolio.policy
+    try:
+        plan = ledger.plan("latest", policy.portfolio).plan
+    except NotFoundError:
+        plan = None
+    page = render_caps(
+        policy.portfolio,
+        ledger.caps(policy.portfolio),
+        day=portfolio.today(),
+        columns=policy.line,
+        currency=policy.currency,
+        plan=plan,
+    )
+    path = portfolio.state / "caps.html"
+    write_file(path, page.encode("utf-8"))
+    return WrittenPage(path=path)
+
+
+def _page_beside_index(portfolio: Portfolio, plan_id: str) -> str:
+    """Return the report's path relative to the index; empty where runs live elsewhere."""
+    page = portfolio.state / "runs" / plan_id / PAGE
+    return f"runs/{plan_id}/{PAGE}" if page.is_file() else ""

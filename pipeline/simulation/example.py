@@ -72,7 +72,7 @@ def example_world(
     rng = np.random.default_rng([seed, 2026])
     truth = _truth(seed, days + nights, end - timedelta(days=days - 1), rng)
     world = with_history(truth, days, np.zeros(len(truth.lines)), rng)
-    budgets = world.spend[:days] / truth.delivery[:days]
+    budgets = world.budgets[:days].copy()
     newest = np.array([row[2] for row in _LINES], dtype=np.float64)
     budgets[-1] = newest  # what stands today adds up to the portfolio's budget
     world.current = newest

@@ -122,3 +122,7 @@ def _tamed(logs: FloatArray) -> FloatArray:
 def _residual(others: FloatArray, columns: FloatArray) -> FloatArray:
     fitted, *_ = np.linalg.lstsq(others, columns, rcond=None)
     return np.asarray(columns - others @ fitted)
+
+
+RIVALS: dict[str, Policy] = {"static": static, "rule": rule, "regression": regression}
+"""By name; the oracle is not among them, because it sees the world and not a morning."""

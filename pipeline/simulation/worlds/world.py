@@ -103,6 +103,7 @@ class World:
         self.truth = truth
         self.age = 0
         self.spend = np.zeros((n_days, n_lines))
+        self.budgets = np.zeros((n_days, n_lines))
         self.incremental = np.zeros((n_days, n_lines))
         self.current = truth.reference.copy()
         self.start = truth.reference.copy()
@@ -128,6 +129,7 @@ class World:
         if day >= truth.n_days:
             raise UsageError(f"world {truth.kind}/{truth.seed}: its {truth.n_days} days are over")
         self.current = np.array(budgets, dtype=np.float64)
+        self.budgets[day] = self.current
         spend = self.current * truth.delivery[day]
         self._carried = truth.retention * self._carried + (1 - truth.retention) * spend
         demand = truth.demand.calendar[day] + truth.demand.shock[day]

@@ -1,0 +1,133 @@
+"""Before trusting it with money: worlds with known truth, and the portfolio's own past."""
+
+# ruff: noqa: PLR0917  typer reads a command's options from its parameters
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipeline.cli.show import AsJson, print_json, print_table, remark
+from pipeline.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from pipeline.simulation.scores import WorldRun
+
+_DEFAULT_KINDS = "calm,confounded,slow"
+
+
+def register(app: typer.Typer) -> None:
+    """Add `simulate` to the command line."""
+    app.command("simulate")(simulate)
+
+
+def simulate(
+    kinds: Annotated[
+        str, typer.Option(metavar="KIND,...", help="Kinds of worlds, or 'all'; see docs/worlds.md.")
+    ] = _DEFAULT_KINDS,
+    seeds: Annotated[int, typer.Option(min=1, help="Worlds of each kind.")] = 1,
+    first_seed: Annotated[int, typer.Option(min=0, help="1000 and up were never tuned on.")] = 0,
+    nights: Annotated[int, typer.Option(min=1, max=365, help="To live in each world.")] = 60,
+    policies: Annotated[
+        str, typer.Option(metavar="NAME,...", help="Of ours, rule, regression, static.")
+    ] = "ours,rule,regression",
+    files: Annotated[
+        bool, typer.Option("--files", help="Ours through CSV files, whole nights and signatures.")
+    ] = False,
+    picture: Annotated[
+        Path | None, typer.Option(metavar="FILE.svg", help="Draw the gain night by night.")
+    ] = None,
+    processes: Annotated[int, typer.Option(min=1, help="Worlds at a time.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Run the closed loop in worlds whose truth is known, and score what following it earned.
+
+    Captured is the share of the gain that one who knows every curve would have made; 0 is what
+    standing still earns.
+    """
+    from pipeline.simulation.scores import policies_named, summaries
+    from pipeline.simulation.worlds import RECIPES
+
+    names = tuple(dict.fromkeys(_words(policies, "--policies")))
+    policies_named(names)
+    chosen = list(RECIPES) if kinds == "all" else _words(kinds, "--kinds")
+    if unknown := [kind for kind in chosen if kind not in RECIPES]:
+        raise UsageError(
+            f"--kinds: {unknown[0]!r} is unknown, need 'all' or some of {', '.join(RECIPES)}"
+        )
+    if files and processes > 1:
+        raise UsageError("--files: whole nights run one world at a time; leave --processes out")
+    worlds = [(kind, first_seed + i) for kind in chosen for i in range(seeds)]
+    runs = _run(worlds, names, nights, processes, files)
+    scores = [score for run in runs for score in run.scores()]
+    if picture is not None:
+        from pipeline.io.stores import write_file
+        from pipeline.simulation.picture import draw_worlds
+
+        write_file(picture, draw_worlds(runs))
+        remark(f"wrote {picture}")
+    rows = summaries(scores)
+    if as_json:
+        print_json({"nights": nights, "summary": rows, "worlds": _plain(scores)})
+        return
+    print_table(
+        (
+            "policy", "worlds", "count", "captured", "worst", "lift", "worst lift", "oracle's lift",
+            "marginal returns covered", "uplifts covered", "claimed better", "truly better",
+        ),
+        [_cells(row) for row in rows],
+    )  # fmt: skip
+
+
+def _run(
+    worlds: list[tuple[str, int]],
+    names: tuple[str, ...],
+    nights: int,
+    processes: int,
+    files: bool,
+) -> list[WorldRun]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from pipeline.simulation.scores import run_worlds
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("nights", total=len(worlds) * len(names) * nights)
+        return list(
+            run_worlds(
+                worlds,
+                names,
+                nights=nights,
+                processes=processes,
+                through_files=files,
+                progress=lambda done: bar.advance(task, done),
+            )
+        )
+
+
+def _words(text: str, option: str) -> list[str]:
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if not words:
+        raise UsageError(f"{option}: got {text!r}, need names with commas between them")
+    return words
+
+
+def _cells(row: dict[str, Any]) -> tuple[object, ...]:
+    def percent(name: str) -> str | None:
+        return None if row[name] is None else f"{row[name]:.1%}"
+
+    return (
+        row["policy"], row["worlds"], row["count"], row["captured"], row["captured_min"],
+        *map(percent, (
+            "lift", "lift_min", "oracle_lift", "marginal_coverage", "uplift_coverage",
+            "claimed_positive", "truly_positive",
+        )),
+    )  # fmt: skip
+
+
+def _plain(scores: list[Any]) -> list[dict[str, Any]]:
+    from dataclasses import asdict
+
+    return [asdict(score) for score in scores]

@@ -1,0 +1,81 @@
+"""Our own decision inside a simulation: the one that the night takes, from the same facts."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from pipeline.core.caps import Cap, CapStatus
+from pipeline.core.curves import ResponseTable
+from pipeline.core.policy import Policy, parse_policy
+from pipeline.core.types import FloatArray
+from pipeline.runs.decide import Facts, decide, fit_models
+from pipeline.simulation.files import LINE_COLUMNS
+from pipeline.simulation.policies import Decision
+from pipeline.simulation.worlds import Morning
+from pipeline.simulation.worlds.world import RAMP_SHARE
+
+
+def nightly_decision(morning: Morning) -> Decision:
+    """Return the budgets that a night would propose, and what it claims about them."""
+    facts = facts_of(morning)
+    decision = decide(facts, fit_models(facts))
+    gain = (decision.table.at(decision.budgets) - decision.table.at(morning.current)).sum(axis=1)
+    low, high = np.quantile(gain, [0.05, 0.95])
+    return Decision(
+        budgets=decision.budgets,
+        marginal=marginal_returns(decision.table, morning.current),
+        uplift=(float(gain.mean()), float(low), float(high)),
+        probability_positive=float((gain > 0).mean()) if np.ptp(gain) > 0 else None,
+    )
+
+
+def facts_of(morning: Morning) -> Facts:
+    """Return what a night would know that morning; the box arrives as approved caps."""
+    lines = morning.history.lines
+    return Facts(
+        policy=_policy(round(morning.total, 2)),
+        day=morning.day,
+        history=morning.history,
+        vintages=morning.vintages if morning.vintages.day.size else None,
+        lift_tests=(),
+        current=morning.current,
+        caps=tuple(
+            Cap(
+                id=f"cap-{index}",
+                scope=dict(zip(LINE_COLUMNS, line, strict=True)),
+                min=float(morning.floor[index]),
+                max=float(morning.cap[index]),
+                status=CapStatus.APPROVED,
+                proposed_by="finance",
+            )
+            for index, line in enumerate(lines)
+        ),
+        held_scopes=(),
+        wanted=morning.total,
+        distrusted=np.zeros(len(lines), dtype=bool),
+    )
+
+
+def marginal_returns(table: ResponseTable, spend: FloatArray) -> FloatArray:
+    """Return mean, p05 and p95 of every line's marginal return at a spend, (n_lines, 3)."""
+    step = 0.05 * spend
+    slope = (table.at(spend + step) - table.at(spend - step)) / (2 * step)
+    low, high = np.quantile(slope, [0.05, 0.95], axis=0)
+    return np.stack([slope.mean(axis=0), low, high], axis=1)
+
+
+@lru_cache(maxsize=64)
+def _policy(total: float) -> Policy:
+    return parse_policy(
+        {
+            "portfolio": "world",
+            "currency": "EUR",
+            "line": list(LINE_COLUMNS),
+            "budget": {"daily": total},
+            "max_daily_change": RAMP_SHARE,
+            "sources": {"spend": {"path": "spend.csv"}, "outcomes": {"path": "outcomes.csv"}},
+        },
+        "the simulated portfolio",
+    )

@@ -90,6 +90,18 @@ class RunFolder:
             return dict(self._manifest)
         return {name: sha256(self.read_bytes(name)) for name in self.names()}
 
+    def folder(self, name: str) -> RunFolder:
+        """Return a sub-folder as if it were a run of its own, read from only."""
+        inside = None
+        if self._manifest is not None:
+            start = f"{name}/"
+            inside = {
+                key.removeprefix(start): value
+                for key, value in self._manifest.items()
+                if key.startswith(start)
+            }
+        return RunFolder(self._store, f"{self._prefix}/{_check_id(name)}", inside)
+
     def write_bytes(self, name: str, data: bytes) -> None:
         """Write one file; a second write replaces the first whole.
 

@@ -1,0 +1,296 @@
+"""From what is known to what is proposed: fit, limits, allocation, step, exploration, rounding.
+
+Pure: everything comes in as values, so that the night, a replay, a backtest and a simulation take
+the same decision from the same facts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+import numpy as np
+
+from pipeline.allocation.problem import Problem
+from pipeline.allocation.solve import Solution, is_allowed, solve
+from pipeline.allocation.step import choose_step
+from pipeline.core.caps import Cap
+from pipeline.core.curves import ResponseTable
+from pipeline.core.errors import InfeasibleError
+from pipeline.core.findings import Finding
+from pipeline.core.history import History, LiftTest, Vintages
+from pipeline.core.policy import Policy
+from pipeline.core.types import BoolArray, FloatArray, Line, line_label
+from pipeline.response import FitSettings, Posterior, fit_response
+from pipeline.runs.guardrails import guardrail_metrics, guardrails_of, loosened
+from pipeline.runs.limits import Limits, day_budget, night_limits
+
+KNOTS = np.array(
+    [0, 0.25, 0.5, 0.65, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0, 1.05, 1.1, 1.15, 1.2, 1.25, 1.35, 1.5, 2, 3]
+)
+"""Spends at which curves are tabulated, in units of the line's current budget."""
+
+CAUTION = 0.5
+"""How many standard deviations of the plan's gain a step must be worth."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """Everything a decision rests on.
+
+    Attributes:
+        current: (n_lines,), in `history.lines` order.
+        caps: in force on the day; `held_scopes` wait for finance.
+        wanted: the day's money.
+        distrusted: (n_lines,), lines whose newest day cannot be trusted.
+    """
+
+    policy: Policy
+    day: date
+    history: History
+    vintages: Vintages | None
+    lift_tests: tuple[LiftTest, ...]
+    current: FloatArray
+    caps: tuple[Cap, ...]
+    held_scopes: tuple[dict[str, str], ...]
+    wanted: float
+    distrusted: BoolArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learned:
+    """What the posterior of one metric says about tomorrow, tabulated.
+
+    Attributes:
+        table: joint draws of every line's value on a grid of spends.
+        mean: (n_lines, n_knots), the exact posterior mean on the same grid.
+        findings: health of the fit.
+    """
+
+    table: ResponseTable
+    mean: FloatArray
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Models:
+    """The objective's posterior, and that of every metric that a guardrail needs."""
+
+    objective: Learned
+    others: Mapping[str, Learned] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What is proposed, and the numbers that explain it.
+
+    Attributes:
+        budgets: (n_lines,), before rounding to cents.
+        explored: (n_lines,), money moved on purpose to learn, in `budgets` already.
+        total: what is split tonight.
+        table: draws of every line's value on a grid of spends.
+        others: draws of the guardrail metrics on the same grid.
+        probability: that the plan beats the status quo.
+    """
+
+    budgets: FloatArray
+    explored: FloatArray
+    total: float
+    limits: Limits
+    problem: Problem
+    solution: Solution
+    table: ResponseTable
+    others: Mapping[str, ResponseTable]
+    probability: float
+    is_hold: bool
+    reasons: tuple[str, ...]
+
+
+def fit_models(facts: Facts, *, n_draws: int = 400) -> Models:
+    """Return what the night's decision needs to know of the curves.
+
+    Args:
+        n_draws: joint posterior draws; the dice are those of the day, so all metrics share them.
+    """
+    metric = facts.policy.objective.maximize
+    available = facts.history.outcomes
+    count = "conversions" if metric == "revenue" and "conversions" in available else None
+
+    def learned(posterior: Posterior) -> Learned:
+        grid = spend_grid(facts.current, posterior.recent_spend)
+        return Learned(
+            table=posterior.draws(grid, _rng(facts, "posterior"), n_draws),
+            mean=posterior.mean_value(grid),
+            findings=posterior.findings,
+        )
+
+    objective = fit_response(
+        facts.history,
+        FitSettings(metric=metric, count=count),
+        vintages=facts.vintages,
+        lift_tests=facts.lift_tests,
+    )
+    return Models(
+        objective=learned(objective),
+        others={
+            name: learned(
+                fit_response(facts.history, FitSettings(metric=name), vintages=facts.vintages)
+            )
+            for name in sorted(guardrail_metrics(facts.policy) - {metric})
+            if name in available
+        },
+    )
+
+
+def spend_grid(current: FloatArray, recent: FloatArray) -> FloatArray:
+    """Return the spends at which a night's curves are tabulated, (n_lines, n_knots)."""
+    scale = np.maximum(np.maximum(current, 0.2 * recent), 1e-2)
+    return np.asarray(scale[:, None] * KNOTS)
+
+
+def decide(facts: Facts, models: Models) -> Decision:
+    """Return tonight's decision.
+
+    Raises:
+        InfeasibleError: the policy's limits contradict each other.
+    """
+    limits = night_limits(
+        facts.policy,
+        facts.history.lines,
+        facts.current,
+        facts.caps,
+        facts.held_scopes,
+        facts.distrusted,
+    )
+    total, shortfall = day_budget(facts.policy, limits, facts.caps, facts.wanted)
+    table = models.objective.table
+    others = {name: model.table for name, model in models.others.items()}
+    problem = _problem(facts, limits, total, models)
+    problem, solution, eased = _solve(problem, facts.current)
+    budgets, probability, held = _step(facts, problem, solution, table)
+    budgets, explored = _explore(facts, problem, budgets, held)
+    return Decision(
+        budgets=budgets,
+        explored=explored,
+        total=total,
+        limits=limits,
+        problem=problem,
+        solution=solution,
+        table=table,
+        others=others,
+        probability=probability,
+        is_hold=held,
+        reasons=(*limits.reasons, *shortfall, *eased),
+    )
+
+
+def propose_budgets(facts: Facts) -> FloatArray:
+    """Return only the budgets, (n_lines,): what a simulation needs of a night."""
+    return decide(facts, fit_models(facts)).budgets
+
+
+def _problem(facts: Facts, limits: Limits, total: float, models: Models) -> Problem:
+    names = [line_label(line) for line in facts.history.lines]
+    table = models.objective.table
+    return Problem.from_tables(
+        ids=names,
+        spend=table.spend,
+        value=models.objective.mean,
+        lower=limits.lower,
+        upper=limits.upper,
+        budget=total,
+        exactly=facts.policy.budget.spend == "exactly",
+        current=facts.current,
+        groups=limits.groups,
+        guardrails=guardrails_of(
+            facts.policy,
+            facts.history.lines,
+            table,
+            {name: model.table for name, model in models.others.items()},
+        ),
+        metrics={name: model.mean for name, model in models.others.items()},
+        limit_names={key: f"{names[key[0]]}: {name}" for key, name in limits.names.items()},
+    )
+
+
+def _solve(problem: Problem, current: FloatArray) -> tuple[Problem, Solution, tuple[str, ...]]:
+    """Solve; a guardrail out of tonight's reach is approached as far as the ramp allows."""
+    try:
+        return problem, solve(problem), ()
+    except InfeasibleError:
+        if not problem.guardrails:
+            raise
+    eased, reasons = loosened(problem, current)
+    return eased, solve(eased), reasons
+
+
+def _step(
+    facts: Facts, problem: Problem, solution: Solution, table: ResponseTable
+) -> tuple[FloatArray, float, bool]:
+    """Return how far to go towards the optimum, the chance that it pays, and whether to hold."""
+    start = _status_quo(problem, facts.current)
+    if start is None:
+        base = facts.current
+        gain = (table.at(solution.spend) - table.at(base)).sum(axis=1)
+        return solution.spend, float((gain > 0).mean()), False
+    budgets, probability = choose_step(
+        start,
+        solution.spend,
+        table,
+        kappa=CAUTION,
+        min_probability=facts.policy.min_probability,
+    )
+    moved = float(np.abs(budgets - start).sum())
+    return budgets, probability, moved < 1e-9 * max(problem.budget, 1.0)
+
+
+def _status_quo(problem: Problem, current: FloatArray) -> FloatArray | None:
+    """Return the allowed split that is nearest to today's in proportion, or None."""
+    low, high = problem.lower, problem.upper
+    target = problem.budget if problem.exactly else min(problem.budget, float(current.sum()))
+    if not low.sum() - 1e-6 <= target <= high.sum() + 1e-6:
+        return None
+    left, right = 0.0, 4.0
+    for _ in range(100):
+        scale = (left + right) / 2
+        if np.clip(current * scale, low, high).sum() < target:
+            left = scale
+        else:
+            right = scale
+    split = np.clip(current * (left + right) / 2, low, high)
+    free = (split > low) & (split < high)
+    if free.any():
+        split[free] += (target - split.sum()) * split[free] / split[free].sum()
+    if abs(split.sum() - target) > 1e-6 * max(target, 1.0) or not is_allowed(problem, split):
+        return None
+    return split
+
+
+def _explore(
+    facts: Facts, problem: Problem, budgets: FloatArray, held: bool
+) -> tuple[FloatArray, FloatArray]:
+    from pipeline.allocation.explore import explore
+
+    nothing = np.zeros_like(budgets)
+    share = facts.policy.exploration.max_share
+    if share <= 0 or problem.guardrails:
+        return budgets, nothing
+    moved = explore(
+        budgets, problem.lower, problem.upper, share, np.random.default_rng(_seed(facts, "explore"))
+    )
+    if not is_allowed(problem, moved):
+        return budgets, nothing
+    return moved, moved - budgets
+
+
+def _rng(facts: Facts, purpose: str) -> np.random.Generator:
+    return np.random.default_rng(_seed(facts, purpose))
+
+
+def _seed(facts: Facts, purpose: str) -> int:
+    """Return the seed of one use of chance on one day: the same night rolls the same dice."""
+    text = f"{facts.policy.portfolio}|{facts.day.isoformat()}|{purpose}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+

@@ -1,0 +1,152 @@
+"""What a night rests on besides the data, frozen as it starts: policy, caps, last plan, history.
+
+Everything that can change a plan is in `inputs.json` or in the snapshot beside it, so a plan can
+be computed again from its run folder alone, and the same inputs have the same plan id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+import pipeline
+from pipeline.core.canonical import content_hash
+from pipeline.core.caps import Cap
+from pipeline.core.plan import Mode, Plan
+from pipeline.core.policy import Policy
+from pipeline.core.types import Line
+from pipeline.io.artefacts import RunFolder, open_run
+from pipeline.io.warehouse import LINE_DAY, VINTAGES
+from pipeline.runs.portfolio import Portfolio
+
+INPUTS = "inputs.json"
+CLOCK = "clock.json"
+PREVIOUS = "previous"
+SNAPSHOT = "snapshot/"
+
+
+class Inputs(BaseModel):
+    """The frozen inputs of one night.
+
+    Attributes:
+        published: the last published plan's content, None before the first.
+        previous: the newest plan of an earlier day, published or not.
+        version: of the software; another version may plan otherwise.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    day: date
+    policy: Policy
+    caps: tuple[Cap, ...]
+    caps_version: str
+    held_scopes: tuple[dict[str, str], ...]
+    waiting_caps: tuple[Cap, ...]
+    published: Plan | None
+    previous: Plan | None
+    version: str
+
+    def published_budgets(self) -> dict[Line, float]:
+        """Return the budgets in force, empty before the first published plan."""
+        return {} if self.published is None else self.published.budgets
+
+    def fallback_days(self) -> int:
+        """Return for how many days in a row, tonight included, a fallback would be in force."""
+        if self.previous is None or self.previous.mode is not Mode.FALLBACK:
+            return 1
+        return self.previous.fallback_days + 1
+
+
+def freeze_inputs(portfolio: Portfolio, day: date, work: RunFolder) -> Inputs:
+    """Write tonight's inputs into the work folder and return them."""
+    from pipeline.runs.signoff import ready_ledger, waiting_caps
+
+    ledger = ready_ledger(portfolio)
+    name = portfolio.policy.portfolio
+    published = ledger.last_published(name, day)
+    earlier = [record for record in ledger.plans(name) if record.plan.date < day]
+    previous = max(earlier, key=lambda record: (record.plan.date, record.proposed_seq), default=None)
+    inputs = Inputs(
+        day=day,
+        policy=portfolio.policy,
+        caps=ledger.caps_in_force(name, day),
+        caps_version=ledger.caps_version(name, day),
+        held_scopes=ledger.held_scopes(portfolio.policy, day),
+        waiting_caps=waiting_caps(portfolio),
+        published=None if published is None else published.plan,
+        previous=None if previous is None else previous.plan,
+        version=pipeline.__version__,
+    )
+    work.write_json(INPUTS, inputs.model_dump(mode="json"))
+    work.write_json(CLOCK, {"today": portfolio.today().isoformat()})
+    if inputs.previous is not None:
+        _keep_previous(portfolio, inputs.previous.plan_id, work)
+    return inputs
+
+
+def read_inputs(work: RunFolder) -> Inputs:
+    """Return the inputs that a night froze."""
+    return Inputs.model_validate(read_plain(work.read_json(INPUTS)))
+
+
+def read_today(work: RunFolder) -> date:
+    """Return the date that the clock showed when the night began."""
+    return date.fromisoformat(str(work.read_json(CLOCK)["today"]))
+
+
+def read_plain(data: Any) -> Any:
+    """Return stored JSON in the form that strict policies were read from: tuples, floats."""
+    if isinstance(data, Mapping):
+        out = {key: read_plain(value) for key, value in data.items()}
+        if "policy" in out and isinstance(out["policy"], dict):
+            out["policy"] = _strict(out["policy"])
+        return out
+    if isinstance(data, list):
+        return [read_plain(item) for item in data]
+    return data
+
+
+def inputs_hash(work: RunFolder) -> str:
+    """Return the hash of everything that tonight's plan rests on."""
+    names = [
+        name
+        for name in work.names()
+        if name == INPUTS or name.startswith((SNAPSHOT, f"{PREVIOUS}/"))
+    ]
+    hashes = work.hashes()
+    return content_hash({name: hashes[name] for name in names})
+
+
+def previous_run(work: RunFolder) -> RunFolder | None:
+    """Return what was kept of an earlier night, None on the first."""
+    kept = work.folder(PREVIOUS)
+    return kept if kept.exists(VINTAGES) or kept.exists(LINE_DAY) else None
+
+
+def _keep_previous(portfolio: Portfolio, plan_id: str, work: RunFolder) -> None:
+    """Copy what tonight compares with, so that the run folder needs no other."""
+    from pipeline.core.errors import NotFoundError
+
+    try:
+        earlier = open_run(portfolio.runs, plan_id)
+    except NotFoundError:
+        return  # its folder was archived; tonight learns late outcomes from the prior alone
+    for name in (VINTAGES, LINE_DAY):
+        if earlier.exists(name):
+            work.write_bytes(f"{PREVIOUS}/{name}", earlier.read_bytes(name))
+
+
+def _strict(policy: dict[str, Any]) -> Any:
+    def walk(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: walk(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return tuple(walk(item) for item in value)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return float(value)
+        return value
+
+    return Policy.model_validate(walk(policy))

@@ -1,0 +1,359 @@
+"""A decision in the form that people sign: cents, intervals, prices and a reason per line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pipeline.core.caps import Cap
+from pipeline.core.curves import ResponseTable
+from pipeline.core.findings import Finding, worst_level
+from pipeline.core.money import from_minor, minor_digits, to_minor
+from pipeline.core.plan import (
+    Certificate,
+    Expected,
+    Interval,
+    Mode,
+    ModelHealth,
+    Plan,
+    PlanCap,
+    PlanGuardrail,
+    PlanLine,
+    Uplift,
+)
+from pipeline.core.policy import Policy
+from pipeline.core.types import FloatArray, Line, in_scope, line_label
+from pipeline.runs.decide import Decision, Facts, Models
+from pipeline.runs.guardrails import rail_name, ratio_of
+from pipeline.runs.limits import cap_name
+
+TOUCH = 0.51
+"""Minor units: a budget this near to a limit touches it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heading:
+    """What identifies a plan before anything was decided."""
+
+    plan_id: str
+    inputs_hash: str
+    caps_version: str
+    based_on: str = ""
+
+
+def optimised_plan(
+    heading: Heading,
+    facts: Facts,
+    models: Models,
+    decision: Decision,
+    budgets: FloatArray,
+    findings: Sequence[Finding],
+) -> Plan:
+    """Return the plan of a night whose data and model could be trusted.
+
+    Args:
+        budgets: (n_lines,), whole minor units.
+    """
+    table, current = decision.table, facts.current
+    after, before = table.at(budgets), table.at(current)
+    gain = (after - before).sum(axis=1)
+    marginal = _marginal(table, budgets)
+    held = bool(np.all(np.abs(budgets - current) < 0.5 * 10.0 ** -minor_digits(facts.policy.currency)))
+    binding = _binding(facts, decision, budgets)
+    health = models.objective.findings
+    reasons = list(decision.reasons)
+    if held:
+        reasons.append("no change is likely enough to pay; budgets stay as they are")
+    return Plan(
+        plan_id=heading.plan_id,
+        portfolio=facts.policy.portfolio,
+        date=facts.day,
+        currency=facts.policy.currency,
+        line_columns=facts.policy.line,
+        mode=Mode.HOLD if held else Mode.OPTIMISED,
+        reasons=tuple(reasons),
+        budget=_total(budgets, facts.policy.currency),
+        expected=Expected(metric=table.metric, **_interval(after.sum(axis=1)).model_dump()),
+        status_quo=_interval(before.sum(axis=1)),
+        uplift=Uplift(
+            **_interval(gain).model_dump(),
+            probability_positive=_number(float((gain > 0).mean() + 0.5 * (gain == 0).mean())),
+        ),
+        lines=tuple(
+            _line(facts, decision, index, budgets, after, marginal, binding[index])
+            for index in range(len(facts.history.lines))
+        ),
+        caps=tuple(_cap(facts, decision, cap, budgets) for cap in facts.caps),
+        caps_version=heading.caps_version,
+        guardrails=guardrail_rows(facts, decision.table, decision.others, budgets, decision),
+        findings=tuple(findings),
+        model_health=ModelHealth(level=worst_level(health).value, checks=tuple(health)),
+        certificate=Certificate(
+            objective=_number(decision.solution.objective),
+            upper_bound=_number(decision.solution.upper_bound),
+            gap=_number(decision.solution.gap),
+        ),
+        budget_price=_number(decision.solution.prices.get("budget", 0.0)),
+        inputs_hash=heading.inputs_hash,
+        based_on=heading.based_on,
+    )
+
+
+def resting_plan(
+    heading: Heading,
+    policy: Policy,
+    day: Any,
+    mode: Mode,
+    budgets: Mapping[Line, float],
+    caps: Sequence[Cap],
+    findings: Sequence[Finding],
+    reasons: Sequence[str],
+    fallback_days: int,
+) -> Plan:
+    """Return a plan that leaves budgets as they are, and says why."""
+    amounts = [budgets[line] for line in sorted(budgets)]
+    return Plan(
+        plan_id=heading.plan_id,
+        portfolio=policy.portfolio,
+        date=day,
+        currency=policy.currency,
+        line_columns=policy.line,
+        mode=mode,
+        reasons=tuple(reasons),
+        budget=_total(np.array(amounts), policy.currency),
+        lines=tuple(
+            PlanLine(
+                line=dict(zip(policy.line, line, strict=True)),
+                current=budgets[line],
+                proposed=budgets[line],
+                action="hold",
+                reason="stays as last approved" if mode is Mode.FALLBACK else "stays as it is",
+            )
+            for line in sorted(budgets)
+        ),
+        caps=tuple(_plain_cap(cap) for cap in caps),
+        caps_version=heading.caps_version,
+        findings=tuple(findings),
+        inputs_hash=heading.inputs_hash,
+        based_on=heading.based_on,
+        fallback_days=fallback_days,
+    )
+
+
+def guardrail_rows(
+    facts: Facts,
+    table: ResponseTable,
+    others: Mapping[str, ResponseTable],
+    budgets: FloatArray,
+    decision: Decision,
+) -> tuple[PlanGuardrail, ...]:
+    """Return every guardrail with what the plan and the status quo are expected to do to it."""
+    tables = {table.metric: table, **others}
+    rows = []
+    for rail in facts.policy.guardrails:
+        limit = rail.min if rail.min is not None else rail.max
+        assert limit is not None
+        planned = _measured(facts, tables, rail.metric, rail.scope, budgets)
+        today = _measured(facts, tables, rail.metric, rail.scope, facts.current)
+        if planned is None:
+            status = "not known"
+        else:
+            kept = planned >= limit if rail.min is not None else planned <= limit
+            near = abs(planned - limit) <= 1e-4 * abs(limit)
+            status = "pass" if kept or near else "fail"
+        rows.append(
+            PlanGuardrail(
+                metric=rail.metric,
+                limit=limit,
+                kind="min" if rail.min is not None else "max",
+                scope=dict(rail.scope),
+                expected=None if planned is None else _number(planned),
+                current=None if today is None else _number(today),
+                status=status,
+                shadow_price=_number(decision.solution.prices.get(rail_name(rail), 0.0)),
+            )
+        )
+    return tuple(rows)
+
+
+def _measured(
+    facts: Facts,
+    tables: Mapping[str, ResponseTable],
+    metric: str,
+    scope: Mapping[str, str],
+    budgets: FloatArray,
+) -> float | None:
+    members = [
+        index
+        for index, line in enumerate(facts.history.lines)
+        if in_scope(line, facts.policy.line, scope)
+    ]
+
+    def total(column: str) -> float | None:
+        if column == "spend":
+            return float(budgets[members].sum())
+        if column not in tables:
+            return None
+        found = tables[column]
+        return float((found.at(budgets) + found.organic)[:, members].sum(axis=1).mean())
+
+    over, per = ratio_of(metric)
+    top = total(over)
+    if per is None or top is None:
+        return top
+    bottom = total(per)
+    return top / bottom if bottom else None
+
+
+def _line(
+    facts: Facts,
+    decision: Decision,
+    index: int,
+    budgets: FloatArray,
+    after: FloatArray,
+    marginal: FloatArray,
+    binding: tuple[str, ...],
+) -> PlanLine:
+    currency = facts.policy.currency
+    line = facts.history.lines[index]
+    now, proposed = _money(facts.current[index], currency), _money(budgets[index], currency)
+    explored = _money(decision.explored[index], currency)
+    action = _action(now, proposed, explored)
+    return PlanLine(
+        line=dict(zip(facts.policy.line, line, strict=True)),
+        current=now,
+        proposed=proposed,
+        expected=_interval(after[:, index]),
+        marginal_return=_interval(marginal[:, index]),
+        binding=binding,
+        action=action,
+        reason=_reason(facts, decision, index, action, float(marginal[:, index].mean()), binding),
+        exploration=explored,
+    )
+
+
+def _action(now: float, proposed: float, explored: float) -> str:
+    change = proposed - now
+    if abs(change) < 1e-9:
+        return "hold"
+    if abs(change - explored) < 0.5 * abs(explored):
+        return "test"
+    if proposed == 0:
+        return "stop"
+    return "scale" if change > 0 else "reduce"
+
+
+def _reason(
+    facts: Facts,
+    decision: Decision,
+    index: int,
+    action: str,
+    marginal: float,
+    binding: tuple[str, ...],
+) -> str:
+    """Return why, in one plain sentence with the two numbers that decide."""
+    unit = f"{facts.policy.currency} 1"
+    price = decision.solution.prices.get("budget", 0.0)
+    metric = decision.table.metric
+    if decision.limits.held[index]:
+        return f"held: {decision.limits.why[index]}"
+    earns = f"the next {unit} earns {marginal:.2f} {metric} here"
+    against = f"against {price:.2f} at the margin of the portfolio"
+    if action == "test":
+        return f"moved a little on purpose to learn its curve; {earns}"
+    if action == "hold":
+        return f"{earns}, {against}: no move is likely enough to pay"
+    if binding:
+        return f"{earns}, {against}; stopped by {', '.join(binding)}"
+    return f"{earns}, {against}"
+
+
+def _binding(facts: Facts, decision: Decision, budgets: FloatArray) -> list[tuple[str, ...]]:
+    """Return the limits that each line of the final plan touches."""
+    touch = TOUCH * 10.0 ** -minor_digits(facts.policy.currency)
+    limits = decision.limits
+    out: list[list[str]] = [[] for _ in budgets]
+    for index, amount in enumerate(budgets):
+        if limits.held[index]:
+            name = limits.names[index, "max"]
+            out[index].append(name if name.startswith("cap") else "held")
+            continue
+        if amount >= limits.upper[index] - touch:
+            out[index].append(limits.names[index, "max"])
+        elif amount <= limits.lower[index] + touch and amount > 0:
+            out[index].append(limits.names[index, "min"])
+    for group in limits.groups:
+        total = float(budgets[group.members].sum())
+        if total >= group.max - touch or (group.min > 0 and total <= group.min + touch):
+            for index in group.members.tolist():
+                if not limits.held[index]:
+                    out[index].append(group.id)
+    return [tuple(dict.fromkeys(names)) for names in out]
+
+
+def _cap(facts: Facts, decision: Decision, cap: Cap, budgets: FloatArray) -> PlanCap:
+    touch = TOUCH * 10.0 ** -minor_digits(facts.policy.currency)
+    members = [
+        index
+        for index, line in enumerate(facts.history.lines)
+        if in_scope(line, facts.policy.line, cap.scope)
+    ]
+    total = float(budgets[members].sum())
+    sides = [
+        side
+        for side, limit, touched in (
+            ("max", cap.max, cap.max is not None and total >= cap.max - touch),
+            ("min", cap.min, bool(cap.min) and total <= (cap.min or 0) + touch),
+            ("fixed", cap.fixed, cap.fixed is not None),
+        )
+        if limit is not None and touched and members
+    ]
+    price = 0.0
+    for side in sides:
+        name = cap_name(cap, side, facts.policy.line)
+        label = line_label(facts.history.lines[members[0]])
+        prices = decision.solution.prices
+        price = prices.get(name, prices.get(f"{label}: {name}", 0.0)) or price
+    return _plain_cap(cap).model_copy(
+        update={"binding": bool(sides), "shadow_price": _number(price)}
+    )
+
+
+def _plain_cap(cap: Cap) -> PlanCap:
+    return PlanCap(
+        id=cap.id,
+        scope=dict(cap.scope),
+        min=cap.min,
+        max=cap.max,
+        fixed=cap.fixed,
+        approved_by=cap.decided_by,
+    )
+
+
+def _marginal(table: ResponseTable, budgets: FloatArray) -> FloatArray:
+    """Return what one more unit earns at the plan, (n_draws, n_lines)."""
+    step = np.maximum(0.02 * budgets, 0.02 * table.spend[:, 1])
+    low = np.maximum(budgets - step, 0.0)
+    high = budgets + step
+    return np.asarray((table.at(high) - table.at(low)) / (high - low))
+
+
+def _interval(draws: FloatArray) -> Interval:
+    low, high = np.quantile(draws, (0.05, 0.95))
+    return Interval(mean=_number(draws.mean()), p05=_number(low), p95=_number(high))
+
+
+def _number(value: Any) -> float:
+    """Return a number with the nine digits that any machine agrees on."""
+    return float(f"{float(value):.9g}")
+
+
+def _money(amount: float, currency: str) -> float:
+    return from_minor(to_minor(float(amount), currency), currency)
+
+
+def _total(budgets: FloatArray, currency: str) -> float:
+    return from_minor(sum(to_minor(float(item), currency) for item in budgets), currency)

@@ -1,0 +1,70 @@
+"""Where the portfolio stands tonight: budgets in force, the day's money, lines under doubt."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.core.history import History
+from pipeline.core.money import round_money
+from pipeline.core.types import BoolArray, FloatArray
+from pipeline.io.facts import Facts
+from pipeline.runs.inputs import Inputs
+
+MEAN_DAYS = 7
+
+
+def current_budgets(facts: Facts, inputs: Inputs) -> FloatArray:
+    """Return every line's current budget, (n_lines,), in whole minor units.
+
+    The last published plan; for lines that it does not know, or before the first: the budget
+    column of the newest day where there is one, else the mean spend of the last seven days.
+    """
+    published = inputs.published_budgets()
+    out = np.zeros(len(facts.lines))
+    recent = facts.spend[-MEAN_DAYS:].mean(axis=0)
+    for index, line in enumerate(facts.lines):
+        budget = facts.budget[-1, index]
+        if line in published:
+            amount = published[line]
+        elif np.isfinite(budget) and budget > 0:
+            amount = float(budget)
+        else:
+            amount = float(recent[index])
+        out[index] = round_money(amount, inputs.policy.currency)
+    return out
+
+
+def wanted_budget(facts: Facts, inputs: Inputs) -> float:
+    """Return the money that the policy gives the day; a month's is paced over its days."""
+    budget = inputs.policy.budget
+    if budget.daily is not None:
+        return budget.daily
+    assert budget.monthly is not None
+    return round_money(_paced(facts, inputs, budget.monthly), inputs.policy.currency)
+
+
+def newest_distrusted(history: History) -> BoolArray:
+    """Return the lines whose newest day cannot be trusted, (n_lines,)."""
+    return np.asarray(~history.trusted[-1])
+
+
+def _paced(facts: Facts, inputs: Inputs, monthly: float) -> float:
+    """Return the day's share of what is left of the month, by what weekdays usually spend."""
+    import calendar
+
+    day = inputs.day
+    in_month = [i for i, d in enumerate(facts.days) if (d.year, d.month) == (day.year, day.month)]
+    spent = float(facts.spend[in_month].sum())
+    totals = facts.spend.sum(axis=1)[-56:]
+    weekdays = np.array([d.weekday() for d in facts.days[-56:]])
+    overall = float(totals.mean()) or 1.0
+    usual = np.array(
+        [
+            totals[weekdays == w].mean() / overall if (weekdays == w).any() else 1.0
+            for w in range(7)
+        ]
+    )
+    last = calendar.monthrange(day.year, day.month)[1]
+    left = [day.replace(day=d) for d in range(day.day, last + 1)]
+    weights = np.array([usual[d.weekday()] for d in left]).clip(0.2)
+    return max(monthly - spent, 0.0) * float(weights[0] / weights.sum())

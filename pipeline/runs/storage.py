@@ -1,0 +1,198 @@
+"""What one step leaves for the next, as files of the run folder and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline.core.curves import ResponseTable
+from pipeline.core.findings import Finding
+from pipeline.core.plan import Plan
+from pipeline.core.types import FloatArray
+from pipeline.io import warehouse
+from pipeline.io.artefacts import RunFolder
+from pipeline.runs.inputs import Inputs
+from pipeline.runs.standing import current_budgets, newest_distrusted, wanted_budget
+
+if TYPE_CHECKING:
+    from pipeline.runs.decide import Decision, Facts, Models
+
+SOURCE_FINDINGS = "source-findings.json"
+POSTERIOR = "posterior.parquet"
+ORGANIC = "organic.parquet"
+HEALTH = "model-health.json"
+RESPONSE = "response.parquet"
+DECISION = "decision.json"
+PLAN = "plan.json"
+
+
+def write_findings(work: RunFolder, name: str, findings: Sequence[Finding]) -> None:
+    """Write findings in the order given."""
+    work.write_json(name, [finding.model_dump(mode="json") for finding in findings])
+
+
+def read_findings(work: RunFolder, name: str) -> list[Finding]:
+    """Return the findings that a step wrote, none if it wrote none."""
+    if not work.exists(name):
+        return []
+    return [Finding.model_validate(item) for item in work.read_json(name)]
+
+
+def read_plan(work: RunFolder) -> Plan:
+    """Return the plan that the night computed."""
+    return Plan.from_json(work.read_json(PLAN))
+
+
+def read_facts(work: RunFolder, inputs: Inputs) -> Facts:
+    """Return what tonight's decision rests on, from the staged tables and the frozen inputs."""
+    from pipeline.runs.decide import Facts as DecisionFacts
+
+    staged = warehouse.read_facts(work)
+    history = warehouse.read_history(work, inputs.policy)
+    metric = inputs.policy.objective.maximize
+    counted = "conversions" if "conversions" in history.outcomes else metric
+    vintages = warehouse.read_vintages(work, counted)
+    return DecisionFacts(
+        policy=inputs.policy,
+        day=inputs.day,
+        history=history,
+        vintages=vintages if vintages.day.size else None,
+        lift_tests=(),
+        current=current_budgets(staged, inputs),
+        caps=inputs.caps,
+        held_scopes=inputs.held_scopes,
+        wanted=wanted_budget(staged, inputs),
+        distrusted=newest_distrusted(history),
+    )
+
+
+def write_models(work: RunFolder, models: Models) -> None:
+    """Write the draws and means of every metric's curves, and the fit's health."""
+    import pyarrow as pa
+
+    tables = {models.objective.table.metric: models.objective, **models.others}
+    knots, lines = [], []
+    for metric, learned in tables.items():
+        table = learned.table
+        n_draws, n_lines, n_knots = table.value.shape
+        by_knot = np.ascontiguousarray(np.moveaxis(table.value, 0, 2)).reshape(-1)
+        index = np.arange(n_lines * n_knots)
+        knots.append(
+            pa.table(
+                {
+                    "metric": pa.array([metric] * index.size),
+                    "line": pa.array(index // n_knots, pa.int32()),
+                    "knot": pa.array(index % n_knots, pa.int16()),
+                    "spend": pa.array(table.spend.reshape(-1)),
+                    "mean": pa.array(learned.mean.reshape(-1)),
+                    "value": pa.FixedSizeListArray.from_arrays(pa.array(by_knot), n_draws),
+                }
+            )
+        )
+        organic = np.ascontiguousarray(table.organic.T).reshape(-1)
+        lines.append(
+            pa.table(
+                {
+                    "metric": pa.array([metric] * n_lines),
+                    "line": pa.array([list(line) for line in table.lines]),
+                    "organic": pa.FixedSizeListArray.from_arrays(pa.array(organic), n_draws),
+                }
+            )
+        )
+    work.write_parquet(POSTERIOR, pa.concat_tables(knots))
+    work.write_parquet(ORGANIC, pa.concat_tables(lines))
+    work.write_json(
+        HEALTH,
+        {
+            metric: [finding.model_dump(mode="json") for finding in learned.findings]
+            for metric, learned in tables.items()
+        },
+    )
+
+
+def read_models(work: RunFolder) -> Models:
+    """Return the curves that the fit wrote."""
+    import pyarrow.compute as pc
+
+    from pipeline.runs.decide import Learned, Models
+
+    posterior, organic = work.read_parquet(POSTERIOR), work.read_parquet(ORGANIC)
+    health = work.read_json(HEALTH)
+    found: dict[str, Learned] = {}
+    for metric in dict.fromkeys(organic.column("metric").to_pylist()):
+        rows = posterior.filter(pc.equal(posterior.column("metric"), metric))
+        heads = organic.filter(pc.equal(organic.column("metric"), metric))
+        lines = tuple(tuple(item) for item in heads.column("line").to_pylist())
+        n_knots = rows.num_rows // len(lines)
+
+        def grid(name: str, rows: Any = rows, shape: tuple[int, int] = (len(lines), n_knots)) -> Any:
+            return np.array(rows.column(name).to_numpy()).reshape(shape)
+
+        value = _lists(rows, "value").reshape(len(lines), n_knots, -1)
+        table = ResponseTable(
+            metric=metric,
+            lines=lines,
+            spend=grid("spend"),
+            value=np.ascontiguousarray(np.moveaxis(value, 2, 0)),
+            organic=np.ascontiguousarray(_lists(heads, "organic").reshape(len(lines), -1).T),
+        )
+        findings = tuple(Finding.model_validate(item) for item in health[metric])
+        found[metric] = Learned(table=table, mean=grid("mean"), findings=findings)
+    names = list(found)
+    return Models(
+        objective=found[names[0]], others={name: found[name] for name in names[1:]}
+    )
+
+
+def write_response(work: RunFolder, decision: Decision) -> None:
+    """Write the curves as people see them, and the prices, for the page."""
+    import pyarrow as pa
+
+    table = decision.table
+    low, high = np.quantile(table.value, (0.05, 0.95), axis=0)
+    n_knots = table.spend.shape[1]
+    index = np.arange(table.spend.size)
+    work.write_parquet(
+        RESPONSE,
+        pa.table(
+            {
+                "line": pa.array([list(table.lines[i // n_knots]) for i in index]),
+                "spend": pa.array(table.spend.reshape(-1)),
+                "mean": pa.array(table.value.mean(axis=0).reshape(-1)),
+                "p05": pa.array(low.reshape(-1)),
+                "p95": pa.array(high.reshape(-1)),
+            }
+        ),
+    )
+    work.write_json(
+        DECISION,
+        {
+            "total": decision.total,
+            "status": decision.solution.status,
+            "prices": {name: float(price) for name, price in decision.solution.prices.items()},
+            "held": {
+                str(i): why for i, why in sorted(decision.limits.why.items())
+            },
+        },
+    )
+
+
+def read_curves(work: RunFolder) -> dict[tuple[str, ...], tuple[FloatArray, ...]]:
+    """Return line -> (spend, mean, p05, p95), each (n_knots,); none before an optimised plan."""
+    if not work.exists(RESPONSE):
+        return {}
+    table = work.read_parquet(RESPONSE)
+    lines = [tuple(item) for item in table.column("line").to_pylist()]
+    columns = [np.array(table.column(n).to_numpy()) for n in ("spend", "mean", "p05", "p95")]
+    starts = [i for i, line in enumerate(lines) if i == 0 or line != lines[i - 1]] + [len(lines)]
+    return {
+        lines[a]: tuple(column[a:b] for column in columns)
+        for a, b in zip(starts[:-1], starts[1:], strict=True)
+    }
+
+
+def _lists(table: Any, name: str) -> FloatArray:
+    values = table.column(name).combine_chunks().flatten()
+    return np.array(values.to_numpy(zero_copy_only=False), dtype=float)

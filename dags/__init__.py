@@ -1,0 +1,1 @@
+"""One file per schedule: when, how often to retry, in which order."""

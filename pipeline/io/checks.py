@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 MAX_SHOWN = 10  # rows named per check; the rest is a count
+MAX_SHOWN_REVIEW = 2
 _COLUMNS = ("source", "file", "row", "column", "value", "problem")
 
 
@@ -71,8 +72,10 @@ def printable(text: str) -> str:
 
 
 def _findings(check: Check, rows: list[dict[str, Any]]) -> list[Finding]:
-    shown = [_finding(check, row) for row in rows[:MAX_SHOWN]]
-    hidden = rows[MAX_SHOWN:]
+    rows.sort(key=lambda row: _level(check, row) != Level.FAIL)
+    shown_rows = MAX_SHOWN if rows and _level(check, rows[0]) == Level.FAIL else MAX_SHOWN_REVIEW
+    shown = [_finding(check, row) for row in rows[:shown_rows]]
+    hidden = rows[shown_rows:]
     if hidden:
         worst = Level.FAIL if any(_level(check, row) == Level.FAIL for row in hidden) else None
         shown.append(

@@ -1,4 +1,4 @@
-"""The gate of our own: counts and plausibility, before any suite runs.
+"""The gate of our own: what must be there, counted before any suite runs.
 
 A suite says yes to an empty table, so what must be there is counted here. A rule that a fault of
 tonight breaks is FAIL; the same fault in an older day is REVIEW, and the cell is kept from the
@@ -7,17 +7,14 @@ model, so that history never stops the nights for ever.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 from datetime import date
 
 import numpy as np
 
-from pipeline.core.findings import Finding, Level
+from pipeline.core.findings import Level
 from pipeline.core.policy import Policy
-from pipeline.core.types import BoolArray, FloatArray, line_label
-from pipeline.io.checks import printable
 from pipeline.io.facts import Facts
+from pipeline.io.verdict import Verdict, named_lines
 
 MIN_DAYS = 7  # less than one week knows no weekday, and the change limits need a recent mean
 SHORT_DAYS = 28
@@ -25,40 +22,8 @@ RECENT_DAYS = 7
 PAUSED_DAYS = 7  # a line that is silent for longer was switched off
 MISSING_SHARE = 0.10  # of recent spend: more than that missing is an outage
 STALE_OUTCOME_DAYS = 3
-JUMP = 10.0  # the smallest slip of a decimal point
 MATERIAL = 0.01  # of the portfolio's recent daily spend
 PARTIAL = 0.35  # a quarter less is a night's largest cut, holidays halve
-
-
-@dataclass(slots=True)
-class Verdict:
-    """Findings so far, and the cells that the model must not learn from."""
-
-    findings: list[Finding] = field(default_factory=list)
-    untrusted: dict[tuple[date, tuple[str, ...]], str] = field(default_factory=dict)
-
-    def add(
-        self, level: Level, check: str, message: str, advice: str = "", **where: object
-    ) -> None:
-        """Add one finding."""
-        self.findings.append(
-            Finding.model_validate(
-                {
-                    "level": level,
-                    "check": check,
-                    "message": printable(message),
-                    "advice": advice,
-                    **where,
-                }
-            )
-        )
-
-    def distrust(self, facts: Facts, cells: Iterable[tuple[int, int]], check: str) -> int:
-        """Keep cells (day index, line index) from the model; return how many were new."""
-        before = len(self.untrusted)
-        for day, line in cells:
-            self.untrusted.setdefault((facts.days[day], facts.lines[line]), check)
-        return len(self.untrusted) - before
 
 
 def check_counts(facts: Facts | None, policy: Policy, verdict: Verdict) -> bool:
@@ -166,7 +131,7 @@ def _check_missing(facts: Facts, verdict: Verdict) -> None:
             Level.FAIL,
             "missing-lines",
             f"spend: {int(left.sum())} lines with {share:.0%} of the week's money have no row on "
-            f"{facts.days[-1]}: {_names(facts, left)}",
+            f"{facts.days[-1]}: {named_lines(facts, left)}",
             "fetch the source again; if they were paused on purpose, deliver rows with zero spend",
             source="spend",
         )
@@ -174,7 +139,7 @@ def _check_missing(facts: Facts, verdict: Verdict) -> None:
         verdict.add(
             Level.REVIEW,
             "missing-lines",
-            f"spend: no row on {facts.days[-1]} for {_names(facts, left)} "
+            f"spend: no row on {facts.days[-1]} for {named_lines(facts, left)} "
             f"({share:.1%} of the week's money)",
             "taken as unknown, not as zero",
             source="spend",
@@ -197,7 +162,7 @@ def _report_paused(facts: Facts, verdict: Verdict) -> None:
         verdict.add(
             Level.REVIEW,
             "paused",
-            f"spend: no row for more than {PAUSED_DAYS} days for {_names(facts, paused)}",
+            f"spend: no row for more than {PAUSED_DAYS} days for {named_lines(facts, paused)}",
             "taken as switched off",
             source="spend",
         )
@@ -267,157 +232,3 @@ def check_spend_level(facts: Facts, policy: Policy, verdict: Verdict) -> None:
             source="spend",
             column="spend",
         )
-
-
-def check_spend_jumps(facts: Facts, verdict: Verdict) -> None:
-    """Find cells that are ten times off their neighbours: a unit or a typing error."""
-    up, down = spikes(facts.spend, factor=JUMP)
-    typical = _typical_total(facts.spend)
-    usual = _neighbour_median(facts.spend)
-    material = np.maximum(facts.spend, usual) > MATERIAL * typical[:, None]
-    odd = (up | down) & material
-    _report_spikes(facts, facts.spend, odd, usual=usual, column="spend", verdict=verdict)
-    slight = (up | down) & ~material
-    verdict.distrust(facts, [(int(d), int(i)) for d, i in np.argwhere(slight)], "spend-jump")
-
-
-def check_outcome_jumps(facts: Facts, metric: str, verdict: Verdict) -> None:
-    """Find outcomes far above anything the line had: counted twice, or in another unit."""
-    values = np.nan_to_num(facts.outcomes[metric])
-    up, _ = spikes(values, factor=2 * JUMP)
-    usual = _neighbour_median(values)
-    others = np.sort(values, axis=0)
-    second = others[-2] if len(others) > 1 else others[-1]
-    typical = _typical_total(values)
-    odd = up & (values > 5 * np.where(values == others[-1], second, others[-1]))
-    odd |= up & (values > 50 * np.maximum(usual, 1e-12))
-    odd &= values > 0.05 * typical[:, None]
-    _report_spikes(facts, values, odd, usual=usual, column=metric, verdict=verdict)
-
-
-def _report_spikes(
-    facts: Facts,
-    values: FloatArray,
-    odd: BoolArray,
-    *,
-    usual: FloatArray,
-    column: str,
-    verdict: Verdict,
-) -> None:
-    source = "spend" if column == "spend" else "outcomes"
-    check = f"{source.rstrip('s')}-jump"
-    newest = len(facts.days) - 1
-    cells = [(int(day), int(line)) for day, line in np.argwhere(odd)]
-    verdict.distrust(facts, cells, check)
-    for day, line in cells:
-        if day != newest:
-            continue
-        verdict.add(
-            Level.FAIL,
-            check,
-            f"{source}: {line_label(facts.lines[line])} has {column} {values[day, line]:.2f} on "
-            f"{facts.days[day]}, its neighbours {usual[day, line]:.2f}",
-            "check the unit and the row; a planned change this large needs a person",
-            source=source,
-            column=column,
-            line=facts.lines[line],
-            value=f"{values[day, line]:g}",
-        )
-    old = [cell for cell in cells if cell[0] != newest]
-    if old:
-        day, line = old[-1]
-        verdict.add(
-            Level.REVIEW,
-            check,
-            f"{source}: {len(old)} older cells of {column} are {JUMP:g} times off their "
-            f"neighbours, the last {line_label(facts.lines[line])} on {facts.days[day]} "
-            f"({values[day, line]:.2f}, usually {usual[day, line]:.2f})",
-            "left out of the fit",
-            source=source,
-            column=column,
-        )
-
-
-def spikes(values: FloatArray, factor: float) -> tuple[BoolArray, BoolArray]:
-    """Return the cells that are `factor` above, and below, the week before and the week after.
-
-    A new level is no spike: its other days are like it. Zero is no spike: lines pause. The
-    first days, and days after a pause, have nothing to be compared with.
-
-    Args:
-        values: (n_days, n_lines), >= 0.
-    """
-    before, n_before = _side_medians(values, after=False)
-    after, n_after = _side_medians(values, after=True)
-    high = _side_extremes(values, np.fmax)
-    low = _side_extremes(values, np.fmin)
-    known = n_before >= 4
-    with np.errstate(invalid="ignore"):
-        up_before = ~known | (values >= factor * before)
-        up_after = (n_after < 2) | (values >= factor * after)
-        enough = (known | (n_after >= 4)) & (values > 0)
-        up = enough & up_before & up_after & (values > 2 * high)
-        down_before = ~known | (values * factor <= before)
-        down_after = (n_after < 2) | (values * factor <= after)
-        down = enough & down_before & down_after & (values * 2 < low)
-    return up, down
-
-
-def _shifted(values: FloatArray, lag: int) -> FloatArray:
-    """Return the table as of `lag` days earlier, NaN where there is none or nothing was spent."""
-    out = np.full(values.shape, np.nan)
-    if lag > 0:
-        out[lag:] = values[:-lag]
-    else:
-        out[:lag] = values[-lag:]
-    out[out <= 0] = np.nan
-    return out
-
-
-def _side_medians(values: FloatArray, *, after: bool) -> tuple[FloatArray, FloatArray]:
-    lags = [(-lag if after else lag) for lag in range(1, RECENT_DAYS + 1) if lag < len(values)]
-    if not lags:
-        return np.full(values.shape, np.nan), np.zeros(values.shape)
-    stack = np.stack([_shifted(values, lag) for lag in lags])
-    return _nanmedian(stack), np.isfinite(stack).sum(axis=0).astype(float)
-
-
-def _side_extremes(values: FloatArray, pick: np.ufunc) -> FloatArray:
-    """Return the highest or lowest of the four weeks before, the newest excluded."""
-    out = np.full(values.shape, np.nan)
-    for lag in range(1, min(SHORT_DAYS, len(values) - 1) + 1):
-        out = pick(out, _shifted(values, lag))
-    default = 0.0 if pick is np.fmax else np.inf
-    return np.where(np.isfinite(out), out, default)
-
-
-def _neighbour_median(values: FloatArray) -> FloatArray:
-    before, n_before = _side_medians(values, after=False)
-    after, _ = _side_medians(values, after=True)
-    return np.nan_to_num(np.where(n_before >= 4, before, np.fmax(before, after)))
-
-
-def _typical_total(values: FloatArray) -> FloatArray:
-    """Return the median daily total of the four weeks up to each day, (n_days,)."""
-    totals = values.sum(axis=1)
-    return np.array(
-        [float(np.median(totals[max(0, day - SHORT_DAYS) : day + 1])) for day in range(len(totals))]
-    )
-
-
-def _nanmedian(stack: FloatArray) -> FloatArray:
-    """Return the median over the first axis, NaN where all are NaN, without a warning."""
-    ordered = np.sort(stack, axis=0)
-    count = np.isfinite(stack).sum(axis=0)
-    low = np.maximum((count - 1) // 2, 0)
-    high = np.maximum(count // 2, 0)
-    high = np.where(count > 0, np.minimum(high, np.maximum(count - 1, 0)), 0)
-    picked_low = np.take_along_axis(ordered, low[None], axis=0)[0]
-    picked_high = np.take_along_axis(ordered, high[None], axis=0)[0]
-    return np.asarray((picked_low + picked_high) / 2)
-
-
-def _names(facts: Facts, which: BoolArray, limit: int = 5) -> str:
-    names = [line_label(facts.lines[int(index)]) for index in np.flatnonzero(which)]
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more

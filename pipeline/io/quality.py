@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from pipeline.core.findings import Finding, Level, worst_level
 from pipeline.core.policy import Policy
-from pipeline.io import gate, suites
+from pipeline.io import gate, jumps, outages, restated, suites
 from pipeline.io.artefacts import RunFolder
-from pipeline.io.checks import run_checks
-from pipeline.io.warehouse import LINE_DAY, UNTRUSTED, read_facts, staged
+from pipeline.io.verdict import Verdict
+from pipeline.io.warehouse import LINE_DAY, ROW_FINDINGS, UNTRUSTED, read_facts
 
 if TYPE_CHECKING:
     from pipeline.io.facts import Facts
@@ -45,20 +45,19 @@ def start_suites() -> None:
 
 
 def validate(
-    work: RunFolder, policy: Policy, day: date, today: date, previous: RunFolder | None = None
+    work: RunFolder, policy: Policy, day: date, previous: RunFolder | None = None
 ) -> list[Finding]:
     """Return what the signer must know about the data, and write which cells to distrust.
 
     Args:
         day: the plan's day; data up to the day before count.
-        today: the clock's date; a row after it is a fault.
         previous: the run of an earlier night, to compare restated days with.
     """
-    return judge(work, policy, day, today, previous).complete()
+    return judge(work, policy, day, previous).complete()
 
 
 def judge(
-    work: RunFolder, policy: Policy, day: date, today: date, previous: RunFolder | None = None
+    work: RunFolder, policy: Policy, day: date, previous: RunFolder | None = None
 ) -> Judgement:
     """Return the gate's findings at once, while the suites run on in another process.
 
@@ -66,13 +65,15 @@ def judge(
     `validate`.
     """
     facts = read_facts(work) if work.exists(LINE_DAY) else None
-    verdict = gate.Verdict()
+    verdict = Verdict()
     pending = None
     if gate.check_counts(facts, policy, verdict) and facts is not None:
         pending = suites.begin(facts, policy.objective.maximize)
         _judge(facts, policy, day, verdict)
-    with staged(work, policy, day, today) as connection:
-        verdict.findings.extend(run_checks(connection))
+        if previous is not None and previous.exists(LINE_DAY):
+            restated.check_restated(facts, read_facts(previous), policy.objective.maximize, verdict)
+    if work.exists(ROW_FINDINGS):
+        verdict.findings.extend(map(Finding.model_validate, work.read_json(ROW_FINDINGS)))
     work.write_json(
         UNTRUSTED,
         [
@@ -83,10 +84,12 @@ def judge(
     return Judgement(tuple(verdict.findings), pending)
 
 
-def _judge(facts: Facts, policy: Policy, day: date, verdict: gate.Verdict) -> None:
+def _judge(facts: Facts, policy: Policy, day: date, verdict: Verdict) -> None:
     metric = policy.objective.maximize
     gate.check_newest_day(facts, day, verdict)
     gate.check_outcome_cover(facts, metric, verdict)
     gate.check_spend_level(facts, policy, verdict)
-    gate.check_spend_jumps(facts, verdict)
-    gate.check_outcome_jumps(facts, metric, verdict)
+    jumps.check_spend_jumps(facts, verdict)
+    jumps.check_outcome_jumps(facts, metric, verdict)
+    jumps.check_unit_shift(facts, verdict)
+    outages.check_outages(facts, metric, verdict)

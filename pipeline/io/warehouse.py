@@ -6,7 +6,7 @@ over, and nothing that a source says can reach anything else.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
 from functools import lru_cache
@@ -14,23 +14,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.core.errors import DamagedError, NotFoundError
-from pipeline.core.history import History, Vintages
+from pipeline.core.errors import DamagedError
+from pipeline.core.history import History
 from pipeline.core.policy import Policy
 from pipeline.core.types import BoolArray, FloatArray
 from pipeline.io.artefacts import RunFolder
 from pipeline.io.assets import asset_folder
+from pipeline.io.checks import run_checks
 from pipeline.io.facts import Facts
+from pipeline.io.vintages import VINTAGES, vintage_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
 LINE_DAY = "line_day.parquet"
-VINTAGES = "vintages.parquet"
 UNTRUSTED = "untrusted.json"
+ROW_FINDINGS = "row_findings.json"
 MAX_DAYS = 1_095  # three years: older evidence has faded, and a wild date costs no calendar
-VINTAGE_DAYS = 45  # outcomes that are still moving after that are corrections, not delay
 MAX_LEVELS = 4
 _OUTCOME = "outcome_"
 _NUMBERS = ("spend", "budget", "impressions", "clicks")
@@ -38,25 +39,30 @@ _SNAPSHOT_COLUMNS = {
     "spend": ("spend", "budget", "currency", "impressions", "clicks"),
     "outcomes": ("metric", "value"),
 }
-_KEYS = ("file", "day", "line_1", "line_2", "line_3", "line_4", "dimensions", "raw")
+_KEYS = ("file", "day", "line_1", "line_2", "line_3", "line_4", "dimensions")
 _MARTS = ("line", "line_day", "outcome_day", "outcome_cover")
 
 
-def build(work: RunFolder, policy: Policy, day: date, previous: RunFolder | None = None) -> None:
-    """Stage the snapshot: write `line_day.parquet` and `vintages.parquet`.
+def build(
+    work: RunFolder, policy: Policy, day: date, today: date, previous: RunFolder | None = None
+) -> None:
+    """Stage the snapshot: write `line_day.parquet`, `vintages.parquet` and what rows offend.
 
     Rows dated `day` or later are left out, so a night over a longer file plans the same. Without
     a usable spend row before `day` nothing is written, which validation reports.
 
     Args:
+        today: the clock's date; a row after it is a fault.
         previous: the run of an earlier night, whose vintages are carried on.
     """
-    with staged(work, policy, day, day) as connection:
+    with staged(work, policy, day, today) as connection:
+        findings = run_checks(connection)
         facts = _query_facts(connection, policy)
+    work.write_json(ROW_FINDINGS, [finding.model_dump(mode="json") for finding in findings])
     if facts is None:
         return
     work.write_parquet(LINE_DAY, _line_day_table(facts, policy))
-    work.write_parquet(VINTAGES, _vintage_table(facts, policy, day, previous))
+    work.write_parquet(VINTAGES, vintage_table(facts, policy, day, previous))
 
 
 @contextmanager
@@ -158,23 +164,6 @@ def read_history(work: RunFolder, policy: Policy) -> History:
     )
 
 
-def read_vintages(work: RunFolder, metric: str) -> Vintages:
-    """Return what this and earlier nights saw of the last days, for one metric."""
-    try:
-        table = work.read_parquet(VINTAGES)
-    except NotFoundError:
-        table = _empty_vintages()
-    import pyarrow.compute as pc
-
-    table = table.filter(pc.equal(table.column("metric"), metric))
-    return Vintages(
-        seen_on=table.column("seen_on").to_numpy().astype(float),
-        day=table.column("day").to_numpy().astype(float),
-        group=tuple(str(name) for name in table.column("group").to_pylist()),
-        outcome=table.column("outcome").to_numpy().astype(float),
-    )
-
-
 @lru_cache(maxsize=64)
 def sql_text(folder: str, name: str) -> str:
     """Return the text of one file under sql/."""
@@ -223,7 +212,8 @@ def _snapshot_table(work: RunFolder, name: str) -> pa.Table:
         return work.read_parquet(file)
     texts = (*_KEYS, *_SNAPSHOT_COLUMNS[name])
     empty = {column: pa.array([], pa.string()) for column in texts}
-    return pa.table({**empty, "row": pa.array([], pa.int64())})
+    counters = {"row": pa.array([], pa.int64()), "is_repeat": pa.array([], pa.bool_())}
+    return pa.table({**empty, **counters})
 
 
 def _query_facts(connection: DuckDBPyConnection, policy: Policy) -> Facts | None:
@@ -324,59 +314,3 @@ def _flat(values: FloatArray) -> Any:
 
     flat = values.T.ravel()
     return pa.array(flat, mask=np.isnan(flat))
-
-
-def _vintage_table(facts: Facts, policy: Policy, day: date, previous: RunFolder | None) -> pa.Table:
-    """Return tonight's totals of the last days, after what earlier nights had seen."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    tonight = _vintages_of(facts, policy, day)
-    if previous is None or not previous.exists(VINTAGES):
-        return tonight
-    earlier = previous.read_parquet(VINTAGES)
-    horizon = day.toordinal() - 4 * VINTAGE_DAYS
-    keep = pc.and_(
-        pc.less(earlier.column("seen_on"), day.toordinal()),
-        pc.greater_equal(earlier.column("seen_on"), horizon),
-    )
-    return pa.concat_tables([earlier.filter(keep), tonight]).combine_chunks()
-
-
-def _vintages_of(facts: Facts, policy: Policy, day: date) -> pa.Table:
-    import pyarrow as pa
-
-    wanted = sorted({policy.objective.maximize, "conversions"} & set(facts.outcomes))
-    group_of = np.array(facts.groups())
-    start = max(0, len(facts.days) - VINTAGE_DAYS)
-    rows: list[tuple[int, int, str, str, float]] = []
-    for metric in wanted:
-        values = facts.outcomes[metric][start:]
-        for group in sorted(set(group_of.tolist())):
-            totals = values[:, group_of == group].sum(axis=1)
-            rows += [
-                (day.toordinal(), seen.toordinal(), group, metric, float(total))
-                for seen, total in zip(facts.days[start:], totals, strict=True)
-                if np.isfinite(total)
-            ]
-    return pa.Table.from_arrays(
-        [pa.array([row[index] for row in rows], kind) for index, kind in enumerate(_kinds())],
-        names=list(_VINTAGE_NAMES),
-    )
-
-
-_VINTAGE_NAMES = ("seen_on", "day", "group", "metric", "outcome")
-
-
-def _kinds() -> Mapping[int, Any] | list[Any]:
-    import pyarrow as pa
-
-    return [pa.int32(), pa.int32(), pa.string(), pa.string(), pa.float64()]
-
-
-def _empty_vintages() -> pa.Table:
-    import pyarrow as pa
-
-    return pa.Table.from_arrays(
-        [pa.array([], kind) for kind in _kinds()], names=list(_VINTAGE_NAMES)
-    )

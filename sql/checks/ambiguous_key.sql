@@ -12,7 +12,7 @@ spend_keys as (
         day,
         [line_1, line_2, line_3, line_4] as names
     from stg_spend
-    where day is not null
+    where day is not null and not is_repeat
     group by day, line_1, line_2, line_3, line_4, dimensions
     having count(*) > 1
 ),
@@ -25,7 +25,7 @@ outcome_keys as (
         day,
         [line_1, line_2, line_3, line_4] as names
     from stg_outcomes
-    where day is not null
+    where day is not null and not is_repeat
     group by day, line_1, line_2, line_3, line_4, dimensions, metric
     having count(*) > 1
 ),

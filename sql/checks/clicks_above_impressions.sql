@@ -6,7 +6,7 @@ select
     file,
     row,
     'clicks' as "column",
-    clicks::text as value,
+    clicks_cell as value,
     'is above the ' || impressions || ' impressions' as problem
 from stg_spend
 where clicks > impressions

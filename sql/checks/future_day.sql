@@ -1,11 +1,15 @@
--- future_day: rows of a day that has not come. Reads: spend, outcomes, night. Level: fail.
+-- future_day: rows of a day that has not come. Reads: stg_spend, stg_outcomes, night. Level: fail.
 -- Advice: check the clock and the time zone of whoever wrote the file
 with
 
 cells as (
-    select 'spend' as source, file, row, day as value from spend
+    select 'spend' as source, file, row, day_cell as value
+    from stg_spend
+    where day > (select today from night)
     union distinct
-    select 'outcomes' as source, file, row, day as value from outcomes
+    select 'outcomes' as source, file, row, day_cell as value
+    from stg_outcomes
+    where day > (select today from night)
 )
 
 select
@@ -17,5 +21,4 @@ select
     'lies after today, ' || today::text as problem
 from cells
 cross join night
-where iso_day(value) > today
 order by source, file, row

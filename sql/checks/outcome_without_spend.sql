@@ -19,7 +19,7 @@ unknown as (
         sum(value order by value) as total
     from stg_outcomes
     cross join night
-    where stg_outcomes.day <= night.last_day
+    where stg_outcomes.day <= night.last_day and not stg_outcomes.is_repeat
     group by line_1, line_2, line_3, line_4, metric
 )
 

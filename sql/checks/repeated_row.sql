@@ -1,62 +1,48 @@
 -- repeated_row: rows that are equal to an earlier one in every cell; they are counted once.
--- Reads: spend, outcomes. Level: fail where the repeated part of a column's total is material or no
--- text column tells rows of one day and line apart, else review.
+-- Reads: stg_spend, stg_outcomes. Level: fail where the repeated part of a column's total is
+-- material or no text column tells rows of one day and line apart, else review.
 -- Advice: write each row once
 with
 
-spend_repeats as (
-    select
-        'spend' as source,
-        file,
-        row,
-        'spend' as "column",
-        spend as value,
-        dimensions,
-        coalesce(plain_number(spend), 0) as amount,
-        row_number() over (partition by raw order by file, row) as nth
-    from spend
-),
-
-outcome_repeats as (
-    select
-        'outcomes' as source,
-        file,
-        row,
-        metric as "column",
-        value,
-        dimensions,
-        coalesce(plain_number(value), 0) as amount,
-        row_number() over (partition by raw, metric order by file, row) as nth
-    from outcomes
-),
-
-cells as (
-    select * from spend_repeats
+repeats as (
+    select 'spend' as source, file, row, 'spend' as "column", spend_cell as value
+    from stg_spend
+    where is_repeat
     union all
-    select * from outcome_repeats
+    select 'outcomes' as source, file, row, metric as "column", value_cell as value
+    from stg_outcomes
+    where is_repeat
 ),
 
 totals as (
     select
-        source,
-        "column",
-        sum(amount) filter (nth > 1) / nullif(sum(amount), 0) as repeated_share,
+        'spend' as source,
+        'spend' as "column",
+        coalesce(sum(spend) filter (is_repeat), 0) as repeated,
+        sum(spend) as total,
         max(dimensions) as widest
-    from cells
-    group by source, "column"
+    from stg_spend
+    union all
+    select
+        'outcomes' as source,
+        metric as "column",
+        coalesce(sum(value) filter (is_repeat), 0) as repeated,
+        sum(value) as total,
+        max(dimensions) as widest
+    from stg_outcomes
+    group by metric
 )
 
 select
-    cells.source,
-    cells.file,
-    cells.row,
-    cells."column",
-    cells.value,
+    repeats.source,
+    repeats.file,
+    repeats.row,
+    repeats."column",
+    repeats.value,
     'repeats an earlier row' as problem,
     case
-        when totals.widest = '' or totals.repeated_share > 0.001 then 'fail' else 'review'
+        when totals.widest = '' or totals.repeated > 0.001 * totals.total then 'fail' else 'review'
     end as level
-from cells
-inner join totals on cells.source = totals.source and cells."column" = totals."column"
-where cells.nth > 1
-order by cells.source, cells.file, cells.row, cells."column"
+from repeats
+inner join totals on repeats.source = totals.source and repeats."column" = totals."column"
+order by repeats.source, repeats.file, repeats.row, repeats."column"

@@ -1,25 +1,37 @@
 -- unreadable_number: cells that must be a plain number and are not, or lie outside every account.
--- Reads: spend, outcomes (the snapshot, all text). Level: fail.
+-- Reads: stg_spend, stg_outcomes. Level: fail.
 -- Advice: write numbers plainly: digits, a point, no thousands mark, no unit
 with
 
 cells as (
-    select 'spend' as source, file, row, 'spend' as "column", spend as value, true as is_needed
-    from spend
-    union all
-    select 'spend' as source, file, row, 'budget' as "column", budget as value, false as is_needed
-    from spend
+    select 'spend' as source, file, row, 'spend' as "column", spend as number, spend_cell as value
+    from stg_spend
+    where spend is null or spend not between 0 and 1e15
     union all
     select
-        'spend' as source, file, row, 'impressions' as "column", impressions as value,
-        false as is_needed
-    from spend
+        'spend' as source, file, row, 'budget' as "column", budget as number, budget_cell as value
+    from stg_spend
+    where budget_cell <> '' and (budget is null or budget not between 0 and 1e15)
     union all
-    select 'spend' as source, file, row, 'clicks' as "column", clicks as value, false as is_needed
-    from spend
+    select
+        'spend' as source,
+        file,
+        row,
+        'impressions' as "column",
+        impressions as number,
+        impressions_cell as value
+    from stg_spend
+    where impressions_cell <> '' and (impressions is null or impressions not between 0 and 1e15)
     union all
-    select 'outcomes' as source, file, row, metric as "column", value, true as is_needed
-    from outcomes
+    select
+        'spend' as source, file, row, 'clicks' as "column", clicks as number, clicks_cell as value
+    from stg_spend
+    where clicks_cell <> '' and (clicks is null or clicks not between 0 and 1e15)
+    union all
+    select
+        'outcomes' as source, file, row, metric as "column", value as number, value_cell as value
+    from stg_outcomes
+    where value is null or value not between 0 and 1e15
 )
 
 select
@@ -30,12 +42,9 @@ select
     value,
     case
         when value = '' then 'is empty'
-        when plain_number(value) is null then 'is not a plain number'
-        when plain_number(value) < 0 then 'is negative'
+        when number is null then 'is not a plain number'
+        when number < 0 then 'is negative'
         else 'is beyond any account'
     end as problem
 from cells
-where
-    (value = '' and is_needed)
-    or (value <> '' and (plain_number(value) is null or plain_number(value) not between 0 and 1e15))
 order by source, file, row, "column"

@@ -1,16 +1,35 @@
 -- unusable_name: cells of the line columns that cannot name a budget line.
--- Reads: spend, outcomes, night (the snapshot, all text). Level: fail.
+-- Reads: stg_spend, stg_outcomes, night. Level: fail.
 -- Advice: give every row a name of 1 to 200 printable characters
 with
 
-cells as (
-    select 'spend' as source, file, row, unnest([line_1, line_2, line_3, line_4][1:levels]) as value
-    from spend
-    cross join night
-    union distinct
+names as (
     select
-        'outcomes' as source, file, row, unnest([line_1, line_2, line_3, line_4][1:levels]) as value
-    from outcomes
+        'spend' as source,
+        min(file) as file,
+        min(row) as row,
+        line_1,
+        line_2,
+        line_3,
+        line_4
+    from stg_spend
+    group by line_1, line_2, line_3, line_4
+    union all
+    select
+        'outcomes' as source,
+        min(file) as file,
+        min(row) as row,
+        line_1,
+        line_2,
+        line_3,
+        line_4
+    from stg_outcomes
+    group by line_1, line_2, line_3, line_4
+),
+
+cells as (
+    select source, file, row, unnest([line_1, line_2, line_3, line_4][1:levels]) as value
+    from names
     cross join night
 )
 
@@ -26,5 +45,10 @@ select
         else 'holds a control character'
     end as problem
 from cells
-where trim(value) = '' or length(value) > 200 or regexp_matches(value, '[\x00-\x1f\x7f-\x9f]')
+where
+    trim(value) = ''
+    or length(value) > 200
+    or regexp_matches(
+        value, '[\x00-\x1f\x7f-\x{9f}\x{200e}\x{200f}\x{202a}-\x{202e}\x{2066}-\x{2069}]'
+    )
 order by source, file, row

@@ -24,7 +24,7 @@ spent as (
         sum(impressions order by impressions) as impressions,
         sum(clicks order by clicks) as clicks
     from stg_spend
-    where day is not null
+    where day is not null and not is_repeat
     group by day, line_1, line_2, line_3, line_4
 )
 

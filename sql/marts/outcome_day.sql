@@ -9,6 +9,6 @@ select
 from stg_outcomes
 inner join line using (line_1, line_2, line_3, line_4)
 cross join night
-where stg_outcomes.day between night.first_day and night.last_day
+where stg_outcomes.day between night.first_day and night.last_day and not stg_outcomes.is_repeat
 group by stg_outcomes.metric, line.line_id, stg_outcomes.day
 order by stg_outcomes.metric, line.line_id, stg_outcomes.day

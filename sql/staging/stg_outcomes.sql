@@ -1,15 +1,18 @@
--- stg_outcomes: outcomes with types, one row per source row and metric; of rows that are equal in
--- every cell the first stays. Reads: outcomes (the snapshot, all text).
+-- stg_outcomes: outcomes with types, one row per source row and metric, each number beside its
+-- cell. Reads: outcomes (the snapshot, all text). A cell that cannot be read is null here and named
+-- by sql/checks. A row that repeats an earlier one in every cell is marked; marts leave it out.
 select
     file,
     row,
+    is_repeat,
     iso_day(day) as day,
+    day as day_cell,
     line_1,
     line_2,
     line_3,
     line_4,
     dimensions,
     metric,
-    plain_number(value) as value
+    plain_number(value) as value,
+    value as value_cell
 from outcomes
-qualify row_number() over (partition by raw, metric order by file, row) = 1

@@ -242,11 +242,11 @@ def _spend_table(tables: list[TextTable], wanted: _Wanted, dimensions: tuple[str
     import pyarrow as pa
 
     parts = []
-    for table in tables:
+    for table, repeats in zip(tables, _repeats(tables), strict=True):
         columns = _key_columns(table, wanted, dimensions)
         for key in ("spend", *_SPEND_OPTIONAL):
             columns[key] = _column(table, wanted.mapping[key])
-        parts.append(pa.table(columns))
+        parts.append(pa.table({**columns, "is_repeat": repeats}))
     return pa.concat_tables(parts).combine_chunks()
 
 
@@ -256,8 +256,8 @@ def _outcome_table(
     import pyarrow as pa
 
     parts = []
-    for table in tables:
-        keys = _key_columns(table, wanted, dimensions)
+    for table, repeats in zip(tables, _repeats(tables), strict=True):
+        keys = {**_key_columns(table, wanted, dimensions), "is_repeat": repeats}
         for metric in wanted.metrics:
             value = _column(table, wanted.mapping[metric])
             parts.append(
@@ -281,12 +281,32 @@ def _key_columns(table: TextTable, wanted: _Wanted, dimensions: tuple[str, ...])
         )
     present = [name for name in dimensions if name in table.names]
     columns["dimensions"] = _joined([_column(table, name) for name in present], count)
-    columns["raw"] = _raw(table)
     return columns
 
 
+def _repeats(tables: list[TextTable]) -> list[Any]:
+    """Return, per table, which rows equal an earlier row of any table in every cell."""
+    import numpy as np
+    import pyarrow as pa
+
+    raw = pa.chunked_array([_raw(table) for table in tables], pa.string()).combine_chunks()
+    codes = raw.dictionary_encode().indices.to_numpy()
+    is_first = np.zeros(len(codes), dtype=bool)
+    is_first[np.unique(codes, return_index=True)[1]] = True
+    ends = np.cumsum([len(table.row) for table in tables])[:-1]
+    return [pa.array(~part) for part in np.split(is_first, ends)]
+
+
 def _raw(table: TextTable) -> Any:
-    return _joined(list(table.columns), len(table.row))
+    """Return each row's cells as one text, columns in order of name."""
+    columns = [
+        column for _, column in sorted(zip(table.names, table.columns, strict=True), key=_by_name)
+    ]
+    return _joined(columns, len(table.row))
+
+
+def _by_name(item: tuple[str, Any]) -> str:
+    return item[0]
 
 
 def _joined(columns: list[Any], count: int) -> Any:

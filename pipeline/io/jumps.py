@@ -1,0 +1,213 @@
+"""Cells that are ten times off their neighbours: a unit, a decimal point, a double count."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.core.findings import Level
+from pipeline.core.types import BoolArray, FloatArray, line_label
+from pipeline.io.facts import Facts
+from pipeline.io.verdict import Verdict
+
+JUMP = 10.0  # the smallest slip of a decimal point
+RECENT_DAYS = 7
+SHORT_DAYS = 28
+MATERIAL = 0.01  # of the portfolio's recent daily spend
+SHIFT = 8.0  # between one day and the next, in most lines at once: no plan moves like that
+
+
+def check_spend_jumps(facts: Facts, verdict: Verdict) -> None:
+    """Find cells that are ten times off their neighbours: a unit or a typing error."""
+    up, down = spikes(facts.spend, factor=JUMP)
+    typical = _typical_total(facts.spend)
+    usual = _neighbour_median(facts.spend)
+    material = np.maximum(facts.spend, usual) > MATERIAL * typical[:, None]
+    odd = (up | down) & material
+    _report_spikes(facts, facts.spend, odd, usual=usual, column="spend", verdict=verdict)
+    slight = (up | down) & ~material
+    verdict.distrust(facts, [(int(d), int(i)) for d, i in np.argwhere(slight)], "spend-jump")
+
+
+def check_outcome_jumps(facts: Facts, metric: str, verdict: Verdict) -> None:
+    """Find outcomes far above anything the line had: counted twice, or in another unit."""
+    values = np.nan_to_num(facts.outcomes[metric])
+    up, _ = spikes(values, factor=2 * JUMP)
+    usual = _neighbour_median(values)
+    others = np.sort(values, axis=0)
+    second = others[-2] if len(others) > 1 else others[-1]
+    typical = _typical_total(values)
+    odd = up & (values > 5 * np.where(values == others[-1], second, others[-1]))
+    odd |= up & (values > 50 * np.maximum(usual, 1e-12))
+    odd &= values > 0.05 * typical[:, None]
+    _report_spikes(facts, values, odd, usual=usual, column=metric, verdict=verdict)
+
+
+def _report_spikes(
+    facts: Facts,
+    values: FloatArray,
+    odd: BoolArray,
+    *,
+    usual: FloatArray,
+    column: str,
+    verdict: Verdict,
+) -> None:
+    source = "spend" if column == "spend" else "outcomes"
+    check = f"{source.rstrip('s')}-jump"
+    newest = len(facts.days) - 1
+    cells = [(int(day), int(line)) for day, line in np.argwhere(odd)]
+    verdict.distrust(facts, cells, check)
+    for day, line in cells:
+        if day != newest:
+            continue
+        verdict.add(
+            Level.FAIL,
+            check,
+            f"{source}: {line_label(facts.lines[line])} has {column} {values[day, line]:.2f} on "
+            f"{facts.days[day]}, its neighbours {usual[day, line]:.2f}",
+            "check the unit and the row; a planned change this large needs a person",
+            source=source,
+            column=column,
+            line=facts.lines[line],
+            value=f"{values[day, line]:g}",
+        )
+    old = [cell for cell in cells if cell[0] != newest]
+    if old:
+        day, line = old[-1]
+        verdict.add(
+            Level.REVIEW,
+            check,
+            f"{source}: {len(old)} older cells of {column} are {JUMP:g} times off their "
+            f"neighbours, the last {line_label(facts.lines[line])} on {facts.days[day]} "
+            f"({values[day, line]:.2f}, usually {usual[day, line]:.2f})",
+            "left out of the fit",
+            source=source,
+            column=column,
+        )
+
+
+def spikes(values: FloatArray, factor: float) -> tuple[BoolArray, BoolArray]:
+    """Return the cells that are `factor` above, and below, the week before and the week after.
+
+    A new level is no spike: its other days are like it. Zero is no spike: lines pause. The
+    first days, and days after a pause, have nothing to be compared with.
+
+    Args:
+        values: (n_days, n_lines), >= 0.
+    """
+    before, n_before = _side_medians(values, after=False)
+    after, n_after = _side_medians(values, after=True)
+    high = _side_extremes(values, np.fmax)
+    low = _side_extremes(values, np.fmin)
+    known = n_before >= 4
+    with np.errstate(invalid="ignore"):
+        up_before = ~known | (values >= factor * before)
+        up_after = (n_after < 2) | (values >= factor * after)
+        enough = (known | (n_after >= 4)) & (values > 0)
+        up = enough & up_before & up_after & (values > 2 * high)
+        down_before = ~known | (values * factor <= before)
+        down_after = (n_after < 2) | (values * factor <= after)
+        down = enough & down_before & down_after & (values * 2 < low)
+    return up, down
+
+
+def _shifted(values: FloatArray, lag: int) -> FloatArray:
+    """Return the table as of `lag` days earlier, NaN where there is none or nothing was spent."""
+    out = np.full(values.shape, np.nan)
+    if lag > 0:
+        out[lag:] = values[:-lag]
+    else:
+        out[:lag] = values[-lag:]
+    out[out <= 0] = np.nan
+    return out
+
+
+def _side_medians(values: FloatArray, *, after: bool) -> tuple[FloatArray, FloatArray]:
+    lags = [(-lag if after else lag) for lag in range(1, RECENT_DAYS + 1) if lag < len(values)]
+    if not lags:
+        return np.full(values.shape, np.nan), np.zeros(values.shape)
+    stack = np.stack([_shifted(values, lag) for lag in lags])
+    return _nanmedian(stack), np.isfinite(stack).sum(axis=0).astype(float)
+
+
+def _side_extremes(values: FloatArray, pick: np.ufunc) -> FloatArray:
+    """Return the highest or lowest of the four weeks before, the newest excluded."""
+    out = np.full(values.shape, np.nan)
+    for lag in range(1, min(SHORT_DAYS, len(values) - 1) + 1):
+        out = pick(out, _shifted(values, lag))
+    default = 0.0 if pick is np.fmax else np.inf
+    return np.where(np.isfinite(out), out, default)
+
+
+def _neighbour_median(values: FloatArray) -> FloatArray:
+    before, n_before = _side_medians(values, after=False)
+    after, _ = _side_medians(values, after=True)
+    return np.nan_to_num(np.where(n_before >= 4, before, np.fmax(before, after)))
+
+
+def _typical_total(values: FloatArray) -> FloatArray:
+    """Return the median daily total of the four weeks up to each day, (n_days,)."""
+    totals = values.sum(axis=1)
+    return np.array(
+        [float(np.median(totals[max(0, day - SHORT_DAYS) : day + 1])) for day in range(len(totals))]
+    )
+
+
+def _nanmedian(stack: FloatArray) -> FloatArray:
+    """Return the median over the first axis, NaN where all are NaN, without a warning."""
+    ordered = np.sort(stack, axis=0)
+    count = np.isfinite(stack).sum(axis=0)
+    low = np.maximum((count - 1) // 2, 0)
+    high = np.maximum(count // 2, 0)
+    high = np.where(count > 0, np.minimum(high, np.maximum(count - 1, 0)), 0)
+    picked_low = np.take_along_axis(ordered, low[None], axis=0)[0]
+    picked_high = np.take_along_axis(ordered, high[None], axis=0)[0]
+    return np.asarray((picked_low + picked_high) / 2)
+
+
+def check_unit_shift(facts: Facts, verdict: Verdict) -> None:
+    """Find stretches of days on which all spend is in another unit than on the newest day.
+
+    Plans move a line by a share a day, so a step of most of the money at once, up or down, is a
+    change of unit. Within four weeks of it nobody knows which side is right: FAIL. Before, the
+    newest level holds, and older days on another level are kept from the model.
+    """
+    spend = facts.spend
+    steps = _common_steps(spend)
+    found = np.flatnonzero(np.abs(steps) >= np.log(SHIFT))
+    if not found.size:
+        return
+    level = np.concatenate([[0.0], np.cumsum(np.where(np.abs(steps) >= np.log(SHIFT), steps, 0))])
+    other = np.abs(level - level[-1]) >= np.log(SHIFT)
+    last_step = int(found[-1]) + 1
+    age = len(facts.days) - last_step
+    factor = float(np.exp(abs(steps[found[-1]])))
+    is_recent = age <= SHORT_DAYS and other[last_step - 1]
+    returned = is_recent and bool((~other[:last_step]).sum() >= SHORT_DAYS)
+    lines = range(spend.shape[1])
+    verdict.distrust(
+        facts, [(int(day), line) for day in np.flatnonzero(other) for line in lines], "unit-shift"
+    )
+    verdict.add(
+        Level.FAIL if is_recent and not returned else Level.REVIEW,
+        "unit-shift",
+        f"spend: nearly all lines change {factor:.0f}-fold between {facts.days[last_step - 1]} "
+        f"and {facts.days[last_step]}; {int(other.sum())} days are not on the newest level",
+        "check the unit of spend (whole currency, not cents or micros) before and after that day",
+        source="spend",
+        column="spend",
+    )
+
+
+def _common_steps(spend: FloatArray) -> FloatArray:
+    """Return the log step of the money from each day to the next, 0 unless most lines share it."""
+    earlier, later = spend[:-1], spend[1:]
+    both = (earlier > 0) & (later > 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        step = np.where(both, np.log(later / np.where(both, earlier, 1.0)), 0.0)
+    weight = np.where(both, np.maximum(np.log1p(earlier), np.log1p(later)), 0.0)
+    total = weight.sum(axis=1)
+    up = np.where(step > np.log(SHIFT / 2), weight, 0).sum(axis=1)
+    down = np.where(step < -np.log(SHIFT / 2), weight, 0).sum(axis=1)
+    shared = (np.maximum(up, down) > 0.8 * total) & (total > 0)
+    money = later.sum(axis=1) / np.maximum(earlier.sum(axis=1), 1e-12)
+    return np.where(shared, np.log(np.maximum(money, 1e-12)), 0.0)

@@ -1,0 +1,137 @@
+"""What the sources say tonight about days that an earlier night has already seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.core.findings import Level
+from pipeline.core.types import BoolArray, FloatArray
+from pipeline.io.facts import Facts
+from pipeline.io.verdict import Verdict
+
+SETTLED_DAYS = 14  # platforms correct clicks and costs for about two weeks
+MATURE_DAYS = 45  # outcomes arrive later
+MATERIAL = 0.01  # of the money or outcomes of the days compared
+REWRITTEN = 3.0  # a total that changes by this factor is another unit or another column
+GONE = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Overlap:
+    """The same days and lines as two nights saw them, (n_days, n_lines)."""
+
+    age: FloatArray
+    spend: tuple[FloatArray, FloatArray]
+    outcome: tuple[FloatArray, FloatArray]
+    gone: BoolArray
+
+
+def check_restated(facts: Facts, earlier: Facts, metric: str, verdict: Verdict) -> None:
+    """Compare tonight's tables with an earlier night's and report what changed."""
+    overlap = _overlap(facts, earlier, metric)
+    if overlap is None:
+        return
+    _compare(
+        "spend", "spend", overlap.spend, age=overlap.age, settled_days=SETTLED_DAYS, verdict=verdict
+    )
+    _compare(
+        "outcomes",
+        metric,
+        overlap.outcome,
+        age=overlap.age,
+        settled_days=MATURE_DAYS,
+        verdict=verdict,
+    )
+    _check_gone(overlap, verdict)
+
+
+def _overlap(facts: Facts, earlier: Facts, metric: str) -> _Overlap | None:
+    first = max(facts.days[0], earlier.days[0]).toordinal()
+    last = min(facts.days[-1], earlier.days[-1]).toordinal()
+    here = {line: index for index, line in enumerate(facts.lines)}
+    lines = [line for line in earlier.lines if line in here]
+    if last < first or not lines or metric not in earlier.outcomes:
+        return None
+    there = {line: index for index, line in enumerate(earlier.lines)}
+
+    def cut(source: Facts, index: dict[tuple[str, ...], int], table: FloatArray) -> FloatArray:
+        start = first - source.days[0].toordinal()
+        rows = table[start : start + last - first + 1]
+        return np.asarray(rows[:, [index[line] for line in lines]])
+
+    spoke = cut(earlier, there, earlier.has_spend_row.astype(float)) > 0
+    speaks = cut(facts, here, facts.has_spend_row.astype(float)) > 0
+    ordinals = np.arange(first, last + 1)
+    return _Overlap(
+        age=facts.days[-1].toordinal() - ordinals.astype(float),
+        spend=(cut(earlier, there, earlier.spend), cut(facts, here, facts.spend)),
+        outcome=(
+            np.nan_to_num(cut(earlier, there, earlier.outcomes[metric])),
+            np.nan_to_num(cut(facts, here, facts.outcomes[metric])),
+        ),
+        gone=spoke & ~speaks,
+    )
+
+
+def _compare(
+    source: str,
+    column: str,
+    seen: tuple[FloatArray, FloatArray],
+    *,
+    age: FloatArray,
+    settled_days: int,
+    verdict: Verdict,
+) -> None:
+    """Report how much of the settled days changed, and of the recent ones."""
+    before, after = seen
+    changed = np.abs(after - before) > 0.005 * np.maximum(before, after) + 0.005
+    if not changed.any():
+        return
+    old = age > settled_days
+    moved = float(np.abs(after - before)[old].sum())
+    total = float(before[old].sum())
+    now = float(after[old].sum())
+    where = {"source": source, "column": column}
+    if total > 0 and not 1 / REWRITTEN < now / total < REWRITTEN:
+        verdict.add(
+            Level.FAIL,
+            "rewritten",
+            f"{source}: {column} of days older than {settled_days} days was {total:.2f} in an "
+            f"earlier night and is {now:.2f}",
+            "check the unit and which column is read; history does not change by that much",
+            **where,
+        )
+    elif total > 0 and moved > MATERIAL * total:
+        verdict.add(
+            Level.REVIEW,
+            "restated",
+            f"{source}: {moved:.2f} ({moved / total:.1%}) of {column} older than {settled_days} "
+            f"days changed in {int(changed[old].sum())} cells",
+            "ask the source why days that were closed have changed",
+            **where,
+        )
+    else:
+        verdict.add(
+            Level.PASS,
+            "restated",
+            f"{source}: {int(changed.sum())} cells of {column} changed since an earlier night, "
+            f"by {float((after - before).sum()):+.2f} in total",
+            **where,
+        )
+
+
+def _check_gone(overlap: _Overlap, verdict: Verdict) -> None:
+    money = float(overlap.spend[0][overlap.gone].sum())
+    total = float(overlap.spend[0].sum())
+    if total <= 0 or money <= MATERIAL * total:
+        return
+    verdict.add(
+        Level.FAIL if money > GONE * total else Level.REVIEW,
+        "rows-gone",
+        f"spend: {int(overlap.gone.sum())} rows with {money / total:.0%} of the money that an "
+        "earlier night saw are gone",
+        "check whether the file is cut off",
+        source="spend",
+    )

@@ -22,7 +22,8 @@ class CapStatus(StrEnum):
 class Cap(BaseModel):
     """One cap as the ledger holds it. Amounts per day, account currency.
 
-    `superseded_from` is the first day on which a later cap of the same scope binds instead.
+    Of two approved caps of one scope that cover a day, the one decided last binds; `decided_seq`
+    is the ledger's order of decisions.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -34,19 +35,18 @@ class Cap(BaseModel):
     fixed: float | None = None
     valid_from: date | None = None
     expires: date | None = None
-    superseded_from: date | None = None
     status: CapStatus
     proposed_by: str
     reason: str = ""
     decided_by: str = ""
+    decided_seq: int = 0
 
     def in_force(self, day: date) -> bool:
-        """Return whether the cap binds plans for `day`."""
+        """Return whether the cap may bind plans for `day`: it is approved and covers it."""
         return (
             self.status is CapStatus.APPROVED
             and (self.valid_from is None or self.valid_from <= day)
             and (self.expires is None or day <= self.expires)
-            and (self.superseded_from is None or day < self.superseded_from)
         )
 
     def covers(self, line: Line, columns: tuple[str, ...]) -> bool:

@@ -27,8 +27,12 @@ _AMOUNTS = ("min", "max", "fixed")
 
 def caps_in_force_of(connection: Connection, portfolio: str, day: date) -> tuple[Cap, ...]:
     """Return the caps that bind plans for `day`, ordered by scope."""
-    caps = [cap for cap in read_caps(connection, portfolio) if cap.in_force(day)]
-    return tuple(sorted(caps, key=lambda cap: (sorted(cap.scope.items()), cap.id)))
+    binding: dict[str, Cap] = {}
+    for cap in read_caps(connection, portfolio):
+        scope = canonical_bytes(cap.scope).decode()
+        if cap.in_force(day) and cap.decided_seq > _order(binding.get(scope)):
+            binding[scope] = cap
+    return tuple(binding[scope] for scope in sorted(binding))
 
 
 def caps_version_of(connection: Connection, portfolio: str, day: date) -> str:
@@ -159,7 +163,6 @@ def _cap(row: Row[Any]) -> Cap:
         for name, text in (
             ("valid_from", row.valid_from),
             ("expires", row.expires),
-            ("superseded_from", row.superseded_from),
         )
     }
     return Cap(
@@ -171,6 +174,7 @@ def _cap(row: Row[Any]) -> Cap:
         proposed_by=row.proposed_by,
         reason=row.reason,
         decided_by=row.decided_by,
+        decided_seq=row.decided_seq,
     )
 
 
@@ -186,19 +190,18 @@ def find_cap(connection: Connection, ref: str, portfolio: str) -> Cap:
     raise NotFoundError(f"cap {ref!r}: no such cap; 'equimarginal caps' lists them")
 
 
-def replace_earlier(transaction: Transaction, cap: Cap, portfolio: str) -> None:
-    """End the scope's approved caps on the new one's first day, all of them if it has none."""
+def supersede_covered(transaction: Transaction, cap: Cap, portfolio: str, actor: Actor) -> None:
+    """Supersede the scope's approved caps that cover no day beyond the new one's."""
     for old in read_caps(transaction.connection, portfolio):
-        if old.scope != cap.scope or old.status is not CapStatus.APPROVED:
-            continue
-        if cap.valid_from is None or (old.valid_from and cap.valid_from <= old.valid_from):
-            supersede_cap(transaction, old.id, cap.id, {"by": cap.id})
-        elif old.superseded_from is None or cap.valid_from < old.superseded_from:
-            first_day = cap.valid_from.isoformat()
-            transaction.connection.execute(
-                update(_TABLE).where(_TABLE.c.cap_id == old.id).values(superseded_from=first_day)
-            )
-            transaction.record(POLICY_FILE, "cap.ends", old.id, {"by": cap.id, "from": first_day})
+        same = old.scope == cap.scope and old.status is CapStatus.APPROVED
+        starts_later = cap.valid_from is None or (
+            old.valid_from is not None and cap.valid_from <= old.valid_from
+        )
+        ends_earlier = cap.expires is None or (
+            old.expires is not None and old.expires <= cap.expires
+        )
+        if same and starts_later and ends_earlier:
+            supersede_cap(transaction, old.id, actor.name, {"by": cap.id})
 
 
 def supersede_cap(
@@ -217,11 +220,21 @@ def supersede_cap(
 def decide_cap(transaction: Transaction, cap: Cap, action: str, actor: Actor, why: str) -> None:
     """Compare-and-set the status and record who decided."""
     move = CAP_MOVES[action]
+    seq = transaction.record(
+        actor.name, move.audit, cap.id, {"why": why, "verified_by": actor.verified_by}
+    )
     transaction.connection.execute(
         update(_TABLE)
         .where(_TABLE.c.cap_id == cap.id, _TABLE.c.status.in_(move.before))
-        .values(status=move.after, decided_by=actor.name, decided_at=transaction.at, why=why)
+        .values(
+            status=move.after,
+            decided_by=actor.name,
+            decided_seq=seq,
+            decided_at=transaction.at,
+            why=why,
+        )
     )
-    transaction.record(
-        actor.name, move.audit, cap.id, {"why": why, "verified_by": actor.verified_by}
-    )
+
+
+def _order(cap: Cap | None) -> int:
+    return -1 if cap is None else cap.decided_seq

@@ -18,9 +18,9 @@ from pipeline.io.ledger.cap_rows import (
     insert_cap,
     policy_changes,
     read_caps,
-    replace_earlier,
     stored_values,
     supersede_cap,
+    supersede_covered,
 )
 from pipeline.io.ledger.identity import POLICY_FILE, require_person, require_role
 from pipeline.io.ledger.records import Actor
@@ -107,7 +107,7 @@ class CapBook(LedgerBase):
             return find_cap(transaction.connection, cap_id, policy.portfolio)
 
     def approve_cap(self, ref: str, actor: Actor, policy: Policy) -> Cap:
-        """Put a cap in force; from its first day it replaces the scope's earlier ones.
+        """Put a cap in force; on the days it covers it binds instead of the scope's earlier ones.
 
         Raises:
             NotAllowedError: wrong role, own proposal, decided or run out; it is recorded.
@@ -123,7 +123,7 @@ class CapBook(LedgerBase):
             _check_waiting(cap)
             if cap.expires is not None and cap.expires.isoformat() < transaction.at[:10]:
                 raise NotAllowedError(f"cap {cap_id} ran out on {cap.expires}; propose it again")
-            replace_earlier(transaction, cap, policy.portfolio)
+            supersede_covered(transaction, cap, policy.portfolio, actor)
             decide_cap(transaction, cap, "approve", actor, "")
             return find_cap(transaction.connection, cap_id, policy.portfolio)
 

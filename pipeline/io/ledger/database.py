@@ -103,6 +103,8 @@ def _parse(where: str | Path) -> URL:
         raise ConfigError(
             "ledger: got text that is no database URL; need a file path or postgresql://"
         ) from error
+    if url.drivername in {"postgres", "postgresql"}:
+        url = url.set(drivername=f"postgresql+{_postgres_driver()}")
     if url.get_backend_name() not in {"sqlite", "postgresql"}:
         raise ConfigError(
             f"ledger: got a {url.get_backend_name()!r} URL, need a file path or postgresql://"
@@ -110,6 +112,13 @@ def _parse(where: str | Path) -> URL:
     if url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}:
         raise ConfigError("ledger: a ledger in memory would be lost; name a file")
     return url
+
+
+def _postgres_driver() -> str:
+    """Return the driver that is installed; either will do."""
+    from importlib.util import find_spec
+
+    return next((name for name in ("psycopg", "psycopg2") if find_spec(name)), "psycopg2")
 
 
 def _postgres_engine(url: URL, shown: str) -> Any:

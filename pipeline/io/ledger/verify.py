@@ -205,9 +205,9 @@ def _replay(entries: list[dict[str, Any]], history: _History) -> Iterator[Proble
         if action in _PLAN_STATUS:
             known = _follow(history.plans, subject, entry, payload, action == "plan.proposed")
             status = _PLAN_STATUS[action]
-        elif action in _CAP_STATUS or action == "cap.ends":
+        elif action in _CAP_STATUS:
             known = _follow(history.caps, subject, entry, payload, action == "cap.proposed")
-            status = _CAP_STATUS.get(action, known["status"] if known else "")
+            status = _CAP_STATUS[action]
         elif action in _PUBLICATION_STATUS:
             key = (subject, str(payload["target"]))
             known = _follow(
@@ -224,9 +224,7 @@ def _replay(entries: list[dict[str, Any]], history: _History) -> Iterator[Proble
             continue
         known["status"] = status
         if status in _DECISIONS:
-            known["decided_by"] = entry["actor"]
-        if action == "cap.ends":
-            known["superseded_from"] = payload["from"]
+            known |= {"decided_by": entry["actor"], "decided_seq": entry["seq"]}
 
 
 def _follow(
@@ -246,7 +244,7 @@ def _follow(
             "seq": entry["seq"],
             "actor": entry["actor"],
             "decided_by": "",
-            "superseded_from": "",
+            "decided_seq": 0,
         }
     else:
         known[key]["seq"] = entry["seq"]
@@ -315,7 +313,7 @@ def _cap_problems(
         said = history.get(row["cap_id"])
         if said is None:
             continue
-        for name in (*_CAP_FACTS, "status", "decided_by", "superseded_from"):
+        for name in (*_CAP_FACTS, "status", "decided_by", "decided_seq"):
             if row[name] != said[name]:
                 message = f"its {name} is {row[name]!r}, its history says {said[name]!r}"
                 yield Problem(seq=said["seq"], subject=row["cap_id"], message=message)

@@ -19,7 +19,8 @@ from pipeline.core.plan import Mode, Plan
 from pipeline.core.policy import Policy
 from pipeline.core.types import Line
 from pipeline.io.artefacts import RunFolder, open_run
-from pipeline.io.warehouse import LINE_DAY, VINTAGES
+from pipeline.io.vintages import VINTAGES
+from pipeline.io.warehouse import LINE_DAY
 from pipeline.runs.portfolio import Portfolio
 
 INPUTS = "inputs.json"

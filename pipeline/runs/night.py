@@ -31,14 +31,13 @@ from pipeline.runs.inputs import (
     read_inputs,
     read_today,
 )
-from pipeline.runs.pages import write_page
+from pipeline.runs.pages import write_night_page
 from pipeline.runs.plan import Heading, optimised_plan, resting_plan
 from pipeline.runs.portfolio import Portfolio, open_portfolio
-from pipeline.runs.standing import current_budgets, newest_distrusted, wanted_budget
+from pipeline.runs.standing import current_budgets
 from pipeline.runs.verification import verify_night
 
 FINDINGS = "findings.json"
-PLAN = "plan.json"
 VERIFICATION = "verification.json"
 
 Progress = Callable[[str], None]
@@ -117,7 +116,7 @@ def report(folder: str | Path, token: str) -> str:
     portfolio = open_portfolio(folder)
     work = _open(portfolio, token)
     if not work.is_complete:
-        write_page(work)
+        write_night_page(work)
         work = work.complete(_plan_id(work))
     return _propose(portfolio, work).plan_id
 
@@ -128,12 +127,18 @@ def compute(work: RunFolder) -> None:
         step(work)
 
 
-def _extract(portfolio: Portfolio, day: date) -> RunFolder:
-    """Return tonight's work folder, or the complete run that the same inputs already gave."""
-    work = begin_run(portfolio.runs, f"night-{day.isoformat()}-{secrets.token_hex(4)}")
+def extract_into(portfolio: Portfolio, day: date, work: RunFolder) -> RunFolder:
+    """Freeze the inputs and snapshot the sources into a work folder, and return it."""
     freeze_inputs(portfolio, day, work)
     found = read_snapshot(portfolio.policy, portfolio.folder, work)
     storage.write_findings(work, storage.SOURCE_FINDINGS, found)
+    return work
+
+
+def _extract(portfolio: Portfolio, day: date) -> RunFolder:
+    """Return tonight's work folder, or the complete run that the same inputs already gave."""
+    name = f"night-{day.isoformat()}-{secrets.token_hex(4)}"
+    work = extract_into(portfolio, day, begin_run(portfolio.runs, name))
     try:
         done = open_run(portfolio.runs, _plan_id(work))
     except NotFoundError:
@@ -145,7 +150,9 @@ def _extract(portfolio: Portfolio, day: date) -> RunFolder:
 def _stage(work: RunFolder) -> None:
     inputs = read_inputs(work)
     if worst_level(storage.read_findings(work, storage.SOURCE_FINDINGS)) is not Level.FAIL:
-        warehouse.build(work, inputs.policy, inputs.day, previous_run(work))
+        warehouse.build(
+            work, inputs.policy, inputs.day, read_today(work), previous_run(work)
+        )
 
 
 def _validate(work: RunFolder) -> None:
@@ -154,9 +161,7 @@ def _validate(work: RunFolder) -> None:
     if worst_level(found) is not Level.FAIL:
         found = [
             *found,
-            *quality.validate(
-                work, inputs.policy, inputs.day, read_today(work), previous_run(work)
-            ),
+            *quality.validate(work, inputs.policy, inputs.day, previous_run(work)),
         ]
     storage.write_findings(work, FINDINGS, found)
 
@@ -194,7 +199,7 @@ def _allocate(work: RunFolder) -> None:
     else:
         plan = _decided(work, inputs, heading, findings)
     if plan is not None:
-        work.write_json(PLAN, plan.content())
+        work.write_json(storage.PLAN, plan.content())
 
 
 def _decided(work: RunFolder, inputs: Inputs, heading: Heading, findings: list[Finding]) -> Plan:
@@ -209,7 +214,7 @@ def _decided(work: RunFolder, inputs: Inputs, heading: Heading, findings: list[F
     budgets = decision.budgets
     if np.abs(budgets - facts.current).max() > unit / 2 or abs(whole.sum() - decision.total) > unit / 2:
         budgets = round_spend(decision.problem, budgets, unit)
-    storage.write_response(work, decision)
+    storage.write_decision(work, decision)
     return optimised_plan(heading, facts, models, decision, budgets, findings)
 
 
@@ -255,7 +260,7 @@ def _standing(work: RunFolder, inputs: Inputs) -> dict[Line, float]:
 
 
 def _verify(work: RunFolder) -> None:
-    if not work.exists(PLAN):
+    if not work.exists(storage.PLAN):
         return
     found = verify_night(work, read_inputs(work), storage.read_plan(work))
     work.write_json(VERIFICATION, [item.model_dump(mode="json") for item in found])
@@ -267,13 +272,13 @@ def _verify(work: RunFolder) -> None:
 
 
 def _page(work: RunFolder) -> None:
-    if work.exists(PLAN):
-        write_page(work)
+    if work.exists(storage.PLAN):
+        write_night_page(work)
 
 
 def _check_outcome(work: RunFolder) -> None:
     """Raise where the night has no plan to propose."""
-    if work.exists(PLAN):
+    if work.exists(storage.PLAN):
         return
     failed = [f for f in storage.read_findings(work, FINDINGS) if f.level is Level.FAIL]
     more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
@@ -325,17 +330,3 @@ _STEPS: dict[str, Callable[[RunFolder], None]] = {
     "verifying the plan": _verify,
     "writing the page": _page,
 }
-
-__all__ = [
-    "allocate",
-    "compute",
-    "extract",
-    "fit",
-    "report",
-    "run_night",
-    "stage",
-    "validate",
-    "verify",
-    "wanted_budget",
-    "newest_distrusted",
-]

@@ -11,7 +11,7 @@ from pipeline.core.curves import ResponseTable
 from pipeline.core.findings import Finding
 from pipeline.core.plan import Plan
 from pipeline.core.types import FloatArray
-from pipeline.io import warehouse
+from pipeline.io import vintages, warehouse
 from pipeline.io.artefacts import RunFolder
 from pipeline.runs.inputs import Inputs
 from pipeline.runs.standing import current_budgets, newest_distrusted, wanted_budget
@@ -23,7 +23,6 @@ SOURCE_FINDINGS = "source-findings.json"
 POSTERIOR = "posterior.parquet"
 ORGANIC = "organic.parquet"
 HEALTH = "model-health.json"
-RESPONSE = "response.parquet"
 DECISION = "decision.json"
 PLAN = "plan.json"
 
@@ -53,12 +52,12 @@ def read_facts(work: RunFolder, inputs: Inputs) -> Facts:
     history = warehouse.read_history(work, inputs.policy)
     metric = inputs.policy.objective.maximize
     counted = "conversions" if "conversions" in history.outcomes else metric
-    vintages = warehouse.read_vintages(work, counted)
+    seen = vintages.read_vintages(work, counted)
     return DecisionFacts(
         policy=inputs.policy,
         day=inputs.day,
         history=history,
-        vintages=vintages if vintages.day.size else None,
+        vintages=seen if seen.day.size else None,
         lift_tests=(),
         current=current_budgets(staged, inputs),
         caps=inputs.caps,
@@ -146,51 +145,17 @@ def read_models(work: RunFolder) -> Models:
     )
 
 
-def write_response(work: RunFolder, decision: Decision) -> None:
-    """Write the curves as people see them, and the prices, for the page."""
-    import pyarrow as pa
-
-    table = decision.table
-    low, high = np.quantile(table.value, (0.05, 0.95), axis=0)
-    n_knots = table.spend.shape[1]
-    index = np.arange(table.spend.size)
-    work.write_parquet(
-        RESPONSE,
-        pa.table(
-            {
-                "line": pa.array([list(table.lines[i // n_knots]) for i in index]),
-                "spend": pa.array(table.spend.reshape(-1)),
-                "mean": pa.array(table.value.mean(axis=0).reshape(-1)),
-                "p05": pa.array(low.reshape(-1)),
-                "p95": pa.array(high.reshape(-1)),
-            }
-        ),
-    )
+def write_decision(work: RunFolder, decision: Decision) -> None:
+    """Write the prices and what was held, beside the plan, for whoever looks closer."""
     work.write_json(
         DECISION,
         {
             "total": decision.total,
             "status": decision.solution.status,
             "prices": {name: float(price) for name, price in decision.solution.prices.items()},
-            "held": {
-                str(i): why for i, why in sorted(decision.limits.why.items())
-            },
+            "held": {str(index): why for index, why in sorted(decision.limits.why.items())},
         },
     )
-
-
-def read_curves(work: RunFolder) -> dict[tuple[str, ...], tuple[FloatArray, ...]]:
-    """Return line -> (spend, mean, p05, p95), each (n_knots,); none before an optimised plan."""
-    if not work.exists(RESPONSE):
-        return {}
-    table = work.read_parquet(RESPONSE)
-    lines = [tuple(item) for item in table.column("line").to_pylist()]
-    columns = [np.array(table.column(n).to_numpy()) for n in ("spend", "mean", "p05", "p95")]
-    starts = [i for i, line in enumerate(lines) if i == 0 or line != lines[i - 1]] + [len(lines)]
-    return {
-        lines[a]: tuple(column[a:b] for column in columns)
-        for a, b in zip(starts[:-1], starts[1:], strict=True)
-    }
 
 
 def _lists(table: Any, name: str) -> FloatArray:

@@ -1,0 +1,146 @@
+"""Making a portfolio, checking it, and running its night."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.cli.show import HERE, AsJson, Workspace, print_json, remark, say
+
+if TYPE_CHECKING:
+    from pipeline.core.findings import Finding
+
+Day = Annotated[
+    str | None,
+    typer.Option("--date", metavar="DATE", help="The plan's day, ISO; default: tomorrow."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.command("init")(init)
+    app.command("check")(check)
+    app.command("night")(night)
+    app.command("replay")(replay)
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
+) -> None:
+    """Make a portfolio folder with a commented portfolio.yaml and sample data that runs as it is."""
+    from pipeline.core.errors import UsageError
+    from pipeline.simulation.example import END, write_example
+
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder}: is not empty; name a new folder, nothing was written")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_example(folder)
+    say(f"portfolio  {folder / 'portfolio.yaml'}")
+    remark(f"next: equimarginal caps approve --all --as fin -w {folder}")
+    remark(f"then: equimarginal night -w {folder} --date {_next_day(END)}")
+
+
+def check(day: Day = None, workspace: Workspace = HERE, as_json: AsJson = False) -> None:
+    """Check config, sources, caps and reachability: every problem in one go. Exit 1 if any."""
+    from pipeline.core.errors import CheckFailedError
+    from pipeline.core.findings import Level
+    from pipeline.runs.checking import check_portfolio
+    from pipeline.runs.portfolio import open_portfolio
+
+    portfolio = open_portfolio(workspace)
+    findings = check_portfolio(portfolio, _day(day, portfolio.folder))
+    failed = [finding for finding in findings if finding.level is Level.FAIL]
+    if as_json:
+        print_json(
+            {"ok": not failed, "findings": [item.model_dump(mode="json") for item in findings]}
+        )
+    else:
+        for finding in findings:
+            say(_row(finding))
+    if failed:
+        raise CheckFailedError(
+            f"{portfolio.folder}: {len(failed)} problem{'s' if len(failed) > 1 else ''}; "
+            f"first: {failed[0].message}"
+        )
+
+
+def night(day: Day = None, workspace: Workspace = HERE, as_json: AsJson = False) -> None:
+    """Run one whole night for a day, from data up to the day before; propose its plan."""
+    from pipeline.io.ledger import PlanRecord
+    from pipeline.runs.night import run_night
+    from pipeline.runs.portfolio import open_portfolio
+
+    portfolio = open_portfolio(workspace)
+    plan = run_night(portfolio, _day(day, portfolio.folder), progress=remark)
+    record: PlanRecord = portfolio.ledger.plan(plan.plan_id)
+    if as_json:
+        print_json(record.to_json())
+        return
+    page = f"{portfolio.runs}/{plan.plan_id}/report.html"
+    say(f"plan    {plan.plan_id}  {plan.mode.value}, {record.status.value}")
+    if plan.uplift is not None:
+        say(
+            f"gain    {plan.uplift.mean:,.0f} {plan.expected.metric if plan.expected else ''} a day "
+            f"({plan.uplift.p05:,.0f} to {plan.uplift.p95:,.0f}), "
+            f"probability {plan.uplift.probability_positive:.2f}"
+        )
+    for reason in plan.reasons:
+        say(f"note    {reason}")
+    say(f"report  {page}")
+    people = portfolio.policy.people.analysts
+    person = people[0].name if people else "NAME"
+    say(f"sign    equimarginal approve {plan.plan_id} --as {person} -w {workspace}")
+
+
+def replay(
+    plan_id: Annotated[
+        str, typer.Argument(metavar="ID", help="Plan id, its unique beginning, or 'latest'.")
+    ],
+    workspace: Workspace = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Compute a plan again from what was stored: identical, or what differs (exit 1)."""
+    from pipeline.core.errors import CheckFailedError
+    from pipeline.runs.checking import replay_plan
+    from pipeline.runs.portfolio import open_portfolio
+
+    result = replay_plan(open_portfolio(workspace), plan_id)
+    if as_json:
+        print_json({"plan_id": result.plan_id, "identical": not result.differences,
+                    "differences": list(result.differences)})
+    elif not result.differences:
+        say(f"identical  {result.plan_id}  {result.content_hash}")
+    if result.differences:
+        raise CheckFailedError(
+            f"plan {result.plan_id}: computed again it differs in "
+            f"{', '.join(result.differences[:8])}; do not sign it before this is understood"
+        )
+
+
+def _day(text: str | None, folder: Path) -> date:
+    from pipeline.core.errors import UsageError
+
+    if text is None:
+        from datetime import timedelta
+
+        from pipeline.runs.portfolio import open_portfolio
+
+        return open_portfolio(folder).today() + timedelta(days=1)
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f"--date: got {text!r}, need an ISO date such as 2026-11-22") from error
+
+
+def _next_day(day: date) -> str:
+    from datetime import timedelta
+
+    return (day + timedelta(days=1)).isoformat()
+
+
+def _row(finding: Finding) -> str:
+    advice = f"; {finding.advice}" if finding.advice else ""
+    return f"{finding.level.value:<7} {finding.check}: {finding.message}{advice}"

@@ -1,0 +1,86 @@
+"""Answers without a plan: is the portfolio ready for its night, and is an old plan reproducible."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from datetime import date
+
+from pipeline.core.errors import ConfigError, DamagedError, DataNotTrustedError, InfeasibleError
+from pipeline.core.findings import Finding, Level, worst_level
+from pipeline.core.plan import Plan
+from pipeline.io.artefacts import RunFolder, begin_run, open_run
+from pipeline.runs import night, storage
+from pipeline.runs.inputs import CLOCK, INPUTS, PREVIOUS, SNAPSHOT
+from pipeline.runs.portfolio import Portfolio
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """A plan computed again; `differences` names the fields that differ."""
+
+    plan_id: str
+    content_hash: str
+    differences: tuple[str, ...]
+
+
+def check_portfolio(portfolio: Portfolio, day: date) -> list[Finding]:
+    """Return everything that a night for `day` would say of data, caps and limits.
+
+    The night is run up to its plan in a temporary folder; nothing is proposed or kept.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        work = night.extract_into(portfolio, day, begin_run(scratch, "check"))
+        try:
+            night.compute(work)
+        except (ConfigError, InfeasibleError, DataNotTrustedError) as error:
+            limits = Finding(level=Level.FAIL, check=error.code, message=str(error))
+            return [*storage.read_findings(work, night.FINDINGS), limits]
+        findings = storage.read_findings(work, night.FINDINGS)
+        if work.exists(storage.PLAN):
+            plan = storage.read_plan(work)
+            findings += [
+                Finding(level=Level.REVIEW, check="limits", message=reason)
+                for reason in plan.reasons
+                if worst_level(findings) is not Level.FAIL
+            ]
+        return findings
+
+
+def replay_plan(portfolio: Portfolio, ref: str) -> Replayed:
+    """Return whether a stored plan comes out of its stored inputs again, field by field.
+
+    Raises:
+        NotFoundError: there is no such plan or its run folder is gone.
+        DamagedError: the run folder does not hold the plan that the ledger knows.
+    """
+    record = portfolio.ledger.plan(ref, portfolio.policy.portfolio)
+    run = open_run(portfolio.runs, record.plan_id)
+    stored = storage.read_plan(run)
+    if stored.content_hash != record.content_hash:
+        raise DamagedError(
+            f"plan {record.plan_id}: its run folder holds {stored.content_hash}, "
+            f"the ledger {record.content_hash}; restore the run folder from a backup"
+        )
+    with tempfile.TemporaryDirectory() as scratch:
+        work = begin_run(scratch, "replay")
+        _copy_inputs(run, work)
+        night.compute(work)
+        again = storage.read_plan(work)
+    return Replayed(
+        plan_id=record.plan_id,
+        content_hash=record.content_hash,
+        differences=_differences(stored, again),
+    )
+
+
+def _copy_inputs(run: RunFolder, work: RunFolder) -> None:
+    for name in run.names():
+        inside = name.startswith((SNAPSHOT, f"{PREVIOUS}/"))
+        if inside or name in {INPUTS, CLOCK, storage.SOURCE_FINDINGS}:
+            work.write_bytes(name, run.read_bytes(name))
+
+
+def _differences(stored: Plan, again: Plan) -> tuple[str, ...]:
+    left, right = stored.content(), again.content()
+    return tuple(name for name in left if left[name] != right[name])

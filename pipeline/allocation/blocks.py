@@ -13,7 +13,7 @@ integer programming problems".
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from pipeline.allocation.curves import Curves
 from pipeline.core.types import BoolArray, FloatArray
 
 _LINES_AT_ONCE = 256
+_NO_GAP = 1e-12  # of the bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,10 +207,8 @@ def _look(block: Block, node: _Node) -> _View:
     total = dual + block.rent()
     column = int(np.argmin(total))
     is_on = tables.on[:, column] > tables.off[:, column]
-    order = np.flatnonzero(free)[np.argsort(-gain[:, column], kind="stable")]
-    is_on[order] = False
-    is_on[order[: wanted[column]]] = True
-    return _View(node, tables, dual, float(total[column]), column, is_on, wanted)
+    view = _View(node, tables, dual, float(total[column]), column, is_on, wanted)
+    return replace(view, is_on=_choice(view, column))
 
 
 def _primal(block: Block, view: _View) -> tuple[float, FloatArray | None]:
@@ -251,15 +250,44 @@ def _branch(block: Block, view: _View) -> list[_Node]:
             _Node(node.changed, free, node.at_least, middle),
             _Node(node.changed, free, middle + 1, node.at_most),
         ]
-    gain = view.tables.on[:, view.best] - view.tables.off[:, view.best]
-    width = np.abs(view.tables.on_spend[:, view.best] - view.tables.off_spend[:, view.best])
-    scale = np.abs(block.prices[view.best]) * width
-    if free.any():
-        kept = gain[view.is_on & free]
-        edge = float(kept.min()) if kept.size else 0.0
-        urgency = np.where(free, scale / (np.abs(gain - edge) + 1e-3 * scale + 1e-300), -1.0)
-        return _decide(block, view, int(np.argmax(urgency)))
-    return _narrow(block, view)
+    spend, gap = _mixture(block, view, left, right)
+    line = int(np.argmax(gap)) if gap.size else 0
+    if not gap.size or gap[line] <= _NO_GAP * abs(view.bound):
+        return []
+    return _decide(block, view, line) if free[line] else _narrow(block, view, line, spend[line])
+
+
+def _mixture(
+    block: Block, view: _View, left: int, right: int
+) -> tuple[FloatArray, FloatArray]:
+    """Return the spends that the dual mixes at its lowest point, and how much that flatters each.
+
+    To the left of that point too much is spent and to the right too little; the mix in between
+    is what the bound stands for, and where it lies above the curve there is something to branch.
+    """
+    spends, nets = [], []
+    for column in (left, right):
+        is_on = _choice(view, column)
+        spends.append(np.where(is_on, view.tables.on_spend[:, column], view.tables.off_spend[:, column]))
+        net = np.where(is_on, view.tables.on[:, column], view.tables.off[:, column])
+        nets.append(net + block.prices[column] * spends[-1])
+    much, little = (float(spend.sum()) + block.inner_spend for spend in spends)
+    aim = float(np.clip(much, block.least, block.most))
+    share = float(np.clip((much - aim) / (much - little), 0.0, 1.0)) if much > little else 0.5
+    mixed = spends[0] + share * (spends[1] - spends[0])
+    flattered = nets[0] + share * (nets[1] - nets[0])
+    return mixed, flattered - block.curves.value(mixed)
+
+
+def _choice(view: _View, column: int) -> BoolArray:
+    """Return which lines are on at a price, as many as the node allows."""
+    gain = view.tables.on[:, column] - view.tables.off[:, column]
+    is_on = gain > 0
+    free = np.flatnonzero(view.node.counted)
+    order = free[np.argsort(-gain[free], kind="stable")]
+    is_on[order] = False
+    is_on[order[: int(view.on_counts[column])]] = True
+    return np.asarray(is_on)
 
 
 def _decide(block: Block, view: _View, line: int) -> list[_Node]:
@@ -282,44 +310,28 @@ def _decide(block: Block, view: _View, line: int) -> list[_Node]:
     ]
 
 
-def _narrow(block: Block, view: _View) -> list[_Node]:
-    """Return two nodes that cut the stretch of one decided line in half."""
-    jump = np.abs(view.tables.off_spend - view.tables.off_spend[:, [view.best]]) + np.abs(
-        view.tables.on_spend - view.tables.on_spend[:, [view.best]]
-    )
-    near = slice(max(view.best - 1, 0), view.best + 2)
-    for line in np.argsort(-jump[:, near].max(axis=1), kind="stable")[:1].tolist():
-        sides = _sides_of(block, view, line)
-        off = not np.isnan(sides.off_low[0]) and not view.is_on[line]
-        low = float((sides.off_low if off else sides.on_low)[0])
-        high = float((sides.off_high if off else sides.on_high)[0])
-        middle = low + (high - low) / 2
-        if not low < middle < high or high - low <= 1e-6 * max(block.most, high):
-            return []
-        none = np.array([np.nan])
-        parts = [
-            Sides(np.array([a]), np.array([b]), none, none)
-            for a, b in ((low, middle), (middle, high))
-        ]
-        node = view.node
-        out = [
-            _Node({**node.changed, line: (part, _rows(block, line, part))}, node.counted,
-                  node.at_least, node.at_most)
-            for part in parts
-        ]  # fmt: skip
-        other = sides.on_low if off else sides.off_low
-        if not np.isnan(other[0]):
-            kept = (
-                Sides(none, none, sides.on_low, sides.on_high)
-                if off
-                else Sides(sides.off_low, sides.off_high, none, none)
-            )
-            out.append(
-                _Node({**node.changed, line: (kept, _rows(block, line, kept))}, node.counted,
-                      node.at_least, node.at_most)
-            )  # fmt: skip
-        return out
-    return []
+def _narrow(block: Block, view: _View, line: int, spend: float) -> list[_Node]:
+    """Return nodes that cut the stretch on which a decided line is flattered."""
+    sides = _sides_of(block, view, line)
+    pieces = []
+    for low, high in (
+        (float(sides.off_low[0]), float(sides.off_high[0])),
+        (float(sides.on_low[0]), float(sides.on_high[0])),
+    ):
+        if low < spend < high:
+            at = min(max(spend, low + 0.1 * (high - low)), high - 0.1 * (high - low))
+            pieces += [(low, at), (at, high)]
+        elif low <= high:  # an empty side is NaN and fails this
+            pieces.append((low, high))
+    if len(pieces) < 2 or (len(pieces) == 2 and not np.isnan(sides.off_low[0] + sides.on_low[0])):
+        return []
+    node, none = view.node, np.array([np.nan])
+    out = []
+    for low, high in pieces:
+        part = Sides(np.array([low]), np.array([high]), none, none)
+        changed = {**node.changed, line: (part, _rows(block, line, part))}
+        out.append(_Node(changed, node.counted, node.at_least, node.at_most))
+    return out
 
 
 def _sides_of(block: Block, view: _View, line: int) -> Sides:

@@ -33,6 +33,8 @@ def fold(problem: Problem) -> Box:
     low, high = problem.lower.copy(), np.minimum(problem.upper, problem.budget)
     gate = np.zeros(problem.size) if problem.gate is None else problem.gate.copy()
     for group in problem.groups:
+        if group.members.size == 1:
+            low[group.members] = np.maximum(low[group.members], group.min)
         floor = float(low[group.members].sum())
         room = low[group.members] + max(group.max - floor, 0.0)
         high[group.members] = np.minimum(high[group.members], room)

@@ -23,25 +23,35 @@ class _Atom:
     text: str
 
 
-def check_lines(problem: Problem) -> None:
-    """Refuse a line whose least spend when on is above its most while it has to be on.
+def checked_lines(problem: Problem) -> Problem:
+    """Return the problem with every gate that leaves no choice turned into a bound.
+
+    A line that has to be on gets at least its gate; one that cannot reach its gate gets nothing.
 
     Raises:
-        InfeasibleError: naming the line's limits.
+        InfeasibleError: that is above the line's most; names the line's limits.
     """
     if problem.gate is None:
-        return
-    bad = np.flatnonzero((problem.lower > 0) & (problem.gate > problem.upper))
-    if bad.size:
-        line = int(bad[0])
-        name = problem.ids[line]
-        raise infeasible(
-            [
-                (f"{name} min_if_on", f"{name} min_if_on {problem.gate[line]:g}"),
-                (problem.limit_name(line, "min"), f"{name} min {problem.lower[line]:g}"),
-                (problem.limit_name(line, "max"), f"{name} max {problem.upper[line]:g}"),
-            ]
-        )
+        return problem
+    raised = np.flatnonzero((problem.lower > 0) & (problem.gate > problem.lower))
+    shut = (problem.lower == 0) & (problem.gate > problem.upper)
+    if not raised.size and not shut.any():
+        return problem
+    upper = np.where(shut, 0.0, problem.upper)
+    lower, names = problem.lower.copy(), dict(problem.limit_names)
+    for line in raised.tolist():
+        gate_name = f"{problem.ids[line]} min_if_on"
+        if problem.gate[line] > problem.upper[line]:
+            low, high = problem.limit_name(line, "min"), problem.limit_name(line, "max")
+            raise infeasible(
+                [
+                    (gate_name, f"{gate_name} {problem.gate[line]:g}"),
+                    (low, f"{low} {problem.lower[line]:g}"),
+                    (high, f"{high} {problem.upper[line]:g}"),
+                ]
+            )
+        lower[line], names[line, "min"] = problem.gate[line], gate_name
+    return problem.changed(lower=lower, upper=upper, limit_names=names)
 
 
 def check_nested(problem: Problem, tree: Tree) -> None:
@@ -117,10 +127,14 @@ def all_limits(problem: Problem) -> list[tuple[str, str]]:
         if problem.lower[line] > 0 and problem.lower[line] != problem.upper[line]:
             name = problem.limit_name(line, "min")
             out.append((name, f"{name} {problem.lower[line]:g}"))
+        if problem.gate is not None and problem.gate[line] > 0:
+            name = f"{problem.ids[line]} min_if_on"
+            out.append((name, f"{name} {problem.gate[line]:g}"))
     for group in problem.groups:
-        out += [(f"{group.id} min", f"{group.id} min {group.min:g}")] if group.min > 0 else []
-        if np.isfinite(group.max):
-            out.append((f"{group.id} max", f"{group.id} max {group.max:g}"))
+        for side, amount in (("min", group.min), ("max", group.max)):
+            if 0 < amount < np.inf or (side == "max" and amount == 0):
+                name = group.limit_name(side)
+                out.append((name, f"{name} {amount:g}"))
     if np.isfinite(problem.budget):
         out.append((BUDGET, _budget_text(problem)))
     for rail in problem.guardrails:
@@ -139,16 +153,21 @@ def relaxed_to(problem: Problem, kept: frozenset[str]) -> Problem:
             upper[line] = problem.upper[line]
             if problem.lower[line] == problem.upper[line]:
                 lower[line] = problem.lower[line]
+    gate = None
+    if problem.gate is not None:
+        names = [f"{name} min_if_on" for name in problem.ids]
+        gate = np.where([name in kept for name in names], problem.gate, 0.0)
     groups = []
     for group in problem.groups:
-        least = group.min if f"{group.id} min" in kept else 0.0
-        most = group.max if f"{group.id} max" in kept else np.inf
+        least = group.min if group.limit_name("min") in kept else 0.0
+        most = group.max if group.limit_name("max") in kept else np.inf
         groups.append(type(group)(id=group.id, members=group.members, min=least, max=most))
     rails = tuple(rail for rail in problem.guardrails if rail.id in kept)
     has_budget = BUDGET in kept
     return problem.changed(
         lower=lower,
         upper=upper,
+        gate=gate,
         groups=tuple(groups),
         guardrails=rails,
         budget=problem.budget if has_budget else np.inf,
@@ -162,7 +181,8 @@ def _own(problem: Problem, tree: Tree, node: int, side: str) -> _Atom:
         return _Atom(problem.budget, BUDGET, _budget_text(problem))
     group = problem.groups[int(tree.source[node])]
     amount = group.max if side == "max" else group.min
-    return _Atom(amount, f"{group.id} {side}", f"{group.id} {side} {amount:g}")
+    name = group.limit_name(side)
+    return _Atom(amount, name, f"{name} {amount:g}")
 
 
 def _budget_text(problem: Problem) -> str:

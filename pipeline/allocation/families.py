@@ -142,7 +142,7 @@ class Exponential(Family):
         return np.zeros_like(self.ceiling)
 
     def tail(self, price: FloatArray) -> tuple[FloatArray, FloatArray]:
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", over="ignore"):
             spend = self.scale * np.log(self.ceiling / self.scale / price)
         on = spend > 0
         return np.where(on, spend, 0.0), np.where(on, -self.scale, 0.0)

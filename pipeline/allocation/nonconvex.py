@@ -32,6 +32,7 @@ from pipeline.core.types import BoolArray, FloatArray, IntArray
 _NEAR = np.linspace(-0.7, 0.7, 127)  # log price around the relaxed one; the middle is exact
 _FAR = np.geomspace(0.8, 6.0, 14)
 _LIMIT_SLACK = 1e-9
+_ROUNDS = 4  # each adds the limits that the last one's split broke
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,30 +99,62 @@ def refine(
         tolerance: gap to aim for, in units of outcome.
         node_limit: most branchings per group.
     """
+    sides = split_sides(curves, box)
     binding = _binding(tree, relaxed)
+    best, bound = [relaxed.spend], relaxed.bound
+    for _ in range(_ROUNDS):
+        spend, proven = _inside_out(
+            curves, box, sides, tree, relaxed, binding, tolerance, node_limit
+        )
+        best.append(spend)
+        bound = min(bound, proven)
+        totals = tree.sums(spend)
+        slack = _LIMIT_SLACK * max(float(totals[ROOT]), 1e-300)
+        broken = ((totals > tree.most + slack) | (totals < tree.least - slack)) & ~binding
+        if not broken.any():
+            break
+        binding |= broken
+    return _best_of(curves, box, sides, tree, best), bound
+
+
+def _inside_out(
+    curves: Curves,
+    box: Box,
+    sides: Sides,
+    tree: Tree,
+    relaxed: TreeSolution,
+    binding: BoolArray,
+    tolerance: float,
+    node_limit: int,
+) -> tuple[FloatArray, float]:
+    """Return the split that the blocks of the binding limits make, and its bound.
+
+    Limits that are not binding are left out, so the split may break one of them.
+    """
     block_of = np.arange(tree.size)
     for level in tree.levels[1:]:
         loose = level[~binding[level]]
         block_of[loose] = block_of[tree.parent[loose]]
-    sides = split_sides(curves, box)
-    earned = curves.value(relaxed.spend)
-    total = float(np.abs(earned).sum()) or 1.0
-    spend, solved = relaxed.spend.copy(), {}
-    block_of_line = block_of[tree.home]
+    earned = np.abs(curves.value(relaxed.spend))
+    total = float(earned.sum()) or 1.0
+    spend = relaxed.spend.copy()
+    solved: dict[int, _Solved] = {}
     bound = relaxed.bound
     for node in np.flatnonzero(binding)[::-1].tolist():
-        lines = np.flatnonzero(block_of_line == node)
-        inner = [child for child in solved if block_of[tree.parent[child]] == node]
-        block = _block(curves, sides, tree, relaxed, node, lines, [solved[c] for c in inner],
-                       _inside(tree, block_of, spend, earned, curves, node))  # fmt: skip
-        share = tolerance * (0.05 + 0.45 * float(np.abs(earned[lines]).sum()) / total)
-        result = _at_least(block, solve_block(block, share, node_limit), relaxed.spend[lines])
+        lines = np.flatnonzero(block_of[tree.home] == node)
+        inner = [solved[c] for c in solved if block_of[tree.parent[c]] == node]
+        inside = _inside(tree, block_of, spend, curves, node)
+        block = _block(curves, sides, tree, relaxed, node, lines, inner, inside)
+        share = tolerance * (0.05 + 0.45 * float(earned[lines].sum()) / total)
+        result = solve_block(block, share, node_limit)
+        if box.take(lines).holds(relaxed.spend[lines]):
+            result = _at_least(block, result, relaxed.spend[lines])
         if result.spend is not None:
             spend[lines] = result.spend
         solved[node] = _Solved(result.leaves, block.prices, block.least, block.most)
         if node == ROOT:
-            bound = min(bound, max(leaf.bound for leaf in result.leaves))
-    return _best_of(curves, box, sides, tree, [relaxed.spend, spend]), bound
+            bound = max(leaf.bound for leaf in result.leaves)
+    return spend, bound
 
 
 def _binding(tree: Tree, relaxed: TreeSolution) -> BoolArray:
@@ -132,7 +165,7 @@ def _binding(tree: Tree, relaxed: TreeSolution) -> BoolArray:
 
 
 def _inside(
-    tree: Tree, block_of: IntArray, spend: FloatArray, _: FloatArray, curves: Curves, node: int
+    tree: Tree, block_of: IntArray, spend: FloatArray, curves: Curves, node: int
 ) -> tuple[float, float]:
     """Return what the lines of the blocks inside a block spend and earn in their own plans."""
     below = tree.under(node)
@@ -197,13 +230,21 @@ def _best_of(
 ) -> FloatArray:
     """Return the best of the splits, each polished with its lines kept on their sides."""
     best = spends[0]
-    most = float(curves.value(best).sum())
+    most = legal_value(curves, box, best)
     for spend in spends:
         for snapped in (spend, *_snapped(sides, spend)):
             better = polish(curves, box, sides, tree, snapped)
-            if better is not None and (value := float(curves.value(better.spend).sum())) > most:
+            if better is not None and (value := legal_value(curves, box, better.spend)) > most:
                 best, most = better.spend, value
     return best
+
+
+def legal_value(curves: Curves, box: Box, spend: FloatArray) -> float:
+    """Return the outcome; minus infinity where a line is on with less than it may be."""
+    slack = _LIMIT_SLACK * max(float(spend.sum()), 1e-300)
+    if not box.holds(spend, slack):
+        return -np.inf
+    return float(curves.value(spend).sum())
 
 
 def _snapped(sides: Sides, spend: FloatArray) -> list[FloatArray]:

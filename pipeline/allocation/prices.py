@@ -51,7 +51,8 @@ def line_prices(
     """Return the price of every line's bound that the plan touches."""
     scale = _scale(problem, spend)
     upper, lower = problem.upper, problem.lower
-    capped = np.isfinite(upper) & (spend >= upper - _AT * np.maximum(upper, scale * 1e-3))
+    bounded = np.where(np.isfinite(upper), upper, 0.0)
+    capped = np.isfinite(upper) & (spend >= bounded - _AT * np.maximum(bounded, scale * 1e-3))
     floored = (lower > 0) & (spend <= lower * (1 + _AT)) & ~capped
     with np.errstate(invalid="ignore"):
         worth = weight * problem.curves.marginal(spend) - line_price

@@ -33,6 +33,10 @@ class Group:
                 f"group {self.id!r}: need 0 <= min <= max, got min={self.min:g}, max={self.max:g}"
             )
 
+    def limit_name(self, side: str) -> str:
+        """Return what the user calls the group's limit; `side` is "min" or "max"."""
+        return self.id if self.id.endswith(f" {side}") else f"{self.id} {side}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quantity:

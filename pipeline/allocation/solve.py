@@ -10,15 +10,16 @@ from pipeline.allocation.box import Box, fold
 from pipeline.allocation.concave import TreeSolution, solve_tree
 from pipeline.allocation.conflict import (
     all_limits,
-    check_lines,
+    checked_lines,
     check_nested,
     relaxed_to,
     smallest_conflict,
 )
 from pipeline.allocation.coupled import CoupledSolution, solve_coupled
-from pipeline.allocation.nonconvex import polish, refine, split_sides
+from pipeline.allocation.nonconvex import legal_value, polish, refine, split_sides
 from pipeline.allocation.prices import line_prices, nested_prices
 from pipeline.allocation.problem import BUDGET, Problem
+from pipeline.allocation.spatial import branch
 from pipeline.allocation.tree import Tree, plant
 from pipeline.core.errors import ConfigError
 from pipeline.core.types import FloatArray
@@ -29,6 +30,8 @@ CERTIFIED = 1e-3
 """Relative gap at which it is when they are not."""
 _AIM = 1e-4  # what branching stops at
 _NODES = 400
+_SPATIAL_NODES = 40  # at least
+_SPATIAL_WORK = 20_000  # nodes times lines
 _BROKEN = 1e-6
 
 
@@ -78,17 +81,20 @@ def solve(problem: Problem, *, start_price: float | None = None) -> Solution:
     Raises:
         InfeasibleError: no plan can obey the limits; names a smallest contradicting set.
     """
-    check_lines(problem)
+    problem = checked_lines(problem)
     tree, crossing = _tree(problem)
     check_nested(problem, tree)
     box = fold(problem)
+    if not is_reachable(tree, box):
+        raise smallest_conflict(all_limits(problem), lambda kept: _possible(problem, kept))
     if not np.isfinite(box.high).all() and not problem.guardrails:
         line = problem.ids[int(np.argmax(box.high))]
         raise ConfigError(
             f"line {line!r}: nothing limits its spend; give it a max, or give a budget"
         )
     found = _nested(problem, box, tree, start_price) if _nests(problem, box) else None
-    if found is None or not _keeps(problem, crossing, found.spend):
+    legal = found is not None and box.holds(found.spend, 1e-9 * max(found.spend.sum(), 1e-300))
+    if found is None or not legal or not _keeps(problem, crossing, found.spend):
         found = _coupled(problem, box, found)
     return _finish(problem, box, found)
 
@@ -104,6 +110,12 @@ def is_allowed(problem: Problem, spend: FloatArray) -> bool:
     if not Box(problem.lower, problem.upper, gate).holds(spend, slack):
         return False
     return _keeps(problem, tuple(range(len(problem.groups))), spend)
+
+
+def is_reachable(tree: Tree, box: Box) -> bool:
+    """Return whether the nested limits can be met inside the box."""
+    least, most = tree.reach(box.low, box.high)
+    return bool((least <= most + 1e-9 * np.abs(least)).all())
 
 
 def _tree(problem: Problem) -> tuple[Tree, tuple[int, ...]]:
@@ -138,8 +150,8 @@ def _nested(problem: Problem, box: Box, tree: Tree, start: float | None) -> _Fou
     envelope = problem.curves.envelope(box.low, box.high, box.gate)
     solved = solve_tree(envelope, tree, start)
     spend, bound, node_prices = solved.spend, solved.bound, solved.prices
-    earned = _value(problem, box, spend)
-    if solved.bound - earned > _AIM * abs(earned):
+    earned = legal_value(problem.curves, box, spend)
+    if solved.bound - earned > _AIM * abs(solved.bound):
         spend, bound, node_prices = _branched(problem, box, tree, solved, earned)
     return _Found(
         spend,
@@ -153,19 +165,18 @@ def _nested(problem: Problem, box: Box, tree: Tree, start: float | None) -> _Fou
 def _branched(
     problem: Problem, box: Box, tree: Tree, solved: TreeSolution, earned: float
 ) -> tuple[FloatArray, float, FloatArray]:
-    aim = _AIM * max(abs(earned), 0.1 * solved.bound)
+    aim = _AIM * max(abs(earned) if np.isfinite(earned) else 0.0, 0.1 * abs(solved.bound))
     spend, bound = refine(problem.curves, box, tree, solved, aim, _NODES)
+    if bound - legal_value(problem.curves, box, spend) > aim:
+        nodes = max(_SPATIAL_NODES, _SPATIAL_WORK // problem.size)
+        spend, proven = branch(problem.curves, box, tree, spend, aim, nodes)
+        bound = min(bound, proven)
     settled = polish(problem.curves, box, split_sides(problem.curves, box), tree, spend)
-    if settled is None or _value(problem, box, settled.spend) < _value(problem, box, spend):
+    if settled is None or legal_value(problem.curves, box, settled.spend) < legal_value(
+        problem.curves, box, spend
+    ):
         return spend, bound, solved.prices
     return settled.spend, bound, settled.prices
-
-
-def _value(problem: Problem, box: Box, spend: FloatArray) -> float:
-    """Return the outcome; minus infinity where a line is on with less than it may be."""
-    if not box.holds(spend, 1e-9 * max(float(spend.sum()), 1e-300)):
-        return -np.inf
-    return float(problem.curves.value(spend).sum())
 
 
 def _coupled(problem: Problem, box: Box, relaxed: _Found | None) -> _Found:
@@ -188,7 +199,7 @@ def _possible(problem: Problem, kept: frozenset[str]) -> bool:
 
 
 def _finish(problem: Problem, box: Box, found: _Found) -> Solution:
-    spend, earned = found.spend, _value(problem, box, found.spend)
+    spend, earned = found.spend, legal_value(problem.curves, box, found.spend)
     current = problem.current
     if current is not None and is_allowed(problem, current):
         kept = float(problem.curves.value(current).sum())
@@ -206,12 +217,12 @@ def _finish(problem: Problem, box: Box, found: _Found) -> Solution:
         gap=gap,
         prices={**found.prices, **touched},
         marginal_return=problem.curves.marginal(spend),
-        binding=_binding(problem, spend, found.prices, touched),
+        binding=_binding(problem, spend, found.prices),
     )
 
 
 def _binding(
-    problem: Problem, spend: FloatArray, prices: dict[str, float], touched: dict[str, float]
+    problem: Problem, spend: FloatArray, prices: dict[str, float]
 ) -> tuple[tuple[str, ...], ...]:
     """Return per line the limits that hold it: its own bounds, and groups that have a price."""
     names: list[list[str]] = [[] for _ in range(problem.size)]
@@ -228,8 +239,7 @@ def _binding(
         side = "max" if total >= group.max - slack else "min" if total <= group.min + slack else ""
         if side and prices.get(group.id, 0.0) != 0:
             for line in group.members.tolist():
-                names[line].append(f"{group.id} {side}")
-    del touched
+                names[line].append(group.limit_name(side))
     return tuple(tuple(item) for item in names)
 
 

@@ -1,0 +1,77 @@
+"""From a request to the JSON that `equimarginal allocate` prints."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.allocation.document import Request
+from pipeline.allocation.goals import least_spend
+from pipeline.allocation.problem import Problem
+from pipeline.allocation.rounding import round_spend
+from pipeline.allocation.solve import Solution, solve
+from pipeline.core.errors import InfeasibleError
+from pipeline.core.types import FloatArray, JsonObject
+
+
+def answer(request: Request) -> JsonObject:
+    """Return the answer to a request as JSON values.
+
+    Raises:
+        InfeasibleError: no plan can obey the limits.
+    """
+    problem = request.problem
+    if request.target is not None:
+        least = least_spend(problem, request.target)
+        out = _solved(problem, least.solution, _rounded(request, least.solution.spend))
+        total = float(np.sum(list(out["spend"].values())))
+        gap = max(total - least.lower_bound, 0.0) / total if total > 0 else 0.0
+        status = "optimal" if gap <= 1e-3 else "feasible"
+        return {
+            **out,
+            "status": status,
+            "goal": "least spend",
+            "outcome": out["objective"],
+            "total_spend": total,
+            "lower_bound": least.lower_bound,
+            "gap": gap,
+        }
+    solution = solve(problem)
+    out = _solved(problem, solution, _rounded(request, solution.spend))
+    return {**out, "total_spend": float(np.sum(list(out["spend"].values())))}
+
+
+def refusal(error: InfeasibleError) -> JsonObject:
+    """Return what is printed where the limits contradict each other."""
+    return {"status": "infeasible", "conflict": list(error.conflict), "message": str(error)}
+
+
+def _rounded(request: Request, spend: FloatArray) -> FloatArray:
+    if request.unit is None:
+        return spend
+    return round_spend(request.problem, spend, request.unit)
+
+
+def _solved(problem: Problem, solution: Solution, spend: FloatArray) -> JsonObject:
+    objective = float(problem.curves.value(spend).sum())
+    bound = max(solution.upper_bound, objective)
+    gap = (bound - objective) / max(abs(objective), 1e-300) if bound > objective else 0.0
+    marginal = problem.curves.marginal(spend)
+    finite = [float(m) if np.isfinite(m) else None for m in marginal.tolist()]
+    return {
+        "status": solution.status,
+        "spend": dict(zip(problem.ids, spend.tolist(), strict=True)),
+        "objective": objective,
+        "upper_bound": bound,
+        "gap": gap,
+        "prices": {name: price for name, price in sorted(solution.prices.items())},
+        "marginal_return": dict(zip(problem.ids, finite, strict=True)),
+        "binding": {
+            name: list(limits)
+            for name, limits in zip(problem.ids, solution.binding, strict=True)
+            if limits
+        },
+        "guardrails": {
+            rail.id: {"limit": rail.limit, "value": problem.ratio(rail, spend)}
+            for rail in problem.guardrails
+        },
+    }

@@ -1,0 +1,164 @@
+"""Goals other than the most outcome for the budget, and what a changed problem would earn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.allocation.problem import BUDGET, Problem
+from pipeline.allocation.solve import Solution, solve
+from pipeline.core.errors import ConfigError, InfeasibleError
+from pipeline.core.types import FloatArray
+
+_STEPS = 80
+_CLOSE = 1e-10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeastSpend:
+    """The least money that reaches a target.
+
+    Attributes:
+        lower_bound: no smaller budget can reach the target.
+    """
+
+    solution: Solution
+    total: float
+    lower_bound: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetPoint:
+    """One point of the portfolio's outcome-against-budget curve."""
+
+    budget: float
+    outcome: float
+    price: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """A problem and a changed one, line by line."""
+
+    before: Solution
+    after: Solution
+    moved: FloatArray
+    gained: float
+
+
+def least_spend(problem: Problem, target: float) -> LeastSpend:
+    """Return the cheapest plan whose outcome is at least `target`.
+
+    The most that a budget earns rises with the budget, so the answer is a root; its own price
+    gives Newton steps inside a bracket.
+
+    Raises:
+        InfeasibleError: no allowed spend earns that much.
+    """
+    high = problem.budget
+    if not np.isfinite(high):
+        high = float(problem.upper.sum())
+    if not np.isfinite(high):
+        raise ConfigError("goal: to find the least spend, give a budget or a max on every line")
+    low = _least_budget(problem)
+    best = _at_budget(problem, high)
+    if best.objective < target * (1 - 1e-12):
+        raise InfeasibleError(
+            f"an outcome of {target:g} cannot be reached: all limits allow is {best.objective:g} "
+            f"for {float(best.spend.sum()):g}; lower the target or raise a cap",
+            conflict=("goal outcome", BUDGET),
+        )
+    high, proven = float(best.spend.sum()), low
+    first = _at_budget(problem, low)
+    if first.objective >= target:
+        return LeastSpend(solution=first, total=float(first.spend.sum()), lower_bound=low)
+    step = high
+    for _ in range(_STEPS):
+        if high - low <= _CLOSE * high:
+            break
+        middle = step if low < step < high else low + (high - low) / 2
+        found = _at_budget(problem, middle)
+        if found.objective >= target:
+            best, high = found, min(middle, float(found.spend.sum()))
+        else:
+            low = middle
+            proven = middle if found.upper_bound < target else proven
+        price = found.prices[BUDGET]
+        step = middle + (target - found.objective) / price * (1 + 1e-13) if price > 0 else 0.0
+    return LeastSpend(solution=best, total=float(best.spend.sum()), lower_bound=min(proven, high))
+
+
+def outcome_curve(problem: Problem, budgets: Sequence[float]) -> list[BudgetPoint]:
+    """Return what each budget would earn at most, and what its next unit of money would.
+
+    Budgets that the limits cannot spend are left out.
+    """
+    points = []
+    for budget in budgets:
+        try:
+            found = solve(problem.changed(budget=float(budget), current=None))
+        except InfeasibleError:
+            continue
+        points.append(
+            BudgetPoint(budget=float(budget), outcome=found.objective, price=found.prices[BUDGET])
+        )
+    return points
+
+
+def what_if(
+    problem: Problem,
+    *,
+    budget: float | None = None,
+    group_limits: Mapping[str, tuple[float, float]] | None = None,
+    line_limits: Mapping[str, tuple[float, float]] | None = None,
+) -> Comparison:
+    """Return tonight's plan next to the one that other limits would give.
+
+    Args:
+        budget: another total.
+        group_limits: (min, max) by group id.
+        line_limits: (min, max) by line id.
+
+    Raises:
+        ConfigError: a group or line is named that does not exist.
+        InfeasibleError: the changed limits contradict each other.
+    """
+    groups, lines = dict(group_limits or {}), dict(line_limits or {})
+    unknown = sorted(set(groups) - {g.id for g in problem.groups})
+    unknown += sorted(set(lines) - set(problem.ids))
+    if unknown:
+        raise ConfigError(f"what-if: there is no line or group {unknown[0]!r}")
+    lower, upper = problem.lower.copy(), problem.upper.copy()
+    for position, name in enumerate(problem.ids):
+        if name in lines:
+            lower[position], upper[position] = lines[name]
+    changed = problem.changed(
+        budget=problem.budget if budget is None else budget,
+        lower=lower,
+        upper=upper,
+        groups=tuple(
+            type(g)(id=g.id, members=g.members, min=groups[g.id][0], max=groups[g.id][1])
+            if g.id in groups
+            else g
+            for g in problem.groups
+        ),
+    )
+    before, after = solve(problem), solve(changed)
+    return Comparison(
+        before=before,
+        after=after,
+        moved=after.spend - before.spend,
+        gained=after.objective - before.objective,
+    )
+
+
+def _at_budget(problem: Problem, budget: float) -> Solution:
+    return solve(problem.changed(budget=budget, exactly=False, current=None))
+
+
+def _least_budget(problem: Problem) -> float:
+    """Return a budget that no plan can go below: floors, nested ones counted once."""
+    floors = float(problem.lower.sum())
+    return max([floors, *(group.min for group in problem.groups)])

@@ -1,0 +1,167 @@
+"""From floats to whole minor units without breaking a limit."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.allocation.problem import Problem
+from pipeline.allocation.tree import ROOT, Tree, plant
+from pipeline.core.errors import InfeasibleError
+from pipeline.core.types import FloatArray
+
+_WHOLE = 1e-6  # of a unit: closer than this to a whole number is that number
+_REACH = 3  # units that a line may move to mend groups that cut across
+
+
+def round_spend(problem: Problem, spend: FloatArray, unit: float) -> FloatArray:
+    """Return the split in whole units: line, group and total limits still hold exactly.
+
+    Every amount is rounded down or up. Which ones go up is decided from the root inwards by the
+    largest remainder, but a group is never asked for more or less than its limits can take, so a
+    cap is kept even where the largest remainder would break it.
+
+    Args:
+        unit: the smallest amount, such as 0.01; the total is taken to the nearest whole unit.
+
+    Raises:
+        InfeasibleError: the limits leave no whole amount, such as a line between 0.1 and 0.2 cents.
+    """
+    total = round(problem.budget / unit) if np.isfinite(problem.budget) else np.inf
+    low, high = _whole_up(problem.lower / unit), _whole_down(problem.upper / unit)
+    if problem.gate is not None:
+        off = spend < problem.gate / 2
+        gate = _whole_up(problem.gate / unit)
+        low = np.where(off | (problem.gate == 0), low, np.maximum(low, gate))
+        high = np.where(off & (problem.gate > 0), low, high)
+    least_total = total if problem.exactly else 0.0
+    tree, crossing = plant(
+        problem.size,
+        (least_total, total),
+        [group.members for group in problem.groups],
+        [
+            (float(_whole_up(np.array(group.min / unit))), float(_whole_down(np.array(group.max / unit))))
+            for group in problem.groups
+        ],
+    )
+    wanted = np.clip(spend / unit, low, high)
+    units = _down_the_tree(tree, wanted, low, high)
+    if crossing:
+        units = _mend(problem, units, low, high, unit, total)
+    per_one = round(1 / unit) if unit < 1 else 0
+    if per_one and abs(per_one * unit - 1) < 1e-12:  # dividing gives the nearest float of 12.34
+        return np.asarray(np.round(units) / per_one)
+    return np.asarray(np.round(units) * unit)
+
+
+def _down_the_tree(tree: Tree, wanted: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
+    least, most = tree.reach(low, high)
+    if (least > most).any() or (low > high).any():
+        raise InfeasibleError("rounding: the limits leave no whole amount; widen them by one unit")
+    sums = tree.sums(wanted)
+    target = np.zeros(tree.size)
+    if tree.least[ROOT] == tree.most[ROOT]:
+        target[ROOT] = tree.most[ROOT]
+    else:
+        target[ROOT] = np.clip(_whole_down(sums[ROOT]), least[ROOT], most[ROOT])
+    units = np.zeros(wanted.size)
+    children: list[list[int]] = [[] for _ in range(tree.size)]
+    for node in range(1, tree.size):
+        children[int(tree.parent[node])].append(node)
+    order = np.argsort(tree.home, kind="stable")
+    edges = np.searchsorted(tree.home[order], np.arange(tree.size + 1))
+    for node in range(tree.size):
+        lines = order[edges[node] : edges[node + 1]]
+        inner = np.array(children[node], dtype=np.int64)
+        amounts = _share(
+            np.concatenate([wanted[lines], sums[inner]]),
+            np.concatenate([low[lines], least[inner]]),
+            np.concatenate([high[lines], most[inner]]),
+            float(target[node]),
+        )
+        units[lines] = amounts[: lines.size]
+        target[inner] = amounts[lines.size :]
+    return units
+
+
+def _share(wanted: FloatArray, low: FloatArray, high: FloatArray, total: float) -> FloatArray:
+    """Return whole amounts near the wanted ones, inside their bounds, that add up to the total."""
+    amounts = np.clip(_whole_down(wanted), low, high)
+    while (rest := total - float(amounts.sum())) != 0:
+        step = 1.0 if rest > 0 else -1.0
+        room = amounts < high if rest > 0 else amounts > low
+        able = np.flatnonzero(room)
+        if not able.size:
+            raise InfeasibleError("rounding: no whole amounts add up; widen a limit by one unit")
+        missing = (wanted[able] - amounts[able]) * step
+        first = able[np.argsort(-missing, kind="stable")][: int(min(abs(rest), able.size))]
+        laps = max(1.0, np.floor(abs(rest) / able.size))
+        room_left = np.where(rest > 0, high[first] - amounts[first], amounts[first] - low[first])
+        amounts[first] += step * np.minimum(laps, room_left)
+    return amounts
+
+
+def _mend(
+    problem: Problem,
+    units: FloatArray,
+    low: FloatArray,
+    high: FloatArray,
+    unit: float,
+    total: float,
+) -> FloatArray:
+    """Return whole amounts that also keep the groups that cut across, moved as little as can be."""
+    broken = []
+    for group in problem.groups:
+        amount = float(units[group.members].sum())
+        broken.append(not _floor(group.min / unit) <= amount <= _cap(group.max / unit))
+    if not any(broken):
+        return units
+    from scipy.optimize import Bounds, LinearConstraint, milp
+    from scipy.sparse import csr_matrix, hstack, identity, vstack
+
+    size = problem.size
+    rows, least, most = [np.ones(size)], [total if problem.exactly else 0.0], [total]
+    for group in problem.groups:
+        inside = np.zeros(size)
+        inside[group.members] = 1.0
+        rows.append(inside)
+        least.append(_floor(group.min / unit))
+        most.append(_cap(group.max / unit))
+    sums = csr_matrix(np.array(rows))
+    eye = identity(size, format="csr")
+    moved = vstack([hstack([eye, -eye, eye])]).tocsr()  # new - up + down = old
+    solved = milp(
+        np.concatenate([np.zeros(size), np.ones(2 * size)]),
+        integrality=np.concatenate([np.ones(size), np.zeros(2 * size)]),
+        bounds=Bounds(
+            np.concatenate([np.maximum(low, units - _REACH), np.zeros(2 * size)]),
+            np.concatenate([np.minimum(high, units + _REACH), np.full(2 * size, _REACH)]),
+        ),
+        constraints=[
+            LinearConstraint(
+                hstack([sums, csr_matrix((len(rows), 2 * size))]).tocsr(), least, most
+            ),
+            LinearConstraint(moved, units, units),
+        ],
+    )
+    if solved.x is None:
+        raise InfeasibleError(
+            "rounding: groups that cut across leave no whole amounts; widen one by one unit"
+        )
+    return np.round(solved.x[:size])
+
+
+def _whole_up(amount: FloatArray) -> FloatArray:
+    return np.asarray(np.ceil(amount - _WHOLE))
+
+
+def _whole_down(amount: FloatArray | float) -> FloatArray:
+    return np.asarray(np.floor(np.asarray(amount) + _WHOLE))
+
+
+def _floor(amount: float) -> float:
+    return float(_whole_up(np.array(amount)))
+
+
+def _cap(amount: float) -> float:
+    return float(_whole_down(amount))
+

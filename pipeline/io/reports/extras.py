@@ -6,11 +6,12 @@ byte, without the model.
 
 from __future__ import annotations
 
+import math
 from datetime import date
 from typing import Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pipeline.core.curves import ResponseTable
 from pipeline.core.history import History
@@ -45,6 +46,18 @@ class LineExtras(_Frozen):
     points_spend: Numbers = ()
     points_value: Numbers = ()
     past_spend: Numbers = ()
+
+    @model_validator(mode="after")
+    def _can_be_drawn(self) -> Self:
+        lengths = {len(values) for values in (self.spend, self.mean, self.p05, self.p95)}
+        if len(lengths) != 1 or len(self.spend) < 2:
+            raise ValueError(f"line {self.line}: a curve needs the same points for all, 2 or more")
+        if len(self.points_spend) != len(self.points_value):
+            raise ValueError(f"line {self.line}: points need a spend and a value each")
+        drawn = (*self.spend, *self.mean, *self.p05, *self.p95)
+        if not all(math.isfinite(value) for value in drawn):
+            raise ValueError(f"line {self.line}: a curve must be finite")
+        return self
 
 
 class WaitingCap(_Frozen):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import quote
 
 from pipeline.core.findings import Level
 from pipeline.core.plan import Mode, Plan, Status
@@ -14,6 +14,7 @@ from pipeline.io.reports.lines import line_views, moved
 from pipeline.io.reports.render import render
 from pipeline.io.reports.words import plural
 
+_PAGE = re.compile(r"[a-z0-9][a-z0-9_-]*(/[a-z0-9][a-z0-9_-]*)*\.html")  # never a place outside
 _STATUS_WORDS = {
     Status.PROPOSED: "waiting",
     Status.APPROVED: "signed",
@@ -28,7 +29,7 @@ _STATUS_WORDS = {
 class Night:
     """One plan as the ledger holds it.
 
-    `page` is the path of its report relative to the index, empty where there is none; `realised`
+    `page` is the path of its report below the index, empty where there is none; `realised`
     is the day's outcome as far as it is known.
     """
 
@@ -83,7 +84,7 @@ def index_view(portfolio: str, nights: Sequence[Night]) -> IndexView:
         rows.append(
             NightView(
                 night=night,
-                href=quote(night.page, safe="/-_.") if night.page else "",
+                href=night.page if _PAGE.fullmatch(night.page) else "",
                 status=_STATUS_WORDS[night.status],
                 filters=_filters(night),
                 moved=change,

@@ -40,7 +40,7 @@ from pipeline.io.reports.lines import (
     price_rows,
     tree,
 )
-from pipeline.io.reports.words import label, money, number, number_change
+from pipeline.io.reports.words import is_known, label, money, number, number_change
 
 UNDO = (
     "Not signed, the plan expires by itself and the budgets stay as they are. Signed by mistake: "
@@ -269,7 +269,9 @@ def _promises(promises: Sequence[Promise]) -> list[PromiseView]:
         PromiseView(
             promise=p,
             span=span(p.promised, scale),
-            realised_at=scale.at(p.realised) if scale and p.realised is not None else None,
+            realised_at=scale.at(p.realised)
+            if scale and p.realised is not None and is_known(p.realised)
+            else None,
             verdict=_verdict(p),
         )
         for p in sorted(promises, key=lambda p: p.day, reverse=True)
@@ -277,7 +279,7 @@ def _promises(promises: Sequence[Promise]) -> list[PromiseView]:
 
 
 def _verdict(promise: Promise) -> str:
-    if promise.realised is None:
+    if promise.realised is None or not is_known(promise.realised):
         return "Not yet known"
     if promise.realised < promise.promised.p05:
         return "Below the interval"

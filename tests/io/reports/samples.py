@@ -20,10 +20,9 @@ from pipeline.core.plan import (
     Uplift,
 )
 from pipeline.io.reports import (
-    Curve,
     Frontier,
+    LineExtras,
     Pacing,
-    PastDays,
     Promise,
     ReportExtras,
     WaitingCap,
@@ -163,30 +162,39 @@ def sample_extras(plan: Plan | None = None) -> ReportExtras:
     """Everything that a page can show beyond the plan."""
     plan = plan or sample_plan()
     rng = np.random.default_rng(7)
-    curves, past = {}, {}
+    drawn = []
     for i, row in enumerate(_LINES):
         channel, audience, current, proposed = row[:4]
         grid = np.linspace(0, 4 * max(current, proposed), 41)
         mean = hill(grid, ceiling(row), row[4])
         spread = (0.10 + 0.02 * i) * (0.6 + grid / grid[-1])
-        curves[channel, audience] = Curve(
-            spend=grid, mean=mean, p05=mean * (1 - spread), p95=mean * (1 + spread)
+        drawn.append(
+            LineExtras(
+                line=(channel, audience),
+                spend=tuple(grid),
+                mean=tuple(mean),
+                p05=tuple(mean * (1 - spread)),
+                p95=tuple(mean * (1 + spread)),
+                past_spend=tuple(current * rng.uniform(0.55, 1.2, size=60)),
+            )
         )
-        spend = current * rng.uniform(0.55, 1.2, size=60)
-        past[channel, audience] = PastDays(spend=spend, outcome=hill(spend, ceiling(row), row[4]))
     budgets = np.linspace(6000, 14000, 17)
     then = plan.expected.mean if plan.expected else 0.0
     outcome = then + 9400 * (np.log(budgets) - np.log(10000))
     return ReportExtras(
-        curves=curves,
-        past=past,
+        lines=tuple(drawn),
         waiting_caps=(
             WaitingCap(id="cap-0004", scope={"channel": "display", "audience": "remarketing"},
                        max=900.0, proposed_by="ana", reason="Black Friday needs room.",
                        held_lines=1, held_money=400.0),
         ),
         cap_costs={"cap-0001": 187.0},
-        frontier=Frontier(budget=budgets, mean=outcome, p05=outcome * 0.9, p95=outcome * 1.11),
+        frontier=Frontier(
+            budget=tuple(budgets),
+            mean=tuple(outcome),
+            p05=tuple(outcome * 0.9),
+            p95=tuple(outcome * 1.11),
+        ),
         pacing=Pacing(label="November 2026", budget=300000.0, spent=209480.12,
                       planned_by_now=211000.0, forecast=298300.0),
         promises=tuple(

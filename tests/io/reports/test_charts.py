@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.core.curves import ResponseTable
+from pipeline.core.plan import Interval
+from pipeline.io.reports import LineExtras, line_extras
+from pipeline.io.reports.charts import (
+    HEIGHT,
+    WIDTH,
+    curve_chart,
+    round_values,
+    scale_over,
+    span,
+    track,
+)
+from tests.io.reports.samples import sample_plan
+
+amounts = st.floats(min_value=0, max_value=1e9)
+
+
+def curve(top: float = 100.0, past: tuple[float, ...] = ()) -> LineExtras:
+    grid = tuple(np.linspace(0, 400, 21))
+    mean = tuple(top * x / (x + 100) for x in grid)
+    return LineExtras(
+        line=("a",),
+        spend=grid,
+        mean=mean,
+        p05=tuple(0.8 * m for m in mean),
+        p95=tuple(1.2 * m for m in mean),
+        past_spend=past,
+    )
+
+
+def numbers(path: str) -> list[float]:
+    return [float(v) for v in re.findall(r"-?\d+\.?\d*", path)]
+
+
+@given(low=st.floats(-1e6, 1e6), width=st.floats(1e-3, 1e6), wanted=st.integers(2, 6))
+def test_axis_values_are_round_inside_and_not_too_many(low, width, wanted):
+    values = round_values(low, low + width, wanted)
+    assert len(values) <= 2 * wanted + 2
+    assert all(low - 1e-6 * width <= v <= low + width + 1e-6 * width for v in values)
+
+
+@given(current=amounts, proposed=amounts, past=st.lists(amounts, max_size=9))
+def test_a_curve_never_leaves_its_box(current, proposed, past):
+    chart = curve_chart(curve(past=tuple(past)), current, proposed)
+    for path in (chart.line, chart.band):
+        values = numbers(path)
+        assert all(-1 <= x <= WIDTH + 1 for x in values[::2])
+        assert all(-1 <= y <= HEIGHT + 1 for y in values[1::2])
+    for x, y in (chart.now, chart.then):
+        assert 0 <= float(x) <= WIDTH
+        assert 0 <= float(y) <= HEIGHT
+
+
+def test_more_money_is_to_the_right_and_earns_more():
+    chart = curve_chart(curve(), 100.0, 200.0)
+    assert float(chart.then[0]) > float(chart.now[0])
+    assert float(chart.then[1]) < float(chart.now[1])
+
+
+def test_spend_that_was_never_tried_is_marked():
+    chart = curve_chart(curve(past=(50.0, 120.0)), 100.0, 200.0)
+    assert chart.beyond is not None
+    assert float(chart.now[0]) < float(chart.beyond[0]) < float(chart.then[0])
+    assert curve_chart(curve(), 100.0, 200.0).beyond is None
+
+
+def test_a_line_that_earns_nothing_can_still_be_drawn():
+    none = (0.0, 0.0)
+    flat = LineExtras(line=("a",), spend=(0.0, 1.0), mean=none, p05=none, p95=none)
+    assert "nan" not in curve_chart(flat, 0.0, 0.0).line
+
+
+def test_a_value_outside_stays_on_the_edge_and_an_unknown_one_is_not_drawn():
+    scale = scale_over([0.0, 10.0, None, float("nan")], zero=True)
+    assert scale is not None
+    assert (scale.at(-5.0), scale.at(99.0)) == ("2.00%", "98.00%")
+    assert span(Interval(mean=float("nan"), p05=0, p95=1), scale) is None
+    assert track(float("nan"), 1.0, scale) is None
+    assert scale_over([None, float("nan")], zero=True) is None
+
+
+def test_curves_come_from_the_posterior_of_the_lines_that_are_drawn():
+    plan = sample_plan()
+    lines = (*plan.budgets, ("gone", "gone"))
+    spend = np.tile(np.linspace(0, 3000, 5), (len(lines), 1))
+    value = np.random.default_rng(1).uniform(1, 2, (40, len(lines), 1)) * np.sqrt(spend)
+    table = ResponseTable(
+        metric="revenue", lines=lines, spend=spend, value=value, organic=np.zeros((40, len(lines)))
+    )
+    extras = line_extras(plan, table)
+    assert {item.line for item in extras} == set(plan.budgets)
+    first = extras[0]
+    draws = value[:, lines.index(first.line), :]
+    assert first.mean == pytest.approx(draws.mean(axis=0))
+    assert first.p95 == pytest.approx(np.quantile(draws, 0.95, axis=0))

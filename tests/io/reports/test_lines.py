@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import pytest
+
+from pipeline.core.plan import PlanLine
+from pipeline.io.reports.lines import (
+    MOST_CURVES,
+    MOST_LISTED,
+    Kind,
+    drawn_lines,
+    line_lists,
+    line_views,
+    moved,
+    price_rows,
+    tree,
+)
+from tests.io.reports.samples import large_plan, sample_plan
+
+
+def test_every_line_is_in_exactly_one_list():
+    lists = line_lists(line_views(sample_plan()))
+    assert [(item.kind, item.total) for item in lists] == [
+        (Kind.MOVE, 6), (Kind.TEST, 2), (Kind.WATCH, 1), (Kind.HOLD, 3),
+    ]  # fmt: skip
+
+
+def test_a_line_with_a_finding_is_watched_where_it_holds_and_marked_where_it_moves():
+    lines = list(sample_plan().lines)
+    place = next(i for i, item in enumerate(lines) if item.line["audience"] == "retargeting")
+    lines[place] = lines[place].model_copy(update={"proposed": 510.0, "action": "scale"})
+    view = line_views(sample_plan(lines=tuple(lines)))[place]
+    assert (view.kind, view.flagged) == (Kind.MOVE, True)
+
+
+def test_the_largest_moves_come_first():
+    first = line_lists(line_views(sample_plan()))[0]
+    assert [row.line.change for row in first.rows] == [380.0, -280.0, 110.0, -90.0, -60.0, -60.0]
+
+
+def test_what_is_not_listed_is_counted():
+    views = line_views(large_plan(200))
+    for item in line_lists(views):
+        of_kind = [v for v in views if v.kind is item.kind]
+        assert len(item.rows) == min(MOST_LISTED, len(of_kind))
+        assert item.more == max(0, len(of_kind) - MOST_LISTED)
+        listed = sum(row.line.change for row in item.rows)
+        assert listed + item.more_change == pytest.approx(sum(v.change for v in of_kind))
+
+
+def test_what_is_taken_and_added_is_exact():
+    assert moved(line_views(sample_plan()), "EUR") == (530.0, 530.0)
+
+
+def test_every_level_of_the_hierarchy_adds_up():
+    lines = tuple(
+        PlanLine(
+            line={"a": f"a{i % 2}", "b": f"b{i % 3}", "c": f"c{i % 4}", "d": f"d{i}"},
+            current=0.1 * i,
+            proposed=0.1 * i + 0.01,
+        )
+        for i in range(24)
+    )
+    plan = sample_plan(lines=lines, line_columns=("a", "b", "c", "d"), findings=())
+    views = line_views(plan)
+
+    def check(nodes: list) -> float:
+        for node in nodes:
+            inside = node.nodes or node.lines
+            assert node.proposed == pytest.approx(sum(item.proposed for item in inside))
+            assert node.count == (
+                sum(below.count for below in node.nodes) if node.nodes else len(node.lines)
+            )
+            if node.nodes:
+                check(node.nodes)
+        return sum(node.proposed for node in nodes)
+
+    assert check(tree(views, plan.line_columns, "EUR")) == pytest.approx(
+        sum(line.proposed for line in lines)
+    )
+
+
+def test_a_portfolio_of_one_level_has_no_groups():
+    lines = (PlanLine(line={"channel": "search"}, current=1.0, proposed=2.0),)
+    plan = sample_plan(lines=lines, line_columns=("channel",), findings=())
+    assert tree(line_views(plan), ("channel",), "EUR") == []
+
+
+def test_a_line_that_starts_from_nothing_has_no_percentage():
+    lines = (PlanLine(line={"channel": "new"}, current=0.0, proposed=20.0),)
+    plan = sample_plan(lines=lines, line_columns=("channel",), findings=())
+    assert line_views(plan)[0].change_share is None
+
+
+def test_prices_are_ordered_and_a_vague_line_does_not_press_the_others_together():
+    lines = list(sample_plan().lines)
+    vague = lines[0].marginal_return.model_copy(update={"p95": 9999.0})
+    lines[0] = lines[0].model_copy(update={"marginal_return": vague})
+    rows, scale = price_rows(line_views(sample_plan(lines=tuple(lines))), 0.94)
+    means = [row.line.marginal.mean for row in rows]
+    assert means == sorted(means, reverse=True)
+    assert scale.high < 10
+
+
+def test_few_lines_are_all_drawn_and_of_many_only_those_that_change():
+    plan = sample_plan()
+    assert len(drawn_lines(plan, set(plan.budgets))) == len(plan.lines)
+    large = large_plan(200)
+    drawn = drawn_lines(large, set(large.budgets))
+    assert len(drawn) == MOST_CURVES
+    changes = {v.key: v.change for v in line_views(large)}
+    assert all(changes[line] for line in drawn)

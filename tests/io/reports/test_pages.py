@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from pipeline.core.caps import Cap, CapStatus
+from pipeline.core.plan import Mode, Status
+from pipeline.io.reports import Night, render_caps, render_index
+from tests.io.reports.dom import Element, parse
+from tests.io.reports.samples import DAY, sample_plan
+
+COLUMNS = ("channel", "audience")
+
+
+def cap(name: str, status: CapStatus = CapStatus.PROPOSED, **values: object) -> Cap:
+    known = {"id": name, "status": status, "proposed_by": "ana", "scope": {"channel": "search"}}
+    return Cap(**{**known, **values})
+
+
+def caps_page(*caps: Cap, with_plan: bool = True) -> Element:
+    plan = sample_plan() if with_plan else None
+    return parse(render_caps("acme", caps, day=DAY, columns=COLUMNS, currency="EUR", plan=plan))
+
+
+def test_a_request_says_what_it_replaces_what_it_could_earn_and_how_to_approve_it():
+    root = caps_page(
+        cap("cap-0001", CapStatus.APPROVED, max=4140.0, decided_by="fin"),
+        cap("cap-0009", max=5000.0, reason="It binds every night.", expires=date(2026, 12, 31)),
+    )
+    assert root.one("h1").text == "1 cap waits for finance"
+    request = root.one("section", class_="request").text
+    assert "at most 5,000.00 EUR a day, until 2026-12-31" in request
+    assert "Instead of at most 4,140.00 EUR." in request
+    assert "Would earn at most about 490 revenue a day more." in request
+    assert "equimarginal caps approve cap-0009" in request
+
+
+def test_a_request_below_the_plan_says_what_it_takes_away():
+    root = caps_page(cap("cap-0009", max=4000.0))
+    assert "Takes 140.00 EUR out of this scope." in root.one("section", class_="request").text
+
+
+def test_a_request_without_a_plan_says_that_its_effect_is_not_known():
+    request = caps_page(cap("c", max=1.0), with_plan=False).one("section", class_="request").text
+    assert "not known" in request
+
+
+def test_caps_in_force_have_prices_and_earlier_ones_their_fate():
+    root = caps_page(
+        cap("cap-0001", CapStatus.APPROVED, max=4140.0, decided_by="fin"),
+        cap("old", CapStatus.SUPERSEDED, max=3500.0, decided_by="fin"),
+        cap("later", CapStatus.APPROVED, max=9.0, valid_from=DAY + timedelta(days=9),
+            scope={"channel": "tv"}),
+    )  # fmt: skip
+    in_force, past = root.all("table", class_="caps")
+    assert "One EUR more of this cap would earn 0.57 revenue." in in_force.text
+    assert "superseded, decided by fin" in past.text
+    assert "approved, not yet in force" in past.text
+
+
+def nights() -> list[Night]:
+    plan = sample_plan()
+    return [
+        Night(plan=plan.model_copy(update={"date": DAY - timedelta(days=2), "plan_id": "a",
+              "mode": Mode.FALLBACK, "uplift": None, "expected": None}), status=Status.APPROVED,
+              decided_by="ana", page="runs/a/report.html", published=True, realised=41000.0),
+        Night(plan=plan.model_copy(update={"plan_id": "c"}), status=Status.PROPOSED),
+        Night(plan=plan.model_copy(update={"date": DAY - timedelta(days=1), "plan_id": "b"}),
+              status=Status.REJECTED, decided_by="ana"),
+    ]  # fmt: skip
+
+
+def test_nights_are_listed_newest_first_with_state_promise_and_what_came():
+    root = parse(render_index("acme", nights()))
+    rows = root.rows()
+    assert [row[0] for row in rows] == ["2026-11-22 c", "2026-11-21 b", "2026-11-20 a"]
+    assert [row[1] for row in rows] == ["waiting", "refused by ana", "signed by ana published"]
+    assert rows[2][6:10] == ["not known", "not known", "not known", "41,000"]
+    assert [a.attributes["href"] for a in root.one("table").all("a")] == ["runs/a/report.html"]
+
+
+def test_only_filters_that_find_something_are_offered():
+    root = parse(render_index("acme", nights()))
+    labels = [label.text for label in root.all("label")]
+    assert labels == ["All 3", "Waiting 1", "Signed 1", "Refused 1", "Fallback or hold 1",
+                      "To look at 3"]  # fmt: skip
+
+
+def test_a_portfolio_without_a_plan_has_a_page():
+    assert "No plan yet" in parse(render_index("acme", [])).text

@@ -18,8 +18,11 @@ _DEFAULT_KINDS = "calm,confounded,slow"
 
 
 def register(app: typer.Typer) -> None:
-    """Add `simulate` to the command line."""
+    """Add `simulate` and `backtest` to the command line."""
+    from pipeline.cli.backtest import backtest
+
     app.command("simulate")(simulate)
+    app.command("backtest")(backtest)
 
 
 def simulate(

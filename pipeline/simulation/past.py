@@ -1,0 +1,72 @@
+"""A portfolio's own past: as it is reported today, and as earlier nights saw it."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from pipeline.core.errors import DataNotTrustedError, PipelineError
+from pipeline.core.findings import Level
+from pipeline.core.history import History
+from pipeline.io import quality, warehouse
+from pipeline.io.artefacts import begin_run, list_runs, open_run
+from pipeline.io.sources import read_snapshot
+from pipeline.runs.inputs import freeze_inputs, read_inputs
+from pipeline.runs.portfolio import Portfolio
+
+
+def read_past(portfolio: Portfolio, day: date) -> History:
+    """Return everything before `day`, as the sources report it now, up to the newest spend.
+
+    The portfolio's runs and plans are left alone.
+
+    Raises:
+        DataNotTrustedError: the sources cannot be read, or hold nothing before `day`.
+    """
+    with TemporaryDirectory(prefix="equimarginal-") as folder:
+        work = begin_run(str(Path(folder) / "runs"), "backtest")
+        freeze_inputs(portfolio, day, work)
+        broken = [
+            finding
+            for finding in read_snapshot(portfolio.policy, portfolio.folder, work)
+            if finding.level is Level.FAIL
+        ]
+        if not broken:
+            warehouse.build(work, portfolio.policy, day, portfolio.today())
+        if broken or not work.exists(warehouse.LINE_DAY):
+            why = broken[0].message if broken else f"no row before {day.isoformat()}"
+            raise DataNotTrustedError(
+                f"backtest: the sources cannot be used: {why}; "
+                "'equimarginal check' lists every problem"
+            )
+        quality.validate(work, portfolio.policy, day)  # says which cells not to learn from
+        return _trimmed(warehouse.read_history(work, portfolio.policy))
+
+
+def known_pasts(portfolio: Portfolio) -> dict[date, History]:
+    """Return what each night's run kept of the past, by the night's day."""
+    pasts: dict[date, History] = {}
+    for name in list_runs(portfolio.runs):
+        try:
+            run = open_run(portfolio.runs, name)
+            pasts[read_inputs(run).day] = warehouse.read_history(run, portfolio.policy)
+        except PipelineError:
+            continue  # a run that staged nothing, or was kept by another version
+    return pasts
+
+
+def _trimmed(history: History) -> History:
+    """Return the history without the days after the newest spend."""
+    spent = np.flatnonzero(history.spend.sum(axis=1) > 0)
+    end = int(spent[-1]) + 1 if spent.size else len(history.days)
+    return History(
+        days=history.days[:end],
+        lines=history.lines,
+        spend=history.spend[:end],
+        outcomes={name: table[:end] for name, table in history.outcomes.items()},
+        trusted=history.trusted[:end],
+        totals={name: table[:end] for name, table in history.totals.items()},
+    )

@@ -23,7 +23,8 @@ PAUSED_DAYS = 7  # a line that is silent for longer was switched off
 MISSING_SHARE = 0.10  # of recent spend: more than that missing is an outage
 STALE_OUTCOME_DAYS = 3
 MATERIAL = 0.01  # of the portfolio's recent daily spend
-PARTIAL = 0.35  # a quarter less is a night's largest cut, holidays halve
+PARTIAL = 0.35  # of the lowest of two weeks; holidays halve, a night cuts by a quarter
+PARTIAL_WEEKDAY = 0.45  # of the lowest of the same weekday
 
 
 def check_counts(facts: Facts | None, policy: Policy, verdict: Verdict) -> bool:
@@ -170,22 +171,27 @@ def _report_paused(facts: Facts, verdict: Verdict) -> None:
 
 def _check_partial(facts: Facts, verdict: Verdict) -> None:
     """A day that was exported before it was over: nearly every line is far down at once."""
-    window = facts.spend[-15:-1]
+    window = facts.spend[-29:-1]
     if window.shape[0] < RECENT_DAYS:
         return
     totals = window.sum(axis=1)
     newest = facts.spend[-1]
-    usual = np.median(window, axis=0)
+    usual = np.median(window[-14:], axis=0)
     large = usual > MATERIAL * float(np.median(totals))
     if not large.any():
         return
+    same_weekday = totals[::-1][6::7]  # the days 7, 14, 21 and 28 before
+    lowest = float(totals[-14:].min())
+    limit = PARTIAL * lowest
+    if same_weekday.size >= 3:
+        limit = max(limit, PARTIAL_WEEKDAY * float(same_weekday.min()))
     down = newest[large] < 0.6 * usual[large]
-    if float(newest.sum()) < PARTIAL * float(totals.min()) and down.mean() > 0.7:
+    if float(newest.sum()) < limit and down.mean() > 0.7:
         verdict.add(
             Level.FAIL,
             "partial-day",
             f"spend: {facts.days[-1]} has {newest.sum():.2f}, the least of the two weeks before "
-            f"is {totals.min():.2f}; the day looks cut short",
+            f"is {lowest:.2f}; the day looks cut short",
             "fetch the source again when the platform has finished the day",
             source="spend",
             column="spend",

@@ -9,7 +9,8 @@ from pipeline.core.types import BoolArray, FloatArray, line_label
 from pipeline.io.facts import Facts
 from pipeline.io.verdict import Verdict
 
-JUMP = 10.0  # the smallest slip of a decimal point
+JUMP = 6.0  # a slip of the decimal point is ten, of which noise may take a part
+OUTCOME_JUMP = 20.0  # outcomes are lumpier than money
 RECENT_DAYS = 7
 SHORT_DAYS = 28
 MATERIAL = 0.01  # of the portfolio's recent daily spend
@@ -31,7 +32,7 @@ def check_spend_jumps(facts: Facts, verdict: Verdict) -> None:
 def check_outcome_jumps(facts: Facts, metric: str, verdict: Verdict) -> None:
     """Find outcomes far above anything the line had: counted twice, or in another unit."""
     values = np.nan_to_num(facts.outcomes[metric])
-    up, _ = spikes(values, factor=2 * JUMP)
+    up, _ = spikes(values, factor=OUTCOME_JUMP)
     usual = _neighbour_median(values)
     others = np.sort(values, axis=0)
     second = others[-2] if len(others) > 1 else others[-1]

@@ -18,10 +18,12 @@ from pipeline.io.verdict import Verdict
 UNLIKELY = np.log(1e-6)  # one false alarm in a million cells: 50 lines over 50 years
 HALF_WINDOW = 14  # days to each side that say what is usual
 NEAR_ZERO = 0.05  # of the usual: a tracker that lost nearly all of it
-# P(Y <= 0.05 m) <= exp(-0.8 m) for a Poisson mean m (Chernoff).
-NEAR_ZERO_WEIGHT = 0.8
+# Chernoff bounds of P(X <= 0.05 mean): exp(-0.8 mean) for a Poisson count, exp(-2.05 shape) for a
+# gamma; a clustered count is a Poisson of a gamma.
+POISSON_RATE, GAMMA_RATE = 0.8, 2.05
 # What has arrived at least of a day's outcomes, by its age in days, while nothing is known.
 ARRIVED = (0.1, 0.1, 0.1, 0.3, 0.3, 0.3, 0.3)
+FASTER = 0.3  # a day has at least this share of what the day before it has
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,24 +82,41 @@ def _units(facts: Facts, outcome: FloatArray) -> _Units:
 def _evidence(units: _Units, covered: BoolArray, newest: int) -> tuple[FloatArray, BoolArray]:
     """Return the log probability of each cell's silence, and which cells are silent."""
     outcome, spend = units.outcome, units.spend
-    n_days = len(outcome)
-    arrived = np.ones(n_days)
-    for age, share in enumerate(ARRIVED):
-        if newest - age >= 0:
-            arrived[newest - age] = share
-    known = covered & (arrived == 1.0)
+    known = covered.copy()
+    known[max(0, newest - len(ARRIVED) + 1) :] = False
     usual, usual_spend = _usual(outcome, known), _usual(spend, known)
     paid = np.minimum(1.0, spend / np.maximum(usual_spend, 1e-12))
-    expected = usual * np.where(paid >= 0.5, paid, 0.0)
+    expected = usual * np.where(paid >= 0.5, paid, 0.0) * _weekday(outcome, usual, known)
+    arrived = _arrived(outcome[:, -1], expected[:, -1], newest)
     quiet = (outcome <= NEAR_ZERO * expected * arrived[:, None]) & (expected > 0)
     quiet &= covered[:, None]
-    counts = _effective_count(outcome, expected, known, quiet)
-    log_p = -NEAR_ZERO_WEIGHT * counts * arrived[:, None]
+    shape = _shape(outcome, expected, known, quiet)
+    mean = expected * arrived[:, None]
+    at_zero = -shape * np.log1p(mean / shape)
+    near_zero = -1.0 / (1.0 / (GAMMA_RATE * shape) + 1.0 / np.maximum(POISSON_RATE * mean, 1e-12))
+    log_p = np.where(outcome <= 0, at_zero, near_zero)
+    # A line that is silent now and then on its own tells by how often.
     is_zero = known[:, None] & (outcome <= 0) & (spend > 0)
-    alike = (is_zero & ~_long_runs(quiet)).sum(axis=0)
-    base = np.log(np.maximum(alike, 1) / np.maximum(known.sum(), 1))
-    floor = np.where(alike > 2, base, -np.inf)
-    return np.maximum(log_p, floor[None, :]), quiet
+    alone = (is_zero & ~_long_runs(quiet)).sum(axis=0)
+    often = np.log(np.maximum(alone, 1) / max(int(known.sum()), 1))
+    return np.maximum(log_p, np.where(alone > 2, often, -np.inf)[None, :]), quiet
+
+
+def _arrived(outcome: FloatArray, expected: FloatArray, newest: int) -> FloatArray:
+    """Return which share of each day's outcomes must have arrived at the very least.
+
+    Sources fill up at different speeds, so the newest days are judged by the days before them.
+    """
+    arrived = np.ones(len(outcome))
+    older = 1.0
+    for age in range(len(ARRIVED) - 1, -1, -1):
+        day = newest - age
+        if day < 0:
+            continue
+        arrived[day] = min(ARRIVED[age], FASTER * older)
+        seen = float(outcome[day] / expected[day]) if expected[day] > 0 else 0.0
+        older = min(1.0, seen) if seen > NEAR_ZERO * arrived[day] else arrived[day]
+    return arrived
 
 
 def _usual(values: FloatArray, known: BoolArray) -> FloatArray:
@@ -115,23 +134,33 @@ def _usual(values: FloatArray, known: BoolArray) -> FloatArray:
     return np.where(number[:, None] >= 7, total / np.maximum(number, 1.0)[:, None], 0.0)
 
 
-def _effective_count(
+def _weekday(outcome: FloatArray, usual: FloatArray, known: BoolArray) -> FloatArray:
+    """Return each day's usual share of its surroundings by its place in the week."""
+    factor = np.ones(outcome.shape)
+    ratio = outcome / np.maximum(usual, 1e-12)
+    for place in range(7):
+        days = np.arange(len(outcome)) % 7 == place
+        rows = days & known
+        if rows.sum() < 4:
+            continue
+        factor[days] = np.clip(np.median(ratio[rows], axis=0), 0.2, 2.0)
+    return factor
+
+
+def _shape(
     outcome: FloatArray, expected: FloatArray, known: BoolArray, quiet: BoolArray
 ) -> FloatArray:
-    """Return mean squared over variance: how many independent events a day's outcome is worth.
+    """Return how clustered each unit's outcomes are: the shape of the gamma behind the counts.
 
-    For a Poisson count that is its mean; for clustered or fractional outcomes it is less, which
-    makes a zero less surprising.
+    Variance over squared mean is 1 / mean + 1 / shape. Peaks are cut, since they say nothing
+    about zeros, and silent stretches are left out: they are what is being judged.
     """
     usable = known[:, None] & (expected > 0) & ~_long_runs(quiet)
     number = np.maximum(usable.sum(axis=0), 1)
     ratio = np.where(usable, outcome / np.maximum(expected, 1e-12), 1.0)
-    spread = ((ratio - 1.0) ** 2 * usable).sum(axis=0) / number
-    scale = (expected * usable).sum(axis=0) / number
-    # The spread is that of the typical day; counts make small days relatively noisier.
-    per_event = np.maximum(spread * scale, 1e-12)
-    counts = expected / np.maximum(per_event, 1.0)[None, :]
-    return np.asarray(np.minimum(counts, (1.0 / np.maximum(spread, 1e-6))[None, :] * 4))
+    spread = ((np.minimum(ratio, 2.5) - 1.0) ** 2 * usable).sum(axis=0) / number
+    noise = (usable / np.maximum(expected, 1e-12)).sum(axis=0) / number
+    return np.asarray(1.0 / np.clip(spread - noise, 0.01, 10.0))
 
 
 def _long_runs(quiet: BoolArray) -> BoolArray:

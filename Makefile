@@ -43,7 +43,7 @@ numbers: setup ## fill the measured numbers into README.md and docs/
 	$(RUN) benchmarks.numbers
 
 airflow: setup ## start Airflow with the demo portfolio and two demo users; PORT=8080
-	@$(BIN)/python tools/airflow.py --port $(PORT)
+	@$(BIN)/python tools/serve.py --port $(PORT)
 
 lock: ## resolve the dependencies again (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

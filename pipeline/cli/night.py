@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
 ) -> None:
-    """Make a portfolio folder with a commented portfolio.yaml and sample data that runs as it is."""
+    """Make a portfolio folder: a commented portfolio.yaml and sample data that runs as it is."""
     from pipeline.core.errors import UsageError
     from pipeline.simulation.example import END, write_example
 
@@ -82,9 +82,10 @@ def night(day: Day = None, workspace: Workspace = HERE, as_json: AsJson = False)
     page = f"{portfolio.runs}/{plan.plan_id}/report.html"
     say(f"plan    {plan.plan_id}  {plan.mode.value}, {record.status.value}")
     if plan.uplift is not None:
+        metric = plan.expected.metric if plan.expected else ""
         say(
-            f"gain    {plan.uplift.mean:,.0f} {plan.expected.metric if plan.expected else ''} a day "
-            f"({plan.uplift.p05:,.0f} to {plan.uplift.p95:,.0f}), "
+            f"gain    {plan.uplift.mean:,.2f} {metric} a day "
+            f"({plan.uplift.p05:,.2f} to {plan.uplift.p95:,.2f}), "
             f"probability {plan.uplift.probability_positive:.2f}"
         )
     for reason in plan.reasons:
@@ -109,8 +110,13 @@ def replay(
 
     result = replay_plan(open_portfolio(workspace), plan_id)
     if as_json:
-        print_json({"plan_id": result.plan_id, "identical": not result.differences,
-                    "differences": list(result.differences)})
+        print_json(
+            {
+                "plan_id": result.plan_id,
+                "identical": not result.differences,
+                "differences": list(result.differences),
+            }
+        )
     elif not result.differences:
         say(f"identical  {result.plan_id}  {result.content_hash}")
     if result.differences:

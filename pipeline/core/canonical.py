@@ -18,7 +18,11 @@ def canonical_bytes(value: Any) -> bytes:
     """
     try:
         text = json.dumps(
-            _plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+            _plain(value),
+            sort_keys=True,
+            separators=(",", ":"),
+            ensure_ascii=False,
+            allow_nan=False,
         )
     except ValueError as error:
         raise PipelineError(f"a number that is not finite cannot be stored: {error}") from error
@@ -35,6 +39,11 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    if isinstance(value, float) and math.isfinite(value) and value == int(value) and abs(value) < 1e15:
+    if (
+        isinstance(value, float)
+        and math.isfinite(value)
+        and value == int(value)
+        and abs(value) < 1e15
+    ):
         return int(value)  # 100.0 and 100 are one amount, so they must be one text
     return value

@@ -5,15 +5,35 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
+from string import ascii_uppercase
 
 from pipeline.core.errors import ConfigError
 
 # ISO 4217 currencies whose minor unit is not a hundredth.
-_DIGITS = {
+_DIGITS = {  # noqa: SIM905  a list of codes reads best as words
     **dict.fromkeys(
-        "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0
+        [
+            "BIF",
+            "CLP",
+            "DJF",
+            "GNF",
+            "ISK",
+            "JPY",
+            "KMF",
+            "KRW",
+            "PYG",
+            "RWF",
+            "UGX",
+            "UYI",
+            "VND",
+            "VUV",
+            "XAF",
+            "XOF",
+            "XPF",
+        ],
+        0,
     ),
-    **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
+    **dict.fromkeys(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"], 3),
 }
 
 
@@ -23,7 +43,9 @@ def minor_digits(currency: str) -> int:
     Raises:
         ConfigError: not three capital letters.
     """
-    if not (len(currency) == 3 and currency.isascii() and currency.isalpha() and currency.isupper()):
+    if not (
+        len(currency) == 3 and currency.isascii() and currency.isalpha() and currency.isupper()
+    ):
         raise ConfigError(f"currency: got {currency!r}, need a three-letter ISO code such as EUR")
     return _DIGITS.get(currency, 2)
 

@@ -149,7 +149,9 @@ class Plan(_Frozen):
     @property
     def budgets(self) -> dict[Line, float]:
         """The proposed budget of every line, account currency."""
-        return {tuple(item.line[c] for c in self.line_columns): item.proposed for item in self.lines}
+        return {
+            tuple(item.line[c] for c in self.line_columns): item.proposed for item in self.lines
+        }
 
     def content(self) -> dict[str, Any]:
         """Return what is hashed and signed, as plain JSON values."""

@@ -141,9 +141,7 @@ class People(_Strict):
             names = [person.name for person in getattr(self, role)]
             if len(names) != len(set(names)):
                 raise ValueError(f"people.{role}: a name is given twice")
-        logins = {
-            person.name: person.login for person in (*self.analysts, *self.finance)
-        }
+        logins = {person.name: person.login for person in (*self.analysts, *self.finance)}
         for person in (*self.analysts, *self.finance):
             if logins[person.name] != person.login:
                 raise ValueError(f"people: {person.name!r} has two different logins")
@@ -276,7 +274,7 @@ def parse_policy(data: Any, where: str) -> Policy:
 
 
 def _numbers_as_floats(value: Any) -> Any:
-    """Return the data with whole numbers as floats, so that `strict` still refuses text and booleans."""
+    """Return the data with whole numbers as floats: strict types still refuse text and booleans."""
     if isinstance(value, dict):
         return {key: _numbers_as_floats(item) for key, item in value.items()}
     if isinstance(value, list):

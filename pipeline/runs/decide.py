@@ -22,14 +22,12 @@ from pipeline.core.errors import InfeasibleError
 from pipeline.core.findings import Finding
 from pipeline.core.history import History, LiftTest, Vintages
 from pipeline.core.policy import Policy
-from pipeline.core.types import BoolArray, FloatArray, Line, line_label
+from pipeline.core.types import BoolArray, FloatArray, line_label
 from pipeline.response import FitSettings, Posterior, fit_response
 from pipeline.runs.guardrails import guardrail_metrics, guardrails_of, loosened
 from pipeline.runs.limits import Limits, day_budget, night_limits
 
-KNOTS = np.array(
-    [0, 0.25, 0.5, 0.65, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0, 1.05, 1.1, 1.15, 1.2, 1.25, 1.35, 1.5, 2, 3]
-)
+KNOTS = np.array([0, 0.25, 0.5, 0.65, *np.arange(0.75, 1.26, 0.05).round(2), 1.35, 1.5, 2, 3])
 """Spends at which curves are tabulated, in units of the line's current budget."""
 
 CAUTION = 0.5
@@ -293,4 +291,3 @@ def _seed(facts: Facts, purpose: str) -> int:
     """Return the seed of one use of chance on one day: the same night rolls the same dice."""
     text = f"{facts.policy.portfolio}|{facts.day.isoformat()}|{purpose}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
-

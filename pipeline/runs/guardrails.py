@@ -17,7 +17,7 @@ from pipeline.core.curves import ResponseTable
 from pipeline.core.errors import InfeasibleError
 from pipeline.core.policy import Guardrail as Rail
 from pipeline.core.policy import Policy
-from pipeline.core.types import FloatArray, Line, in_scope, scope_label
+from pipeline.core.types import FloatArray, IntArray, Line, in_scope, scope_label
 
 _COUNTED = {"conversion": "conversions", "acquisition": "conversions", "action": "conversions"}
 _EASING_STEPS = 18
@@ -59,7 +59,7 @@ def guardrails_of(
     """Return the policy's guardrails for the solver."""
     tables = {table.metric: table, **others}
 
-    def quantity(column: str, members: FloatArray) -> Quantity:
+    def quantity(column: str, members: IntArray) -> Quantity:
         if column == SPEND:
             return Quantity(metric=SPEND, members=members)
         organic = tables[column].organic.mean(axis=0)

@@ -69,7 +69,9 @@ def freeze_inputs(portfolio: Portfolio, day: date, work: RunFolder) -> Inputs:
     name = portfolio.policy.portfolio
     published = ledger.last_published(name, day)
     earlier = [record for record in ledger.plans(name) if record.plan.date < day]
-    previous = max(earlier, key=lambda record: (record.plan.date, record.proposed_seq), default=None)
+    previous = max(
+        earlier, key=lambda record: (record.plan.date, record.proposed_seq), default=None
+    )
     inputs = Inputs(
         day=day,
         policy=portfolio.policy,

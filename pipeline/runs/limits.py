@@ -17,7 +17,7 @@ from pipeline.core.caps import Cap
 from pipeline.core.errors import InfeasibleError
 from pipeline.core.money import minor_digits
 from pipeline.core.policy import Policy
-from pipeline.core.types import BoolArray, FloatArray, Line, in_scope, scope_label
+from pipeline.core.types import BoolArray, FloatArray, IntArray, Line, in_scope, scope_label
 
 
 @dataclass(kw_only=True)
@@ -104,7 +104,7 @@ def day_budget(
         InfeasibleError: approved floors alone ask for more than the budget.
     """
     floors = [cap for cap in caps if (cap.min or 0) > 0 or cap.fixed is not None]
-    least = _least_floors(policy, floors)
+    least = _least_floors(floors)
     if least > wanted * (1 + 1e-9) + 1e-9:
         names = tuple(cap_name(c, "fixed" if c.fixed is not None else "min") for c in floors)
         raise InfeasibleError(
@@ -161,7 +161,7 @@ def attainable(limits: Limits) -> tuple[float, float]:
                 "have finance change one of them",
                 conflict=tuple(sorted(set(names))),
             )
-        ends.append(sign * float(found.fun))
+        ends.append(sign * float(found.fun or 0.0))
     return ends[0], ends[1]
 
 
@@ -188,9 +188,7 @@ def _hold(
             limits.names[index, "min"] = limits.names[index, "max"] = why
 
 
-def _fix(
-    cap: Cap, members: FloatArray, current: FloatArray, unit: float, limits: Limits
-) -> None:
+def _fix(cap: Cap, members: IntArray, current: FloatArray, unit: float, limits: Limits) -> None:
     """Set a contract's money, shared over its lines like today's."""
     amount = float(cap.fixed or 0.0)
     base = current[members]
@@ -201,12 +199,12 @@ def _fix(
     for index in members.tolist():
         limits.held[index] = True
         limits.why[index] = f"fixed by {cap_name(cap, 'fixed', limits.columns)}"
-        limits.names[index, "min"] = limits.names[index, "max"] = cap_name(cap, "fixed", limits.columns)
+        limits.names[index, "min"] = limits.names[index, "max"] = cap_name(
+            cap, "fixed", limits.columns
+        )
 
 
-def _cap(
-    cap: Cap, members: FloatArray, lines: Sequence[Line], unit: float, limits: Limits
-) -> None:
+def _cap(cap: Cap, members: IntArray, lines: Sequence[Line], unit: float, limits: Limits) -> None:
     free = members[~limits.held[members]]
     kept = float(limits.lower[members[limits.held[members]]].sum())
     if cap.max is not None:
@@ -217,8 +215,8 @@ def _cap(
 
 def _ceiling(
     cap: Cap,
-    members: FloatArray,
-    free: FloatArray,
+    members: IntArray,
+    free: IntArray,
     kept: float,
     lines: Sequence[Line],
     unit: float,
@@ -249,9 +247,7 @@ def _ceiling(
     limits.groups.append(Group(id=name, members=members, max=most))
 
 
-def _floor(
-    cap: Cap, members: FloatArray, free: FloatArray, kept: float, limits: Limits
-) -> None:
+def _floor(cap: Cap, members: IntArray, free: IntArray, kept: float, limits: Limits) -> None:
     name, least = cap_name(cap, "min", limits.columns), float(cap.min or 0.0)
     reach = float(limits.upper[free].sum()) + kept
     if least > reach:
@@ -266,26 +262,21 @@ def _floor(
     limits.groups.append(Group(id=name, members=members, min=least))
 
 
-def _least_floors(policy: Policy, floors: Sequence[Cap]) -> float:
-    """Return the least money that the floors ask for; nested scopes count once."""
-    ordered = sorted(floors, key=lambda cap: -len(cap.scope))
+def _least_floors(floors: Sequence[Cap]) -> float:
+    """Return the least money that the floors ask for; a scope inside another counts once."""
 
-    def need(outer: Cap, inner: Sequence[Cap]) -> float:
-        inside = [c for c in inner if outer.scope.items() <= c.scope.items() and c is not outer]
-        own = float(outer.fixed if outer.fixed is not None else outer.min or 0.0)
-        return max(own, _tops(inside, need))
+    def inside(inner: Cap, outer: Cap) -> bool:
+        return inner is not outer and outer.scope.items() <= inner.scope.items()
 
-    return _tops(ordered, need)
+    def need(cap: Cap, others: Sequence[Cap]) -> float:
+        own = cap.fixed if cap.fixed is not None else cap.min
+        return max(own or 0.0, total([other for other in others if inside(other, cap)]))
 
+    def total(caps: Sequence[Cap]) -> float:
+        tops = [cap for cap in caps if not any(inside(cap, other) for other in caps)]
+        return sum(need(cap, caps) for cap in tops)
 
-def _tops(caps: Sequence[Cap], need: object) -> float:
-    """Return the sum over the caps that lie inside no other of these."""
-    tops = [
-        cap
-        for cap in caps
-        if not any(o is not cap and o.scope.items() <= cap.scope.items() for o in caps)
-    ]
-    return sum(need(cap, caps) for cap in tops)  # type: ignore[operator]
+    return total(floors)
 
 
 def _up(amount: FloatArray, unit: float) -> FloatArray:
@@ -294,4 +285,3 @@ def _up(amount: FloatArray, unit: float) -> FloatArray:
 
 def _down(amount: FloatArray, unit: float) -> FloatArray:
     return np.asarray(np.floor(amount / unit + 1e-6) * unit)
-

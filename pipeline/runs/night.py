@@ -150,9 +150,7 @@ def _extract(portfolio: Portfolio, day: date) -> RunFolder:
 def _stage(work: RunFolder) -> None:
     inputs = read_inputs(work)
     if worst_level(storage.read_findings(work, storage.SOURCE_FINDINGS)) is not Level.FAIL:
-        warehouse.build(
-            work, inputs.policy, inputs.day, read_today(work), previous_run(work)
-        )
+        warehouse.build(work, inputs.policy, inputs.day, read_today(work), previous_run(work))
 
 
 def _validate(work: RunFolder) -> None:
@@ -212,7 +210,10 @@ def _decided(work: RunFolder, inputs: Inputs, heading: Heading, findings: list[F
     unit = 10.0 ** -minor_digits(inputs.policy.currency)
     whole = np.round(facts.current / unit) * unit
     budgets = decision.budgets
-    if np.abs(budgets - facts.current).max() > unit / 2 or abs(whole.sum() - decision.total) > unit / 2:
+    if (
+        np.abs(budgets - facts.current).max() > unit / 2
+        or abs(whole.sum() - decision.total) > unit / 2
+    ):
         budgets = round_spend(decision.problem, budgets, unit)
     storage.write_decision(work, decision)
     return optimised_plan(heading, facts, models, decision, budgets, findings)
@@ -238,14 +239,13 @@ def _fallback(
         mode = Mode.HOLD
         why = [
             f"tonight's data cannot be trusted: {first}",
-            f"the last approved plan no longer obeys the caps ({broken[0]}); budgets are left alone",
+            f"the last approved plan breaks today's caps ({broken[0]}); budgets are left alone",
         ]
     else:
         mode = Mode.FALLBACK
-        assert inputs.published is not None
         why = [
-            f"fallback for {days} day{'s' if days > 1 else ''}: the plan approved for "
-            f"{inputs.published.date.isoformat()} stays in force",
+            f"fallback for {days} day{'s' if days > 1 else ''}: "
+            f"the last approved plan, {heading.based_on}, stays in force",
             f"tonight's data cannot be trusted: {first}",
         ]
     return resting_plan(

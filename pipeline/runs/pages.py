@@ -13,7 +13,7 @@ from pipeline.runs.reports import write_page
 
 if TYPE_CHECKING:
     from pipeline.core.plan import Plan
-    from pipeline.io.reports import ReportExtras, WaitingCap
+    from pipeline.io.reports import LineExtras, ReportExtras, WaitingCap
 
 
 def write_night_page(work: RunFolder) -> None:
@@ -32,14 +32,12 @@ def sign_command(inputs: Inputs, plan: Plan) -> str:
 def _extras(work: RunFolder, inputs: Inputs, plan: Plan) -> ReportExtras:
     from pipeline.io.reports import ReportExtras, line_extras
 
-    lines = ()
+    lines: tuple[LineExtras, ...] = ()
     if work.exists(storage.POSTERIOR) and plan.expected is not None:
         models = storage.read_models(work)
         history = warehouse.read_history(work, inputs.policy)
         lines = line_extras(plan, models.objective.table, history)
-    return ReportExtras(
-        lines=lines, waiting_caps=_waiting(inputs, plan), previous=inputs.previous
-    )
+    return ReportExtras(lines=lines, waiting_caps=_waiting(inputs, plan), previous=inputs.previous)
 
 
 def _waiting(inputs: Inputs, plan: Plan) -> tuple[WaitingCap, ...]:

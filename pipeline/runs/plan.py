@@ -61,7 +61,9 @@ def optimised_plan(
     after, before = table.at(budgets), table.at(current)
     gain = (after - before).sum(axis=1)
     marginal = _marginal(table, budgets)
-    held = bool(np.all(np.abs(budgets - current) < 0.5 * 10.0 ** -minor_digits(facts.policy.currency)))
+    held = bool(
+        np.all(np.abs(budgets - current) < 0.5 * 10.0 ** -minor_digits(facts.policy.currency))
+    )
     binding = _binding(facts, decision, budgets)
     health = models.objective.findings
     reasons = list(decision.reasons)
@@ -154,8 +156,7 @@ def guardrail_rows(
     tables = {table.metric: table, **others}
     rows = []
     for rail in facts.policy.guardrails:
-        limit = rail.min if rail.min is not None else rail.max
-        assert limit is not None
+        limit = float(rail.min if rail.min is not None else rail.max or 0.0)
         planned = _measured(facts, tables, rail.metric, rail.scope, budgets)
         today = _measured(facts, tables, rail.metric, rail.scope, facts.current)
         if planned is None:

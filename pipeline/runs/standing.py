@@ -39,8 +39,8 @@ def wanted_budget(facts: Facts, inputs: Inputs) -> float:
     budget = inputs.policy.budget
     if budget.daily is not None:
         return budget.daily
-    assert budget.monthly is not None
-    return round_money(_paced(facts, inputs, budget.monthly), inputs.policy.currency)
+    monthly = budget.monthly or 0.0
+    return round_money(_paced(facts, inputs, monthly), inputs.policy.currency)
 
 
 def newest_distrusted(history: History) -> BoolArray:
@@ -59,10 +59,7 @@ def _paced(facts: Facts, inputs: Inputs, monthly: float) -> float:
     weekdays = np.array([d.weekday() for d in facts.days[-56:]])
     overall = float(totals.mean()) or 1.0
     usual = np.array(
-        [
-            totals[weekdays == w].mean() / overall if (weekdays == w).any() else 1.0
-            for w in range(7)
-        ]
+        [totals[weekdays == w].mean() / overall if (weekdays == w).any() else 1.0 for w in range(7)]
     )
     last = calendar.monthrange(day.year, day.month)[1]
     left = [day.replace(day=d) for d in range(day.day, last + 1)]

@@ -126,23 +126,21 @@ def read_models(work: RunFolder) -> Models:
         lines = tuple(tuple(item) for item in heads.column("line").to_pylist())
         n_knots = rows.num_rows // len(lines)
 
-        def grid(name: str, rows: Any = rows, shape: tuple[int, int] = (len(lines), n_knots)) -> Any:
-            return np.array(rows.column(name).to_numpy()).reshape(shape)
-
+        shape = (len(lines), n_knots)
+        spend = np.array(rows.column("spend").to_numpy()).reshape(shape)
+        mean = np.array(rows.column("mean").to_numpy()).reshape(shape)
         value = _lists(rows, "value").reshape(len(lines), n_knots, -1)
         table = ResponseTable(
             metric=metric,
             lines=lines,
-            spend=grid("spend"),
+            spend=spend,
             value=np.ascontiguousarray(np.moveaxis(value, 2, 0)),
             organic=np.ascontiguousarray(_lists(heads, "organic").reshape(len(lines), -1).T),
         )
         findings = tuple(Finding.model_validate(item) for item in health[metric])
-        found[metric] = Learned(table=table, mean=grid("mean"), findings=findings)
+        found[metric] = Learned(table=table, mean=mean, findings=findings)
     names = list(found)
-    return Models(
-        objective=found[names[0]], others={name: found[name] for name in names[1:]}
-    )
+    return Models(objective=found[names[0]], others={name: found[name] for name in names[1:]})
 
 
 def write_decision(work: RunFolder, decision: Decision) -> None:

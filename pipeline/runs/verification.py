@@ -76,7 +76,11 @@ def _guardrail_checks(work: RunFolder, inputs: Inputs, plan: Plan) -> list[Ratio
     models = storage.read_models(work)
     tables = {models.objective.table.metric: models.objective.table}
     tables |= {name: learned.table for name, learned in models.others.items()}
-    missed = {(rail.metric, tuple(rail.scope.items())) for rail in plan.guardrails if rail.status != "pass"}
+    missed = {
+        (rail.metric, tuple(rail.scope.items()))
+        for rail in plan.guardrails
+        if rail.status != "pass"
+    }
     checks = []
     for rail in inputs.policy.guardrails:
         over, per = ratio_of(rail.metric)
@@ -114,7 +118,5 @@ def _without_excused(findings: list[Finding], plan: Plan) -> list[Finding]:
             or ("min" in finding.message and "reached over several nights" in excused)
             or ("held" in finding.message and "held lines are cut" in excused)
         )
-        out.append(
-            finding.model_copy(update={"level": Level.REVIEW}) if forced else finding
-        )
+        out.append(finding.model_copy(update={"level": Level.REVIEW}) if forced else finding)
     return out

@@ -72,7 +72,7 @@ def stored_plan(connection: Connection, plan_id: str) -> PlanRecord:
 
 def read_record(connection: Connection, row: Row[Any]) -> PlanRecord:
     """Return the stored plan, its bytes checked against their hash and its lines."""
-    content = bytes(row.content)
+    content = _bytes(row.content)
     money = _money(connection, row.plan_id)
     if "sha256:" + hashlib.sha256(content).hexdigest() != row.content_hash:
         raise _damaged(row.plan_id, "its content does not match its hash")
@@ -98,6 +98,11 @@ def read_record(connection: Connection, row: Row[Any]) -> PlanRecord:
         money=money,
         publication=read_publication(connection, row.plan_id, [item.line for item in money]),
     )
+
+
+def _bytes(stored: Any) -> bytes:
+    """Return the stored content; an edit may have left text where there were bytes."""
+    return stored.encode("utf-8") if isinstance(stored, str) else bytes(stored)
 
 
 def _damaged(plan_id: str, what: str) -> DamagedError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from sqlalchemy import Connection, select, update
 
 from pipeline.core.errors import DamagedError, NotAllowedError, UsageError
@@ -82,13 +84,27 @@ class PlanBook(LedgerBase):
         with self._database.read() as connection:
             return str(find_plan(connection, ref, portfolio).plan_id)
 
-    def plans(self, portfolio: str | None = None) -> tuple[PlanRecord, ...]:
-        """Return every plan, newest proposal first."""
-        query = select(_TABLE).order_by(_TABLE.c.proposed_seq.desc())
+    def plans(
+        self, portfolio: str | None = None, *, limit: int | None = None
+    ) -> tuple[PlanRecord, ...]:
+        """Return every plan, or so many, newest proposal first."""
+        query = select(_TABLE).order_by(_TABLE.c.proposed_seq.desc()).limit(limit)
         if portfolio is not None:
             query = query.where(_TABLE.c.portfolio == portfolio)
         with self._database.read() as connection:
             return tuple(read_record(connection, row) for row in connection.execute(query).all())
+
+    def plan_before(self, portfolio: str, day: date) -> PlanRecord | None:
+        """Return the newest plan of an earlier day, whatever became of it."""
+        query = (
+            select(_TABLE)
+            .where(_TABLE.c.portfolio == portfolio, _TABLE.c.day < day.isoformat())
+            .order_by(_TABLE.c.day.desc(), _TABLE.c.proposed_seq.desc())
+            .limit(1)
+        )
+        with self._database.read() as connection:
+            row = connection.execute(query).first()
+            return None if row is None else read_record(connection, row)
 
     def approve_plan(
         self, ref: str, actor: Actor, policy: Policy, *, expected_hash: str | None = None

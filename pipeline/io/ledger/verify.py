@@ -209,7 +209,7 @@ def _replay(entries: list[dict[str, Any]], history: _History) -> Iterator[Proble
             known = _follow(history.caps, subject, entry, payload, action == "cap.proposed")
             status = _CAP_STATUS[action]
         elif action in _PUBLICATION_STATUS:
-            key = (subject, str(payload["target"]))
+            key = (subject, str(payload.get("target")))
             known = _follow(
                 history.publications, key, entry, payload, action == "publication.publishing"
             )
@@ -270,9 +270,10 @@ def _plan_problems(
 def _plan_messages(
     row: Mapping[str, Any], said: Mapping[str, Any], lines: list[dict[str, Any]]
 ) -> Iterator[str]:
-    content = bytes(row["content"])
+    stored = row["content"]
+    content = stored.encode() if isinstance(stored, str) else bytes(stored)
     digest = "sha256:" + hashlib.sha256(content).hexdigest()
-    if not digest == row["content_hash"] == said["content_hash"]:
+    if not digest == row["content_hash"] == said.get("content_hash"):
         yield "its content is not what was proposed"
         return
     plan = json.loads(content)
@@ -314,8 +315,8 @@ def _cap_problems(
         if said is None:
             continue
         for name in (*_CAP_FACTS, "status", "decided_by", "decided_seq"):
-            if row[name] != said[name]:
-                message = f"its {name} is {row[name]!r}, its history says {said[name]!r}"
+            if row[name] != said.get(name):
+                message = f"its {name} is {row[name]!r}, its history says {said.get(name)!r}"
                 yield Problem(seq=said["seq"], subject=row["cap_id"], message=message)
 
 
@@ -337,8 +338,8 @@ def _publication_problems(
     for row in rows:
         said = history.get((row["plan_id"], row["target"]))
         for name in ("status", "content_hash"):
-            if said is not None and row[name] != said[name]:
-                message = f"publication: its {name} is {row[name]}, its history says {said[name]}"
+            if said is not None and row[name] != said.get(name):
+                message = f"publication: its {name} is {row[name]}, not what its history says"
                 yield Problem(seq=said["seq"], subject=row["plan_id"], message=message)
 
 

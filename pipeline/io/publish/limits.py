@@ -13,7 +13,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from pipeline.core.caps import Cap
 from pipeline.core.money import minor_digits
-from pipeline.core.plan import Mode, Plan
+from pipeline.core.plan import Plan
 from pipeline.core.types import Line
 
 
@@ -56,8 +56,7 @@ def breaches(plan: Plan, limits: Limits) -> tuple[str, ...]:
     problems += _missing(proposed, limits.set_now)
     problems += _total(plan, current, proposed, limits, scale)
     problems += _steps(columns, current, proposed, limits, scale)
-    problems += _held(columns, current, proposed, limits.held)
-    problems += _caps(columns, proposed, limits.caps, scale)
+    problems += _caps(plan, proposed, limits.caps, scale)
     return tuple(problems)
 
 
@@ -85,7 +84,11 @@ def _total(
     limits: Limits,
     scale: Decimal,
 ) -> list[str]:
-    """Return what is wrong with the sum. Budgets left alone may keep a total that is too high."""
+    """Return what is wrong with the sum.
+
+    Where today's budgets are above the total and may only come down step by step, the plan says so
+    among its reasons and must not be above today's.
+    """
     budget = _whole(plan.budget, scale)
     if budget is None:
         return [f"the budget {plan.budget!r} is no amount of money"]
@@ -93,7 +96,7 @@ def _total(
     allowed = budget
     if limits.total is not None:
         allowed = min(allowed, int(Decimal(repr(limits.total)) * scale))
-    if plan.mode is not Mode.OPTIMISED:
+    if plan.reasons:
         allowed = max(allowed, sum(current.values()))
     problems = []
     if total > allowed:
@@ -113,25 +116,31 @@ def _steps(
     limits: Limits,
     scale: Decimal,
 ) -> list[str]:
-    """Return the lines that change too much. A cap that finance signed may force a larger step."""
+    """Return the lines that change too much, or at all where they are held.
+
+    A cap that finance signed comes first: money that is above it may be cut by any step, and a
+    fixed amount, checked as a sum, may be reached by any step.
+    """
     share = Decimal(repr(limits.max_daily_change))
+    over = [cap for cap in limits.caps if _exceeds(cap, columns, current, scale)]
     problems = []
     for line, amount in sorted(proposed.items()):
         before = Decimal(current[line])
         most = int((before * (1 + share)).to_integral_value(ROUND_FLOOR))
         least = int((before * (1 - share)).to_integral_value(ROUND_CEILING))
+        is_held = any(_inside(line, columns, scope) for scope in limits.held)
+        if is_held:
+            most = least = current[line]
         for cap in limits.caps:
-            if not _inside(line, columns, cap.scope):
-                continue
-            forced = cap.min if cap.fixed is None else cap.fixed
-            if len(cap.scope) == len(columns) and forced is not None:
-                most = max(most, int(Decimal(repr(forced)) * scale))
-            if _exceeds(cap, columns, current, scale):
+            if cap.fixed is not None and _inside(line, columns, cap.scope):
+                most = max(most, int(Decimal(repr(cap.fixed)) * scale))
                 least = 0
+        if any(_inside(line, columns, cap.scope) for cap in over):
+            least = 0
         if not least <= amount <= most:
+            rule = "it is held until finance approves its cap" if is_held else f"{share:.0%} a day"
             problems.append(
-                f"line {_name(line)}: {Decimal(amount) / scale} is more than {share:.0%} "
-                f"{'above' if amount > most else 'below'} {before / scale}"
+                f"line {_name(line)}: {Decimal(amount) / scale} from {before / scale}, {rule}"
             )
     return problems
 
@@ -142,37 +151,23 @@ def _exceeds(cap: Cap, columns: Sequence[str], amounts: Mapping[Line, int], scal
     return most is not None and total > Decimal(repr(most)) * scale
 
 
-def _held(
-    columns: Sequence[str],
-    current: Mapping[Line, int],
-    proposed: Mapping[Line, int],
-    held: Sequence[Mapping[str, str]],
-) -> list[str]:
-    return [
-        f"line {_name(line)} moves, but its cap waits for finance"
-        for line, amount in sorted(proposed.items())
-        if amount != current[line] and any(_inside(line, columns, scope) for scope in held)
-    ]
-
-
 def _caps(
-    columns: Sequence[str],
-    proposed: Mapping[Line, int],
-    caps: Sequence[Cap],
-    scale: Decimal,
+    plan: Plan, proposed: Mapping[Line, int], caps: Sequence[Cap], scale: Decimal
 ) -> list[str]:
+    """Return the caps that are broken. A floor may be reached over some nights, if that is said."""
     problems = []
     for cap in caps:
-        total = sum(
-            amount for line, amount in proposed.items() if _inside(line, columns, cap.scope)
-        )
+        members = [line for line in proposed if _inside(line, plan.line_columns, cap.scope)]
+        if not members:
+            continue
+        total = Decimal(sum(proposed[line] for line in members)) / scale
         least, most = (cap.min, cap.max) if cap.fixed is None else (cap.fixed, cap.fixed)
         scope = ", ".join(f"{key}={value}" for key, value in sorted(cap.scope.items())) or "all"
-        shown = Decimal(total) / scale
-        if most is not None and not total <= Decimal(repr(most)) * scale:
-            problems.append(f"{scope}: {shown} is above the cap {most:g} ({cap.id})")
-        if least is not None and not total >= Decimal(repr(least)) * scale:
-            problems.append(f"{scope}: {shown} is below the minimum {least:g} ({cap.id})")
+        if most is not None and total > Decimal(repr(most)):
+            problems.append(f"{scope}: {total} is above the cap {most:g} ({cap.id})")
+        must_reach = cap.fixed is not None or not plan.reasons
+        if must_reach and least is not None and total < Decimal(repr(least)):
+            problems.append(f"{scope}: {total} is below the floor {least:g} ({cap.id})")
     return problems
 
 

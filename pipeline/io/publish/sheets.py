@@ -29,7 +29,7 @@ def formula_reason(line: Line) -> str:
         if any(unicodedata.category(character) in {"Cc", "Cs"} for character in name):
             return f"{name!r} has a control character; rename it on the platform"
         plain = unicodedata.normalize("NFKC", name).lstrip(" \u200b\u200c\u200d\u2060\ufeff")
-        if plain[:1] in _FORMULA_STARTS and not _is_number(plain):
+        if plain[:1] in _FORMULA_STARTS and not _is_number(name):
             return f"{name!r} would be a formula in a spreadsheet; rename it on the platform"
     return ""
 

@@ -43,9 +43,9 @@ def run_killed(work, at, monkeypatch):
 
             audit.artefacts.write_file = counted
             work(killer)
-        except BaseException:
+            os._exit(0)
+        finally:
             os._exit(1)
-        os._exit(0)
     _, status = os.waitpid(child, 0)
     assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
     return not os.WIFSIGNALED(status)
@@ -117,7 +117,7 @@ def test_killed_at_any_write_while_created_the_ledger_opens_or_was_never_there(
     for at in range(1, 12):
         folder = tmp_path / str(at)
 
-        def work(killer):
+        def work(killer, folder=folder):
             from sqlalchemy import event
             from sqlalchemy.engine import Engine
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.core.errors import NotAllowedError
+from pipeline.core.errors import NotAllowedError, PipelineError
 from pipeline.core.plan import Plan
 from pipeline.io.ledger import Actor, open_ledger
 
@@ -28,7 +28,7 @@ def together(count, work):
         barrier.wait()
         try:
             results[i] = work(i)
-        except Exception as error:
+        except PipelineError as error:
             results[i] = error
 
     threads = [threading.Thread(target=run, args=(i,)) for i in range(count)]

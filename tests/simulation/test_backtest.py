@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipeline.core.errors import UsageError
+from pipeline.core.history import History
+from pipeline.simulation.backtest import (
+    LEAST_PAST_DAYS,
+    MATURING_DAYS,
+    DecisionValue,
+    walk_forward,
+)
+from pipeline.simulation.worlds import make_world
+
+
+@pytest.fixture(scope="module")
+def history() -> History:
+    return make_world("calm", 2, history_days=150, nights=1).history()
+
+
+def doctored(history: History, from_day: int, factor: float) -> History:
+    outcomes = {name: table.copy() for name, table in history.outcomes.items()}
+    for table in outcomes.values():
+        table[from_day:] *= factor
+    return replace(history, outcomes=outcomes)
+
+
+def test_most_outcomes_lie_inside_their_interval(history: History) -> None:
+    result = walk_forward(history, "revenue", weeks=5)
+    assert len(result.cuts) == 5
+    assert result.summary()["coverage"] > 0.7
+    assert result.summary()["error"] < 0.3
+
+
+def test_a_week_is_never_fitted_on_what_it_is_scored_on(history: History) -> None:
+    whole = walk_forward(history, "revenue", weeks=2)
+    first = whole.cuts[0]
+    cut = history.days.index(first.day)
+    changed = walk_forward(doctored(history, cut + 7, 3.0), "revenue", weeks=2)
+    assert changed.cuts[0] == first
+    assert changed.cuts[1] != whole.cuts[1]
+
+
+def test_newest_days_are_left_to_mature_and_the_oldest_to_learn_from(history: History) -> None:
+    result = walk_forward(history, "revenue", weeks=50)
+    assert history.days.index(result.cuts[-1].day) == len(history.days) - MATURING_DAYS - 7
+    assert history.days.index(result.cuts[0].day) >= LEAST_PAST_DAYS
+
+
+def test_a_past_that_a_night_kept_is_used_as_it_was_known(history: History) -> None:
+    day = walk_forward(history, "revenue", weeks=1).cuts[0].day
+    cut = history.days.index(day)
+    seen = History(
+        days=history.days[:cut],
+        lines=history.lines,
+        spend=history.spend[:cut],
+        outcomes={name: table[:cut] * 0.9 for name, table in history.outcomes.items()},
+        trusted=history.trusted[:cut],
+    )
+    result = walk_forward(history, "revenue", weeks=1, known={day: seen})
+    assert result.cuts[0].as_known
+    assert result.summary()["weeks_as_known"] == 1
+
+
+def test_real_changes_of_spend_are_worth_what_the_curves_say() -> None:
+    world = make_world("flights", 3, history_days=180, nights=1)
+    value = walk_forward(world.history(), "revenue", weeks=8).decision
+    assert isinstance(value, DecisionValue)
+    assert value.agreement > 0.6
+    assert 0.3 < value.slope < 2.0
+
+
+def test_without_changes_of_spend_nothing_is_claimed(history: History) -> None:
+    steady = np.broadcast_to(history.spend.mean(axis=0), history.spend.shape).copy()
+    assert walk_forward(replace(history, spend=steady), "revenue", weeks=2).decision is None
+
+
+def test_a_short_past_and_a_missing_metric_are_refused(history: History) -> None:
+    short = make_world("calm", 2, history_days=60, nights=1).history()
+    with pytest.raises(UsageError, match="60 days of history, need 81"):
+        walk_forward(short, "revenue")
+    with pytest.raises(UsageError, match="no 'profit'"):
+        walk_forward(history, "profit")

@@ -198,7 +198,7 @@ def _fix(cap: Cap, members: IntArray, current: FloatArray, unit: float, limits: 
     limits.lower[members] = limits.upper[members] = each
     for index in members.tolist():
         limits.held[index] = True
-        limits.why[index] = f"fixed by {cap_name(cap, 'fixed', limits.columns)}"
+        limits.why[index] = f"set by {cap_name(cap, 'fixed', limits.columns)}, never optimised"
         limits.names[index, "min"] = limits.names[index, "max"] = cap_name(
             cap, "fixed", limits.columns
         )

@@ -256,20 +256,21 @@ def _reason(
     binding: tuple[str, ...],
 ) -> str:
     """Return why, in one plain sentence with the two numbers that decide."""
-    unit = f"{facts.policy.currency} 1"
     price = decision.solution.prices.get("budget", 0.0)
     metric = decision.table.metric
     if decision.limits.held[index]:
         return f"held: {decision.limits.why[index]}"
-    earns = f"the next {unit} earns {marginal:.2f} {metric} here"
-    against = f"against {price:.2f} at the margin of the portfolio"
+    earns = f"{facts.policy.currency} 1 more earns {marginal:.2f} {metric} here"
+    against = f"{price:.2f} where money is free to move"
     if action == "test":
-        return f"moved a little on purpose to learn its curve; {earns}"
+        return f"moved a little on purpose, to learn its curve; {earns}"
     if action == "hold":
         return f"{earns}, {against}: no move is likely enough to pay"
-    if binding:
-        return f"{earns}, {against}; stopped by {', '.join(binding)}"
-    return f"{earns}, {against}"
+    if not binding:
+        return f"{earns}, {against}"
+    ramp = f"the ramp of {facts.policy.max_daily_change:.0%} a night"
+    stops = [ramp if name == "ramp" else name for name in binding]
+    return f"{earns}, {against}; {' and '.join(stops)} stops it here"
 
 
 def _binding(facts: Facts, decision: Decision, budgets: FloatArray) -> list[tuple[str, ...]]:

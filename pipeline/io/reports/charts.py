@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pipeline.io.reports.extras import Frontier, LineExtras
 
 WIDTH, HEIGHT = 320, 190  # of a curve's drawing, in its own units
-LEFT, RIGHT, TOP, BOTTOM = 40, 8, 12, 24
+LEFT, RIGHT, TOP, BOTTOM = 40, 14, 12, 24
 POINTS = 33  # a curve is smooth at this many and weighs half a kilobyte
 MOST_MARKS = 120  # of past days under a curve
 

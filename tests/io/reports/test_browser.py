@@ -1,0 +1,168 @@
+"""The pages in a real browser: any width, light and dark, on paper, without the network."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.core.caps import Cap, CapStatus
+from pipeline.core.plan import Status
+from pipeline.io.reports import Night, ReportExtras, render_caps, render_index, render_report
+from tests.io.reports.samples import DAY, SIGN, large_plan, sample_extras, sample_plan
+from tests.io.reports.test_hostile import PAYLOADS, pages
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="needs the system's chromium: apt-get install chromium"
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("pages")
+    plan = sample_plan()
+    caps = [
+        Cap(id=c.id, scope=c.scope, max=c.max, fixed=c.fixed, min=c.min, proposed_by="ana",
+            status=CapStatus.APPROVED, decided_by="fin")
+        for c in plan.caps
+    ]  # fmt: skip
+    caps.append(caps[0].model_copy(update={"id": "new", "status": CapStatus.PROPOSED}))
+    html = {
+        "plan": render_report(plan, sample_extras(plan), sign_command=SIGN),
+        "plain": render_report(plan, ReportExtras(), sign_command=SIGN),
+        "many": render_report(large_plan(300), ReportExtras(), sign_command=SIGN),
+        "caps": render_caps(
+            "acme", caps, day=DAY, columns=plan.line_columns, currency="EUR", plan=plan
+        ),
+        "index": render_index("acme", [Night(plan=plan, status=Status.PROPOSED)]),
+    }
+    for name, text in html.items():
+        (out / f"{name}.html").write_text(text, encoding="utf-8")
+    return out
+
+
+class Visit:
+    """One page opened, with everything that it complained about or asked for."""
+
+    def __init__(self, browser: object, path: Path, *, width: int = 1280, **media: str) -> None:
+        self.trouble: list[str] = []
+        self.page = browser.new_page(viewport={"width": width, "height": 900})
+        self.page.emulate_media(**media)
+        self.page.on("console", lambda message: self.trouble.append(message.text))
+        self.page.on("pageerror", lambda error: self.trouble.append(str(error)))
+        self.page.on("dialog", lambda dialog: (self.trouble.append("dialog"), dialog.dismiss()))
+        address = path.as_uri()
+        self.page.on(
+            "request",
+            lambda request: (
+                None
+                if request.url == address or request.url.startswith("data:")
+                else self.trouble.append(request.url)
+            ),
+        )
+        self.page.goto(address)
+
+
+@pytest.mark.parametrize("name", ["plan", "plain", "many", "caps", "index"])
+@pytest.mark.parametrize(
+    ("width", "media"),
+    [
+        (375, {"color_scheme": "light"}),
+        (768, {"color_scheme": "dark"}),
+        (1280, {"color_scheme": "light"}),
+        (700, {"media": "print"}),
+    ],
+)
+def test_a_page_fits_asks_for_nothing_and_complains_about_nothing(
+    browser, folder, name, width, media
+):
+    visit = Visit(browser, folder / f"{name}.html", width=width, **media)
+    wide = visit.page.evaluate("document.documentElement.scrollWidth")
+    picture = os.environ.get("EQUIMARGINAL_PICTURES")
+    if picture:
+        visit.page.screenshot(path=f"{picture}/{name}-{width}.png", full_page=True)
+    visit.page.close()
+    assert visit.trouble == []
+    assert wide <= width
+
+
+def test_dark_and_light_differ_and_both_can_be_read(browser, folder):
+    grounds = []
+    for scheme in ("light", "dark"):
+        visit = Visit(browser, folder / "plan.html", color_scheme=scheme)
+        style = "getComputedStyle(document.body)"
+        grounds.append(visit.page.evaluate(f"[{style}.backgroundColor, {style}.color]"))
+        visit.page.close()
+    (light_ground, light_ink), (dark_ground, dark_ink) = grounds
+    assert light_ground != dark_ground
+    assert light_ink != dark_ink
+
+
+def test_names_of_strangers_run_nothing(browser, tmp_path):
+    for number, text in enumerate(PAYLOADS[::37]):
+        path = tmp_path / f"{number}.html"
+        path.write_text(pages(text)[0], encoding="utf-8")
+        visit = Visit(browser, path)
+        visit.page.close()
+        assert visit.trouble == [], text
+
+
+def test_the_table_folds_and_filters_without_a_script(browser, folder):
+    visit = Visit(browser, folder / "plan.html")
+    table = visit.page.locator("#all-lines")
+    assert table.locator("tr:visible", has_text="remarketing").count() == 1
+    table.get_by_label("Only what changes").check()
+    assert table.locator("tr:visible", has_text="remarketing").count() == 0
+    assert table.locator("tr:visible", has_text="generic").count() == 1
+    table.locator("summary", has_text="search").click()
+    assert table.locator("tr:visible", has_text="generic").count() == 0
+    visit.page.close()
+
+
+def test_nights_are_filtered_without_a_script(browser, tmp_path):
+    plan = sample_plan()
+    nights = [
+        Night(plan=plan, status=Status.PROPOSED),
+        Night(plan=plan.model_copy(update={"plan_id": "b"}), status=Status.APPROVED),
+    ]
+    (tmp_path / "index.html").write_text(render_index("acme", nights), encoding="utf-8")
+    visit = Visit(browser, tmp_path / "index.html")
+    rows = visit.page.locator("tbody tr:visible")
+    assert rows.count() == 2
+    visit.page.get_by_label("Signed 1").check()
+    assert rows.count() == 1
+    visit.page.close()
+
+
+def test_the_keyboard_reaches_the_content_first(browser, folder):
+    visit = Visit(browser, folder / "plan.html")
+    visit.page.keyboard.press("Tab")
+    assert visit.page.evaluate("document.activeElement.textContent") == "To the content"
+    visit.page.close()
+
+
+def test_paper_shows_what_is_folded(browser, folder):
+    visit = Visit(browser, folder / "many.html", media="print")
+    hidden = visit.page.locator("#all-lines tr", has_text="audience_0299")
+    assert hidden.count() == 1
+    assert hidden.bounding_box()["height"] > 5
+    visit.page.close()

@@ -145,8 +145,12 @@ def _check_missing(facts: Facts, verdict: Verdict) -> None:
             "taken as unknown, not as zero",
             source="spend",
         )
+    recent = np.median(facts.spend[before], axis=0)
     verdict.distrust(
-        facts, [(len(facts.days) - 1, int(i)) for i in np.flatnonzero(left)], "missing"
+        facts,
+        [(len(facts.days) - 1, int(line)) for line in np.flatnonzero(left)],
+        "missing-lines",
+        np.broadcast_to(recent, facts.spend.shape),
     )
     _report_paused(facts, verdict)
 
@@ -183,8 +187,8 @@ def _check_partial(facts: Facts, verdict: Verdict) -> None:
     same_weekday = totals[::-1][6::7]  # the days 7, 14, 21 and 28 before
     lowest = float(totals[-14:].min())
     limit = PARTIAL * lowest
-    if same_weekday.size >= 3:
-        limit = max(limit, PARTIAL_WEEKDAY * float(same_weekday.min()))
+    if same_weekday.size >= 3:  # 0.55: a level that has been sinking for days is no short day
+        limit = max(limit, min(PARTIAL_WEEKDAY * float(same_weekday.min()), 0.55 * lowest))
     down = newest[large] < 0.6 * usual[large]
     if float(newest.sum()) < limit and down.mean() > 0.7:
         verdict.add(

@@ -7,26 +7,44 @@ import numpy as np
 from pipeline.core.findings import Level
 from pipeline.core.types import BoolArray, FloatArray, line_label
 from pipeline.io.facts import Facts
-from pipeline.io.verdict import Verdict
+from pipeline.io.verdict import Verdict, named_lines
 
 JUMP = 6.0  # a slip of the decimal point is ten, of which noise may take a part
-OUTCOME_JUMP = 20.0  # outcomes are lumpier than money
+COLLAPSE = 50.0  # a line may run dry in a day; in cents it would be a hundredth
+OUTCOME_JUMP, OUTCOME_BURST = 20.0, 60.0  # outcomes are lumpier than money
 RECENT_DAYS = 7
 SHORT_DAYS = 28
 MATERIAL = 0.01  # of the portfolio's recent daily spend
+COST_STEP, COST_JUMP = 2.2, 6.0  # times the usual price of a click: to look at, to refuse
+COST_BEYOND = 1.5  # times the dearest, or the cheapest, of four weeks
 SHIFT = 8.0  # between one day and the next, in most lines at once: no plan moves like that
 
 
 def check_spend_jumps(facts: Facts, verdict: Verdict) -> None:
-    """Find cells that are ten times off their neighbours: a unit or a typing error."""
+    """Find cells of spend that are far off their neighbours: a unit or a typing error.
+
+    A line may run dry in a day, so less spend is in doubt only when it is as little as cents; a
+    lesser fall of the newest day is shown and believed.
+    """
     up, down = spikes(facts.spend, factor=JUMP)
-    typical = _typical_total(facts.spend)
     usual = _neighbour_median(facts.spend)
-    material = np.maximum(facts.spend, usual) > MATERIAL * typical[:, None]
-    odd = (up | down) & material
-    _report_spikes(facts, facts.spend, odd, usual=usual, column="spend", verdict=verdict)
-    slight = (up | down) & ~material
-    verdict.distrust(facts, [(int(d), int(i)) for d, i in np.argwhere(slight)], "spend-jump")
+    material = np.maximum(facts.spend, usual) > MATERIAL * _typical_total(facts.spend)[:, None]
+    collapsed = down & (facts.spend * COLLAPSE < usual)
+    odd = up | collapsed
+    _report(
+        facts, facts.spend, odd, grave=odd & material, usual=usual, column="spend", verdict=verdict
+    )
+    fallen = (down & ~collapsed & material)[-1]
+    if fallen.any():
+        verdict.add(
+            Level.REVIEW,
+            "spend-fall",
+            f"spend: {named_lines(facts, fallen)} spent less than a sixth of the usual on "
+            f"{facts.days[-1]}",
+            "check whether the line ran dry or the day is incomplete",
+            source="spend",
+            column="spend",
+        )
 
 
 def check_outcome_jumps(facts: Facts, metric: str, verdict: Verdict) -> None:
@@ -36,49 +54,51 @@ def check_outcome_jumps(facts: Facts, metric: str, verdict: Verdict) -> None:
     usual = _neighbour_median(values)
     others = np.sort(values, axis=0)
     second = others[-2] if len(others) > 1 else others[-1]
-    typical = _typical_total(values)
-    odd = up & (values > 5 * np.where(values == others[-1], second, others[-1]))
-    odd |= up & (values > 50 * np.maximum(usual, 1e-12))
-    odd &= values > 0.05 * typical[:, None]
-    _report_spikes(facts, values, odd, usual=usual, column=metric, verdict=verdict)
+    typical = _typical_total(values)[:, None]
+    highest_else = np.where(values == others[-1], second, others[-1])
+    odd = up & ((values > 5 * highest_else) | (values > 50 * usual)) & (values > 0.05 * typical)
+    total = values.sum(axis=1, keepdims=True)
+    grave = odd & ((values > OUTCOME_BURST * usual) | (total > 5 * typical))
+    _report(facts, values, odd, grave=grave, usual=usual, column=metric, verdict=verdict)
 
 
-def _report_spikes(
+def _report(
     facts: Facts,
     values: FloatArray,
     odd: BoolArray,
     *,
+    grave: BoolArray,
     usual: FloatArray,
     column: str,
     verdict: Verdict,
 ) -> None:
-    source = "spend" if column == "spend" else "outcomes"
-    check = f"{source.rstrip('s')}-jump"
+    """Keep the odd cells from the model and say so; a grave one of the newest day is FAIL."""
+    is_spend = column == "spend"
+    source, check = ("spend", "spend-jump") if is_spend else ("outcomes", "outcome-jump")
     newest = len(facts.days) - 1
     cells = [(int(day), int(line)) for day, line in np.argwhere(odd)]
-    verdict.distrust(facts, cells, check)
-    for day, line in cells:
-        if day != newest:
-            continue
+    verdict.distrust(facts, cells, check, usual if is_spend else None)
+    refused = [cell for cell in cells if cell[0] == newest and grave[cell]]
+    for day, line in refused:
         verdict.add(
             Level.FAIL,
             check,
             f"{source}: {line_label(facts.lines[line])} has {column} {values[day, line]:.2f} on "
             f"{facts.days[day]}, its neighbours {usual[day, line]:.2f}",
-            "check the unit and the row; a planned change this large needs a person",
+            "check the unit and the row, and mend it at the source",
             source=source,
             column=column,
             line=facts.lines[line],
             value=f"{values[day, line]:g}",
         )
-    old = [cell for cell in cells if cell[0] != newest]
-    if old:
-        day, line = old[-1]
+    rest = [cell for cell in cells if cell not in refused]
+    if rest:
+        day, line = rest[-1]
         verdict.add(
             Level.REVIEW,
             check,
-            f"{source}: {len(old)} older cells of {column} are {JUMP:g} times off their "
-            f"neighbours, the last {line_label(facts.lines[line])} on {facts.days[day]} "
+            f"{source}: {len(rest)} cells of {column} are far off their neighbours, the last "
+            f"{line_label(facts.lines[line])} on {facts.days[day]} "
             f"({values[day, line]:.2f}, usually {usual[day, line]:.2f})",
             "left out of the fit",
             source=source,
@@ -185,9 +205,8 @@ def check_unit_shift(facts: Facts, verdict: Verdict) -> None:
     is_recent = age <= SHORT_DAYS and other[last_step - 1]
     returned = is_recent and bool((~other[:last_step]).sum() >= SHORT_DAYS)
     lines = range(spend.shape[1])
-    verdict.distrust(
-        facts, [(int(day), line) for day in np.flatnonzero(other) for line in lines], "unit-shift"
-    )
+    cells = [(int(day), line) for day in np.flatnonzero(other) for line in lines]
+    verdict.distrust(facts, cells, "unit-shift", spend * np.exp(level[-1] - level)[:, None])
     verdict.add(
         Level.FAIL if is_recent and not returned else Level.REVIEW,
         "unit-shift",
@@ -212,3 +231,41 @@ def _common_steps(spend: FloatArray) -> FloatArray:
     shared = (np.maximum(up, down) > 0.8 * total) & (total > 0)
     money = later.sum(axis=1) / np.maximum(earlier.sum(axis=1), 1e-12)
     return np.where(shared, np.log(np.maximum(money, 1e-12)), 0.0)
+
+
+def check_unit_cost(facts: Facts, verdict: Verdict) -> None:
+    """Compare what a click and an impression cost on the newest day with the four weeks before.
+
+    Spend may triple on a busy day, but its price per click does not: the surest sign of another
+    unit or another column.
+    """
+    for name, counted in (("click", facts.clicks), ("impression", facts.impressions)):
+        cost = _unit_costs(facts.spend, counted)
+        recent = cost[-1 - SHORT_DAYS : -1]
+        recent = recent[np.isfinite(recent)]
+        newest = float(cost[-1])
+        if recent.size < RECENT_DAYS or not np.isfinite(newest) or newest <= 0:
+            continue
+        usual = float(np.median(recent))
+        factor = max(newest / usual, usual / newest)
+        beyond = max(newest / float(recent.max()), float(recent.min()) / newest)
+        if factor < COST_STEP or beyond < COST_BEYOND:
+            continue
+        verdict.add(
+            Level.FAIL if factor >= COST_JUMP else Level.REVIEW,
+            "unit-cost",
+            f"spend: a {name} cost {newest:.4g} on {facts.days[-1]}, usually {usual:.4g}",
+            f"check the unit of spend, and whether {name}s are complete",
+            source="spend",
+            column="spend",
+            value=f"{newest:.4g}",
+        )
+
+
+def _unit_costs(spend: FloatArray, counted: FloatArray) -> FloatArray:
+    """Return the portfolio's price per unit on each day, NaN where too few were counted."""
+    known = np.isfinite(counted) & (counted > 0)
+    units = np.where(known, counted, 0.0).sum(axis=1)
+    money = np.where(known, spend, 0.0).sum(axis=1)
+    typical = np.median(units)
+    return np.where((units > 0.1 * typical) & (money > 0), money / np.maximum(units, 1e-12), np.nan)

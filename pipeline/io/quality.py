@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from pipeline.core.findings import Finding, Level, worst_level
@@ -77,8 +78,13 @@ def judge(
     work.write_json(
         UNTRUSTED,
         [
-            {"day": cell_day.isoformat(), "line": list(line), "check": check}
-            for (cell_day, line), check in sorted(verdict.untrusted.items())
+            {
+                "day": cell_day.isoformat(),
+                "line": list(line),
+                "check": doubt.check,
+                "spend": doubt.spend,
+            }
+            for (cell_day, line), doubt in sorted(verdict.untrusted.items(), key=itemgetter(0))
         ],
     )
     return Judgement(tuple(verdict.findings), pending)
@@ -92,4 +98,5 @@ def _judge(facts: Facts, policy: Policy, day: date, verdict: Verdict) -> None:
     jumps.check_spend_jumps(facts, verdict)
     jumps.check_outcome_jumps(facts, metric, verdict)
     jumps.check_unit_shift(facts, verdict)
+    jumps.check_unit_cost(facts, verdict)
     outages.check_outages(facts, metric, verdict)

@@ -9,9 +9,17 @@ from datetime import date
 import numpy as np
 
 from pipeline.core.findings import Finding, Level
-from pipeline.core.types import BoolArray, line_label
+from pipeline.core.types import BoolArray, FloatArray, Line, line_label
 from pipeline.io.checks import printable
 from pipeline.io.facts import Facts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """Why a cell is not trusted, and the spend that is more likely where spend is the doubt."""
+
+    check: str
+    spend: float | None = None
 
 
 @dataclass(slots=True)
@@ -19,7 +27,7 @@ class Verdict:
     """Findings so far, and the cells that the model must not learn from."""
 
     findings: list[Finding] = field(default_factory=list)
-    untrusted: dict[tuple[date, tuple[str, ...]], str] = field(default_factory=dict)
+    untrusted: dict[tuple[date, Line], Doubt] = field(default_factory=dict)
 
     def add(
         self, level: Level, check: str, message: str, advice: str = "", **where: object
@@ -37,12 +45,24 @@ class Verdict:
             )
         )
 
-    def distrust(self, facts: Facts, cells: Iterable[tuple[int, int]], check: str) -> int:
-        """Keep cells (day index, line index) from the model; return how many were new."""
-        before = len(self.untrusted)
+    def distrust(
+        self,
+        facts: Facts,
+        cells: Iterable[tuple[int, int]],
+        check: str,
+        spend: FloatArray | None = None,
+    ) -> None:
+        """Keep cells (day index, line index) from the model.
+
+        Args:
+            spend: (n_days, n_lines), what is more likely than what the source says; a wrong
+                amount would else be carried over into the days after it.
+        """
         for day, line in cells:
-            self.untrusted.setdefault((facts.days[day], facts.lines[line]), check)
-        return len(self.untrusted) - before
+            likely = None if spend is None else float(spend[day, line])
+            self.untrusted.setdefault(
+                (facts.days[day], facts.lines[line]), Doubt(check=check, spend=likely)
+            )
 
 
 def named_lines(facts: Facts, which: BoolArray, limit: int = 5) -> str:

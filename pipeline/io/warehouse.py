@@ -142,10 +142,12 @@ def read_facts(work: RunFolder) -> Facts:
 def read_history(work: RunFolder, policy: Policy) -> History:
     """Return what the model reads: the staged tables without the cells that were not trusted.
 
+    Where the spend itself was in doubt, the likely amount stands in its place, for the carry-over.
     A cell whose day the outcomes do not cover is untrusted too; its outcomes are 0 there.
     """
     facts = read_facts(work)
     trusted = np.ones(facts.spend.shape, dtype=bool)
+    spend = facts.spend.copy()
     for values in facts.outcomes.values():
         trusted &= np.isfinite(values)
     if work.exists(UNTRUSTED):
@@ -153,12 +155,15 @@ def read_history(work: RunFolder, policy: Policy) -> History:
         line_index = {line: index for index, line in enumerate(facts.lines)}
         for cell in work.read_json(UNTRUSTED):
             row, column = day_index.get(cell["day"]), line_index.get(tuple(cell["line"]))
-            if row is not None and column is not None:
-                trusted[row, column] = False
+            if row is None or column is None:
+                continue
+            trusted[row, column] = False
+            if cell["spend"] is not None:
+                spend[row, column] = cell["spend"]
     return History(
         days=facts.days,
         lines=facts.lines,
-        spend=facts.spend,
+        spend=spend,
         outcomes={name: np.nan_to_num(values) for name, values in facts.outcomes.items()},
         trusted=trusted,
     )

@@ -1,0 +1,94 @@
+"""The DAG in a real Airflow: who signs, what is published, and what no trick can publish."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline import open_portfolio
+from pipeline.io.ledger import PlanRecord
+from tests.dags.airflow_runs import DAY, ROOT, Answers, load_dag, states
+
+pytestmark = pytest.mark.usefixtures("airflow_home")
+MakePortfolio = Callable[[str], Path]
+
+
+def the_plan(folder: Path) -> PlanRecord:
+    portfolio = open_portfolio(folder)
+    return portfolio.ledger.plan("latest", portfolio.policy.portfolio)
+
+
+def published(folder: Path) -> list[Path]:
+    return sorted((folder / "published").rglob("budgets.csv"))
+
+
+def test_an_analysts_approval_publishes_the_plan(make_portfolio: MakePortfolio) -> None:
+    folder = make_portfolio("approved")
+    with Answers("daily_reallocation__approved", ("ana", "Approve")) as answers:
+        run = load_dag("approved").test(run_conf={"day": DAY})
+    assert str(run.state) == "success"
+    record = the_plan(folder)
+    assert (record.status, record.decided_by, record.verified_by) == ("approved", "ana", "airflow")
+    assert record.is_published
+    (sheet,) = published(folder)
+    assert sheet.parent.name == record.plan_id
+    (question,) = answers.asked
+    assert record.content_hash in question
+    assert DAY in question
+
+
+def test_the_wrong_person_is_refused_and_the_right_one_may_reject(
+    make_portfolio: MakePortfolio,
+) -> None:
+    folder = make_portfolio("refused")
+    people = (("fin", "Approve"), ("ana", "Reject"))
+    with Answers("daily_reallocation__refused", *people) as answers:
+        run = load_dag("refused").test(run_conf={"day": DAY})
+    assert len(answers.asked) == 2
+    assert states(run)["publish"] == "skipped"
+    record = the_plan(folder)
+    assert (record.status, record.decided_by) == ("rejected", "ana")
+    assert published(folder) == []
+    entries = open_portfolio(folder).ledger.audit_entries()
+    assert [entry.actor for entry in entries if entry.action == "denied"] == ["fin"]
+
+
+def test_marking_the_signature_as_given_publishes_nothing(make_portfolio: MakePortfolio) -> None:
+    folder = make_portfolio("forged")
+    run = load_dag("forged").test(run_conf={"day": DAY}, mark_success_pattern="sign_off")
+    assert states(run)["sign_off"] == "success"
+    assert states(run)["publish"] == "failed"
+    assert the_plan(folder).status == "proposed"
+    assert published(folder) == []
+
+
+def test_a_run_that_asks_nobody_ends_with_a_proposed_plan(make_portfolio: MakePortfolio) -> None:
+    folder = make_portfolio("quiet")
+    run = load_dag("quiet").test(run_conf={"day": DAY, "ask": False})
+    assert str(run.state) == "success"
+    assert states(run)["publish"] == "skipped"
+    assert the_plan(folder).status == "proposed"
+    runs = folder / ".equimarginal" / "runs" / the_plan(folder).plan_id
+    assert json.loads((runs / "plan.json").read_text("utf-8"))["date"] == DAY
+    assert (runs / "report.html").is_file()
+
+
+def test_data_that_cannot_be_trusted_fails_at_once_and_proposes_nothing(
+    make_portfolio: MakePortfolio,
+) -> None:
+    folder = make_portfolio("broken_data")
+    (folder / "data" / "spend.csv").write_text("date,channel\n", encoding="utf-8")
+    run = load_dag("broken_data").test(run_conf={"day": DAY})
+    assert str(run.state) == "failed"
+    assert states(run)["allocate"] == "failed"
+    assert states(run)["sign_off"] == "upstream_failed"
+    assert open_portfolio(folder).ledger.plans() == ()
+
+
+def test_the_dag_file_itself_is_short_and_names_its_owner() -> None:
+    text = (ROOT / "dags" / "daily_reallocation.py").read_text(encoding="utf-8")
+    assert "Owner: " in text
+    assert text.count("\n") <= 110

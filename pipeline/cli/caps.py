@@ -1,6 +1,5 @@
 """Caps: list, propose, approve, refuse."""
 
-# ruff: noqa: PLR0917  typer reads a command's options from its parameters
 from __future__ import annotations
 
 from datetime import date
@@ -55,10 +54,12 @@ def list_caps(
     if as_json:
         print_json(overview)
         return
-    _print_caps(f"in force on {overview['date']}", overview["in_force"])
-    _print_caps("waiting for finance", overview["waiting"])
+    columns = portfolio.policy.line
+    _print_caps(f"in force on {overview['date']}", overview["in_force"], columns)
+    _print_caps("waiting for finance", overview["waiting"], columns)
     for scope in overview["held"]:
-        say(f"held at its current budget until a cap is approved: {scope_label(scope)}")
+        label = scope_label(_in_order(scope, columns))
+        say(f"held at its current budget until a cap is approved: {label}")
 
 
 @caps_app.command("propose")
@@ -184,7 +185,13 @@ def _answer(caps: list[Cap], as_json: bool) -> None:
         say(f"{cap.id} ({scope_label(cap.scope)}) is {cap.status.value}{by}")
 
 
-def _print_caps(title: str, caps: list[dict[str, Any]]) -> None:
+def _in_order(scope: dict[str, str], columns: tuple[str, ...]) -> dict[str, str]:
+    """Return the scope with its columns outermost first, as people name a line."""
+    known = [column for column in columns if column in scope]
+    return {column: scope[column] for column in [*known, *sorted(set(scope) - set(known))]}
+
+
+def _print_caps(title: str, caps: list[dict[str, Any]], columns: tuple[str, ...]) -> None:
     say(f"{title}: {len(caps) or 'none'}")
     if not caps:
         return
@@ -193,7 +200,7 @@ def _print_caps(title: str, caps: list[dict[str, Any]]) -> None:
         [
             (
                 cap["id"],
-                scope_label(cap["scope"]),
+                scope_label(_in_order(cap["scope"], columns)),
                 cap["min"],
                 cap["max"],
                 cap["fixed"],

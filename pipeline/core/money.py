@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
-from string import ascii_uppercase
 
 from pipeline.core.errors import ConfigError
 
 # ISO 4217 currencies whose minor unit is not a hundredth.
-_DIGITS = {  # noqa: SIM905  a list of codes reads best as words
+_DIGITS = {
     **dict.fromkeys(
         [
             "BIF",

@@ -58,18 +58,27 @@ def validate(
 
 
 def judge(
-    work: RunFolder, policy: Policy, day: date, previous: RunFolder | None = None
+    work: RunFolder,
+    policy: Policy,
+    day: date,
+    previous: RunFolder | None = None,
+    *,
+    with_suites: bool = True,
 ) -> Judgement:
     """Return the gate's findings at once, while the suites run on in another process.
 
     The distrusted cells are written before it returns, so the fit may start. Arguments as
     `validate`.
+
+    Args:
+        with_suites: a simulation that makes its own tables may do without.
     """
     facts = read_facts(work) if work.exists(LINE_DAY) else None
     verdict = Verdict()
     pending = None
     if gate.check_counts(facts, policy, verdict) and facts is not None:
-        pending = suites.begin(facts, policy.objective.maximize)
+        if with_suites:
+            pending = suites.begin(facts, policy.objective.maximize)
         _judge(facts, policy, day, verdict)
         if previous is not None and previous.exists(LINE_DAY):
             restated.check_restated(facts, read_facts(previous), policy.objective.maximize, verdict)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -105,6 +106,8 @@ def _url(source: Source, base: Path, resolve: Resolver | None) -> URL:
             f"database {_label(source)}: not a database URL",
             advice="write it as postgresql://user@host/name or name an Airflow connection",
         ) from error
+    if url.drivername == "postgresql" and find_spec("psycopg") is None:
+        return url.set(drivername="postgresql+psycopg2")
     if url.get_backend_name() != "sqlite":
         return url
     path = base / (url.database or unquote(url.host or ""))
@@ -132,8 +135,10 @@ def _from_json(text: str) -> str:
         spec = json.loads(text)
         port = spec.get("port")
         kind = str(spec["conn_type"])
+        if kind == "sqlite":  # its host is the path of the file
+            return f"sqlite:///{spec.get('host') or spec.get('schema')}"
         url = URL.create(
-            _DRIVERS.get(kind, kind),
+            kind,
             username=spec.get("login") or None,
             password=spec.get("password") or None,
             host=spec.get("host") or None,

@@ -138,7 +138,7 @@ def curve_chart(curve: LineExtras, current: float, proposed: float) -> CurveChar
     furthest = max(seen, default=0.0)
     wide = max(current, proposed, min(curve.spend[-1], 1.25 * max(current, proposed, furthest)))
     xs = np.linspace(0.0, wide or 1.0, POINTS)
-    mean, low, high = (np.interp(xs, curve.spend, v) for v in (curve.mean, curve.p05, curve.p95))
+    mean, low, high = (smooth(xs, curve.spend, v) for v in (curve.mean, curve.p05, curve.p95))
     box = _Box(x_high=float(xs[-1]), y_low=min(0.0, float(low.min())), y_high=_top(high))
     beyond = box.x(furthest) if 0 < furthest < xs[-1] else None
     return CurveChart(
@@ -146,11 +146,40 @@ def curve_chart(curve: LineExtras, current: float, proposed: float) -> CurveChar
         band=_band(box, xs, low, high),
         marks=_marks(box, seen),
         dots=_dots(box, curve),
-        now=box.point(current, float(np.interp(current, curve.spend, curve.mean))),
-        then=box.point(proposed, float(np.interp(proposed, curve.spend, curve.mean))),
+        now=box.point(current, _value(curve, current)),
+        then=box.point(proposed, _value(curve, proposed)),
         beyond=None if beyond is None else (f"{beyond:.1f}", f"{WIDTH - RIGHT - beyond:.1f}"),
         x_ticks=_x_ticks(box),
         y_ticks=_y_ticks(box),
+    )
+
+
+def smooth(xs: FloatArray, knots: Sequence[float], values: Sequence[float]) -> FloatArray:
+    """Return a curve through the knots without corners that rises and falls only where they do.
+
+    Outside the knots it stays flat. Source: Fritsch and Carlson 1980, with the slopes of
+    Fritsch and Butland 1984 (a weighted harmonic mean of the neighbours).
+    """
+    x, y = np.asarray(knots), np.asarray(values)
+    width, rise = np.diff(x), np.diff(y) / np.diff(x)
+    slope = np.concatenate([rise[:1], rise[:-1] * 0, rise[-1:]])
+    if rise.size > 1:
+        same = rise[:-1] * rise[1:] > 0
+        before, after = 2 * width[1:] + width[:-1], width[1:] + 2 * width[:-1]
+        safe = np.where(same, rise[:-1], 1.0), np.where(same, rise[1:], 1.0)
+        with np.errstate(over="ignore"):  # a nearly level neighbour makes the curve level too
+            mean = (before + after) / (before / safe[0] + after / safe[1])
+        slope[1:-1] = np.where(same, mean, 0.0)
+    at = np.clip(xs, x[0], x[-1])
+    left = np.clip(np.searchsorted(x, at, side="right") - 1, 0, width.size - 1)
+    t = (at - x[left]) / width[left]
+    start, end = y[left], y[left + 1]
+    turn_in, turn_out = width[left] * slope[left], width[left] * slope[left + 1]
+    return np.asarray(
+        (1 + 2 * t) * (1 - t) ** 2 * start
+        + t * (1 - t) ** 2 * turn_in
+        + t**2 * (3 - 2 * t) * end
+        + t**2 * (t - 1) * turn_out
     )
 
 
@@ -191,6 +220,10 @@ class _Box:
 
     def point(self, x: float, y: float) -> tuple[str, str]:
         return f"{self.x(x):.1f}", f"{self.y(y):.1f}"
+
+
+def _value(curve: LineExtras, spend: float) -> float:
+    return float(smooth(np.array([spend]), curve.spend, curve.mean)[0])
 
 
 def _top(values: FloatArray) -> float:

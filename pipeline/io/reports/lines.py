@@ -53,6 +53,11 @@ class LineView:
         """`up`, `down` or `flat`."""
         return "up" if self.change > 0 else "down" if self.change < 0 else "flat"
 
+    @property
+    def unsaid(self) -> Sequence[str]:
+        """The limits that hold the line and that its reason does not name."""
+        return [limit for limit in self.binding if limit not in self.reason]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from pipeline.core.findings import Finding, Level
-from pipeline.core.plan import Certificate, Interval, Mode, Plan
+from pipeline.core.plan import Interval, Mode, Plan
 from pipeline.io.reports.charts import (
     CurveChart,
     Span,
@@ -18,7 +19,7 @@ from pipeline.io.reports.charts import (
     span,
     ticks,
 )
-from pipeline.io.reports.extras import Pacing, Promise, ReportExtras
+from pipeline.io.reports.extras import Pacing, ReportExtras
 from pipeline.io.reports.headline import Headline, headline, metric_name, share_of, total_words
 from pipeline.io.reports.limits import (
     CapView,
@@ -40,7 +41,8 @@ from pipeline.io.reports.lines import (
     price_rows,
     tree,
 )
-from pipeline.io.reports.words import is_known, label, money, number, number_change
+from pipeline.io.reports.record import Change, PromiseView, changes_since, promise_views
+from pipeline.io.reports.words import label, number
 
 UNDO = (
     "Not signed, the plan expires by itself and the budgets stay as they are. Signed by mistake: "
@@ -65,25 +67,6 @@ class CurveCard:
 
     line: LineView
     chart: CurveChart
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PromiseView:
-    """An earlier plan's promise, drawn, and what came of it."""
-
-    promise: Promise
-    span: Span | None
-    realised_at: str | None
-    verdict: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """Something that is different from the plan before."""
-
-    what: str
-    before: str
-    now: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +150,7 @@ def plan_view(plan: Plan, extras: ReportExtras, sign_command: str) -> PlanView:
         passed=passed,
         health_level=plan.model_health.level if plan.model_health else "",
         health_checks=_health(plan),
-        certificate=_certificate(plan.certificate, metric_name(plan)),
+        certificate=_certificate(plan),
         exploration=exploration,
         exploration_share=share_of(exploration, plan.budget),
         exploration_cost=extras.exploration_cost,
@@ -175,8 +158,8 @@ def plan_view(plan: Plan, extras: ReportExtras, sign_command: str) -> PlanView:
         pacing=pacing,
         pacing_spent=_part(pacing.spent, pacing.budget) if pacing else "",
         pacing_planned=_part(pacing.planned_by_now, pacing.budget) if pacing else "",
-        promises=_promises(extras.promises),
-        changes=_changes(plan, extras.previous),
+        promises=promise_views(extras.promises),
+        changes=changes_since(plan, extras.previous),
         expires=extras.expires,
         undo=extras.undo or UNDO,
         refuse_command=refuse_command(sign_command),
@@ -186,6 +169,7 @@ def plan_view(plan: Plan, extras: ReportExtras, sign_command: str) -> PlanView:
 def refuse_command(sign_command: str) -> str:
     """Return the command that refuses what `sign_command` signs; empty where it is no command."""
     head, word, tail = sign_command.partition("equimarginal approve ")
+    tail = re.sub(r" --hash \S+", "", tail)
     return f"{head}equimarginal reject {tail} --why '...'" if word else ""
 
 
@@ -242,78 +226,32 @@ def _cards(plan: Plan, lines: Sequence[LineView], extras: ReportExtras) -> list[
     ]
 
 
-def _certificate(certificate: Certificate | None, metric: str) -> str:
-    if certificate is None:
+def _certificate(plan: Plan) -> str:
+    """Return what is proven, and where the plan stands to it."""
+    if plan.certificate is None:
         return "There is no certificate: these budgets were not computed tonight."
-    best, reached = certificate.upper_bound, certificate.objective
+    metric = metric_name(plan)
+    best, reached = plan.certificate.upper_bound, plan.certificate.objective
     left = max(best - reached, 0.0)
     if left <= 1e-6 * max(abs(best), 1.0):
-        return (
-            f"On these curves and inside these limits no other split earns more {metric}: "
-            f"the plan reaches {number(reached)}, and {number(best)} is the proven most."
+        text = (
+            f"On these curves and inside these limits the best split earns {number(reached)} "
+            f"{metric}: it is proven that no other earns more."
         )
-    return (
-        f"On these curves and inside these limits no split can earn more than {number(best)} "
-        f"{metric}; the plan reaches {number(reached)}, at most {share_of(left, best)} less."
-    )
+    else:
+        text = (
+            f"On these curves and inside these limits the split that was found earns "
+            f"{number(reached)} {metric}: it is proven that no other earns more than "
+            f"{number(best)}, {share_of(left, best)} above it."
+        )
+    if plan.expected and reached - plan.expected.mean > 1e-4 * max(abs(reached), 1.0):
+        short = number(reached - plan.expected.mean)
+        text += (
+            f" The plan is expected to bring {number(plan.expected.mean)}, {short} less: it stops "
+            "short of that split where the evidence is thin or where money is spent to learn."
+        )
+    return text
 
 
 def _part(value: float, whole: float) -> str:
     return f"{100 * min(max(value / whole, 0.0), 1.0):.1f}%" if whole else "0%"
-
-
-def _promises(promises: Sequence[Promise]) -> list[PromiseView]:
-    values = [v for p in promises for v in (p.promised.p05, p.promised.p95, p.realised)]
-    scale = scale_over(values, zero=False)
-    return [
-        PromiseView(
-            promise=p,
-            span=span(p.promised, scale),
-            realised_at=scale.at(p.realised)
-            if scale and p.realised is not None and is_known(p.realised)
-            else None,
-            verdict=_verdict(p),
-        )
-        for p in sorted(promises, key=lambda p: p.day, reverse=True)
-    ]
-
-
-def _verdict(promise: Promise) -> str:
-    if promise.realised is None or not is_known(promise.realised):
-        return "Not yet known"
-    if promise.realised < promise.promised.p05:
-        return "Below the interval"
-    return "Above the interval" if promise.realised > promise.promised.p95 else "As promised"
-
-
-def _changes(plan: Plan, previous: Plan | None) -> list[Change]:
-    """Return what differs from the plan before, the summary first, then the largest lines."""
-    if previous is None or previous.currency != plan.currency:
-        return []
-    pairs = [
-        ("How it came about", previous.mode.value, plan.mode.value),
-        ("Budget", money(previous.budget, plan.currency), money(plan.budget, plan.currency)),
-        ("Caps in force", str(len(previous.caps)), str(len(plan.caps))),
-        ("Lines", f"{len(previous.lines):,}", f"{len(plan.lines):,}"),
-    ]
-    if previous.uplift and plan.uplift:
-        before, now = number_change(previous.uplift.mean), number_change(plan.uplift.mean)
-        pairs.append(("Expected gain", before, now))
-    out = [
-        Change(what=what, before=before, now=now) for what, before, now in pairs if before != now
-    ]
-    return out + _line_changes(plan, previous)
-
-
-def _line_changes(plan: Plan, previous: Plan) -> list[Change]:
-    before, now = previous.budgets, plan.budgets
-    lines = sorted({*before, *now}, key=lambda k: (-abs(now.get(k, 0.0) - before.get(k, 0.0)), k))
-    return [
-        Change(
-            what=" / ".join(label(part) for part in key),
-            before=money(before[key], plan.currency) if key in before else "not there",
-            now=money(now[key], plan.currency) if key in now else "gone",
-        )
-        for key in lines[:8]
-        if before.get(key) != now.get(key)
-    ]

@@ -16,6 +16,7 @@ from pipeline.io.reports.charts import (
     curve_chart,
     round_values,
     scale_over,
+    smooth,
     span,
     track,
 )
@@ -58,6 +59,15 @@ def test_a_curve_never_leaves_its_box(current, proposed, past):
     for x, y in (chart.now, chart.then):
         assert 0 <= float(x) <= WIDTH
         assert 0 <= float(y) <= HEIGHT
+
+
+@given(steps=st.lists(st.floats(0, 100), min_size=1, max_size=12))
+def test_a_smooth_curve_meets_its_knots_and_never_turns_between_them(steps):
+    knots = np.arange(len(steps) + 1.0)
+    values = np.concatenate([[0.0], np.cumsum(steps)])
+    assert smooth(knots, tuple(knots), tuple(values)) == pytest.approx(values)
+    fine = smooth(np.linspace(-1, len(steps) + 1, 300), tuple(knots), tuple(values))
+    assert (np.diff(fine) >= -1e-9 * (1 + values[-1])).all()
 
 
 def test_more_money_is_to_the_right_and_earns_more():

@@ -1,0 +1,90 @@
+"""What earlier plans promised and what came, and what differs from the plan before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.core.plan import Plan
+from pipeline.io.reports.charts import Span, scale_over, span
+from pipeline.io.reports.extras import Promise
+from pipeline.io.reports.words import is_known, label, money, number_change
+
+MOST_CHANGES = 8  # lines that are listed as different from the plan before
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromiseView:
+    """An earlier plan's promise, drawn, and what came of it."""
+
+    promise: Promise
+    span: Span | None
+    realised_at: str | None
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """Something that is different from the plan before."""
+
+    what: str
+    before: str
+    now: str
+
+
+def promise_views(promises: Sequence[Promise]) -> list[PromiseView]:
+    """Return earlier promises on one scale, the newest first."""
+    values = [v for p in promises for v in (p.promised.p05, p.promised.p95, p.realised)]
+    scale = scale_over(values, zero=False)
+    return [
+        PromiseView(
+            promise=p,
+            span=span(p.promised, scale),
+            realised_at=scale.at(p.realised)
+            if scale and p.realised is not None and is_known(p.realised)
+            else None,
+            verdict=_verdict(p),
+        )
+        for p in sorted(promises, key=lambda p: p.day, reverse=True)
+    ]
+
+
+def _verdict(promise: Promise) -> str:
+    if promise.realised is None or not is_known(promise.realised):
+        return "Not yet known"
+    if promise.realised < promise.promised.p05:
+        return "Below the interval"
+    return "Above the interval" if promise.realised > promise.promised.p95 else "As promised"
+
+
+def changes_since(plan: Plan, previous: Plan | None) -> list[Change]:
+    """Return what differs from the plan before, the summary first, then the largest lines."""
+    if previous is None or previous.currency != plan.currency:
+        return []
+    pairs = [
+        ("How it came about", previous.mode.value, plan.mode.value),
+        ("Budget", money(previous.budget, plan.currency), money(plan.budget, plan.currency)),
+        ("Caps in force", str(len(previous.caps)), str(len(plan.caps))),
+        ("Lines", f"{len(previous.lines):,}", f"{len(plan.lines):,}"),
+    ]
+    if previous.uplift and plan.uplift:
+        before, now = number_change(previous.uplift.mean), number_change(plan.uplift.mean)
+        pairs.append(("Expected gain", before, now))
+    out = [
+        Change(what=what, before=before, now=now) for what, before, now in pairs if before != now
+    ]
+    return out + _line_changes(plan, previous)
+
+
+def _line_changes(plan: Plan, previous: Plan) -> list[Change]:
+    before, now = previous.budgets, plan.budgets
+    lines = sorted({*before, *now}, key=lambda k: (-abs(now.get(k, 0.0) - before.get(k, 0.0)), k))
+    return [
+        Change(
+            what=" / ".join(label(part) for part in key),
+            before=money(before[key], plan.currency) if key in before else "not there",
+            now=money(now[key], plan.currency) if key in now else "gone",
+        )
+        for key in lines[:MOST_CHANGES]
+        if before.get(key) != now.get(key)
+    ]

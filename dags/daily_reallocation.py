@@ -14,6 +14,7 @@ from typing import Any
 
 from airflow.sdk import DAG, Param, chain, dag, task
 
+from pipeline.airflow_plugin.connections import extract
 from pipeline.airflow_plugin.days import plan_day
 from pipeline.airflow_plugin.portfolios import Listed, listed_portfolios
 from pipeline.airflow_plugin.retries import RETRY_POLICY
@@ -54,7 +55,7 @@ def daily_reallocation(listed: Listed) -> DAG:
             task(portfolio_is_broken)(listed.problem)
             return
         folder = str(listed.folder)
-        token = task(night.extract)(folder, DAY)
+        token = task(extract)(folder, DAY)
         steps = [night.stage, night.validate, night.fit, night.allocate, night.verify]
         done = [silent(step)(folder, token) for step in steps]
         plan_id = task(night.report)(folder, token)

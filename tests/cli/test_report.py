@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.io.reports.samples import sample_plan
+from tests.runs.test_reports import one_night
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("acme")
+    one_night(out)
+    return out
+
+
+def equimarginal(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline", "report", *arguments, "-w", str(folder)],
+        capture_output=True,
+        text=True,
+        env={"EQUIMARGINAL_NOW": "2026-11-22T06:00:00+01:00", "PATH": ""},
+        check=False,
+    )
+
+
+def test_the_page_s_path_goes_to_stdout(folder):
+    result = equimarginal("latest", folder=folder)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert Path(result.stdout.strip()).read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_a_plan_can_be_read_in_other_forms(folder):
+    text = equimarginal("2026-11", "--format", "md", folder=folder).stdout
+    assert text.startswith("## Move 530.00 EUR between 8 lines")
+    sheet = equimarginal("--format", "csv", folder=folder).stdout
+    assert len(list(csv.reader(io.StringIO(sheet)))) == 13
+    plan = json.loads(equimarginal("--format", "json", folder=folder).stdout)
+    assert plan["content_hash"] == sample_plan().content_hash
+
+
+def test_the_other_pages_are_written(folder):
+    answer = json.loads(equimarginal("--index", "--json", folder=folder).stdout)
+    assert answer["identical"]
+    assert Path(answer["path"]).name == "index.html"
+    assert equimarginal("--caps", folder=folder).stdout.strip().endswith("caps.html")
+
+
+def test_an_unknown_plan_is_one_line(folder):
+    result = equimarginal("1999", folder=folder)
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert "Traceback" not in result.stderr

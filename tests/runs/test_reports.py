@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from pipeline.core.clock import fixed_clock
+from pipeline.core.errors import DamagedError, NotFoundError
+from pipeline.io.artefacts import begin_run
+from pipeline.runs import reports
+from pipeline.runs.portfolio import Portfolio, open_portfolio
+from tests.io.reports.dom import parse
+from tests.io.reports.samples import SIGN, sample_extras, sample_plan
+
+CONFIG = """
+portfolio: acme
+currency: EUR
+timezone: Europe/Berlin
+line: [channel, audience]
+budget: {daily: 10000}
+caps:
+  - {scope: {channel: search}, max: 4140}
+people: {analysts: [ana], finance: [fin]}
+sources: {spend: {path: spend.csv}, outcomes: {path: outcomes.csv}}
+"""
+
+
+def one_night(folder: Path, page: bytes | None = None) -> Portfolio:
+    """Return a portfolio with one night behind it: plan proposed, page written.
+
+    Args:
+        page: what another version of the software wrote as the page.
+    """
+    (folder / "portfolio.yaml").write_text(CONFIG, encoding="utf-8")
+    opened = open_portfolio(folder, fixed_clock(datetime(2026, 11, 22, 5, tzinfo=UTC)))
+    ledger, plan = reports.ready_ledger(opened), sample_plan()
+    run = begin_run(opened.runs, "night-1")
+    reports.write_page(run, plan, sample_extras(plan), SIGN)
+    if page is not None:
+        run.write_bytes(reports.PAGE, page)
+    run.complete(plan.plan_id)
+    ledger.propose_plan(plan, opened.policy)
+    return opened
+
+
+@pytest.fixture
+def portfolio(tmp_path: Path) -> Portfolio:
+    return one_night(tmp_path)
+
+
+def test_a_page_is_written_again_byte_for_byte(portfolio):
+    page = portfolio.state / "runs" / sample_plan().plan_id / "report.html"
+    before = page.read_bytes()
+    page.unlink()
+    written = reports.rewrite_page(portfolio, "latest")
+    assert (written.path, written.is_same) == (page, True)
+    assert page.read_bytes() == before
+
+
+def test_a_page_that_somebody_edited_is_put_right(portfolio):
+    page = portfolio.state / "runs" / sample_plan().plan_id / "report.html"
+    before = page.read_bytes()
+    page.write_bytes(before.replace(b"+380.00", b"+38.00"))
+    assert reports.rewrite_page(portfolio, "2026-11-22").is_same
+    assert page.read_bytes() == before
+
+
+def test_a_page_of_another_version_never_replaces_the_one_that_was_signed(tmp_path):
+    portfolio = one_night(tmp_path, page=b"<!doctype html>as an earlier version drew it")
+    written = reports.rewrite_page(portfolio, "latest")
+    assert not written.is_same
+    assert written.path == portfolio.state / "pages" / f"{sample_plan().plan_id}.html"
+    page = portfolio.state / "runs" / sample_plan().plan_id / "report.html"
+    assert page.read_bytes() == b"<!doctype html>as an earlier version drew it"
+
+
+def test_what_the_page_is_made_of_cannot_be_altered_unnoticed(portfolio):
+    data = portfolio.state / "runs" / sample_plan().plan_id / "page.json"
+    data.write_bytes(data.read_bytes().replace(b"Black Friday", b"Black Monday"))
+    with pytest.raises(DamagedError, match=r"page\.json was altered"):
+        reports.rewrite_page(portfolio, "latest")
+
+
+def test_a_plan_that_does_not_exist_has_no_page(portfolio):
+    with pytest.raises(NotFoundError):
+        reports.rewrite_page(portfolio, "2020")
+
+
+def test_the_index_links_to_the_pages_that_are_there(portfolio):
+    path = reports.write_index(portfolio, {sample_plan().plan_id: 41234.0}).path
+    root = parse(path.read_text(encoding="utf-8"))
+    (link,) = root.one("table").all("a")
+    assert (path.parent / link.attributes["href"]).is_file()
+    assert root.rows()[0][1] == "waiting"
+    assert root.rows()[0][9] == "41,234"
+
+
+def test_the_cap_page_shows_what_waits(portfolio):
+    path = reports.write_caps(portfolio).path
+    root = parse(path.read_text(encoding="utf-8"))
+    assert root.one("h1").text == "1 cap waits for finance"
+    assert "asked by portfolio.yaml" in root.text

@@ -1,1 +1,1 @@
-
+"""Money over curves: the best split inside every limit, with a proof and prices."""

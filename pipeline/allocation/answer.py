@@ -8,7 +8,7 @@ from pipeline.allocation.document import Request
 from pipeline.allocation.goals import least_spend
 from pipeline.allocation.problem import Problem
 from pipeline.allocation.rounding import round_spend
-from pipeline.allocation.solve import Solution, solve
+from pipeline.allocation.solve import Solution, relative_gap, solve
 from pipeline.core.errors import InfeasibleError
 from pipeline.core.types import FloatArray, JsonObject
 
@@ -54,7 +54,7 @@ def _rounded(request: Request, spend: FloatArray) -> FloatArray:
 def _solved(problem: Problem, solution: Solution, spend: FloatArray) -> JsonObject:
     objective = float(problem.curves.value(spend).sum())
     bound = max(solution.upper_bound, objective)
-    gap = (bound - objective) / max(abs(objective), 1e-300) if bound > objective else 0.0
+    gap = relative_gap(objective, bound)
     marginal = problem.curves.marginal(spend)
     finite = [float(m) if np.isfinite(m) else None for m in marginal.tolist()]
     return {
@@ -63,7 +63,7 @@ def _solved(problem: Problem, solution: Solution, spend: FloatArray) -> JsonObje
         "objective": objective,
         "upper_bound": bound,
         "gap": gap,
-        "prices": {name: price for name, price in sorted(solution.prices.items())},
+        "prices": dict(sorted(solution.prices.items())),
         "marginal_return": dict(zip(problem.ids, finite, strict=True)),
         "binding": {
             name: list(limits)

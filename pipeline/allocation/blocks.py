@@ -257,9 +257,7 @@ def _branch(block: Block, view: _View) -> list[_Node]:
     return _decide(block, view, line) if free[line] else _narrow(block, view, line, spend[line])
 
 
-def _mixture(
-    block: Block, view: _View, left: int, right: int
-) -> tuple[FloatArray, FloatArray]:
+def _mixture(block: Block, view: _View, left: int, right: int) -> tuple[FloatArray, FloatArray]:
     """Return the spends that the dual mixes at its lowest point, and how much that flatters each.
 
     To the left of that point too much is spent and to the right too little; the mix in between
@@ -268,7 +266,8 @@ def _mixture(
     spends, nets = [], []
     for column in (left, right):
         is_on = _choice(view, column)
-        spends.append(np.where(is_on, view.tables.on_spend[:, column], view.tables.off_spend[:, column]))
+        on_spend, off_spend = view.tables.on_spend[:, column], view.tables.off_spend[:, column]
+        spends.append(np.where(is_on, on_spend, off_spend))
         net = np.where(is_on, view.tables.on[:, column], view.tables.off[:, column])
         nets.append(net + block.prices[column] * spends[-1])
     much, little = (float(spend.sum()) + block.inner_spend for spend in spends)

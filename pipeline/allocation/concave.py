@@ -24,6 +24,7 @@ _SETTLED = 1e-12  # of the target; less than this is not worth a price of its ow
 _LARGEST = np.finfo(float).max
 _SAMPLE = 4096  # lines that find the first price of a large problem
 _STEPS = 300
+_SHRINKING = 14  # halvings that settle a float's exponent
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +143,8 @@ class _Branch:
         if tree.size == 1:
             total, slope = np.array([spend.sum()]), np.array([response.sum()])
             return _Demand(spend, response, total, total, total, slope)
-        raw = np.bincount(self.home, spend, tree.size)
-        slope = np.bincount(self.home, response, tree.size)
+        raw = np.bincount(self.home, spend, tree.size).astype(float)
+        slope = np.bincount(self.home, response, tree.size).astype(float)
         cut = raw.copy()
         for level in self.levels:
             cut[level] = np.clip(raw[level], tree.least[level], tree.most[level])
@@ -259,9 +260,7 @@ class _Branch:
         total = np.bincount(owner[: lines.size], weight, size)
         share = rest / np.where(total > 0, total, np.inf)
         moved = amount[: lines.size] + share[owner[: lines.size]] * weight
-        amount[: lines.size] = np.clip(
-            moved, self.envelope.low[lines], self.envelope.high[lines]
-        )
+        amount[: lines.size] = np.clip(moved, self.envelope.low[lines], self.envelope.high[lines])
 
 
 def _search(
@@ -291,7 +290,24 @@ def _search(
         error = np.abs(over)
         price = np.where(done, price, np.where(usable, step, _middle(low, high)))
     never, always = low == -_LARGEST, high == _LARGEST  # the target is an end, up to rounding
-    return np.where(never & ~always, high, low), np.where(always & ~never, low, high)
+    low, high = np.where(never & ~always, high, low), np.where(always & ~never, low, high)
+    flat = close & (demand.slopes == 0) & (price != 0)
+    if flat.any():
+        price = _towards_zero(branch, target, price, flat)
+        low, high = np.where(flat, price, low), np.where(flat, price, high)
+    return low, high
+
+
+def _towards_zero(
+    branch: _Branch, target: FloatArray, price: FloatArray, flat: BoolArray
+) -> FloatArray:
+    """Return a smaller price that asks for the same: rounding would drown a huge one's bound."""
+    near, far = np.zeros(price.size), price
+    for _ in range(_SHRINKING):
+        middle = np.where(flat, _middle(near, far), price)
+        same = np.abs(branch.demand(middle).totals - target) <= _CLOSE * np.abs(target)
+        near, far = np.where(same, near, middle), np.where(same, middle, far)
+    return np.where(flat, far, price)
 
 
 def _newton(price: FloatArray, demand: _Demand, target: FloatArray) -> FloatArray:

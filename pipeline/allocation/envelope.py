@@ -4,6 +4,8 @@ For a curve that is convex up to its inflection and concave after it, that is a 
 floor to the point where it touches, then the curve itself. For knots it is their upper hull.
 """
 
+# ruff: noqa: D102  the base class says what every method returns
+
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -5,6 +5,8 @@ array operations. All of them are concave, convex, or convex up to one inflectio
 after it; the part after the inflection is called the tail.
 """
 
+# ruff: noqa: D102  the base class says what every method returns
+
 from __future__ import annotations
 
 from dataclasses import dataclass, fields

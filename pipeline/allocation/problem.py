@@ -225,10 +225,7 @@ class Problem:
 
     def limit_name(self, line: int, side: str) -> str:
         """Return what the user calls the line's bound; `side` is "min" or "max"."""
-        if self.lower[line] == self.upper[line]:
-            side_name = "fixed"
-        else:
-            side_name = side
+        side_name = "fixed" if self.lower[line] == self.upper[line] else side
         return self.limit_names.get((line, side), f"{self.ids[line]} {side_name}")
 
     def measure(self, quantity: Quantity, spend: FloatArray) -> float:

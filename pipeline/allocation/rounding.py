@@ -38,10 +38,7 @@ def round_spend(problem: Problem, spend: FloatArray, unit: float) -> FloatArray:
         problem.size,
         (least_total, total),
         [group.members for group in problem.groups],
-        [
-            (float(_whole_up(np.array(group.min / unit))), float(_whole_down(np.array(group.max / unit))))
-            for group in problem.groups
-        ],
+        [(_floor(group.min / unit), _cap(group.max / unit)) for group in problem.groups],
     )
     wanted = np.clip(spend / unit, low, high)
     units = _down_the_tree(tree, wanted, low, high)
@@ -164,4 +161,3 @@ def _floor(amount: float) -> float:
 
 def _cap(amount: float) -> float:
     return float(_whole_down(amount))
-

@@ -10,8 +10,8 @@ from pipeline.allocation.box import Box, fold
 from pipeline.allocation.concave import TreeSolution, solve_tree
 from pipeline.allocation.conflict import (
     all_limits,
-    checked_lines,
     check_nested,
+    checked_lines,
     relaxed_to,
     smallest_conflict,
 )
@@ -33,6 +33,7 @@ _NODES = 400
 _SPATIAL_NODES = 40  # at least
 _SPATIAL_WORK = 20_000  # nodes times lines
 _BROKEN = 1e-6
+_RAIL_SLACK = 1e-8  # of a guardrail's terms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,7 @@ class Solution:
         spend: (n_lines,), in the problem's order.
         objective: what the plan earns.
         upper_bound: no split inside the limits earns more.
-        gap: bound minus objective, relative to the objective.
+        gap: bound minus objective, relative to the larger of the two.
         prices: outcome that one more unit of each limit would earn, by the limit's name: groups,
             guardrails, `budget`, and the line bounds that are touched. Floors cost: below 0.
         marginal_return: (n_lines,), outcome from one more unit of money on the line.
@@ -99,6 +100,11 @@ def solve(problem: Problem, *, start_price: float | None = None) -> Solution:
     return _finish(problem, box, found)
 
 
+def relative_gap(objective: float, bound: float) -> float:
+    """Return how far the bound is above the objective, relative to the larger of the two."""
+    return (bound - objective) / max(abs(objective), abs(bound)) if bound > objective else 0.0
+
+
 def is_allowed(problem: Problem, spend: FloatArray) -> bool:
     """Return whether a split obeys every limit, up to rounding."""
     scale = max(float(spend.sum()), problem.budget if np.isfinite(problem.budget) else 0.0)
@@ -141,7 +147,7 @@ def _keeps(problem: Problem, groups: tuple[int, ...], spend: FloatArray) -> bool
             return False
     for rail in problem.guardrails:
         scale = sum(abs(w * problem.measure(q, spend)) for w, q in rail.terms())
-        if problem.slack(rail, spend) < -1e-9 * max(scale, abs(rail.threshold)):
+        if problem.slack(rail, spend) < -_RAIL_SLACK * max(scale, abs(rail.threshold)):
             return False
     return True
 
@@ -206,7 +212,7 @@ def _finish(problem: Problem, box: Box, found: _Found) -> Solution:
         if kept > earned:
             spend, earned = current.copy(), kept
     bound = max(found.bound, earned)
-    gap = (bound - earned) / max(abs(earned), 1e-300) if bound > earned else 0.0
+    gap = relative_gap(earned, bound)
     touched = line_prices(problem, spend, found.line_price, found.weight)
     concave = bool((problem.curves.inflection() <= box.low).all())
     return Solution(
@@ -229,7 +235,7 @@ def _binding(
     slack = 1e-9 * max(float(spend.sum()), 1e-300)
     for line in range(problem.size):
         at_most = np.isfinite(problem.upper[line]) and spend[line] >= problem.upper[line] - slack
-        at_least = 0 < problem.lower[line] and spend[line] <= problem.lower[line] + slack
+        at_least = problem.lower[line] > 0 and spend[line] <= problem.lower[line] + slack
         if at_most:
             names[line].append(problem.limit_name(line, "max"))
         elif at_least:

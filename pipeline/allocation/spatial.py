@@ -69,9 +69,10 @@ def _children(curves: Curves, box: Box, node: TreeSolution) -> list[Box]:
     spend = node.spend
     gap = envelope.value(spend) - curves.value(spend)
     hole = (box.gate > 0) & (spend > box.low) & (spend < box.gate)
-    gap[hole] = np.maximum(gap[hole], envelope.value(spend)[hole] - curves.value(box.low)[hole])
+    least = 1e-13 * abs(node.bound)
+    gap[hole] = np.maximum(gap[hole], 2 * least + np.finfo(float).tiny)  # flat there, not allowed
     line = int(np.argmax(gap))
-    if gap[line] <= 1e-13 * abs(node.bound):
+    if gap[line] <= least:
         return []
     low, high = float(box.low[line]), float(box.high[line])
     if hole[line]:

@@ -1,5 +1,7 @@
 """Curve families given by knots: straight lines between them, or smooth with a given slope."""
 
+# ruff: noqa: D102  the base class says what every method returns
+
 from __future__ import annotations
 
 from dataclasses import dataclass

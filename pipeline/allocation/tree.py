@@ -38,7 +38,7 @@ class Tree:
 
     def sums(self, spend: FloatArray) -> FloatArray:
         """Return every node's total spend, (n_nodes,)."""
-        totals = np.bincount(self.home, spend, self.size)
+        totals = np.bincount(self.home, spend, self.size).astype(float)
         for level in self.levels[:0:-1]:
             totals += np.bincount(self.parent[level], totals[level], self.size)
         return totals
@@ -69,8 +69,8 @@ class Tree:
 
         Where the least is above the most, the node's limits contradict those inside it.
         """
-        least = np.bincount(self.home, low, self.size)
-        most = np.bincount(self.home, high, self.size)
+        least = np.bincount(self.home, low, self.size).astype(float)
+        most = np.bincount(self.home, high, self.size).astype(float)
         for level in self.levels[::-1]:
             least[level] = np.maximum(least[level], self.least[level])
             most[level] = np.minimum(most[level], self.most[level])
@@ -111,7 +111,5 @@ def plant(
         most.append(limits[index][1])
     depths = np.array(depth)
     levels = tuple(np.flatnonzero(depths == level) for level in range(max(depth) + 1))
-    tree = Tree(
-        np.array(parent), np.array(least), np.array(most), home, levels, np.array(source)
-    )
+    tree = Tree(np.array(parent), np.array(least), np.array(most), home, levels, np.array(source))
     return tree, tuple(sorted(crossing))

@@ -86,7 +86,9 @@ def verify_plan(budgets: Mapping[Line, float], rules: Rules) -> list[Finding]:
     ]
 
 
-def _fail(check: str, message: str, *, level: Level = Level.FAIL, line: Line | None = None) -> Finding:
+def _fail(
+    check: str, message: str, *, level: Level = Level.FAIL, line: Line | None = None
+) -> Finding:
     return Finding(
         level=level,
         check=check,
@@ -104,9 +106,7 @@ def _amounts(budgets: Mapping[Line, float], rules: Rules) -> Iterator[Finding]:
     for line, amount in sorted(budgets.items()):
         if not (np.isfinite(amount) and amount >= 0):
             yield _fail("amount", f"{line_label(line)}: {amount!r} is not an amount", line=line)
-        elif abs(from_minor(to_minor(amount, rules.currency), rules.currency) - amount) > 1e-9 * max(
-            1.0, amount
-        ):
+        elif abs(_whole(amount, rules.currency) - amount) > 1e-9 * max(1.0, amount):
             yield _fail("amount", f"{line_label(line)}: {amount!r} is not whole cents", line=line)
 
 
@@ -191,8 +191,13 @@ def _quantity(
     for index, line in enumerate(table.lines):
         if line in set(lines):
             spend = budgets.get(line, 0.0)
-            total += float(np.interp(spend, table.spend[index], mean[index])) + float(organic[index])
+            total += float(np.interp(spend, table.spend[index], mean[index]))
+            total += float(organic[index])
     return total
+
+
+def _whole(amount: float, currency: str) -> float:
+    return from_minor(to_minor(amount, currency), currency)
 
 
 def _sum(budgets: Mapping[Line, float], rules: Rules) -> int:

@@ -11,7 +11,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pipeline.core.canonical import canonical_bytes, content_hash
 from pipeline.core.findings import Finding
@@ -145,6 +145,17 @@ class Plan(_Frozen):
     based_on: str = ""
     fallback_days: int = 0
     status: Status = Status.PROPOSED
+
+    @model_validator(mode="after")
+    def _lines_in_order(self) -> Self:
+        """Name every line's columns outermost first, however the stored keys were sorted."""
+        for item in self.lines:
+            if set(item.line) != set(self.line_columns):
+                raise ValueError(f"a line names {list(item.line)}, need {list(self.line_columns)}")
+            ordered = {column: item.line[column] for column in self.line_columns}
+            item.line.clear()
+            item.line.update(ordered)
+        return self
 
     @property
     def budgets(self) -> dict[Line, float]:

@@ -24,6 +24,7 @@ __all__ = [
     "begin_run",
     "json_bytes",
     "list_runs",
+    "list_work",
     "open_run",
     "parquet_bytes",
     "resume_run",
@@ -246,6 +247,12 @@ def list_runs(runs: str) -> list[str]:
         for name in store.folders()
         if _IDENTIFIER.fullmatch(name) and store.exists(f"{name}/{MANIFEST}")
     )
+
+
+def list_work(runs: str) -> list[str]:
+    """Return the names of all runs that are at work, or were when they were interrupted."""
+    files = open_store(runs).names(WORK_FOLDER)
+    return sorted({PurePosixPath(name).parts[0] for name in files})
 
 
 def json_bytes(value: Any) -> bytes:

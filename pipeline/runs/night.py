@@ -7,9 +7,10 @@ step that finds its night complete has nothing to do. Every step may be run agai
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from pipeline.core.money import minor_digits
 from pipeline.core.plan import Mode, Plan
 from pipeline.core.types import FloatArray, Line
 from pipeline.io import quality, warehouse
-from pipeline.io.artefacts import RunFolder, begin_run, open_run, resume_run
+from pipeline.io.artefacts import RunFolder, begin_run, list_work, open_run, resume_run
 from pipeline.io.sources import read_snapshot
 from pipeline.runs import storage
 from pipeline.runs.inputs import (
@@ -39,6 +40,9 @@ from pipeline.runs.verification import verify_night
 
 FINDINGS = "findings.json"
 VERIFICATION = "verification.json"
+ABANDONED = timedelta(days=1)
+"""A night takes minutes, and its retries hours: older work was interrupted for good."""
+_BEGUN = "%Y%m%dt%H%M%S"
 
 Progress = Callable[[str], None]
 
@@ -137,7 +141,9 @@ def extract_into(portfolio: Portfolio, day: date, work: RunFolder) -> RunFolder:
 
 def _extract(portfolio: Portfolio, day: date) -> RunFolder:
     """Return tonight's work folder, or the complete run that the same inputs already gave."""
-    name = f"night-{day.isoformat()}-{secrets.token_hex(4)}"
+    _clear_abandoned(portfolio)
+    begun = portfolio.clock().astimezone(UTC).strftime(_BEGUN)
+    name = f"night-{day.isoformat()}-{begun}-{secrets.token_hex(4)}"
     work = extract_into(portfolio, day, begin_run(portfolio.runs, name))
     try:
         done = open_run(portfolio.runs, _plan_id(work))
@@ -145,6 +151,17 @@ def _extract(portfolio: Portfolio, day: date) -> RunFolder:
         return work
     work.discard()
     return done
+
+
+def _clear_abandoned(portfolio: Portfolio) -> None:
+    """Remove what nights left behind that were killed more than a day ago."""
+    for name in list_work(portfolio.runs):
+        begun = re.fullmatch(r"night-\d{4}-\d\d-\d\d-(\d{8}t\d{6})-[0-9a-f]{8}", name)
+        if begun is None:
+            continue
+        age = portfolio.clock() - datetime.strptime(begun[1], _BEGUN).replace(tzinfo=UTC)
+        if age > ABANDONED:
+            resume_run(portfolio.runs, name).discard()
 
 
 def _stage(work: RunFolder) -> None:

@@ -115,6 +115,8 @@ class PlanRecord:
             else None
         )
         content = json.loads(self.content)
+        for item in content["lines"]:  # the canonical bytes are sorted by key
+            item["line"] = {name: item["line"][name] for name in self.plan.line_columns}
         first = [name for name in _SHOWN_FIRST if name in content]
         return {
             **{name: content.pop(name) for name in first},

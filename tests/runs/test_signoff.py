@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import os
+import shutil
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -13,6 +16,7 @@ from pipeline.core.errors import DamagedError, NotAllowedError, StorageError
 from pipeline.core.plan import Mode, Plan, PlanLine, Status
 from pipeline.core.policy import CapSpec
 from pipeline.runs import signoff
+from pipeline.runs.audit import verify_portfolio
 from pipeline.runs.portfolio import open_portfolio
 
 CONFIG = """
@@ -329,3 +333,104 @@ def test_a_cap_is_rejected_with_a_reason(office):
     cap = signoff.propose_cap(office.portfolio, CapSpec(max=500.0), "ana", "")
     rejected = signoff.reject_cap(office.portfolio, cap.id, "fin", "why")
     assert (rejected.status, rejected.decided_by) == (CapStatus.REJECTED, "fin")
+
+
+class Disk:
+    """Refuses its n-th write to disk, or all from there on."""
+
+    def __init__(self, at, for_ever):
+        self.at, self.for_ever, self.count = at, for_ever, 0
+        self.fsync = os.fsync
+
+    def __call__(self, handle):
+        self.count += 1
+        if self.count == self.at or (self.for_ever and self.count > self.at):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self.fsync(handle)
+
+
+@pytest.mark.parametrize("for_ever", [False, True])
+def test_whichever_write_fails_the_second_try_ends_the_same(tmp_path, monkeypatch, for_ever):
+    start = tmp_path / "start"
+    start.mkdir()
+    record = Office(start).propose()
+    for at in range(1, 100):
+        folder = tmp_path / str(at)
+        shutil.copytree(start, folder)
+        office = Office(folder)
+        disk = Disk(at, for_ever)
+        with monkeypatch.context() as patch:
+            patch.setattr("os.fsync", disk)
+            try:
+                notes = office.approve().notes
+                failed = bool(notes)
+                assert all("signed, but not published" in note for note in notes)
+            except StorageError as error:
+                failed = True
+                assert "No space left" in str(error)
+        stored = office.portfolio.ledger.plan(record.plan_id)
+        if stored.status is Status.PROPOSED:
+            office.approve()
+        elif not stored.is_published:
+            signoff.publish_plan(office.portfolio, record.plan_id)
+        assert office.portfolio.ledger.plan(record.plan_id).is_published
+        assert len(office.sheet(record)) == 3
+        assert [office.actions().count(f"plan.{name}") for name in ("proposed", "approved")] == [
+            1,
+            1,
+        ]
+        assert verify_portfolio(folder).is_sound
+        assert not list(folder.rglob("*.tmp"))
+        if not failed:
+            break
+    assert not failed
+    assert at > 8
+
+
+def test_a_sheet_that_changes_under_the_writers_hands_is_noticed(office, monkeypatch):
+    from pipeline.io.publish import files
+
+    office.propose()
+    write_file = files.write_file
+
+    def corrupting(path, data):
+        write_file(path, data.replace(b"110.00", b"910.00") if path.suffix == ".csv" else data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "write_file", corrupting)
+        decided = office.approve()
+    assert "budgets.csv read back differs" in decided.notes[0]
+    assert not decided.record.is_published
+    assert signoff.publish_plan(office.portfolio, "latest", "ana").record.is_published
+
+
+def test_the_latest_day_stays_the_latest(office):
+    later = office.propose(day=DAY + timedelta(days=1))
+    office.approve(later.plan_id)
+    latest = office.published / "latest.json"
+    for content in ("nonsense", "[]", latest.read_text()):
+        latest.write_text(content)
+        record = office.propose(105.0, 195.0, day=DAY + timedelta(days=2))
+        assert record.plan.date > later.plan.date
+    office.approve(record.plan_id)
+    assert json.loads(latest.read_text())["plan_id"] == record.plan_id
+
+
+def test_airflow_can_pass_on_a_rejection(office, monkeypatch):
+    record = office.propose(day=date.today() + timedelta(days=1))
+    decided = signoff.decide(
+        office.folder,
+        record.plan_id,
+        record.content_hash,
+        "ana",
+        False,
+        "too bold",
+        identity_verified_by="airflow",
+    )
+    assert (decided.record.status, decided.record.why) == (Status.REJECTED, "too bold")
+
+
+def test_a_plan_that_moves_too_much_for_the_policy_waits(office):
+    office.config("approval: {auto_within: {line_change: 0.01, moved: 0.01}}\n")
+    office.propose()
+    assert signoff.sign_by_policy(office.portfolio, "latest") is None

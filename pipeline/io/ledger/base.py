@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from pipeline.core.clock import Clock
-from pipeline.core.errors import NotAllowedError
+from pipeline.core.errors import NotAllowedError, StorageError
 from pipeline.io.ledger.audit import AuditHead, append_entry
 from pipeline.io.ledger.database import Database
 from pipeline.io.ledger.records import Actor
@@ -56,8 +56,14 @@ class LedgerBase:
         with self._database.write() as connection:
             transaction = Transaction(connection, self.now())
             yield transaction
-        if transaction.head is not None:
+        if transaction.head is None:
+            return
+        try:
             self._head.write(*transaction.head)
+        except StorageError as error:
+            raise StorageError(
+                f"{error}; the ledger itself did record this: look before you try again"
+            ) from error
 
     @contextmanager
     def _deciding(self, actor: Actor, action: str, subject: str) -> Iterator[Transaction]:

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from pipeline.core.errors import ConfigError, DamagedError, StorageError
 from pipeline.io.ledger import open_ledger, schema, upgrade_ledger
@@ -191,3 +192,43 @@ def test_the_tables_that_queries_see_are_the_tables_there_are(desk):
         for table in schema.metadata.tables.values():
             stored = {column["name"] for column in inspector.get_columns(table.name)}
             assert stored == {column.name for column in table.columns}
+
+
+def test_a_full_disk_changes_nothing(sqlite_desk):
+    desk = sqlite_desk
+    record = desk.propose()
+
+    def full(connection, _record):
+        pages = connection.execute("pragma page_count").fetchone()[0]
+        connection.execute(f"pragma max_page_count = {pages}")
+
+    ledger = desk.open()
+    event.listen(ledger.database._engine, "connect", full)
+    with pytest.raises(StorageError, match="disk is full"):
+        for number in range(400):
+            ledger.record_denied("x" * 500, "fill the disk", str(number), "y" * 1500)
+    assert desk.open().plan("latest") == record
+    assert desk.verify().is_sound
+
+
+def test_a_ledger_held_by_another_process_is_named_after_a_wait(sqlite_desk, monkeypatch):
+    monkeypatch.setattr("pipeline.io.ledger.database.WAIT_SECONDS", 0)
+    ledger = sqlite_desk.open()
+    with sqlite3.connect(sqlite_desk.where) as other:
+        other.execute("begin immediate")
+        with pytest.raises(StorageError, match="another process held it"):
+            ledger.record_denied("a", "b", "c", "d")
+
+
+def test_a_postgres_ledger_held_by_another_is_named_after_a_wait(make_desk, monkeypatch):
+    monkeypatch.setattr("pipeline.io.ledger.database.WAIT_SECONDS", 1)
+    desk = make_desk("postgres")
+    waited = pytest.raises(StorageError, match="another process held it")
+    with desk.ledger.database.write(), waited:
+        desk.open().record_denied("a", "b", "c", "d")
+
+
+def test_what_is_no_error_of_a_driver_is_one_line_too(sqlite_desk):
+    refused = pytest.raises(StorageError, match="nothing was changed")
+    with refused, sqlite_desk.ledger.database.read() as connection:
+        connection.execute(text("select :missing"))

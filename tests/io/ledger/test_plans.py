@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.core.errors import DamagedError, NotAllowedError, NotFoundError, UsageError
 from pipeline.core.findings import Finding, Level
-from pipeline.core.plan import Mode, PlanLine, Status
+from pipeline.core.plan import Mode, ModelHealth, PlanGuardrail, PlanLine, Status
 from pipeline.io.ledger import Actor
 from pipeline.io.ledger.plan_rows import end_of_window
 
@@ -201,6 +201,16 @@ def test_a_day_before_the_newest_published_one_is_never_signed(desk):
         desk.approve(today.plan_id)
 
 
+def test_the_newest_plan_of_an_earlier_day_is_found_whatever_became_of_it(desk):
+    assert desk.ledger.plan_before("acme", DAY) is None
+    old = desk.propose("aaaaaaaa")
+    desk.ledger.reject_plan(old.plan_id, desk.ana, desk.policy, "no")
+    desk.propose("bbbbbbbb", date(2026, 11, 23))
+    assert desk.ledger.plan_before("acme", date(2026, 11, 23)).plan_id == old.plan_id
+    assert desk.ledger.plan_before("acme", DAY) is None
+    assert [record.plan.date for record in desk.ledger.plans(limit=1)] == [date(2026, 11, 23)]
+
+
 def test_a_revoked_plan_is_no_fallback_but_its_budgets_are_still_set(desk):
     first = desk.publish(desk.approve(desk.propose("aaaaaaaa").plan_id))
     second = desk.publish(desk.approve(desk.propose("bbbbbbbb", date(2026, 11, 23)).plan_id))
@@ -232,6 +242,12 @@ def test_a_small_plan_signs_itself_by_policy(desk, new_policy):
 @pytest.mark.parametrize(
     "changes",
     [
+        {"model_health": ModelHealth(level="fail")},
+        {
+            "guardrails": (
+                PlanGuardrail(metric="roas", limit=1, kind="min", expected=0.5, status="fail"),
+            )
+        },
         {"mode": Mode.HOLD},
         {"mode": Mode.FALLBACK},
         {"findings": (Finding(level=Level.FAIL, check="x", message="y"),)},

@@ -99,6 +99,14 @@ def judge(
     return Judgement(tuple(verdict.findings), pending)
 
 
+def judge_tables(facts: Facts, policy: Policy, day: date) -> Verdict:
+    """Return what the gate finds in tables that are in memory, and the cells not to learn from."""
+    verdict = Verdict()
+    if gate.check_counts(facts, policy, verdict):
+        _judge(facts, policy, day, verdict)
+    return verdict
+
+
 def _judge(facts: Facts, policy: Policy, day: date, verdict: Verdict) -> None:
     metric = policy.objective.maximize
     gate.check_newest_day(facts, day, verdict)

@@ -144,10 +144,12 @@ def main() -> None:
     threading.Thread(target=listen, daemon=True).start()
     _batch_definition()
     while True:
+        request = json.loads(requests.get())
+        answer: dict[str, Any] = {"id": request["id"]}
         try:
-            answer: dict[str, Any] = {"results": evaluate(json.loads(requests.get()))}
+            answer["results"] = evaluate(request)
         except Exception as error:  # noqa: BLE001  whatever it is, the night must hear of it
-            answer = {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"}
+            answer["error"] = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 

@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def load_suites() -> dict[str, dict[str, Any]]:
 
 def start() -> None:
     """Start the worker if none runs: the earlier, the less the night waits."""
-    _worker()
+    worker()
 
 
 @dataclass(slots=True)
@@ -55,10 +56,10 @@ class PendingSuites:
 
     def findings(self) -> list[Finding]:
         """Wait for the results and return what they found; empty when all passed."""
-        return [item for result in self._results() if (item := _finding(result)) is not None]
+        return [item for result in self._results() if (item := finding_of(result)) is not None]
 
     def _results(self) -> list[dict[str, Any]]:
-        answer = _ask(self._worker) if self._worker is not None else None
+        answer = _ask(self._worker, self._request["id"]) if self._worker is not None else None
         if answer is None:
             from pipeline.io.suite_worker import evaluate
 
@@ -71,10 +72,20 @@ class PendingSuites:
 
 def begin(facts: Facts, metric: str) -> PendingSuites:
     """Hand the night's tables to the suites and return at once."""
+    request = request_for(facts, metric)
+    running = worker()
+    if running is not None and not _tell(running, request):
+        running = None
+    return PendingSuites(request, running)
+
+
+def request_for(facts: Facts, metric: str) -> dict[str, Any]:
+    """Return all that the suites need of a night, as plain values."""
     last_day = facts.days[-1]
-    request = {
+    return {
+        "id": next(_numbers),
         "suites": load_suites(),
-        "frames": {name: _stream(columns) for name, columns in _frames(facts, metric).items()},
+        "frames": {name: stream(columns) for name, columns in frames(facts, metric).items()},
         "parameters": {
             "last_day": last_day.isoformat(),
             "oldest_newest_outcome": (last_day - timedelta(days=STALE_OUTCOME_DAYS)).isoformat(),
@@ -82,13 +93,9 @@ def begin(facts: Facts, metric: str) -> PendingSuites:
             "days": len(facts.days),
         },
     }
-    worker = _worker()
-    if worker is not None and not _tell(worker, request):
-        worker = None
-    return PendingSuites(request, worker)
 
 
-def _frames(facts: Facts, metric: str) -> dict[str, dict[str, Any]]:
+def frames(facts: Facts, metric: str) -> dict[str, dict[str, Any]]:
     """Return the three tables that the suites speak of, column by column."""
     n_days, n_lines = facts.spend.shape
     days = np.array([day.isoformat() for day in facts.days])
@@ -111,7 +118,8 @@ def _frames(facts: Facts, metric: str) -> dict[str, dict[str, Any]]:
     }
 
 
-def _stream(columns: dict[str, Any]) -> str:
+def stream(columns: dict[str, Any]) -> str:
+    """Return a table as an Arrow stream in base64, NaN as null."""
     import pyarrow as pa
 
     arrays = {
@@ -125,7 +133,7 @@ def _stream(columns: dict[str, Any]) -> str:
     return base64.b64encode(sink.getvalue()).decode("ascii")
 
 
-def _finding(result: dict[str, Any]) -> Finding | None:
+def finding_of(result: dict[str, Any]) -> Finding | None:
     """Return the finding of one result, None when the expectation held."""
     where = f"{result['table']}: {result['type']}"
     if result["errored"]:
@@ -160,9 +168,10 @@ class _Kept:
 
 
 _kept = _Kept()
+_numbers = count()
 
 
-def _worker() -> subprocess.Popen[str] | None:
+def worker() -> subprocess.Popen[str] | None:
     """Return the running worker, started if need be, or None where processes cannot start."""
     running = _kept.process
     if running is not None and _kept.owner == os.getpid() and running.poll() is None:
@@ -198,15 +207,20 @@ def _tell(worker: subprocess.Popen[str], request: dict[str, Any]) -> bool:
     return True
 
 
-def _ask(worker: subprocess.Popen[str]) -> dict[str, Any] | None:
-    """Return the worker's answer, None when it died."""
+def _ask(worker: subprocess.Popen[str], number: int) -> dict[str, Any] | None:
+    """Return the worker's answer to a request, None when it died.
+
+    Answers to requests that nobody waited for come first and are passed over.
+    """
     if worker.stdout is None:
         return None
-    try:
-        answer: dict[str, Any] = json.loads(worker.stdout.readline())
-    except (OSError, ValueError):
-        return None
-    return answer
+    while True:
+        try:
+            answer: dict[str, Any] = json.loads(worker.stdout.readline())
+        except (OSError, ValueError):
+            return None
+        if answer["id"] == number:
+            return answer
 
 
 def _stop() -> None:

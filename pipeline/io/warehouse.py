@@ -86,7 +86,7 @@ def staged(work: RunFolder, policy: Policy, day: date, today: date) -> Iterator[
             connection.execute(f"create table {name} as from {name}_arrow")
             connection.unregister(f"{name}_arrow")
         connection.execute("set lock_configuration = true")
-        for macro in ("plain_number", "iso_day"):
+        for macro in ("plain_number", "plain_amount", "iso_day"):
             connection.execute(sql_text("macros", macro))
         for name in ("stg_spend", "stg_outcomes"):
             _create(connection, name, sql_text("staging", name))

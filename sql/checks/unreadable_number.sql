@@ -4,34 +4,33 @@
 with
 
 cells as (
-    select 'spend' as source, file, row, 'spend' as "column", spend as number, spend_cell as value
+    select 'spend' as source, file, row, 'spend' as "column", spend_cell as value
     from stg_spend
-    where spend is null or spend not between 0 and 1e15
+    where spend is null
     union all
     select
-        'spend' as source, file, row, 'budget' as "column", budget as number, budget_cell as value
+        'spend' as source, file, row, 'budget' as "column", budget_cell as value
     from stg_spend
-    where budget_cell <> '' and (budget is null or budget not between 0 and 1e15)
+    where budget_cell <> '' and budget is null
     union all
     select
         'spend' as source,
         file,
         row,
         'impressions' as "column",
-        impressions as number,
         impressions_cell as value
     from stg_spend
-    where impressions_cell <> '' and (impressions is null or impressions not between 0 and 1e15)
+    where impressions_cell <> '' and impressions is null
     union all
     select
-        'spend' as source, file, row, 'clicks' as "column", clicks as number, clicks_cell as value
+        'spend' as source, file, row, 'clicks' as "column", clicks_cell as value
     from stg_spend
-    where clicks_cell <> '' and (clicks is null or clicks not between 0 and 1e15)
+    where clicks_cell <> '' and clicks is null
     union all
     select
-        'outcomes' as source, file, row, metric as "column", value as number, value_cell as value
+        'outcomes' as source, file, row, metric as "column", value_cell as value
     from stg_outcomes
-    where value is null or value not between 0 and 1e15
+    where value is null
 )
 
 select
@@ -42,8 +41,8 @@ select
     value,
     case
         when value = '' then 'is empty'
-        when number is null then 'is not a plain number'
-        when number < 0 then 'is negative'
+        when plain_number(value) is null then 'is not a plain number'
+        when plain_number(value) < 0 then 'is negative'
         else 'is beyond any account'
     end as problem
 from cells

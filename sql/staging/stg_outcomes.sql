@@ -13,6 +13,6 @@ select
     line_4,
     dimensions,
     metric,
-    plain_number(value) as value,
+    plain_amount(value) as value,
     value as value_cell
 from outcomes

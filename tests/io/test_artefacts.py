@@ -132,7 +132,7 @@ def test_a_refusing_disk_leaves_the_old_file_and_one_line(
                 write_file(target, b"new")
             assert "\n" not in str(caught.value)
         assert target.read_bytes() == b"old"
-        assert os.listdir(target.parent) == ["plan.csv"]
+        assert [item.name for item in target.parent.iterdir()] == ["plan.csv"]
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:

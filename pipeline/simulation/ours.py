@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import date
 from functools import lru_cache
 
 import numpy as np
 
 from pipeline.core.caps import Cap, CapStatus
 from pipeline.core.curves import ResponseTable
+from pipeline.core.findings import Level, worst_level
+from pipeline.core.history import History
 from pipeline.core.policy import Policy, parse_policy
 from pipeline.core.types import FloatArray
+from pipeline.io.facts import Facts as Tables
+from pipeline.io.quality import judge_tables
 from pipeline.runs.decide import Facts, decide, fit_models
+from pipeline.runs.standing import newest_distrusted
 from pipeline.simulation.files import LINE_COLUMNS
 from pipeline.simulation.policies import Decision
 from pipeline.simulation.worlds import Morning
@@ -20,6 +27,8 @@ from pipeline.simulation.worlds.world import RAMP_SHARE
 def nightly_decision(morning: Morning) -> Decision:
     """Return the budgets that a night would propose, and what it claims about them."""
     facts = facts_of(morning)
+    if facts is None:
+        return Decision(budgets=morning.current)
     decision = decide(facts, fit_models(facts))
     gain = (decision.table.at(decision.budgets) - decision.table.at(morning.current)).sum(axis=1)
     low, high = np.quantile(gain, [0.05, 0.95])
@@ -31,13 +40,20 @@ def nightly_decision(morning: Morning) -> Decision:
     )
 
 
-def facts_of(morning: Morning) -> Facts:
-    """Return what a night would know that morning; the box arrives as approved caps."""
+def facts_of(morning: Morning) -> Facts | None:
+    """Return what a night would know that morning; None where its data cannot be trusted.
+
+    The box arrives as approved caps, and the data pass the same gate as files do.
+    """
     lines = morning.history.lines
+    policy = _policy(round(morning.total, 2))
+    history = judged(morning.history, policy, morning.day)
+    if history is None:
+        return None
     return Facts(
-        policy=_policy(round(morning.total, 2)),
+        policy=policy,
         day=morning.day,
-        history=morning.history,
+        history=history,
         vintages=morning.vintages if morning.vintages.day.size else None,
         lift_tests=(),
         current=morning.current,
@@ -54,8 +70,39 @@ def facts_of(morning: Morning) -> Facts:
         ),
         held_scopes=(),
         wanted=morning.total,
-        distrusted=np.zeros(len(lines), dtype=bool),
+        distrusted=newest_distrusted(history),
     )
+
+
+def judged(history: History, policy: Policy, day: date) -> History | None:
+    """Return the history without the cells that the night's gate distrusts; None on a FAIL."""
+    unknown = np.full(history.spend.shape, np.nan)
+    begun = np.cumsum(history.spend > 0, axis=0) > 0
+    verdict = judge_tables(
+        Tables(
+            days=history.days,
+            lines=history.lines,
+            spend=history.spend,
+            has_spend_row=begun,
+            budget=unknown,
+            impressions=unknown,
+            clicks=unknown,
+            outcomes=history.outcomes,
+            has_outcome_row=begun,
+        ),
+        policy,
+        day,
+    )
+    if worst_level(verdict.findings) is Level.FAIL:
+        return None
+    spend, trusted = history.spend.copy(), history.trusted.copy()
+    rows = {when: index for index, when in enumerate(history.days)}
+    columns = {line: index for index, line in enumerate(history.lines)}
+    for (when, line), doubt in verdict.untrusted.items():
+        trusted[rows[when], columns[line]] = False
+        if doubt.spend is not None:
+            spend[rows[when], columns[line]] = doubt.spend
+    return replace(history, spend=spend, trusted=trusted)
 
 
 def marginal_returns(table: ResponseTable, spend: FloatArray) -> FloatArray:

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.simulation.ours import facts_of, nightly_decision
+from pipeline.simulation.worlds import make_world
+
+
+def test_ours_stays_inside_the_box_and_claims_something_about_every_line() -> None:
+    morning = make_world("sparse", 4, history_days=120, nights=1).morning()
+    decision = nightly_decision(morning)
+    assert (decision.budgets >= morning.floor - 0.01).all()
+    assert (decision.budgets <= morning.cap + 0.01).all()
+    assert abs(decision.budgets.sum() - morning.total) < 0.01
+    assert decision.marginal is not None
+    mean, low, high = decision.marginal.T
+    assert ((low <= mean) & (mean <= high)).all()
+
+
+def test_the_same_morning_gives_the_same_decision() -> None:
+    morning = make_world("calm", 4, history_days=100, nights=1).morning()
+    first, second = nightly_decision(morning), nightly_decision(morning)
+    np.testing.assert_array_equal(first.budgets, second.budgets)
+    assert first.uplift == second.uplift
+
+
+def test_silent_days_and_slipped_units_are_kept_from_the_fit() -> None:
+    world = make_world("unit_errors", 0)
+    facts = facts_of(world.morning())
+    assert facts is not None
+    faults = world.truth.faults
+    slipped = (faults.spend_factor > 1)[: world.age]
+    assert slipped.any()
+    assert not facts.history.trusted[slipped].any()
+    mended = facts.history.spend[slipped] / world.spend[: world.age][slipped]
+    assert ((mended > 0.3) & (mended < 3)).all()
+
+
+def test_a_night_on_which_everything_is_silent_changes_nothing() -> None:
+    world = make_world("calm", 4, history_days=100, nights=1)
+    world.truth.faults.silent[97:100] = True
+    morning = world.morning()
+    assert facts_of(morning) is None
+    np.testing.assert_array_equal(nightly_decision(morning).budgets, morning.current)

@@ -13,10 +13,11 @@ from pipeline.core.types import Line
 from pipeline.io.reports.charts import Scale, Span, Track, scale_over, span, track
 from pipeline.io.reports.words import label, sentence
 
-MOST_LISTED = 40  # lines in one list; the table below it holds all of them
+MOST_SHOWN = 12  # lines in one list before the rest folds
+MOST_LISTED = 60  # lines in one list; the table below it holds all of them
 MOST_OPEN = 40  # lines up to which the table starts unfolded
 MOST_CURVES = 24  # drawn in full; a page of more is not read
-MOST_PRICED = 30  # lines whose marginal returns are drawn side by side
+MOST_PRICED = 16  # lines whose marginal returns are drawn side by side
 
 
 class Kind(StrEnum):
@@ -56,7 +57,12 @@ class LineView:
     @property
     def unsaid(self) -> Sequence[str]:
         """The limits that hold the line and that its reason does not name."""
-        return [limit for limit in self.binding if limit not in self.reason]
+        return [_limit_words(limit) for limit in self.binding if limit not in self.reason]
+
+    @property
+    def held_by(self) -> Sequence[str]:
+        """The limits that hold the line, in a reader's words."""
+        return [_limit_words(limit) for limit in self.binding]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +76,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineList:
-    """The lines of one kind, the largest first; `more` are counted but not listed."""
+    """The lines of one kind, the largest first; `folded` come after, `more` are only counted."""
 
     kind: Kind
     title: str
     note: str
     rows: Sequence[Row]
+    folded: Sequence[Row]
+    folded_change: float
     total: int
     more: int
     more_change: float
@@ -125,21 +133,7 @@ def line_lists(lines: Sequence[LineView]) -> list[LineList]:
         shown[kind] = sorted(of_kind, key=lambda v: (-abs(v.change), -v.proposed, v.key))
     drawn = [v for views in shown.values() for v in views[:MOST_LISTED]]
     scale = scale_over((a for v in drawn for a in (v.current, v.proposed)), zero=True)
-    return [
-        LineList(
-            kind=kind,
-            title=_TITLES[kind][0],
-            note=_TITLES[kind][1],
-            rows=[
-                Row(line=v, track=track(v.current, v.proposed, scale)) for v in views[:MOST_LISTED]
-            ],
-            total=len(views),
-            more=max(0, len(views) - MOST_LISTED),
-            more_change=sum(v.change for v in views[MOST_LISTED:]),
-        )
-        for kind, views in shown.items()
-        if views
-    ]
+    return [_line_list(kind, views, scale) for kind, views in shown.items() if views]
 
 
 def tree(lines: Sequence[LineView], columns: tuple[str, ...], currency: str) -> list[Node]:
@@ -168,6 +162,22 @@ def moved(lines: Iterable[LineView], currency: str) -> tuple[float, float]:
     return from_minor(taken, currency), from_minor(added, currency)
 
 
+def _line_list(kind: Kind, views: Sequence[LineView], scale: Scale | None) -> LineList:
+    rows = [Row(line=v, track=track(v.current, v.proposed, scale)) for v in views[:MOST_LISTED]]
+    first = MOST_SHOWN if len(rows) > MOST_SHOWN + 3 else len(rows)
+    return LineList(
+        kind=kind,
+        title=_TITLES[kind][0],
+        note=_TITLES[kind][1],
+        rows=rows[:first],
+        folded=rows[first:],
+        folded_change=sum(row.line.change for row in rows[first:]),
+        total=len(views),
+        more=max(0, len(views) - MOST_LISTED),
+        more_change=sum(v.change for v in views[MOST_LISTED:]),
+    )
+
+
 def _line_view(plan: Plan, item: PlanLine, flagged: set[Line]) -> LineView:
     key = tuple(item.line[column] for column in plan.line_columns)
     change = from_minor(
@@ -194,11 +204,15 @@ def _line_view(plan: Plan, item: PlanLine, flagged: set[Line]) -> LineView:
 
 
 def _kind(item: PlanLine, change: float, is_flagged: bool) -> Kind:
-    if item.exploration or item.action in {"test", "explore"}:
+    if item.action == "test" or 2 * abs(item.exploration) > abs(change):
         return Kind.TEST
     if change:
         return Kind.MOVE
     return Kind.WATCH if is_flagged or item.action == "watch" else Kind.HOLD
+
+
+def _limit_words(limit: str) -> str:
+    return "daily change limit" if limit == "ramp" else limit
 
 
 def _share(change: float, current: float) -> float | None:

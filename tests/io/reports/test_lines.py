@@ -24,6 +24,12 @@ def test_every_line_is_in_exactly_one_list():
     ]  # fmt: skip
 
 
+def test_a_move_with_a_little_learning_in_it_is_still_a_move():
+    lines = list(sample_plan().lines)
+    lines[0] = lines[0].model_copy(update={"exploration": 5.0})
+    assert line_views(sample_plan(lines=tuple(lines)))[0].kind is Kind.MOVE
+
+
 def test_a_line_with_a_finding_is_watched_where_it_holds_and_marked_where_it_moves():
     lines = list(sample_plan().lines)
     place = next(i for i, item in enumerate(lines) if item.line["audience"] == "retargeting")
@@ -41,10 +47,12 @@ def test_what_is_not_listed_is_counted():
     views = line_views(large_plan(200))
     for item in line_lists(views):
         of_kind = [v for v in views if v.kind is item.kind]
-        assert len(item.rows) == min(MOST_LISTED, len(of_kind))
+        assert len(item.rows) + len(item.folded) == min(MOST_LISTED, len(of_kind))
         assert item.more == max(0, len(of_kind) - MOST_LISTED)
         listed = sum(row.line.change for row in item.rows)
-        assert listed + item.more_change == pytest.approx(sum(v.change for v in of_kind))
+        assert listed + item.folded_change + item.more_change == pytest.approx(
+            sum(v.change for v in of_kind)
+        )
 
 
 def test_what_is_taken_and_added_is_exact():

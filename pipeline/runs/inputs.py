@@ -6,7 +6,7 @@ be computed again from its run folder alone, and the same inputs have the same p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -51,8 +51,19 @@ class Inputs(BaseModel):
     version: str
 
     def published_budgets(self) -> dict[Line, float]:
-        """Return the budgets in force, empty before the first published plan."""
-        return {} if self.published is None else self.published.budgets
+        """Return the budgets in force, empty before the first published plan.
+
+        A plan of other line columns or of another currency says nothing about tonight's lines.
+        """
+        last, policy = self.published, self.policy
+        if last is None or (last.line_columns, last.currency) != (policy.line, policy.currency):
+            return {}
+        return last.budgets
+
+    def lines_without_data(self, known: Sequence[Line]) -> list[Line]:
+        """Return the lines that have money in force and no row in the data, sorted."""
+        budgets = self.published_budgets()
+        return sorted(line for line in budgets.keys() - set(known) if budgets[line] > 0)
 
     def fallback_days(self) -> int:
         """Return for how many days in a row, tonight included, a fallback would be in force."""

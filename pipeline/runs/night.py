@@ -19,7 +19,7 @@ from pipeline.core.errors import ConfigError, DataNotTrustedError, InfeasibleErr
 from pipeline.core.findings import Finding, Level, worst_level
 from pipeline.core.money import minor_digits
 from pipeline.core.plan import Mode, Plan
-from pipeline.core.types import FloatArray, Line
+from pipeline.core.types import FloatArray, Line, line_label
 from pipeline.io import quality, warehouse
 from pipeline.io.artefacts import RunFolder, begin_run, list_work, open_run, resume_run
 from pipeline.io.sources import read_snapshot
@@ -177,8 +177,26 @@ def _validate(work: RunFolder) -> None:
         found = [
             *found,
             *quality.validate(work, inputs.policy, inputs.day, previous_run(work)),
+            *_without_data(work, inputs),
         ]
     storage.write_findings(work, FINDINGS, found)
+
+
+def _without_data(work: RunFolder, inputs: Inputs) -> list[Finding]:
+    if not work.exists(warehouse.LINE_DAY):
+        return []
+    return [
+        Finding(
+            level=Level.REVIEW,
+            check="line-without-data",
+            message=f"spend: {line_label(line)} has a budget in force and no row at all; "
+            "its budget is held",
+            advice="hand over its rows, with zero spend if it was stopped, or have finance cap it",
+            source="spend",
+            line=line,
+        )
+        for line in inputs.lines_without_data(warehouse.read_facts(work).lines)
+    ]
 
 
 def _fit(work: RunFolder) -> None:

@@ -221,7 +221,7 @@ def plan_breaches(portfolio: Portfolio, record: PlanRecord) -> tuple[str, ...]:
     ledger, policy, plan = portfolio.ledger, portfolio.policy, record.plan
     last = ledger.last_published(policy.portfolio, plan.date)
     set_now: dict[Line, int] = {}
-    if last is not None:
+    if last is not None and last.plan.line_columns == plan.line_columns:
         set_now = {item.line: item.proposed for item in last.money}
     limits = Limits(
         caps=ledger.caps_in_force(policy.portfolio, plan.date),

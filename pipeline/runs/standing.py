@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from pipeline.core.history import History
@@ -38,9 +40,37 @@ def wanted_budget(facts: Facts, inputs: Inputs) -> float:
     """Return the money that the policy gives the day; a month's is paced over its days."""
     budget = inputs.policy.budget
     if budget.daily is not None:
-        return budget.daily
+        return round_money(budget.daily, inputs.policy.currency)
     monthly = budget.monthly or 0.0
     return round_money(_paced(facts, inputs, monthly), inputs.policy.currency)
+
+
+def with_lines_without_data(
+    history: History, current: FloatArray, inputs: Inputs
+) -> tuple[History, FloatArray]:
+    """Return history and budgets with every line that has money in force, heard of or not.
+
+    A line that left the data keeps its place, untrusted and hence held: its money would
+    otherwise go to the others unseen.
+    """
+    unseen = inputs.lines_without_data(history.lines)
+    if not unseen:
+        return history, current
+    lines = [*history.lines, *unseen]
+    order = sorted(range(len(lines)), key=lines.__getitem__)
+    n_days, budgets = len(history.days), inputs.published_budgets()
+
+    def padded(table: FloatArray | BoolArray) -> FloatArray:
+        return np.hstack([table, np.zeros((n_days, len(unseen)))])[:, order]
+
+    wide = replace(
+        history,
+        lines=tuple(lines[index] for index in order),
+        spend=padded(history.spend),
+        outcomes={name: padded(table) for name, table in history.outcomes.items()},
+        trusted=padded(history.trusted) > 0,
+    )
+    return wide, np.append(current, [budgets[line] for line in unseen])[order]
 
 
 def newest_distrusted(history: History) -> BoolArray:

@@ -14,7 +14,12 @@ from pipeline.core.types import FloatArray
 from pipeline.io import vintages, warehouse
 from pipeline.io.artefacts import RunFolder
 from pipeline.runs.inputs import Inputs
-from pipeline.runs.standing import current_budgets, newest_distrusted, wanted_budget
+from pipeline.runs.standing import (
+    current_budgets,
+    newest_distrusted,
+    wanted_budget,
+    with_lines_without_data,
+)
 
 if TYPE_CHECKING:
     from pipeline.runs.decide import Decision, Facts, Models
@@ -49,7 +54,9 @@ def read_facts(work: RunFolder, inputs: Inputs) -> Facts:
     from pipeline.runs.decide import Facts as DecisionFacts
 
     staged = warehouse.read_facts(work)
-    history = warehouse.read_history(work, inputs.policy)
+    history, current = with_lines_without_data(
+        warehouse.read_history(work, inputs.policy), current_budgets(staged, inputs), inputs
+    )
     metric = inputs.policy.objective.maximize
     counted = "conversions" if "conversions" in history.outcomes else metric
     seen = vintages.read_vintages(work, counted)
@@ -59,7 +66,7 @@ def read_facts(work: RunFolder, inputs: Inputs) -> Facts:
         history=history,
         vintages=seen if seen.day.size else None,
         lift_tests=(),
-        current=current_budgets(staged, inputs),
+        current=current,
         caps=inputs.caps,
         held_scopes=inputs.held_scopes,
         wanted=wanted_budget(staged, inputs),

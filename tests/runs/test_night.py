@@ -78,9 +78,7 @@ def test_a_night_proposes_a_plan_with_every_key_of_the_contract(shop):
         assert item["action"] in {"scale", "reduce", "hold", "test", "stop"}
         assert item["reason"]
     for item in data["caps"]:
-        assert_shape(
-            item, {"id": str, "scope": dict, "max": NUMBER, "shadow_price": NUMBER}, "cap"
-        )
+        assert_shape(item, {"id": str, "scope": dict, "max": NUMBER, "shadow_price": NUMBER}, "cap")
         assert isinstance(item["binding"], bool)
     for item in data["guardrails"]:
         assert_shape(
@@ -303,7 +301,9 @@ def test_caps_that_wait_hold_their_lines_until_finance_signs(shop):
     shop.sign_caps()
     signed = shop.night()
     assert any(
-        after != current for line, (current, after) in amounts(signed).items() if line[0] == "search"
+        after != current
+        for line, (current, after) in amounts(signed).items()
+        if line[0] == "search"
     )
     assert shop.statuses()[plan.plan_id] == "superseded"
 

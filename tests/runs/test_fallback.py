@@ -1,0 +1,152 @@
+"""The fallback ladder: what a night does when data or model cannot be trusted."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.core.errors import ConfigError, DataNotTrustedError
+from pipeline.core.findings import Level
+from pipeline.core.plan import Mode
+from pipeline.runs import decide as decisions
+from tests.runs.shop import DAY, amounts
+
+
+def break_spend(shop):
+    """Make one cell of the newest day unreadable."""
+    shop.spend[-1]["spend"] = "12,5"
+
+
+def test_bad_data_without_an_approved_plan_gives_no_plan_and_leaves_nothing(shop):
+    break_spend(shop)
+    shop.write()
+    shop.portfolio.ledger  # noqa: B018  so that what is compared is the night's own work
+    with pytest.raises(DataNotTrustedError, match="12,5") as failure:
+        shop.night()
+    assert "no approved plan" in str(failure.value)
+    assert failure.value.exit_code == 3
+    assert not any(name.startswith("runs/") for name in shop.files())
+    assert shop.statuses() == {}
+
+
+@pytest.mark.parametrize("source", ["spend", "outcomes"])
+def test_a_missing_file_is_untrusted_data(shop, source):
+    shop.settings["sources"][source] = {"path": "data/nowhere.csv"}
+    with pytest.raises(DataNotTrustedError, match=r"nowhere\.csv"):
+        shop.night()
+
+
+def test_an_unsigned_plan_is_nothing_to_fall_back_on(shop):
+    shop.night()
+    break_spend(shop)
+    with pytest.raises(DataNotTrustedError):
+        shop.night()
+
+
+def test_the_last_approved_plan_stays_and_its_age_is_counted(shop):
+    signed = shop.night()
+    shop.approve()
+    for age in (1, 2, 3):
+        day = shop.later()
+        break_spend(shop)
+        plan = shop.night(day)
+        assert (plan.mode, plan.status.value) == (Mode.FALLBACK, "proposed")
+        assert plan.budgets == signed.budgets
+        assert plan.budget == signed.budget
+        assert plan.fallback_days == age
+        assert f"{age} day" in plan.reasons[0]
+        assert signed.plan_id in plan.reasons[0]
+        assert any(item.level is Level.FAIL for item in plan.findings)
+        assert all(item.proposed == item.current for item in plan.lines)
+
+
+def test_good_data_end_the_fallback(shop):
+    shop.night()
+    shop.approve()
+    day = shop.later()
+    good = shop.spend[-1]["spend"]
+    break_spend(shop)
+    assert shop.night(day).mode is Mode.FALLBACK
+    shop.spend[-1]["spend"] = good
+    assert shop.night(day).mode is not Mode.FALLBACK
+    assert sorted(shop.statuses().values()) == ["approved", "proposed", "superseded"]
+
+
+def test_a_signed_fallback_counts_on(shop):
+    shop.night()
+    shop.approve()
+    day = shop.later()
+    break_spend(shop)
+    first = shop.night(day)
+    shop.approve()
+    day = shop.later()
+    second = shop.night(day)
+    assert second.mode is Mode.FALLBACK
+    assert (first.fallback_days, second.fallback_days) == (1, 2)
+
+
+def test_a_cap_cut_after_the_signature_turns_the_fallback_into_a_hold(shop):
+    signed = shop.night()
+    shop.approve()
+    day = shop.later()
+    shop.cap(scope={"channel": "search"}, max=100)
+    break_spend(shop)
+    plan = shop.night(day)
+    assert plan.mode is Mode.HOLD
+    assert plan.budgets == signed.budgets
+    assert any("cap" in reason for reason in plan.reasons)
+
+
+def test_a_fallback_is_never_signed_by_policy(shop):
+    shop.settings["approval"] = {"auto_within": {"line_change": 1.0, "moved": 1.0}}
+    shop.night()
+    day = shop.later()
+    break_spend(shop)
+    plan = shop.night(day)
+    assert (plan.mode, plan.status.value) == (Mode.FALLBACK, "proposed")
+
+
+def test_a_model_that_breaks_holds_budgets_and_says_so(shop, monkeypatch):
+    def broken(*arguments, **settings):
+        raise FloatingPointError("the posterior has no spread")
+
+    monkeypatch.setattr(decisions, "fit_response", broken)
+    plan = shop.night()
+    assert plan.mode is Mode.HOLD
+    assert all(after == current for current, after in amounts(plan).values())
+    assert "model failed" in plan.reasons[0]
+    assert "the posterior has no spread" in " ".join(plan.reasons)
+    shop.approve()
+    monkeypatch.setattr(decisions, "fit_response", broken)
+    later = shop.night(shop.later())
+    assert later.mode is Mode.FALLBACK
+    assert later.budgets == plan.budgets
+
+
+def test_two_currencies_are_never_added(shop):
+    for row in shop.spend:
+        row["currency"] = "EUR"
+    shop.spend[-2]["currency"] = "USD"
+    with pytest.raises(DataNotTrustedError, match="USD"):
+        shop.night()
+
+
+def test_stale_spend_stops_the_model(shop):
+    shop.spend = [row for row in shop.spend if row["date"] < "2026-11-19"]
+    with pytest.raises(DataNotTrustedError, match="newest day"):
+        shop.night()
+
+
+def test_an_empty_file_stops_the_model(shop):
+    shop.write()
+    (shop.folder / "data" / "outcomes.csv").write_text("")
+    from pipeline.runs.night import run_night
+
+    with pytest.raises(DataNotTrustedError, match=r"outcomes\.csv"):
+        run_night(shop.portfolio, DAY)
+
+
+def test_settings_that_name_no_column_of_the_data_are_said_before_anything_is_planned(shop):
+    shop.settings["line"] = ["channel", "country"]
+    with pytest.raises((DataNotTrustedError, ConfigError), match="country"):
+        shop.night()
+    assert shop.statuses() == {}

@@ -1,6 +1,5 @@
 """Plans: list, show, sign, refuse, publish."""
 
-# ruff: noqa: PLR0917  typer reads a command's options from its parameters
 from __future__ import annotations
 
 from pathlib import Path
@@ -51,10 +50,9 @@ def register(app: typer.Typer) -> None:
 def list_plans(workspace: Workspace = HERE, as_json: AsJson = False) -> None:
     """List the plans, newest first."""
     from pipeline.runs.portfolio import open_portfolio
-    from pipeline.runs.signoff import ready_ledger
+    from pipeline.runs.signoff import list_plans as stored_plans
 
-    portfolio = open_portfolio(workspace)
-    records = ready_ledger(portfolio).plans(portfolio.policy.portfolio)
+    records = stored_plans(open_portfolio(workspace))
     if as_json:
         print_json([record.to_json() for record in records])
         return
@@ -79,10 +77,10 @@ def list_plans(workspace: Workspace = HERE, as_json: AsJson = False) -> None:
 def show_plan(plan_id: PlanId, workspace: Workspace = HERE, as_json: AsJson = False) -> None:
     """Show one plan."""
     from pipeline.runs.portfolio import open_portfolio
-    from pipeline.runs.signoff import ready_ledger
+    from pipeline.runs.signoff import existing_ledger
 
     portfolio = open_portfolio(workspace)
-    record = ready_ledger(portfolio).plan(plan_id, portfolio.policy.portfolio)
+    record = existing_ledger(portfolio).plan(plan_id, portfolio.policy.portfolio)
     if as_json:
         print_json(record.to_json())
         return

@@ -7,22 +7,23 @@ from typing import TYPE_CHECKING
 
 from pipeline.core.canonical import canonical_bytes
 from pipeline.core.errors import DamagedError, NotFoundError
-from pipeline.runs.portfolio import Portfolio, open_portfolio
+from pipeline.runs.portfolio import open_portfolio
+from pipeline.runs.signoff import HEAD_NAME
 
 if TYPE_CHECKING:
     from pipeline.io.ledger.verify import Verification
 
-HEAD_NAME = "audit-head.json"
-
 
 def verify_portfolio(folder: str | Path) -> Verification:
     """Return what the verifier found; it reads even what the ledger would refuse to open."""
+    from pipeline.io.ledger import ledger_place
     from pipeline.io.ledger.audit import AuditHead
     from pipeline.io.ledger.database import Database
+    from pipeline.io.ledger.ledger import check_version
     from pipeline.io.ledger.verify import verify_ledger
 
     portfolio = open_portfolio(folder)
-    database = Database(_where(portfolio))
+    database = Database(ledger_place(portfolio.policy.ledger, portfolio.folder))
     head = AuditHead(portfolio.state / HEAD_NAME)
     if not database.exists():
         if head.read() is None:
@@ -33,6 +34,7 @@ def verify_portfolio(folder: str | Path) -> Verification:
             f"ledger {database.shown}: missing, but {head.path} says there was one; "
             "restore it from a backup"
         )
+    check_version(database)
     return verify_ledger(database, head)
 
 
@@ -44,11 +46,11 @@ def export_lines(folder: str | Path) -> bytes:
 
 def upgrade_portfolio(folder: str | Path) -> tuple[str, str]:
     """Bring the ledger's tables up to date; return the versions before and after."""
-    from pipeline.io.ledger import upgrade_ledger
+    from pipeline.io.ledger import ledger_place, upgrade_ledger
 
     portfolio = open_portfolio(folder)
-    return upgrade_ledger(_where(portfolio), portfolio.clock, head_path=portfolio.state / HEAD_NAME)
-
-
-def _where(portfolio: Portfolio) -> str:
-    return portfolio.policy.ledger or str(portfolio.state / "ledger.sqlite")
+    return upgrade_ledger(
+        ledger_place(portfolio.policy.ledger, portfolio.folder),
+        portfolio.clock,
+        head_path=portfolio.state / HEAD_NAME,
+    )

@@ -43,9 +43,9 @@ class Portfolio:
     @cached_property
     def ledger(self) -> Ledger:
         """The ledger, opened when it is first needed."""
-        from pipeline.io.ledger import open_ledger
+        from pipeline.io.ledger import ledger_place, open_ledger
 
-        where = self.policy.ledger or str(self.state / "ledger.sqlite")
+        where = ledger_place(self.policy.ledger, self.folder)
         return open_ledger(where, self.clock, head_path=self.state / "audit-head.json")
 
     def today(self) -> date:

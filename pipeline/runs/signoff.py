@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.core.errors import NotAllowedError, PipelineError
+from pipeline.core.errors import NotAllowedError, NotFoundError, PipelineError
 from pipeline.core.types import Line
 from pipeline.runs.portfolio import Portfolio, open_portfolio
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pipeline.core.policy import CapSpec
     from pipeline.io.ledger import Actor, Ledger, PlanRecord
 
+HEAD_NAME = "audit-head.json"
 PUBLISHED_FOLDER = "published"
 
 
@@ -43,7 +44,29 @@ def ready_ledger(portfolio: Portfolio) -> Ledger:
     return ledger
 
 
-def decide(  # noqa: PLR0917  one answer, as it arrives
+def existing_ledger(portfolio: Portfolio) -> Ledger:
+    """Return the ready ledger of a portfolio that had a night; a question makes no ledger.
+
+    Raises:
+        NotFoundError: there was no night yet.
+    """
+    from pipeline.io.ledger import has_ledger, ledger_place
+
+    place = ledger_place(portfolio.policy.ledger, portfolio.folder)
+    if not has_ledger(place, head_path=portfolio.state / HEAD_NAME):
+        raise NotFoundError("no plan yet; run 'equimarginal night' first")
+    return ready_ledger(portfolio)
+
+
+def list_plans(portfolio: Portfolio) -> tuple[PlanRecord, ...]:
+    """Return every plan of the portfolio, newest first; none before its first night."""
+    try:
+        return existing_ledger(portfolio).plans(portfolio.policy.portfolio)
+    except NotFoundError:
+        return ()
+
+
+def decide(
     folder: str | Path,
     plan_id: str,
     expected_hash: str | None,
@@ -82,7 +105,7 @@ def approve_plan(
     verified_by: str = "",
 ) -> Decided:
     """Sign a plan as a person and publish it."""
-    ledger = ready_ledger(portfolio)
+    ledger = existing_ledger(portfolio)
     plan_id = ledger.plan_id(ref, portfolio.policy.portfolio)
     actor = _actor(portfolio, person, "approve plan", plan_id, verified_by)
     _refuse_breaches(portfolio, actor, "approve plan", plan_id)
@@ -95,7 +118,7 @@ def sign_by_policy(portfolio: Portfolio, ref: str) -> Decided | None:
     from pipeline.io.ledger.identity import POLICY
     from pipeline.io.ledger.records import Actor
 
-    ledger = ready_ledger(portfolio)
+    ledger = existing_ledger(portfolio)
     if portfolio.policy.approval.auto_within is None:
         return None
     if plan_breaches(portfolio, ledger.plan(ref, portfolio.policy.portfolio)):
@@ -116,7 +139,7 @@ def reject_plan(
     verified_by: str = "",
 ) -> Decided:
     """Refuse a plan as a person."""
-    ledger = ready_ledger(portfolio)
+    ledger = existing_ledger(portfolio)
     plan_id = ledger.plan_id(ref, portfolio.policy.portfolio)
     actor = _actor(portfolio, person, "reject plan", plan_id, verified_by)
     record = ledger.reject_plan(plan_id, actor, portfolio.policy, why, expected_hash=expected_hash)
@@ -125,7 +148,7 @@ def reject_plan(
 
 def revoke_plan(portfolio: Portfolio, ref: str, person: str, why: str) -> Decided:
     """Withdraw a signature as a person."""
-    ledger = ready_ledger(portfolio)
+    ledger = existing_ledger(portfolio)
     plan_id = ledger.plan_id(ref, portfolio.policy.portfolio)
     actor = _actor(portfolio, person, "revoke plan", plan_id)
     return Decided(record=ledger.revoke_plan(plan_id, actor, portfolio.policy, why))
@@ -138,7 +161,7 @@ def publish_plan(portfolio: Portfolio, ref: str, person: str | None = None) -> D
     """
     from pipeline.io.ledger.records import Actor
 
-    ledger = ready_ledger(portfolio)
+    ledger = existing_ledger(portfolio)
     plan_id = ledger.plan_id(ref, portfolio.policy.portfolio)
     record = ledger.plan(plan_id)
     if person is None:

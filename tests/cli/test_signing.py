@@ -207,9 +207,18 @@ def test_a_lost_ledger_is_told_and_not_replaced(run, folder):
     assert not (folder / ".equimarginal" / "ledger.sqlite").exists()
 
 
-def test_before_the_first_night_there_is_nothing_to_verify(run):
-    code, _, err = run("audit", "verify")
-    assert (code, "equimarginal night" in err) == (2, True)
+def test_before_the_first_night_a_question_makes_no_ledger(run, folder):
+    for command in (
+        ("audit", "verify"),
+        ("plan", "latest"),
+        ("approve", "latest", "--as", "ana"),
+        ("reject", "latest", "--as", "ana", "--why", "x"),
+        ("publish", "latest"),
+    ):
+        code, _, err = run(*command)
+        assert (code, "equimarginal night" in err) == (2, True)
+    assert run("plans", "--json")[:2] == (0, "[]\n")
+    assert [path.name for path in folder.iterdir()] == ["portfolio.yaml"]
 
 
 def test_the_export_can_go_to_a_file(run, folder, tmp_path):

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from pipeline.io.ledger.audit import AuditEntry
 from pipeline.io.ledger.identity import resolve_actor
-from pipeline.io.ledger.ledger import Ledger, open_ledger, upgrade_ledger
+from pipeline.io.ledger.ledger import (
+    Ledger,
+    has_ledger,
+    ledger_place,
+    open_ledger,
+    upgrade_ledger,
+)
 from pipeline.io.ledger.records import Actor, LineMoney, PlanRecord, Publication
 
 __all__ = [
@@ -14,6 +20,8 @@ __all__ = [
     "LineMoney",
     "PlanRecord",
     "Publication",
+    "has_ledger",
+    "ledger_place",
     "open_ledger",
     "resolve_actor",
     "upgrade_ledger",

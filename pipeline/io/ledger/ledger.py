@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import date
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, select
 
 from pipeline.core.clock import Clock
-from pipeline.core.errors import DamagedError, StorageError
+from pipeline.core.errors import ConfigError, DamagedError, StorageError
 from pipeline.io.ledger import schema
 from pipeline.io.ledger.audit import AuditEntry, AuditHead, append_entry, last_link
 from pipeline.io.ledger.base import moment_text
@@ -19,6 +20,7 @@ from pipeline.io.ledger.plans import PlanBook
 from pipeline.io.ledger.publications import PublicationBook, newest_published_id
 from pipeline.io.ledger.records import PlanRecord
 
+DEFAULT_PLACE = Path(".equimarginal") / "ledger.sqlite"
 _CREATOR = "ledger"
 
 
@@ -65,6 +67,29 @@ class Ledger(PlanBook, CapBook, PublicationBook):
         return None if plan_id is None else self.plan(plan_id)
 
 
+def ledger_place(setting: str | None, folder: Path) -> str:
+    """Return where a portfolio's ledger is.
+
+    Args:
+        setting: `ledger` of the policy: a URL, `env:NAME` for an environment variable that holds
+            one, so that no password stands in a file, or a path; none for the default.
+        folder: the portfolio's; what a relative path starts from.
+
+    Raises:
+        ConfigError: the environment variable is not set.
+    """
+    if setting is None:
+        return str(folder / DEFAULT_PLACE)
+    if setting.startswith("env:"):
+        name = setting.removeprefix("env:")
+        setting = os.environ.get(name, "")
+        if not setting:
+            raise ConfigError(
+                f"ledger: the environment variable {name} is not set; set it to a URL"
+            )
+    return setting if "://" in setting else str(folder / setting)
+
+
 def open_ledger(
     where: str | Path, clock: Clock, *, head_path: Path, runs_path: Path | None = None
 ) -> Ledger:
@@ -92,6 +117,25 @@ def open_ledger(
     _refuse_to_forget(database, head, runs_path or head_path.parent / "runs")
     _create(database, clock, head)
     return Ledger(database, clock, head)
+
+
+def has_ledger(where: str | Path, *, head_path: Path) -> bool:
+    """Return whether there is a ledger, or was one; nothing is made."""
+    runs = head_path.parent / "runs"
+    return Database(where).exists() or _witness(AuditHead(head_path), runs) is not None
+
+
+def check_version(database: Database) -> None:
+    """Refuse tables of another version.
+
+    Raises:
+        StorageError: says whether to upgrade the ledger or the software.
+    """
+    with database.read() as connection:
+        version = _version(connection)
+    if version is None:
+        raise StorageError(f"ledger {database.shown}: holds no ledger")
+    _check_version(database, version)
 
 
 def upgrade_ledger(where: str | Path, clock: Clock, *, head_path: Path) -> tuple[str, str]:
@@ -204,13 +248,18 @@ def _check_head(connection: Connection, database: Database, head: AuditHead) -> 
 
 def _refuse_to_forget(database: Database, head: AuditHead, runs: Path) -> None:
     """Never start an empty ledger where there was one."""
-    witness = None
-    if head.path.exists():
-        witness = head.path
-    elif runs.is_dir():
-        witness = next((path for path in sorted(runs.iterdir()) if path.name[0] != "."), None)
+    witness = _witness(head, runs)
     if witness is not None:
         raise DamagedError(
             f"ledger {database.shown}: missing, but {witness} says there was one; restore the "
             "ledger from a backup, or start a new portfolio folder"
         )
+
+
+def _witness(head: AuditHead, runs: Path) -> Path | None:
+    """Return what shows that there was a ledger once."""
+    if head.path.exists():
+        return head.path
+    if not runs.is_dir():
+        return None
+    return next((path for path in sorted(runs.iterdir()) if path.name[0] != "."), None)

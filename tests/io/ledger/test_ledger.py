@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import event, text
 
 from pipeline.core.errors import ConfigError, DamagedError, StorageError
-from pipeline.io.ledger import open_ledger, schema, upgrade_ledger
+from pipeline.io.ledger import ledger_place, open_ledger, schema, upgrade_ledger
 from pipeline.io.ledger.audit import AuditHead
 from pipeline.io.ledger.database import Database
 from pipeline.io.ledger.migrate import run_migrations
@@ -232,3 +232,13 @@ def test_what_is_no_error_of_a_driver_is_one_line_too(sqlite_desk):
     refused = pytest.raises(StorageError, match="nothing was changed")
     with refused, sqlite_desk.ledger.database.read() as connection:
         connection.execute(text("select :missing"))
+
+
+def test_a_ledgers_place_is_a_url_a_path_or_a_variable(tmp_path, monkeypatch):
+    assert ledger_place(None, tmp_path) == str(tmp_path / ".equimarginal" / "ledger.sqlite")
+    assert ledger_place("state/l.sqlite", tmp_path) == str(tmp_path / "state" / "l.sqlite")
+    assert ledger_place("/var/l.sqlite", tmp_path) == "/var/l.sqlite"
+    monkeypatch.setenv("LEDGER_URL", "postgresql://me:secret@host/db")
+    assert ledger_place("env:LEDGER_URL", tmp_path) == "postgresql://me:secret@host/db"
+    with pytest.raises(ConfigError, match="variable NOT_SET is not set"):
+        ledger_place("env:NOT_SET", tmp_path)

@@ -13,6 +13,7 @@ from pipeline.core.errors import ConfigError, InfeasibleError
 from pipeline.core.types import FloatArray
 
 _STEPS = 80
+_BOUND_STEPS = 14
 _CLOSE = 1e-10
 
 
@@ -87,6 +88,7 @@ def least_spend(problem: Problem, target: float) -> LeastSpend:
             proven = middle if found.upper_bound < target else proven
         price = found.prices[BUDGET]
         step = middle + (target - found.objective) / price * (1 + 1e-13) if price > 0 else 0.0
+    proven = _raised(problem, target, proven, high)
     return LeastSpend(solution=best, total=float(best.spend.sum()), lower_bound=min(proven, high))
 
 
@@ -152,6 +154,20 @@ def what_if(
         moved=after.spend - before.spend,
         gained=after.objective - before.objective,
     )
+
+
+def _raised(problem: Problem, target: float, proven: float, high: float) -> float:
+    """Return a larger budget that is still proven too small, where the bound leaves room."""
+    above = high
+    for _ in range(_BOUND_STEPS):
+        if above - proven <= _CLOSE * high:
+            break
+        middle = (proven + above) / 2
+        if _at_budget(problem, middle).upper_bound < target:
+            proven = middle
+        else:
+            above = middle
+    return proven
 
 
 def _at_budget(problem: Problem, budget: float) -> Solution:

@@ -24,7 +24,7 @@ def nested_prices(
     """
     totals = tree.sums(spend)
     extra = node_prices - node_prices[tree.parent]
-    at_most = np.isfinite(tree.most) & (totals >= tree.most - _AT * np.abs(tree.most))
+    at_most = np.isfinite(tree.most) & (totals >= tree.most * (1 - _AT))
     at_least = (tree.least > 0) & (totals <= tree.least + _AT * np.abs(tree.least))
     few = tree.size <= _MANY
     prices = {}
@@ -74,7 +74,7 @@ def _one_more(
     gain = _gain(problem, box, tree, spend, totals, node)
     if gain is None:
         return 0.0
-    full = totals >= tree.most - _AT * np.abs(tree.most)
+    full = totals >= tree.most * (1 - _AT)
     above = int(tree.parent[node])
     while above != ROOT and not full[above]:
         above = int(tree.parent[above])

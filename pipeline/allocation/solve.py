@@ -93,7 +93,8 @@ def solve(problem: Problem, *, start_price: float | None = None) -> Solution:
         raise ConfigError(
             f"line {line!r}: nothing limits its spend; give it a max, or give a budget"
         )
-    found = _nested(problem, box, tree, start_price) if _nests(problem, box) else None
+    bounded = bool(np.isfinite(box.high).all())
+    found = _nested(problem, box, tree, crossing, start_price) if bounded else None
     legal = found is not None and box.holds(found.spend, 1e-9 * max(found.spend.sum(), 1e-300))
     if found is None or not legal or not _keeps(problem, crossing, found.spend):
         found = _coupled(problem, box, found)
@@ -133,10 +134,6 @@ def _tree(problem: Problem) -> tuple[Tree, tuple[int, ...]]:
     )
 
 
-def _nests(problem: Problem, box: Box) -> bool:
-    return bool(np.isfinite(box.high).all())
-
-
 def _keeps(problem: Problem, groups: tuple[int, ...], spend: FloatArray) -> bool:
     """Return whether a split keeps the guardrails and the chosen groups."""
     slack = 1e-9 * max(float(spend.sum()), 1e-300)
@@ -152,17 +149,22 @@ def _keeps(problem: Problem, groups: tuple[int, ...], spend: FloatArray) -> bool
     return True
 
 
-def _nested(problem: Problem, box: Box, tree: Tree, start: float | None) -> _Found:
+def _nested(
+    problem: Problem, box: Box, tree: Tree, crossing: tuple[int, ...], start: float | None
+) -> _Found:
+    """Return the best plan under the limits that nest; the others may be broken by it."""
     envelope = problem.curves.envelope(box.low, box.high, box.gate)
     solved = solve_tree(envelope, tree, start)
     spend, bound, node_prices = solved.spend, solved.bound, solved.prices
     earned = legal_value(problem.curves, box, spend)
     if solved.bound - earned > _AIM * abs(solved.bound):
         spend, bound, node_prices = _branched(problem, box, tree, solved, earned)
+    idle = {rail.id: 0.0 for rail in problem.guardrails}
+    idle |= {problem.groups[index].id: 0.0 for index in crossing}
     return _Found(
         spend,
         bound,
-        nested_prices(problem, box, tree, spend, node_prices),
+        {**nested_prices(problem, box, tree, spend, node_prices), **idle},
         node_prices[tree.home],
         np.ones(problem.size),
     )
@@ -214,9 +216,9 @@ def _finish(problem: Problem, box: Box, found: _Found) -> Solution:
     bound = max(found.bound, earned)
     gap = relative_gap(earned, bound)
     touched = line_prices(problem, spend, found.line_price, found.weight)
-    concave = bool((problem.curves.inflection() <= box.low).all())
+    proven = gap <= PROVEN or (gap <= CERTIFIED and not _is_concave(problem, box))
     return Solution(
-        status="optimal" if gap <= (PROVEN if concave else CERTIFIED) else "feasible",
+        status="optimal" if proven else "feasible",
         spend=spend,
         objective=earned,
         upper_bound=bound,
@@ -225,6 +227,15 @@ def _finish(problem: Problem, box: Box, found: _Found) -> Solution:
         marginal_return=problem.curves.marginal(spend),
         binding=_binding(problem, spend, found.prices),
     )
+
+
+def _is_concave(problem: Problem, box: Box) -> bool:
+    """Return whether every curve is concave where the plan may go."""
+    if not np.isfinite(box.high).all():
+        return False
+    sides = split_sides(problem.curves, box)
+    straight = problem.curves.inflection() > box.low
+    return bool(np.isnan(sides.off_low).all() and not straight.any())
 
 
 def _binding(

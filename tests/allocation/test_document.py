@@ -1,0 +1,170 @@
+"""Problem files: what they may say, what is refused and how."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import numpy as np
+import pytest
+
+from pipeline.allocation.answer import answer
+from pipeline.allocation.document import parse_problem
+from pipeline.core.errors import ConfigError, InfeasibleError
+from tests.allocation.problems import hill, line
+
+GOOD = {
+    "budget": 100,
+    "spend": "exactly",
+    "lines": [
+        {**line("a", hill(9, 40, 1.4)), "min": 0, "max": 60, "current": 30},
+        line("b", {"family": "log", "scale_value": 3, "scale": 12}, labels={"channel": "tv"}),
+    ],
+    "groups": [{"id": "g", "lines": ["a", "b"], "max": 100}],
+    "guardrails": [{"metric": "return", "min": 0.05}],
+}
+
+
+def _with(path: str, value: object) -> dict:
+    document = copy.deepcopy(GOOD)
+    place: object = document
+    *steps, last = path.split(".")
+    for step in steps:
+        place = place[int(step)] if step.isdigit() else place[step]
+    place[int(last) if last.isdigit() else last] = value
+    return document
+
+
+def test_an_answer_has_spend_objective_proof_prices_and_marginal_returns():
+    found = answer(parse_problem(GOOD, "p.json"))
+    assert found["status"] == "optimal"
+    assert sum(found["spend"].values()) == pytest.approx(100)
+    assert found["upper_bound"] >= found["objective"]
+    assert 0 <= found["gap"] <= 1e-3
+    assert {"budget", "g", "return"} <= set(found["prices"])
+    assert set(found["marginal_return"]) == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    ("curve", "spend", "outcome"),
+    [
+        (hill(9, 40, 1.4), 30, 9 * 30**1.4 / (40**1.4 + 30**1.4)),
+        ({"family": "exponential", "ceiling": 5, "scale": 20}, 30, 5 * (1 - math.exp(-1.5))),
+        ({"family": "log", "scale_value": 3, "scale": 12}, 30, 3 * math.log1p(2.5)),
+        ({"family": "power", "a": 2, "b": 0.5}, 30, 2 * math.sqrt(30)),
+        (
+            {"family": "logistic", "ceiling": 4, "midpoint": 20, "steepness": 0.2},
+            30,
+            4 * (1 / (1 + math.exp(-2)) - 1 / (1 + math.exp(4))),
+        ),
+        ({"family": "table", "x": [0, 20, 40], "y": [0, 6, 8]}, 30, 7),
+        ({"family": "table", "spend": [0, 20, 40], "value": [0, 6, 8]}, 50, 8),
+    ],
+)
+def test_every_family_means_what_its_formula_says(curve, spend, outcome):
+    found = answer(parse_problem({"budget": spend, "lines": [line("a", curve)]}, "p.json"))
+    assert found["objective"] == pytest.approx(outcome)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "word"),
+    [
+        ("budget", -1, "budget"),
+        ("budget", math.nan, "budget"),
+        ("budget", "100", "budget"),
+        ("budget", True, "budget"),
+        ("spend", "maybe", "spend"),
+        ("lines", [], "lines"),
+        ("lines.0.id", "", "id"),
+        ("lines.1.id", "a", "twice"),
+        ("lines.0.maximum", 3, "maximum"),
+        ("lines.0.min", -3, "min"),
+        ("lines.0.max", math.inf, "max"),
+        ("lines.0.curve", {"family": "spline"}, "spline"),
+        ("lines.0.curve", 3, "curve"),
+        ("lines.0.curve.ceiling", -1, "ceiling"),
+        ("lines.0.curve.half_saturation", 0, "half_saturation"),
+        ("lines.0.curve", {"family": "hill", "ceiling": 1}, "half_saturation"),
+        ("lines.0.curve", {"family": "table", "x": [0, 0], "y": [0, 1]}, "ascend"),
+        ("lines.0.curve", {"family": "table", "x": [0, 1], "y": [0]}, "same length"),
+        ("lines.1.ramp", 0.2, "current"),
+        ("groups.0.lines", ["a", "x"], "'x'"),
+        ("groups.0.lines", ["a", "a"], "twice"),
+        ("groups.0.id", "budget", "budget"),
+        ("groups", {}, "groups"),
+        ("guardrails.0.metric", "love", "love"),
+        ("guardrails.0.min", None, "min or max"),
+        ("goal", {"minimize": "outcome"}, "goal"),
+        ("currency", "euro", "currency"),
+        ("surprise", 1, "surprise"),
+    ],
+)
+def test_nonsense_is_refused_in_one_line_that_says_where(path, value, word):
+    with pytest.raises(ConfigError) as caught:
+        parse_problem(_with(path, value), "p.json")
+    assert word in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_every_problem_of_a_file_is_told_at_once():
+    document = _with("budget", -1)
+    document["lines"][0]["curve"]["slope"] = -2
+    document["lines"][1]["typo"] = 1
+    with pytest.raises(ConfigError) as caught:
+        parse_problem(document, "p.json")
+    for word in ("budget", "slope", "typo"):
+        assert word in str(caught.value)
+
+
+def test_bounds_of_one_line_that_contradict_each_other_are_named():
+    with pytest.raises(InfeasibleError) as caught:
+        parse_problem(_with("lines.0.min", 70), "p.json")
+    assert caught.value.conflict == ("a min", "a max")
+
+
+def test_a_ramp_counts_from_the_current_spend():
+    document = _with("lines.0.ramp", 0.1)
+    made = parse_problem(document, "p.json").problem
+    assert (made.lower[0], made.upper[0]) == pytest.approx((27, 33))
+    assert made.limit_name(0, "max") == "a ramp"
+
+
+def test_groups_may_be_chosen_by_labels():
+    made = parse_problem(_with("groups.0", {"id": "t", "where": {"channel": "tv"}}), "p.json")
+    assert made.problem.groups[0].members.tolist() == [1]
+
+
+def test_a_currency_gives_amounts_in_whole_cents():
+    found = answer(parse_problem({**GOOD, "currency": "EUR"}, "p.json"))
+    cents = np.array(list(found["spend"].values())) * 100
+    assert cents == pytest.approx(np.round(cents), abs=1e-9)
+    assert round(cents.sum()) == 10_000
+
+
+def test_a_goal_of_least_spend_reaches_its_outcome():
+    document = {**GOOD, "goal": {"minimize": "spend", "outcome": 4.0}}
+    found = answer(parse_problem(document, "p.json"))
+    assert found["outcome"] == pytest.approx(4.0, rel=1e-6)
+    assert found["lower_bound"] <= found["total_spend"] < 100
+
+
+def test_a_goal_of_best_outcome_at_a_cost_spends_up_to_that_cost():
+    document = {
+        "lines": [line("a", hill(9, 40), max=500), line("b", hill(5, 20), max=500)],
+        "goal": {"maximize": "outcome", "cost_per_outcome": 8.0},
+    }
+    found = answer(parse_problem(document, "p.json"))
+    assert found["total_spend"] / found["objective"] == pytest.approx(8.0, rel=1e-6)
+
+
+def test_a_guardrail_may_count_another_metric_with_its_organic_part():
+    lines = [
+        line("a", hill(9, 40), metrics={"orders": hill(3, 10)}, organic={"orders": 1.0}),
+        line("b", hill(5, 20), metrics={"orders": hill(6, 30)}),
+    ]
+    free = answer(parse_problem({"budget": 60, "lines": lines}, "p.json"))
+    rail = {"metric": "cost_per_orders", "max": 9.6}
+    found = answer(parse_problem({"budget": 60, "lines": lines, "guardrails": [rail]}, "p.json"))
+    assert found["guardrails"]["cost_per_orders"]["value"] <= 9.6 * (1 + 1e-9)
+    assert found["objective"] <= free["objective"]
+    assert found["gap"] <= 1e-3

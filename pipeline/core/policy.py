@@ -33,6 +33,22 @@ def _money(value: float) -> float:
     return value
 
 
+def _currency(value: str) -> str:
+    try:
+        minor_digits(value)
+    except ConfigError as error:
+        raise ValueError(str(error).removeprefix("currency: ")) from error
+    return value
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"got {value!r}, need a name such as Europe/Berlin") from error
+    return value
+
+
 Number = Annotated[float, Field(strict=True), AfterValidator(_finite)]
 Amount = Annotated[float, Field(strict=True), AfterValidator(_money)]
 Share = Annotated[float, Field(strict=True, ge=0, le=1)]
@@ -204,8 +220,8 @@ class Policy(_Strict):
     """Everything that `portfolio.yaml` says."""
 
     portfolio: Identifier
-    currency: Name
-    timezone: Name = "UTC"
+    currency: Annotated[Name, AfterValidator(_currency)]
+    timezone: Annotated[Name, AfterValidator(_zone)] = "UTC"
     line: tuple[Column, ...] = Field(min_length=1, max_length=4)
     objective: Objective = Objective()
     guardrails: tuple[Guardrail, ...] = ()
@@ -223,13 +239,6 @@ class Policy(_Strict):
 
     @model_validator(mode="after")
     def _references(self) -> Self:
-        minor_digits(self.currency)
-        try:
-            ZoneInfo(self.timezone)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise ValueError(
-                f"timezone: got {self.timezone!r}, need a name such as Europe/Berlin"
-            ) from error
         if len(set(self.line)) != len(self.line):
             raise ValueError("line: a column is named twice")
         if taken := RESERVED_COLUMNS.intersection(self.line):
@@ -271,6 +280,8 @@ def parse_policy(data: Any, where: str) -> Policy:
             for item in error.errors()
         ]
         raise ConfigError(f"{where}: {'; '.join(problems)}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{where}: a value holds itself (&name, *name); write it out") from error
 
 
 def _numbers_as_floats(value: Any) -> Any:

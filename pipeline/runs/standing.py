@@ -61,7 +61,7 @@ def with_lines_without_data(
     n_days, budgets = len(history.days), inputs.published_budgets()
 
     def padded(table: FloatArray | BoolArray) -> FloatArray:
-        return np.hstack([table, np.zeros((n_days, len(unseen)))])[:, order]
+        return np.asarray(np.hstack([table, np.zeros((n_days, len(unseen)))])[:, order])
 
     wide = replace(
         history,

@@ -1,0 +1,44 @@
+"""When a cap binds, and whom."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from pipeline.core.caps import Cap, CapStatus
+
+COLUMNS = ("channel", "audience")
+
+
+def cap(**more) -> Cap:
+    known = {"id": "c1", "status": CapStatus.APPROVED, "proposed_by": "ana", "max": 1.0}
+    return Cap(**{**known, **more})
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "inside"),
+    [
+        (None, None, True),
+        (date(2026, 11, 22), date(2026, 11, 22), True),
+        (date(2026, 11, 23), None, False),
+        (None, date(2026, 11, 21), False),
+        (date(2026, 1, 1), None, True),
+    ],
+)
+def test_an_approved_cap_binds_on_its_days_first_and_last_included(first, last, inside):
+    assert cap(valid_from=first, expires=last).in_force(date(2026, 11, 22)) is inside
+
+
+@pytest.mark.parametrize("status", [s for s in CapStatus if s is not CapStatus.APPROVED])
+def test_a_cap_that_is_not_approved_binds_nobody(status):
+    assert not cap(status=status).in_force(date(2026, 11, 22))
+
+
+def test_a_cap_covers_the_lines_of_its_scope():
+    line = ("search", "brand")
+    assert cap().covers(line, COLUMNS)
+    assert cap(scope={"channel": "search"}).covers(line, COLUMNS)
+    assert cap(scope={"audience": "brand"}).covers(line, COLUMNS)
+    assert not cap(scope={"channel": "Search"}).covers(line, COLUMNS)
+    assert not cap(scope={"channel": "search", "audience": "x"}).covers(line, COLUMNS)

@@ -1,0 +1,58 @@
+"""Money in whole minor units, for currencies of no, two and three decimals."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.core.errors import ConfigError
+from pipeline.core.money import from_minor, minor_digits, round_money, sum_money, to_minor
+
+CURRENCIES = st.sampled_from(["JPY", "EUR", "KWD"])
+MINOR = st.integers(-(10**13), 10**13)
+AMOUNTS = st.floats(-1e11, 1e11)
+
+
+def test_a_currency_knows_its_decimals():
+    assert [minor_digits(code) for code in ("JPY", "EUR", "USD", "KWD")] == [0, 2, 2, 3]
+
+
+@pytest.mark.parametrize("code", ["", "eur", "EURO", "E R", "ÉUR", "12E", "EU\n"])
+def test_a_word_that_is_no_currency_is_refused(code):
+    with pytest.raises(ConfigError, match="currency"):
+        minor_digits(code)
+
+
+@given(MINOR, CURRENCIES)
+def test_whole_minor_units_survive_the_way_there_and_back(minor, currency):
+    assert to_minor(from_minor(minor, currency), currency) == minor
+
+
+@given(AMOUNTS, CURRENCIES)
+def test_rounding_twice_is_rounding_once_and_moves_by_half_a_unit_at_most(amount, currency):
+    once = round_money(amount, currency)
+    assert round_money(once, currency) == once
+    unit = Decimal(1).scaleb(-minor_digits(currency))
+    exact = Decimal(to_minor(amount, currency)) * unit
+    assert abs(exact - Decimal(repr(amount))) <= unit / 2
+
+
+@given(st.lists(MINOR, max_size=50), CURRENCIES)
+def test_sums_are_exact(minors, currency):
+    amounts = [from_minor(minor, currency) for minor in minors]
+    assert sum_money(amounts, currency) == from_minor(sum(minors), currency)
+
+
+def test_halves_go_to_the_even_cent():
+    assert [to_minor(amount, "EUR") for amount in (0.005, 0.015, 2.675, 1.005)] == [0, 2, 268, 100]
+    assert to_minor(2.5, "JPY") == 2
+
+
+@pytest.mark.parametrize("amount", [math.nan, math.inf, -math.inf])
+def test_an_amount_that_is_not_finite_is_refused(amount):
+    with pytest.raises(ConfigError, match="finite"):
+        to_minor(amount, "EUR")

@@ -79,7 +79,7 @@ def judge(
     if gate.check_counts(facts, policy, verdict) and facts is not None:
         if with_suites:
             pending = suites.begin(facts, policy.objective.maximize)
-        _judge(facts, policy, day, verdict)
+        judge_facts(facts, policy, day, verdict)
         if previous is not None and previous.exists(LINE_DAY):
             restated.check_restated(facts, read_facts(previous), policy.objective.maximize, verdict)
     if work.exists(ROW_FINDINGS):
@@ -103,11 +103,12 @@ def judge_tables(facts: Facts, policy: Policy, day: date) -> Verdict:
     """Return what the gate finds in tables that are in memory, and the cells not to learn from."""
     verdict = Verdict()
     if gate.check_counts(facts, policy, verdict):
-        _judge(facts, policy, day, verdict)
+        judge_facts(facts, policy, day, verdict)
     return verdict
 
 
-def _judge(facts: Facts, policy: Policy, day: date, verdict: Verdict) -> None:
+def judge_facts(facts: Facts, policy: Policy, day: date, verdict: Verdict) -> None:
+    """Apply every rule that needs only tonight's tables."""
     metric = policy.objective.maximize
     gate.check_newest_day(facts, day, verdict)
     gate.check_outcome_cover(facts, metric, verdict)

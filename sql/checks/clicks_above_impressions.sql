@@ -7,7 +7,7 @@ select
     row,
     'clicks' as "column",
     clicks_cell as value,
-    'is above the ' || impressions || ' impressions' as problem
+    'is above the ' || impressions_cell || ' impressions' as problem
 from stg_spend
 where clicks > impressions
 order by file, row

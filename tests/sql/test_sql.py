@@ -1,0 +1,100 @@
+"""Every file under sql/ meets its cases: inputs as CSV, params.json, and what must come out."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from pipeline.core.policy import parse_policy
+from pipeline.io import warehouse
+from pipeline.io.artefacts import begin_run
+from pipeline.io.assets import asset_folder
+
+HERE = Path(__file__).parent
+CASES = sorted(path.parent for path in HERE.glob("*/*/params.json"))
+MARTS = ("line", "line_day", "outcome_day", "outcome_cover")
+COLUMNS = {
+    "spend": ("spend", "budget", "currency", "impressions", "clicks"),
+    "outcomes": ("metric", "value"),
+}
+KEYS = ("day", "line_1", "line_2", "line_3", "line_4", "dimensions")
+
+
+def snapshot(case: Path, source: str) -> pa.Table:
+    path = case / f"{source}.csv"
+    rows = list(csv.DictReader(io.StringIO(path.read_text("utf-8")))) if path.exists() else []
+    texts = {
+        name: pa.array([row.get(name, "") for row in rows], pa.string())
+        for name in (*KEYS, *COLUMNS[source])
+    }
+    return pa.table(
+        {
+            **texts,
+            "file": pa.array([f"{source}.csv"] * len(rows), pa.string()),
+            "row": pa.array([int(row["row"]) for row in rows], pa.int64()),
+            "is_repeat": pa.array([row.get("is_repeat") == "true" for row in rows], pa.bool_()),
+        }
+    )
+
+
+def result(case: Path, folder: Path) -> str:
+    params: dict[str, Any] = json.loads((case / "params.json").read_text())
+    table = case.parent.name
+    work = begin_run(str(folder), "case")
+    for source in COLUMNS:
+        work.write_parquet(f"snapshot/{source}.parquet", snapshot(case, source))
+    policy = parse_policy(
+        {
+            "portfolio": "case",
+            "currency": params.get("currency", "EUR"),
+            "line": [f"level{index}" for index in range(params["levels"])],
+            "budget": {"daily": 1},
+            "sources": {"spend": {"path": "x"}, "outcomes": {"path": "y"}},
+        },
+        "case",
+    )
+    day = date.fromisoformat(params["day"])
+    today = date.fromisoformat(params.get("today", params["day"]))
+    with warehouse.staged(work, policy, day, today) as connection:
+        for mart in MARTS:
+            connection.execute(f"create table {mart} as {warehouse.sql_text('marts', mart)}")
+        is_check = (asset_folder("sql") / "checks" / f"{table}.sql").exists()
+        select = warehouse.sql_text("checks", table) if is_check else f"from {table}"
+        cursor = connection.execute(f"select {params.get('select', '*')} from ({select})")
+        names = [column[0] for column in cursor.description or []]
+        rows = cursor.fetchall()
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.parent.name}/{case.name}")
+def test_a_case_comes_out_as_expected(case: Path, tmp_path: Path) -> None:
+    assert result(case, tmp_path) == (case / "expect.csv").read_text("utf-8")
+
+
+def test_every_file_has_a_header_and_a_case() -> None:
+    tried = {case.parent.name for case in CASES}
+    files = [path for path in asset_folder("sql").rglob("*.sql") if path.parent.name != "macros"]
+    assert len(files) > 10
+    for path in files:
+        assert path.read_text().startswith(f"-- {path.stem}: ")
+        assert "Reads: " in path.read_text()
+        assert path.stem in tried
+
+
+def test_every_check_says_how_bad_it_is_and_what_to_do() -> None:
+    from pipeline.io.checks import load_checks
+
+    for check in load_checks():
+        assert "Level: " in check.select
+        assert len(check.advice) > 10

@@ -12,11 +12,11 @@ HOME = ROOT / ".airflow"
 BIN = Path(sys.executable).parent
 
 
-def environment(portfolio: Path, **more: str) -> dict[str, str]:
+def environment(portfolio: Path, home: Path = HOME, **more: str) -> dict[str, str]:
     """Return the environment in which Airflow serves one portfolio from this checkout."""
     return {
         **os.environ,
-        "AIRFLOW_HOME": str(HOME),
+        "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",

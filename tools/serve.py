@@ -13,16 +13,20 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from airflow_home import BIN, HOME, ROOT, environment, migrate
 
 PEOPLE = {"ana": "user", "fin": "user", "admin": "admin"}
-COMPONENTS = ("api-server", "scheduler", "dag-processor")
+API_SERVER = ("api-server",)
+OTHERS = (("dag-processor",), ("scheduler", "--skip-serve-logs"))
 FOLDER = ROOT / "demo-live"
-LOG = HOME / "setup.log"
+LIVE = HOME / "live"
+LOG = LIVE / "setup.log"
 STARTUP_SECONDS = 240
 
 
@@ -31,13 +35,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=8080)
     port = parser.parse_args().port
-    HOME.mkdir(exist_ok=True)
     today = datetime.now(ZoneInfo("Europe/Berlin")).date()
     live_portfolio(today)
     passwords = give_passwords()
     base = f"http://127.0.0.1:{port}"
     env = environment(
         FOLDER,
+        LIVE,
         AIRFLOW__API__HOST="127.0.0.1",
         AIRFLOW__API__PORT=str(port),
         AIRFLOW__API__BASE_URL=base,
@@ -46,17 +50,20 @@ def main() -> None:
         AIRFLOW__CORE__EXECUTOR="LocalExecutor",
         AIRFLOW__CORE__PARALLELISM="2",
         AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS=",".join(f"{n}:{r}" for n, r in PEOPLE.items()),
-        AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE=str(HOME / "passwords.json"),
+        AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE=str(LIVE / "passwords.json"),
         AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL="30",
     )
     say("making Airflow's database")
     migrate(env, LOG)
-    say(f"starting {', '.join(COMPONENTS)}; their logs are in {HOME.relative_to(ROOT)}/")
-    started = [start(name, env) for name in COMPONENTS]
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(0))
+    say(f"starting Airflow; the logs of its parts are in {shown(LIVE)}/")
+    started = [start(API_SERVER, env)]
     try:
-        wait_until_healthy(base, started)
+        # Tasks report to the web server, so that has to be there before any is started.
+        wait_until_healthy(base, ("metadatabase",), started)
+        started += [start(part, env) for part in OTHERS]
+        wait_until_healthy(base, ("scheduler", "dag_processor"), started)
         print(f"\nAirflow is at {base}; tonight's plan for {today} comes by itself.")
         for name in PEOPLE:
             what = {"ana": "signs plans", "fin": "approves caps", "admin": "operates Airflow"}[name]
@@ -75,7 +82,9 @@ def live_portfolio(today: date) -> None:
     from pipeline.simulation.example import write_example
 
     say(f"writing a demo portfolio with data up to yesterday into {FOLDER.name}/")
-    shutil.rmtree(FOLDER, ignore_errors=True)
+    for folder in (FOLDER, LIVE):
+        shutil.rmtree(folder, ignore_errors=True)
+    LIVE.mkdir(parents=True)
     write_example(FOLDER, end=today - timedelta(days=1))
     settings = FOLDER / "portfolio.yaml"
     text = settings.read_text(encoding="utf-8")
@@ -87,7 +96,7 @@ def live_portfolio(today: date) -> None:
 
 def give_passwords() -> dict[str, str]:
     """Return each demo person's password, made once and kept with this Airflow home."""
-    path = HOME / "passwords.json"
+    path = LIVE / "passwords.json"
     known: dict[str, str] = {}
     if path.is_file():
         known = json.loads(path.read_text(encoding="utf-8"))
@@ -97,16 +106,25 @@ def give_passwords() -> dict[str, str]:
     return passwords
 
 
-def start(name: str, env: dict[str, str]) -> subprocess.Popen[bytes]:
+@dataclass(frozen=True)
+class Part:
+    """One running part of Airflow."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+
+
+def start(command: tuple[str, ...], env: dict[str, str]) -> Part:
     """Start one of Airflow's parts, in a process group so that it can be stopped whole."""
-    with (HOME / f"{name}.log").open("wb") as log:
-        return subprocess.Popen(
-            [BIN / "airflow", name], env=env, stdout=log, stderr=log, start_new_session=True
+    with (LIVE / f"{command[0]}.log").open("wb") as log:
+        process = subprocess.Popen(
+            [BIN / "airflow", *command], env=env, stdout=log, stderr=log, start_new_session=True
         )
+    return Part(command[0], process)
 
 
-def wait_until_healthy(base: str, started: list[subprocess.Popen[bytes]]) -> None:
-    """Return when the web interface and the scheduler answer.
+def wait_until_healthy(base: str, parts: tuple[str, ...], started: list[Part]) -> None:
+    """Return when the web interface says that the parts are well.
 
     Raises:
         SystemExit: a part stopped, or they did not answer in time.
@@ -115,7 +133,6 @@ def wait_until_healthy(base: str, started: list[subprocess.Popen[bytes]]) -> Non
     while time.monotonic() < give_up:
         fail_if_stopped(started)
         health = read_json(f"{base}/api/v2/monitor/health")
-        parts = ("metadatabase", "scheduler", "dag_processor")
         if health and all(health.get(part, {}).get("status") == "healthy" for part in parts):
             return
         time.sleep(1)
@@ -132,45 +149,50 @@ def read_json(url: str) -> dict[str, Any] | None:
         return None
 
 
-def watch(started: list[subprocess.Popen[bytes]]) -> None:
+def watch(started: list[Part]) -> None:
     """Wait until somebody stops us, or a part stops by itself."""
     while True:
         fail_if_stopped(started)
         time.sleep(1)
 
 
-def fail_if_stopped(started: list[subprocess.Popen[bytes]]) -> None:
+def fail_if_stopped(started: list[Part]) -> None:
     """Leave when a part is gone.
 
     Raises:
         SystemExit: names the part and its log.
     """
-    for name, process in zip(COMPONENTS, started, strict=True):
-        if process.poll() is not None:
-            raise SystemExit(f"{name} stopped; {HOME.relative_to(ROOT)}/{name}.log says why")
+    for part in started:
+        if part.process.poll() is not None:
+            raise SystemExit(f"{part.name} stopped; {shown(LIVE / part.name)}.log says why")
 
 
-def stop(started: list[subprocess.Popen[bytes]]) -> None:
+def stop(started: list[Part]) -> None:
     """Stop every part and what it started, in reverse order."""
     say("stopping")
-    for process in reversed(started):
-        signal_group(process, signal.SIGTERM)
+    for part in reversed(started):
+        signal_group(part, signal.SIGTERM)
     give_up = time.monotonic() + 15
-    for process in started:
+    for part in started:
         try:
-            process.wait(timeout=max(0.1, give_up - time.monotonic()))
+            part.process.wait(timeout=max(0.1, give_up - time.monotonic()))
         except subprocess.TimeoutExpired:
-            signal_group(process, signal.SIGKILL)
-            process.wait()
-        signal_group(process, signal.SIGKILL)  # children that outlived their parent
+            signal_group(part, signal.SIGKILL)
+            part.process.wait()
+        signal_group(part, signal.SIGKILL)  # children that outlived their parent
 
 
-def signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+def signal_group(part: Part, number: signal.Signals) -> None:
     """Send a signal to a part and all that it started."""
     try:
-        os.killpg(process.pid, number)
+        os.killpg(part.process.pid, number)
     except (ProcessLookupError, PermissionError):
         return
+
+
+def shown(path: Path) -> str:
+    """Return the path from the checkout, as people type it."""
+    return str(path.relative_to(ROOT))
 
 
 def say(message: str) -> None:

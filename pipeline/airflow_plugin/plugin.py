@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.plugins_manager import AirflowPlugin
 
+from pipeline.airflow_plugin.addresses import PREFIX
 from pipeline.airflow_plugin.timetable import BusinessDays
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
     Message = MutableMapping[str, Any]
-
-PREFIX = "/equimarginal"
 
 
 class Pages:

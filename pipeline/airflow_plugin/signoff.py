@@ -10,6 +10,7 @@ from airflow.configuration import conf
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk.exceptions import AirflowFailException, TaskAwaitingInput
 
+from pipeline.airflow_plugin.addresses import plan_address
 from pipeline.core.errors import NotAllowedError
 from pipeline.core.plan import Status
 from pipeline.runs.portfolio import open_portfolio
@@ -99,7 +100,7 @@ class SignOff(ApprovalOperator):
     def _ask(self, context: Context, record: PlanRecord, *, until: datetime) -> Any:
         """Park the task, together with what the person is shown."""
         self.subject = f"Sign the plan of {record.plan.date} for {record.plan.portfolio}?"
-        self.body = _question(record)
+        self.body = _question(record, self.dag_id)
         try:
             return super().execute(context)
         except TaskAwaitingInput as waiting:
@@ -191,11 +192,13 @@ def _nothing_to_ask(portfolio: Portfolio, record: PlanRecord, *, ask: bool) -> s
     return ""
 
 
-def _question(record: PlanRecord) -> str:
-    """Return what the signer reads, as Markdown."""
+def _question(record: PlanRecord, dag_id: str) -> str:
+    """Return what the signer reads, as Markdown: the plan in short, its hash, the way to its page."""
     from pipeline.io.reports import render_markdown
 
-    return f"{render_markdown(record.plan)}\n\nSigning binds `{record.content_hash}`."
+    base = conf.get("api", "base_url", fallback="").rstrip("/")
+    page = base + plan_address(dag_id, record.plan_id)
+    return f"{render_markdown(record.plan).rstrip()}\n\n[The whole report]({page})"
 
 
 def _assigned(analysts: Sequence[str]) -> list[dict[str, str]] | None:

@@ -38,6 +38,7 @@ def test_an_analysts_approval_publishes_the_plan(make_portfolio: MakePortfolio) 
     (question,) = answers.asked
     assert record.content_hash in question
     assert DAY in question
+    assert f"/equimarginal/dags/daily_reallocation__approved/plans/{record.plan_id})" in question
 
 
 def test_the_wrong_person_is_refused_and_the_right_one_may_reject(

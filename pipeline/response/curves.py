@@ -63,7 +63,7 @@ SHAPES: tuple[Shape, ...] = (
 )
 
 
-def carried_spend(spend: FloatArray, retention: float) -> FloatArray:
+def carried_spend(spend: FloatArray, retention: float | FloatArray) -> FloatArray:
     """Return the adstock, scaled so that steady spend carries itself.
 
     `a_t = retention * a_{t-1} + (1 - retention) * spend_t`, started at the mean of the first
@@ -71,7 +71,7 @@ def carried_spend(spend: FloatArray, retention: float) -> FloatArray:
 
     Args:
         spend: (n_days, n_lines), >= 0.
-        retention: 0 to below 1, share kept per day.
+        retention: 0 to below 1, share kept per day; one for all or (n_lines,).
 
     Source: Koyck (1954), "Distributed Lags and Investment Analysis".
     """

@@ -91,7 +91,14 @@ def estimate_demand(
     shared_precision = 1.0 / shock_var + others
     shared_mean = (season[:, None] / shock_var + others_sum) / shared_precision
     prior_mean = shared_mean + channel_season[:, groups]
-    prior_precision = 1.0 / (1.0 / shared_precision + channel_var)
+    lasting, lasting_var = _lasting(
+        rest_log - prior_mean,
+        1.0 / np.maximum(rest_p, 1e-9) + 1.0 / shared_precision,
+        channel_var,
+        _autocorrelation(deviation - channel_season, group_var, channel_var, complete),
+    )
+    prior_mean = prior_mean + lasting
+    prior_precision = 1.0 / (1.0 / shared_precision + lasting_var)
     total = prior_precision + rest_p
     mean = (prior_precision * prior_mean + rest_p * rest_log) / total
     return Demand(
@@ -100,6 +107,50 @@ def estimate_demand(
         shared=np.exp(shared_raw),
         tomorrow=np.exp(tomorrow_shared + tomorrow_channel)[groups],
     )
+
+
+def _autocorrelation(
+    rest: FloatArray, noise: FloatArray, variance: float, complete: BoolArray
+) -> float:
+    """Return how much of a channel's own effect is still there the day after."""
+    if rest.shape[1] < 2:
+        return 0.0
+    both = complete[1:] & complete[:-1]
+    clipped = np.clip(rest, -1.0, 1.0)
+    weight = (1.0 / (noise[1:] + noise[:-1] + variance))[both]
+    products = (clipped[1:] * clipped[:-1])[both]
+    kept = float((weight * products).sum() / weight.sum()) / variance
+    return float(np.clip(kept, 0.0, 0.95))
+
+
+def _lasting(
+    seen: FloatArray, noise: FloatArray, variance: float, kept: float
+) -> tuple[FloatArray, FloatArray]:
+    """Return what the days before and after say about an effect that lasts, and its variance.
+
+    Two filters for an autoregressive effect of stationary `variance`, forwards and backwards;
+    the day itself is left out. Source: Fraser and Potter (1969), "Optimum linear smoother as a
+    combination of two optimum linear filters".
+    """
+    ahead, ahead_var = _predicted(seen, noise, variance, kept)
+    back, back_var = _predicted(seen[::-1], noise[::-1], variance, kept)
+    back, back_var = back[::-1], back_var[::-1]
+    precision = 1.0 / ahead_var + 1.0 / back_var - 1.0 / variance
+    return (ahead / ahead_var + back / back_var) / precision, 1.0 / precision
+
+
+def _predicted(
+    seen: FloatArray, noise: FloatArray, variance: float, kept: float
+) -> tuple[FloatArray, FloatArray]:
+    """Return each day's effect as the earlier days predict it, and its variance."""
+    means, variances = np.empty_like(seen), np.empty_like(seen)
+    mean, spread = np.zeros(seen.shape[1]), np.full(seen.shape[1], variance)
+    for day in range(seen.shape[0]):
+        means[day], variances[day] = mean, spread
+        gain = spread / (spread + noise[day])
+        mean = kept * (mean + gain * (seen[day] - mean))
+        spread = kept**2 * spread * (1 - gain) + (1 - kept**2) * variance
+    return means, variances
 
 
 def shared_slope(

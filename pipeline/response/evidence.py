@@ -17,8 +17,12 @@ import numpy as np
 
 from pipeline.core.types import FloatArray
 
-DRIFTS = (0.0, 0.012, 0.04)
-"""Standard deviation per day of a line's relative level, candidates."""
+DRIFTS = ((1.0, 0.0), (1.0, 0.012), (1.0, 0.04), (0.85, 0.05), (0.85, 0.12))
+"""How a line's relative level wanders, candidates: share kept per day, innovation's deviation.
+
+A share of 1 is a random walk: old evidence on the level fades. Below 1 the level comes back: a
+shock of its own that lasts about a week, which no other line shows.
+"""
 
 SHARES = np.linspace(0.02, 0.98, 13)
 """Share of the outcome at reference spend that spend causes, candidates."""
@@ -58,18 +62,24 @@ def evaluate(
             the residuals, which makes the likelihood a Student t.
     """
     n_retentions, n_shapes, n_days, n_lines = responses.shape
-    drift_variance = np.square(np.asarray(DRIFTS))[:, None] * np.square(level_guess)  # (Q, L)
-    state_variance = np.zeros_like(drift_variance)
+    kept, innovation = np.asarray(DRIFTS).T[:, :, None]  # (Q, 1) each
+    drift_variance = np.square(innovation) * np.square(level_guess)  # (Q, L)
+    walks = kept == 1.0
+    state_variance = np.where(walks, 0.0, drift_variance / np.where(walks, 1.0, 1 - kept**2))
     known = np.isfinite(variance)
     n_fixed = 2 + nuisance.shape[0]  # constant, outcome, then the nuisances
-    fixed = np.concatenate([np.ones((1, n_days, n_lines)), np.where(known, outcome, 0.0)[None], nuisance])
+    fixed = np.concatenate(
+        [np.ones((1, n_days, n_lines)), np.where(known, outcome, 0.0)[None], nuisance]
+    )
     mean_fixed = np.zeros((n_fixed, len(DRIFTS), n_lines))
     mean_grid = np.zeros((len(DRIFTS), n_retentions, n_shapes, n_lines))
     gram = np.zeros((n_fixed, n_fixed, len(DRIFTS), n_lines))
     cross = np.zeros((n_fixed, *mean_grid.shape))
     square, logdet = np.zeros_like(mean_grid), np.zeros_like(drift_variance)
     for day in range(n_days - 1, -1, -1):
-        state_variance = state_variance + drift_variance
+        state_variance = kept**2 * state_variance + drift_variance
+        mean_fixed *= kept
+        mean_grid *= kept[:, None, None]
         use = known[day]
         total = state_variance + np.where(use, variance[day], 1.0)
         gain = np.where(use, state_variance / total, 0.0)
@@ -112,7 +122,7 @@ def _project_out(
         cross -= (factor * row)[:, :, None, None] * row_grid[None]
         gram -= factor * row[:, None] * row[None]
         added += np.log(scaled)
-    return added
+    return np.asarray(added)
 
 
 def _over_shares(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from pipeline.core.curves import ResponseTable
 from pipeline.core.findings import Finding
-from pipeline.core.types import FloatArray, Line
+from pipeline.core.types import FloatArray, IntArray, Line
 from pipeline.response.curves import RETENTIONS, SHAPES
 from pipeline.response.evidence import SHARES
+from pipeline.response.maturity import MAX_AGE
 
 HOLD_NIGHTS = 14
 """A plan stays until the next signature; a spend is valued as if it stayed a fortnight."""
@@ -35,6 +36,7 @@ class Posterior:
         worth, worth_sd: (n_lines,), north-star metric per counted outcome (1 when it is counted
             itself).
         shared_sd: of log demand, the part of tomorrow that no line knows.
+        completeness: share of a day's outcomes known 1, 2, ... days later.
         findings: health of the fit.
     """
 
@@ -50,7 +52,32 @@ class Posterior:
     worth: FloatArray
     worth_sd: FloatArray
     shared_sd: float
+    completeness: FloatArray = field(default_factory=lambda: np.ones(MAX_AGE))
     findings: tuple[Finding, ...] = ()
+
+    def summary(self) -> dict[str, FloatArray]:
+        """Return what people ask of each line, (n_lines, 3) each: mean, p05 and p95.
+
+        `incremental_share` is the part of today's outcome at the reference spend that spend
+        causes, `elasticity` the relative change of the whole outcome per relative change of
+        spend there, `retention` the share kept per day, `half_saturation` the spend that earns
+        half of what five times the reference spend earns.
+        """
+        grid = np.linspace(0.0, 5.0, 501)
+        halves = np.array(
+            [grid[np.searchsorted(c, c[-1] / 2)] for c in (s.value(grid) for s in SHAPES)]
+        )
+        steep = np.array([shape.elasticity() for shape in SHAPES])
+        weights = self.weights.sum(axis=1)  # (n_lines, retentions, shapes, shares)
+        out = {
+            "incremental_share": _quantiles(weights.sum(axis=(1, 2)), SHARES),
+            "elasticity": _quantiles(weights.sum(axis=1), np.outer(steep, SHARES)),
+            "retention": _quantiles(weights.sum(axis=(2, 3)), np.asarray(RETENTIONS)),
+        }
+        out["half_saturation"] = (
+            _quantiles(weights.sum(axis=(1, 3)), halves) * self.reference[:, None]
+        )
+        return out
 
     def unit_values(self, spend: FloatArray) -> FloatArray:
         """Return the value per night of each spend for a level x share of 1.
@@ -119,9 +146,20 @@ class Posterior:
         scale = (self.worth * self.demand)[:, None]
         return np.asarray(scale * np.einsum("lrs,rslk->lk", effect, self.unit_values(spend)))
 
-    def _sample_nodes(self, index: int, rng: np.random.Generator, n_draws: int) -> FloatArray:
+    def _sample_nodes(self, index: int, rng: np.random.Generator, n_draws: int) -> IntArray:
         """Return grid nodes of one line in proportion to their weight (stratified)."""
         cumulative = np.cumsum(self.weights[index].reshape(-1))
         points = (np.arange(n_draws) + rng.random(n_draws)) / n_draws * cumulative[-1]
         nodes = np.searchsorted(cumulative, points).clip(max=cumulative.size - 1)
         return rng.permutation(nodes)
+
+
+def _quantiles(weights: FloatArray, values: FloatArray) -> FloatArray:
+    """Return mean, p05 and p95 of a discrete distribution per line, (n_lines, 3)."""
+    flat, points = weights.reshape(weights.shape[0], -1), values.reshape(-1)
+    order = np.argsort(points, kind="stable")
+    below = np.cumsum(flat[:, order], axis=1)
+    ordered = points[order]
+    low = ordered[np.minimum((below < 0.05).sum(axis=1), points.size - 1)]
+    high = ordered[np.minimum((below < 0.95).sum(axis=1), points.size - 1)]
+    return np.column_stack([flat @ points, low, high])

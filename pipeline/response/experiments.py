@@ -1,0 +1,136 @@
+"""Lift tests as evidence: a curve has to explain what an experiment measured.
+
+Given a node of the grid, a line's level is normal, and a test's lift is the level times a known
+number plus noise: the update is exact, like one more observation. A test on several lines is
+shared out with the other lines at their present estimate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pipeline.core.history import History, LiftTest
+from pipeline.core.types import FloatArray, IntArray
+from pipeline.response.curves import RETENTIONS, SHAPES, carried_spend
+from pipeline.response.evidence import SHARES, Evidence
+
+HALF_LIFE_DAYS = 90.0
+"""Effects drift: after so many days a test's variance counts twice."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readout:
+    """One test, seen from the curves.
+
+    Attributes:
+        lines: (n,), indices of the treated lines.
+        contrast: (n_retentions, n_shapes, n), the lift that a level and share of 1 would show.
+        lift, variance: as measured, aged.
+    """
+
+    lines: IntArray
+    contrast: FloatArray
+    lift: float
+    variance: float
+
+
+def readouts(
+    history: History, tests: tuple[LiftTest, ...], spend: FloatArray, reference: FloatArray
+) -> tuple[Readout, ...]:
+    """Return the tests that history covers and that moved money on known lines.
+
+    Args:
+        history: for its calendar and lines.
+        tests: as measured, in units of the metric.
+        spend: (n_days, n_lines), cleaned.
+        reference: (n_lines,).
+    """
+    index = {line: i for i, line in enumerate(history.lines)}
+    first = history.days[0].toordinal()
+    found = []
+    for test in tests:
+        treated = np.array(sorted(index[line] for line in test.lines if line in index), dtype=int)
+        begin, end = test.first_day.toordinal() - first, test.last_day.toordinal() - first + 1
+        usable = begin >= 0 and begin < end <= len(history.days) and test.standard_error > 0
+        if treated.size == 0 or treated.size < len(test.lines) or not usable:
+            continue
+        contrast = _contrast(spend[:, treated], reference[treated], begin, end, test.spend_change)
+        age = len(history.days) - end
+        found.append(
+            Readout(
+                lines=treated,
+                contrast=contrast,
+                lift=test.lift,
+                variance=test.standard_error**2 * 2 ** (age / HALF_LIFE_DAYS),
+            )
+        )
+    return tuple(found)
+
+
+def _contrast(
+    spend: FloatArray, reference: FloatArray, begin: int, end: int, change: float
+) -> FloatArray:
+    """Return the summed difference of responses with and without the test's money."""
+    window = spend[begin:end]
+    total = float(window.sum())
+    if change > 0:
+        kept = max(1 - change / max(total, 1e-9), 0.0)
+        without = window * kept
+    else:  # money was taken away; what would have been spent is spread like the budgets
+        usual = spend[max(begin - 28, 0) : begin].mean(axis=0) if begin > 0 else window.mean(axis=0)
+        share = usual / max(float(usual.sum()), 1e-9)
+        without = window - change * share / (end - begin)
+    other = spend.copy()
+    other[begin:end] = without
+    out = np.empty((len(RETENTIONS), len(SHAPES), spend.shape[1]))
+    for i, retention in enumerate(RETENTIONS):
+        with_test = carried_spend(spend, retention)[begin:end] / reference
+        without_test = carried_spend(other, retention)[begin:end] / reference
+        for j, shape in enumerate(SHAPES):
+            out[i, j] = (shape.value(with_test) - shape.value(without_test)).sum(axis=0)
+    return out
+
+
+def with_readouts(
+    evidence: Evidence, tests: tuple[Readout, ...], weights: FloatArray, worth: FloatArray
+) -> Evidence:
+    """Return the evidence updated by every test.
+
+    Args:
+        evidence: from the days.
+        tests: what experiments measured.
+        weights: present posterior of the lines, for those treated beside a line.
+        worth: (n_lines,), metric per counted outcome.
+    """
+    log_likelihood = evidence.log_likelihood.copy()
+    means, sds = evidence.level_mean.copy(), evidence.level_sd.copy()
+    for test in tests:
+        mean, variance = _predicted(test, means, sds, weights, worth)
+        for position, line in enumerate(test.lines.tolist()):
+            others = float(mean.sum() - mean[position])
+            noise = test.variance + float(variance.sum() - variance[position])
+            effect = worth[line] * test.contrast[None, :, :, position, None] * SHARES
+            level, spread = means[line], np.square(sds[line])
+            total = np.square(effect) * spread + noise
+            miss = test.lift - others - effect * level
+            gain = spread * effect / total
+            log_likelihood[line] -= 0.5 * (np.log(total / noise) + np.square(miss) / total)
+            means[line] = np.maximum(level + gain * miss, 0.05 * level)
+            sds[line] = np.sqrt(spread * (1 - gain * effect))
+    return replace(evidence, log_likelihood=log_likelihood, level_mean=means, level_sd=sds)
+
+
+def _predicted(
+    test: Readout, means: FloatArray, sds: FloatArray, weights: FloatArray, worth: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return mean and variance of each treated line's share of the lift, as known so far."""
+    mean, variance = np.empty(test.lines.size), np.empty(test.lines.size)
+    for position, line in enumerate(test.lines.tolist()):
+        effect = worth[line] * test.contrast[None, :, :, position, None] * SHARES
+        node = effect * means[line]
+        mean[position] = (weights[line] * node).sum()
+        second = np.square(node) + np.square(effect * sds[line])
+        variance[position] = max(float((weights[line] * second).sum()) - mean[position] ** 2, 0.0)
+    return mean, variance

@@ -1,0 +1,164 @@
+"""Cells that no response explains: silent tracking and amounts in the wrong unit.
+
+Such cells teach nothing, and what they claim must not enter carry-over, demand or the value of an
+outcome either. The tests ask for overwhelming evidence, so that a bad day stays in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.core.types import BoolArray, FloatArray
+
+UNIT_FACTOR = 12.0
+"""A cell this many times above its neighbours is in another unit (100 is the usual slip)."""
+
+NEIGHBOUR_DAYS = 10
+SILENT_CHANCE = 1e-5  # a run of zeros less likely than this is silence, not bad luck
+SILENT_SHARE = 0.03  # of the usual total: a day on which tracking was off for everybody
+DISPERSION = 0.15  # variance over squared mean beyond counting that bad luck may have
+WINDOW_DAYS = 28
+ABSENT_DAYS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Screened:
+    """What is left of history to learn from.
+
+    Attributes:
+        spend: (n_days, n_lines), unit errors replaced by the neighbours' median.
+        usable: (n_days, n_lines), outcomes that may teach.
+        valued: (n_days, n_lines), cells whose money per outcome may teach.
+        silent, slipped: how many cells each test took out.
+    """
+
+    spend: FloatArray
+    usable: BoolArray
+    valued: BoolArray
+    silent: int
+    slipped: int
+
+
+def screen(
+    spend: FloatArray,
+    outcome: FloatArray,
+    money: FloatArray | None,
+    trusted: BoolArray,
+    share: FloatArray,
+) -> Screened:
+    """Return history without the cells that are faults.
+
+    Args:
+        spend: (n_days, n_lines), as reported.
+        outcome: (n_days, n_lines), what is counted, as reported, no NaN.
+        money: (n_days, n_lines), its worth as reported; None where the outcome is money itself.
+        trusted: (n_days, n_lines), False where somebody already said no.
+        share: (n_days, n_lines), of the outcome that has been reported by now.
+    """
+    odd_spend = _too_large(spend) | ~trusted & _far_off(spend)
+    clean = spend.copy()
+    for day, line in zip(*np.nonzero(odd_spend), strict=True):
+        clean[day, line] = _neighbours(np.where(odd_spend, np.nan, spend), day, line)
+    odd_outcome = _too_large(outcome) & (outcome > 20.0)
+    usable = trusted & ~odd_outcome & ~_absent(clean, outcome)
+    silent = _silent(clean, outcome, usable, share) & usable
+    usable &= ~silent
+    valued = usable.copy()
+    slipped = int(odd_spend.sum() + odd_outcome.sum())
+    if money is not None:
+        odd_money = _overpriced(outcome, money, usable)
+        valued &= ~odd_money & np.isfinite(money)
+        slipped += int(odd_money.sum())
+    return Screened(
+        spend=clean, usable=usable, valued=valued, silent=int(silent.sum()), slipped=slipped
+    )
+
+
+def _absent(spend: FloatArray, outcome: FloatArray) -> BoolArray:
+    """Return the cells of days on which a line did not exist or was paused.
+
+    Outcomes are attributed through the line's own ads: without them nothing is attributed, and
+    that says nothing about what would have come anyway.
+    """
+    nothing = (spend <= 0) & (outcome <= 0)
+    absent = np.zeros(spend.shape, dtype=bool)
+    for line in np.flatnonzero(nothing.any(axis=0)).tolist():
+        for first, last in _runs(nothing[:, line]):
+            absent[first:last, line] = last - first >= ABSENT_DAYS
+    return absent
+
+
+def _too_large(table: FloatArray) -> BoolArray:
+    """Return the cells far above the days around them."""
+    positive = np.where(table > 0, table, np.nan)
+    with np.errstate(all="ignore"):
+        usual = np.array([np.nanmedian(c) if np.isfinite(c).any() else np.inf for c in positive.T])
+    out = np.zeros(table.shape, dtype=bool)
+    for day, line in zip(*np.nonzero(table > UNIT_FACTOR * usual), strict=True):
+        around = _neighbours(positive, day, line)
+        out[day, line] = around > 0 and table[day, line] > UNIT_FACTOR * around
+    return out
+
+
+def _far_off(table: FloatArray) -> BoolArray:
+    usual = np.median(table, axis=0)
+    return np.asarray((table > 4 * usual) | (table < usual / 4))
+
+
+def _neighbours(table: FloatArray, day: int, line: int) -> float:
+    """Return the median of the days around a cell, itself left out; NaNs do not count."""
+    first = max(day - NEIGHBOUR_DAYS, 0)
+    around = np.delete(table[first : day + NEIGHBOUR_DAYS + 1, line], day - first)
+    around = around[np.isfinite(around)]
+    if around.size == 0:
+        around = table[:, line][np.isfinite(table[:, line])]
+    return float(np.median(around)) if around.size else 0.0
+
+
+def _overpriced(outcome: FloatArray, money: FloatArray, usable: BoolArray) -> BoolArray:
+    """Return cells whose money is far beyond what their outcomes are usually worth."""
+    count = np.where(usable, outcome, 0.0)
+    paid = np.where(usable & np.isfinite(money), money, 0.0)
+    ratio = np.where(count > 0, paid / np.maximum(count, 1e-9), np.nan)
+    worth = np.array([np.nanmedian(c) if np.isfinite(c).any() else 0.0 for c in ratio.T])
+    overall = np.nanmedian(ratio) if np.isfinite(ratio).any() else 0.0
+    worth = np.where(worth > 0, worth, overall)
+    return np.asarray(usable & (paid > UNIT_FACTOR * worth * (count + 3.0)) & (paid > 0))
+
+
+def _silent(
+    spend: FloatArray, outcome: FloatArray, usable: BoolArray, share: FloatArray
+) -> BoolArray:
+    """Return the cells on which outcomes were not tracked although money was spent."""
+    silent = np.zeros(outcome.shape, dtype=bool)
+    usual_spend = np.median(spend, axis=0)
+    paused = spend < 0.2 * usual_spend
+    for line in range(outcome.shape[1]):
+        zero = usable[:, line] & (outcome[:, line] <= 0)
+        for first, last in _runs(zero):
+            around = np.r_[max(first - WINDOW_DAYS, 0) : first, last : last + WINDOW_DAYS]
+            around = around[around < outcome.shape[0]]
+            around = around[usable[around, line] & ~paused[around, line]]
+            if around.size == 0:
+                continue
+            mean = (
+                outcome[around, line].mean() * share[first:last, line] * ~paused[first:last, line]
+            )
+            if np.log1p(DISPERSION * mean).sum() / DISPERSION > -np.log(SILENT_CHANCE):
+                silent[first:last, line] = True
+    heard = np.where(usable & ~silent, outcome, np.nan)
+    with np.errstate(all="ignore"):
+        usual = np.array([np.nanmean(c) if np.isfinite(c).any() else 0.0 for c in heard.T])
+    expected = (usual * share * ~paused).sum(axis=1)
+    total = np.where(usable, outcome, 0.0).sum(axis=1)
+    off = (expected > 20.0) & (total < SILENT_SHARE * expected)
+    silent[off] = True
+    return silent
+
+
+def _runs(flag: BoolArray) -> list[tuple[int, int]]:
+    """Return first and one-past-last index of every run of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], flag.astype(np.int8), [0]])))
+    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]

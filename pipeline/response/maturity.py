@@ -1,0 +1,119 @@
+"""How much of a day's outcomes has been reported by now, learned from successive snapshots.
+
+A day's count grows as late outcomes come in. Of what was known at age `j` (days after the day),
+the share `h_j` had arrived within the last day; what is known at age `k` is therefore the product
+of `1 - h_j` over all later ages of what will ever be known. Source: Mack (1993), "Distribution-free
+calculation of the standard error of chain ladder reserve estimates", in its reverse-hazard form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.core.history import Vintages
+from pipeline.core.types import FloatArray, IntArray
+
+MAX_AGE = 60
+"""Days after which nothing more is expected."""
+
+PRIOR_KNOTS = ((1, 0.70), (7, 0.95), (21, 0.995))
+"""Share reported 1, 7 and 21 days later where nothing is known: platforms' usual windows."""
+
+PRIOR_COUNT = 20.0  # outcomes that the prior curve is worth, at each age
+GROUP_COUNT = 200.0  # outcomes that the portfolio's curve is worth to a channel, at each age
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Maturity:
+    """The completeness curve of the portfolio and what it says of every past day.
+
+    Attributes:
+        curve: (MAX_AGE,), share reported 1, 2, ... days later, all lines together.
+        share: (n_days, n_lines), of each day that has been reported by now.
+        log_sd: (n_days,), standard deviation of log `share` that all lines have in common.
+        snapshots: how many nights taught it.
+    """
+
+    curve: FloatArray
+    share: FloatArray
+    log_sd: FloatArray
+    snapshots: int
+
+
+def learn_maturity(
+    vintages: Vintages | None, n_days: int, channels: Sequence[str], groups: IntArray
+) -> Maturity:
+    """Return the completeness of every day and line.
+
+    Args:
+        vintages: what earlier nights had seen; None leaves the prior.
+        n_days: of history; the last is one day old.
+        channels: names, in the order of `groups`.
+        groups: (n_lines,), index into `channels`.
+    """
+    arrived, known, snapshots = _arrivals(vintages, channels)
+    prior = _prior_hazard()
+    total = known.sum(axis=0) + PRIOR_COUNT
+    hazard = (arrived.sum(axis=0) + PRIOR_COUNT * prior) / total
+    own = (arrived + GROUP_COUNT * hazard) / (known + GROUP_COUNT)
+    curve, by_channel = _share(hazard), _share(own)
+    hazard = np.minimum(hazard, 0.95)  # at age 1 everything is new
+    variance = _later(hazard / ((1 - hazard) * total))
+    age = np.minimum(np.arange(n_days, 0, -1), MAX_AGE) - 1
+    return Maturity(
+        curve=curve,
+        share=by_channel[groups][:, age].T,
+        log_sd=np.sqrt(variance[age]),
+        snapshots=snapshots,
+    )
+
+
+def _arrivals(
+    vintages: Vintages | None, channels: Sequence[str]
+) -> tuple[FloatArray, FloatArray, int]:
+    """Return what arrived in the last day before each age and what was known then, by channel."""
+    arrived = np.zeros((len(channels), MAX_AGE))
+    known = np.zeros_like(arrived)
+    if vintages is None or vintages.outcome.size == 0:
+        return arrived, known, 0
+    index = {name: i for i, name in enumerate(channels)}
+    group = np.array([index.get(name, -1) for name in vintages.group])
+    age = (vintages.seen_on - vintages.day).astype(int)
+    use = (group >= 0) & (age >= 1) & (age <= MAX_AGE) & np.isfinite(vintages.outcome)
+    order = np.lexsort((age[use], vintages.day[use], group[use]))
+    group, age = group[use][order], age[use][order]
+    day, outcome = vintages.day[use][order], vintages.outcome[use][order]
+    follows = (group[1:] == group[:-1]) & (day[1:] == day[:-1]) & (age[1:] == age[:-1] + 1)
+    # A day that was silent in either snapshot says nothing about lateness.
+    follows &= (outcome[1:] > 0) & (outcome[:-1] > 0)
+    new = np.maximum(outcome[1:] - outcome[:-1], 0.0)[follows]
+    where = (group[1:][follows], age[1:][follows] - 1)
+    np.add.at(arrived, where, new)
+    np.add.at(known, where, outcome[1:][follows])
+    return arrived, known, int(np.unique(vintages.seen_on).size)
+
+
+def _prior_hazard() -> FloatArray:
+    """Return the share of what is known at each age that arrived within the last day."""
+    ages = np.arange(1, MAX_AGE + 1)
+    knots = np.array(PRIOR_KNOTS)
+    missing = np.interp(ages, knots[:, 0], np.log(1 - knots[:, 1]))
+    rate = np.log((1 - knots[2, 1]) / (1 - knots[1, 1])) / (knots[2, 0] - knots[1, 0])
+    beyond = ages > knots[2, 0]
+    missing[beyond] = np.log(1 - knots[2, 1]) + rate * (ages[beyond] - knots[2, 0])
+    share = 1 - np.exp(missing)
+    return np.asarray(np.diff(share, prepend=0.0) / share)
+
+
+def _share(hazard: FloatArray) -> FloatArray:
+    """Return the share known at each age, from hazards along the last axis."""
+    return np.asarray(np.exp(_later(np.log1p(-np.minimum(hazard, 0.95)))))
+
+
+def _later(terms: FloatArray) -> FloatArray:
+    """Return at each age the sum of the terms of all later ages."""
+    summed = np.cumsum(terms[..., ::-1], axis=-1)[..., ::-1]
+    return np.asarray(summed - terms)

@@ -1,0 +1,38 @@
+"""What one counted outcome is worth in the north-star metric."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.core.types import BoolArray, FloatArray, IntArray
+
+POOLED_COUNT = 20.0
+"""Outcomes that the channel's worth is worth to a line."""
+
+
+def worth_per_count(
+    count: FloatArray, money: FloatArray, usable: BoolArray, groups: IntArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return the metric per counted outcome, shrunk to the channel, and its deviation.
+
+    Args:
+        count, money: (n_days, n_lines), outcomes and the metric, as reported.
+        usable: (n_days, n_lines).
+        groups: (n_lines,), channel.
+
+    Returns:
+        Two arrays (n_lines,), > 0.
+    """
+    counted = np.where(usable, np.nan_to_num(count), 0.0)
+    paid = np.where(usable, np.maximum(np.nan_to_num(money), 0.0), 0.0)
+    member = np.eye(int(groups.max()) + 1)[groups]
+    counts, moneys = counted.sum(axis=0), paid.sum(axis=0)
+    overall = moneys.sum() / max(counts.sum(), 1e-9)
+    pool = POOLED_COUNT
+    channel = ((moneys @ member + pool * overall) / (counts @ member + pool))[groups]
+    worth = (moneys + pool * channel) / (counts + pool)
+    excess = np.square(paid - worth * counted).sum() / max(
+        np.square(worth * np.sqrt(counted)).sum(), 1e-9
+    )
+    spread = np.sqrt(np.clip(excess, 0.25, 16.0))  # of one outcome's worth, relative
+    return worth, worth * spread / np.sqrt(counts + pool)

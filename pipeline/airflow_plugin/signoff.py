@@ -193,7 +193,7 @@ def _nothing_to_ask(portfolio: Portfolio, record: PlanRecord, *, ask: bool) -> s
 
 
 def _question(record: PlanRecord, dag_id: str) -> str:
-    """Return what the signer reads, as Markdown: plan and hash in short, and the way to its page."""
+    """Return what the signer reads, as Markdown: the plan in short, and the way to its page."""
     from pipeline.io.reports import render_markdown
 
     base = conf.get("api", "base_url", fallback="").rstrip("/")

@@ -146,9 +146,8 @@ def _steps(
 
 
 def _exceeds(cap: Cap, columns: Sequence[str], amounts: Mapping[Line, int], scale: Decimal) -> bool:
-    most = cap.max if cap.fixed is None else cap.fixed
     total = sum(amount for line, amount in amounts.items() if _inside(line, columns, cap.scope))
-    return most is not None and total > Decimal(repr(most)) * scale
+    return cap.max is not None and total > Decimal(repr(cap.max)) * scale
 
 
 def _caps(

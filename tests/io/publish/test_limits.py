@@ -63,6 +63,8 @@ SEARCH = {"channel": "search"}
         ((100.0, 110.0, 90.0), limits(held=({"channel": "search", "audience": "a"},))),
         ((40.0, 10.0, 250.0), limits(cap(SEARCH, max=50.0), set_now={LINES[2]: 20000})),
         ((180.0, 20.0, 100.0), limits(cap(SEARCH, fixed=200.0))),
+        ((200.0, 0.0, 100.0), limits(cap(SEARCH, fixed=200.0))),
+        ((0.0, 200.0, 100.0), limits(set_now={LINES[0]: 0, LINES[1]: 20000})),
     ],
 )
 def test_a_plan_inside_its_limits_passes(proposed, rules):
@@ -82,6 +84,7 @@ def test_a_plan_inside_its_limits_passes(proposed, rules):
         ((110.0, 90.0, 100.0), limits(cap(SEARCH, fixed=200.01)), "below the floor"),
         ((100.0, 100.0, 100.0), limits(cap(max=299.99)), "all: 300 is above"),
         ((101.0, 99.0, 100.0), limits(held=(SEARCH,)), "held until finance"),
+        ((70.0, 125.0, 105.0), limits(cap(SEARCH, max=200.0)), "70 from 100"),
         ((float("nan"), 100.0, 100.0), limits(), "no amount of money"),
         ((float("inf"), 100.0, 100.0), limits(), "no amount of money"),
         ((-1.0, 100.0, 100.0), limits(), "no amount of money"),

@@ -113,9 +113,9 @@ def _autocorrelation(
     rest: FloatArray, noise: FloatArray, variance: float, complete: BoolArray
 ) -> float:
     """Return how much of a channel's own effect is still there the day after."""
-    if rest.shape[1] < 2:
-        return 0.0
     both = complete[1:] & complete[:-1]
+    if rest.shape[1] < 2 or not both.any():
+        return 0.0
     clipped = np.clip(rest, -1.0, 1.0)
     weight = (1.0 / (noise[1:] + noise[:-1] + variance))[both]
     products = (clipped[1:] * clipped[:-1])[both]

@@ -80,7 +80,8 @@ def common_movement(
     like a slope on the lines' common movement.
     """
     weight = np.where(np.isfinite(relative_variance), 1.0 / relative_variance, 0.0)
-    weight = weight.sum(axis=0) / weight.sum()
+    weight = weight.sum(axis=0)
+    weight = (weight + 1e-9) / (weight + 1e-9).sum()
     spread = np.sqrt(slope_sd**2 + SLOPE_SPREAD**2 * float(np.square(weight).sum()))
     common = movement @ weight
     common -= common.mean()

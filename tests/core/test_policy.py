@@ -106,7 +106,7 @@ def test_what_may_be_left_out_has_a_default(tmp_path):
         ("max: 5000", "max: .inf", "finite"),
         ("max: 5000", "max: yes", "caps.0.max"),
         ("max: 5000", "limit: 5000", "caps.0.limit"),
-        ("{scope: {channel: search}, max: 5000}", "{scope: {channel: search}}", "min, max or fixed"),
+        ("channel: search}, max: 5000}", "channel: search}}", "needs min, max or fixed"),
         ("min: 100, max: 900", "min: 1000, max: 900", "above its max"),
         ("fixed: 1000", "fixed: 1000, max: 2000", "fixed has no min or max"),
         ("scope: {channel: tv}", "scope: {channel: search}", "given twice"),

@@ -8,9 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from pipeline.cli.app import build_app
 from tests.io.reports.samples import sample_plan
 from tests.runs.test_reports import one_night
+
+NOW = "2026-11-22T06:00:00+01:00"
 
 
 @pytest.fixture(scope="module")
@@ -20,40 +24,47 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def equimarginal(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "pipeline", "report", *arguments, "-w", str(folder)],
-        capture_output=True,
-        text=True,
-        env={"EQUIMARGINAL_NOW": "2026-11-22T06:00:00+01:00", "PATH": ""},
-        check=False,
+def equimarginal(*arguments: str, folder: Path) -> str:
+    """Return what the command printed on stdout."""
+    result = CliRunner().invoke(
+        build_app(),
+        ["report", *arguments, "-w", str(folder)],
+        env={"EQUIMARGINAL_NOW": NOW},
+        catch_exceptions=False,
     )
+    assert result.exit_code == 0
+    return result.stdout
 
 
 def test_the_page_s_path_goes_to_stdout(folder):
-    result = equimarginal("latest", folder=folder)
-    assert (result.returncode, result.stderr) == (0, "")
-    assert Path(result.stdout.strip()).read_text(encoding="utf-8").startswith("<!doctype html>")
+    path = Path(equimarginal("latest", folder=folder).strip())
+    assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
 def test_a_plan_can_be_read_in_other_forms(folder):
-    text = equimarginal("2026-11", "--format", "md", folder=folder).stdout
+    text = equimarginal("2026-11", "--format", "md", folder=folder)
     assert text.startswith("## Move 530.00 EUR between 8 lines")
-    sheet = equimarginal("--format", "csv", folder=folder).stdout
+    sheet = equimarginal("--format", "csv", folder=folder)
     assert len(list(csv.reader(io.StringIO(sheet)))) == 13
-    plan = json.loads(equimarginal("--format", "json", folder=folder).stdout)
+    plan = json.loads(equimarginal("--format", "json", folder=folder))
     assert plan["content_hash"] == sample_plan().content_hash
 
 
 def test_the_other_pages_are_written(folder):
-    answer = json.loads(equimarginal("--index", "--json", folder=folder).stdout)
+    answer = json.loads(equimarginal("--index", "--json", folder=folder))
     assert answer["identical"]
     assert Path(answer["path"]).name == "index.html"
-    assert equimarginal("--caps", folder=folder).stdout.strip().endswith("caps.html")
+    assert equimarginal("--caps", folder=folder).strip().endswith("caps.html")
 
 
 def test_an_unknown_plan_is_one_line(folder):
-    result = equimarginal("1999", folder=folder)
+    result = subprocess.run(
+        [sys.executable, "-m", "pipeline", "report", "1999", "-w", str(folder)],
+        capture_output=True,
+        text=True,
+        env={"EQUIMARGINAL_NOW": NOW, "PATH": ""},
+        check=False,
+    )
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1
     assert "Traceback" not in result.stderr

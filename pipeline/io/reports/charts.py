@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 320, 190  # of a curve's drawing, in its own units
 LEFT, RIGHT, TOP, BOTTOM = 40, 14, 12, 24
 POINTS = 33  # a curve is smooth at this many and weighs half a kilobyte
+TINY = 1e-300  # steps below it have no logarithm
 MOST_MARKS = 120  # of past days under a curve
 
 
@@ -123,9 +124,9 @@ def ticks(scale: Scale, wanted: int = 4) -> list[Tick]:
 
 def round_values(low: float, high: float, wanted: int) -> list[float]:
     """Return up to about `wanted` round numbers inside [low, high]."""
-    if not high > low:
-        return [low]
     raw = (high - low) / max(wanted, 1)
+    if not raw > TINY:
+        return [low]
     size = 10.0 ** math.floor(math.log10(raw))
     step = next((k * size for k in (1, 2, 2.5, 5) if k * size >= raw * 0.999), 10 * size)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)

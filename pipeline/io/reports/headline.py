@@ -88,7 +88,7 @@ def _optimised(plan: Plan, lines: Sequence[LineView]) -> tuple[str, str]:
 def _fallback(plan: Plan, _: Sequence[LineView]) -> tuple[str, str]:
     age = f" {days(plan.fallback_days)} ago" if plan.fallback_days else ""
     badge = f"Fallback, {days(plan.fallback_days)} old" if plan.fallback_days else "Fallback"
-    return badge, f"No new plan: repeat the budgets approved{age} on {long_day(plan.date)}"
+    return badge, f"No new plan for {long_day(plan.date)}: repeat the budgets approved{age}"
 
 
 def _hold(plan: Plan, _: Sequence[LineView]) -> tuple[str, str]:
@@ -97,7 +97,7 @@ def _hold(plan: Plan, _: Sequence[LineView]) -> tuple[str, str]:
         return "No change", f"Leave every budget as it is on {day}: no change is sure enough to pay"
     badge = f"Hold, {days(plan.fallback_days)} old" if plan.fallback_days else "Hold"
     since = f", {days(plan.fallback_days)} without a new plan" if plan.fallback_days else ""
-    return badge, f"No new plan: leave every budget as it is on {day}{since}"
+    return badge, f"No new plan for {day}: leave every budget as it is{since}"
 
 
 def _promise(plan: Plan) -> str:

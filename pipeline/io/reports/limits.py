@@ -130,6 +130,8 @@ def _cap_view(plan: Plan, cap: PlanCap, cost: float | None) -> CapView:
 
 
 def _cap_price(plan: Plan, cap: PlanCap, used: float, cost: float | None) -> str:
+    if plan.certificate is None:
+        return "Its price is not known tonight."
     if not cap.binding:
         return "Costs nothing: the plan would be the same without it."
     metric = _metric(plan)

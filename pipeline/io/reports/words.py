@@ -131,8 +131,9 @@ def visible(text: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """Return the text with a capital first letter."""
-    return text[:1].upper() + text[1:]
+    """Return the text with a capital first letter, unless it starts with a file's name."""
+    first = text.partition(" ")[0].rstrip(",;:")
+    return text[:1].upper() + text[1:] if first.isalpha() else text
 
 
 def label(text: str) -> str:

@@ -113,7 +113,7 @@ def test_a_plan_without_model_figures_is_complete_and_says_what_is_missing(mode)
     root = page(plan, ReportExtras())
     text = root.one("header", class_="masthead").text
     assert "No new plan" in text
-    assert "Outcomes.csv is 3 days old" in text
+    assert "outcomes.csv is 3 days old" in text
     assert not re.search(r"\b(nan|inf|None)\b", root.text)
     assert "not known" in root.with_id("all-lines").text
 

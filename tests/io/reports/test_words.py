@@ -71,6 +71,12 @@ def test_days_are_written_out_the_same_everywhere():
     assert words.long_day(date(2026, 11, 22)) == "Sunday 22 November 2026"
 
 
+def test_a_sentence_starts_with_a_capital_but_a_file_s_name_stays():
+    assert words.sentence("stays as it is") == "Stays as it is"
+    assert words.sentence("outcomes.csv is late") == "outcomes.csv is late"
+    assert words.sentence("") == ""
+
+
 def test_what_hides_or_reorders_text_is_spelled_out():
     assert words.visible("a\u202eb\u200bc\x00d\ne") == "a[U+202E]b[U+200B]c[U+0000]d[U+000A]e"
     assert words.visible("Zoë · Köln · 東京 · 🎯") == "Zoë · Köln · 東京 · 🎯"

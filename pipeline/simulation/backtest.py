@@ -7,14 +7,14 @@ where a night's run was kept, those days as they were reported that morning.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import date
 from typing import Any
 
 import numpy as np
 
 from pipeline.core.errors import UsageError
-from pipeline.core.history import History
+from pipeline.core.history import History, Vintages
 from pipeline.core.types import BoolArray, FloatArray
 from pipeline.response import FitSettings, fit_response
 from pipeline.simulation.forecast import Forecast, forecast
@@ -22,7 +22,16 @@ from pipeline.simulation.forecast import Forecast, forecast
 HORIZON_DAYS = 7
 LEAST_PAST_DAYS = 60
 MATURING_DAYS = 14  # newest days whose outcomes are still coming in are not scored
+SNAPSHOTS = 28  # earlier nights that are said to have seen what is reported today
 CHANGED = 0.05  # a change of a line's weekly spend below this share teaches nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """What a night knew: the days before it, and what earlier nights had seen of them."""
+
+    history: History
+    vintages: Vintages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +102,7 @@ def walk_forward(
     metric: str,
     *,
     weeks: int = 8,
-    known: Mapping[date, History] | None = None,
+    known: Mapping[date, Past] | None = None,
     progress: Callable[[], None] = lambda: None,
 ) -> Backtest:
     """Return how well each of the last weeks was foreseen.
@@ -102,7 +111,7 @@ def walk_forward(
         history: the whole past as it is reported today.
         metric: of the outcomes.
         weeks: how many to score, the newest ones that are complete.
-        known: the past as the night of a day saw it, for days that had one.
+        known: what the night of a day knew, for days that had one.
         progress: called after each week.
 
     Raises:
@@ -135,16 +144,18 @@ def _cuts(n_days: int, weeks: int) -> Sequence[int]:
 
 
 def _one_week(
-    history: History, metric: str, cut: int, known: Mapping[date, History]
+    history: History, metric: str, cut: int, known: Mapping[date, Past]
 ) -> tuple[CutScore, FloatArray]:
     """Return the week's score, and the effects of its spend changes as `_effects` does."""
     day = history.days[cut]
     seen = known.get(day)
-    is_known = seen is not None and seen.lines == history.lines
-    past = seen if seen is not None and is_known else _until(history, cut)
+    is_known = seen is not None and seen.history.lines == history.lines
+    kept = seen if seen is not None and is_known else _restated(history, cut, metric)
+    past = kept.history
     ahead = slice(cut, cut + HORIZON_DAYS)
     count = "conversions" if metric == "revenue" and "conversions" in history.outcomes else None
-    posterior = fit_response(past, FitSettings(metric=metric, count=count))
+    settings = FitSettings(metric=metric, count=count)
+    posterior = fit_response(past, settings, vintages=kept.vintages)
     rng = np.random.default_rng(day.toordinal())
     ours = forecast(posterior, past, history.spend[ahead], history.days[ahead], rng=rng)
     actual = np.nan_to_num(history.outcomes[metric][ahead]).sum(axis=0)
@@ -236,13 +247,30 @@ def _decision_value(weeks: Sequence[FloatArray]) -> DecisionValue | None:
     )
 
 
-def _until(history: History, cut: int) -> History:
-    """Return the days before `cut`, as they are reported today."""
-    return History(
+def _restated(history: History, cut: int, metric: str) -> Past:
+    """Return the days before `cut` as they are reported today, and said to be complete."""
+    past = replace(
+        history,
         days=history.days[:cut],
-        lines=history.lines,
         spend=history.spend[:cut],
         outcomes={name: table[:cut] for name, table in history.outcomes.items()},
         trusted=history.trusted[:cut],
         totals={name: table[:cut] for name, table in history.totals.items()},
+    )
+    names = [line[0] for line in past.lines]
+    groups = sorted(set(names))
+    member = np.array([[name == group for group in groups] for name in names], dtype=float)
+    counted = past.outcomes["conversions" if "conversions" in past.outcomes else metric]
+    totals = np.nan_to_num(counted) @ member
+    ordinals = np.array([day.toordinal() for day in past.days], dtype=float)
+    night, age = (axis.ravel() for axis in np.mgrid[cut - SNAPSHOTS : cut, 1 : SNAPSHOTS + 1])
+    day = night - age
+    return Past(
+        history=past,
+        vintages=Vintages(
+            seen_on=np.repeat(ordinals[night], len(groups)),
+            day=np.repeat(ordinals[day], len(groups)),
+            group=tuple(groups) * day.size,
+            outcome=totals[day].ravel(),
+        ),
     )

@@ -110,8 +110,12 @@ def _levels(
 
 
 def _walk_sd(drift: IntArray, n_days: int) -> FloatArray:
-    """Return how far a level may have walked by the middle of the window, log points."""
-    return np.asarray(np.asarray(DRIFTS)[drift] * np.sqrt(n_days / 2))
+    """Return how far a level may have walked by the middle of the window, log points.
+
+    Shocks that come back are not walked; a week's noise has them already.
+    """
+    kept, innovation = np.asarray(DRIFTS)[drift].T
+    return np.asarray(np.where(kept == 1.0, innovation * np.sqrt(n_days / 2), 0.0))
 
 
 def _draw_nodes(weights: FloatArray, n_draws: int, rng: np.random.Generator) -> IntArray:

@@ -14,8 +14,10 @@ from pipeline.core.history import History
 from pipeline.io import quality, warehouse
 from pipeline.io.artefacts import begin_run, list_runs, open_run
 from pipeline.io.sources import read_snapshot
+from pipeline.io.vintages import read_vintages
 from pipeline.runs.inputs import freeze_inputs, read_inputs
 from pipeline.runs.portfolio import Portfolio
+from pipeline.simulation.backtest import Past
 
 
 def read_past(portfolio: Portfolio, day: date) -> History:
@@ -46,13 +48,17 @@ def read_past(portfolio: Portfolio, day: date) -> History:
         return _trimmed(warehouse.read_history(work, portfolio.policy))
 
 
-def known_pasts(portfolio: Portfolio) -> dict[date, History]:
+def known_pasts(portfolio: Portfolio) -> dict[date, Past]:
     """Return what each night's run kept of the past, by the night's day."""
-    pasts: dict[date, History] = {}
+    pasts: dict[date, Past] = {}
+    metric = portfolio.policy.objective.maximize
     for name in list_runs(portfolio.runs):
         try:
             run = open_run(portfolio.runs, name)
-            pasts[read_inputs(run).day] = warehouse.read_history(run, portfolio.policy)
+            history = warehouse.read_history(run, portfolio.policy)
+            counted = "conversions" if "conversions" in history.outcomes else metric
+            vintages = read_vintages(run, counted)
+            pasts[read_inputs(run).day] = Past(history=history, vintages=vintages)
         except PipelineError:
             continue  # a run that staged nothing, or was kept by another version
     return pasts

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from pipeline.core.errors import UsageError
-from pipeline.core.history import History
+from pipeline.core.history import History, Vintages
 from pipeline.simulation.backtest import (
     LEAST_PAST_DAYS,
     MATURING_DAYS,
     DecisionValue,
+    Past,
     walk_forward,
 )
 from pipeline.simulation.worlds import make_world
@@ -19,6 +20,10 @@ from pipeline.simulation.worlds import make_world
 @pytest.fixture(scope="module")
 def history() -> History:
     return make_world("calm", 2, history_days=150, nights=1).history()
+
+
+def no_vintages() -> Vintages:
+    return Vintages(seen_on=np.empty(0), day=np.empty(0), group=(), outcome=np.empty(0))
 
 
 def doctored(history: History, from_day: int, factor: float) -> History:
@@ -60,7 +65,8 @@ def test_a_past_that_a_night_kept_is_used_as_it_was_known(history: History) -> N
         outcomes={name: table[:cut] * 0.9 for name, table in history.outcomes.items()},
         trusted=history.trusted[:cut],
     )
-    result = walk_forward(history, "revenue", weeks=1, known={day: seen})
+    past = Past(history=seen, vintages=no_vintages())
+    result = walk_forward(history, "revenue", weeks=1, known={day: past})
     assert result.cuts[0].as_known
     assert result.summary()["weeks_as_known"] == 1
 

@@ -28,7 +28,11 @@ def test_whole_nights_run_through_files_ledger_and_signatures(tmp_path: Path) ->
 
     known = known_pasts(portfolio)
     assert sorted(known) == [first.date, second.date]
-    seen = known[second.date]
+    seen = known[second.date].history
+    assert set(known[second.date].vintages.seen_on) == {
+        first.date.toordinal(),
+        second.date.toordinal(),
+    }
     assert len(seen.days) == 121
     past = read_past(portfolio, second.date)
     np.testing.assert_allclose(past.spend, seen.spend)

@@ -13,8 +13,9 @@ import numpy as np
 
 from pipeline.core.findings import Level
 from pipeline.core.policy import Policy
+from pipeline.core.types import FloatArray
 from pipeline.io.facts import Facts
-from pipeline.io.verdict import Verdict, named_lines
+from pipeline.io.verdict import SHOWN_DAYS, Verdict, named_lines
 
 MIN_DAYS = 7  # less than one week knows no weekday, and the change limits need a recent mean
 SHORT_DAYS = 28
@@ -156,13 +157,14 @@ def _check_missing(facts: Facts, verdict: Verdict) -> None:
 
 
 def _report_paused(facts: Facts, verdict: Verdict) -> None:
-    silent_days = np.array(
+    last_row = np.array(
         [
-            len(facts.days) - 1 - int(rows[-1]) if (rows := np.flatnonzero(column)).size else 0
+            rows[-1] if (rows := np.flatnonzero(column)).size else -1
             for column in facts.has_spend_row.T
         ]
     )
-    paused = silent_days > PAUSED_DAYS
+    silent_days = len(facts.days) - 1 - last_row
+    paused = (silent_days > PAUSED_DAYS) & (silent_days <= SHOWN_DAYS)
     if paused.any():
         verdict.add(
             Level.REVIEW,
@@ -199,6 +201,52 @@ def _check_partial(facts: Facts, verdict: Verdict) -> None:
             "fetch the source again when the platform has finished the day",
             source="spend",
             column="spend",
+        )
+
+
+def check_columns(facts: Facts, verdict: Verdict) -> None:
+    """Check that the columns are not each other: a swapped header reads as good numbers."""
+    recent = slice(-SHORT_DAYS, None)
+    clicks, shown = (_total(values[recent]) for values in (facts.clicks, facts.impressions))
+    both = np.isfinite(facts.clicks[recent]) & np.isfinite(facts.impressions[recent])
+    if both.any() and clicks > shown > 0:
+        verdict.add(
+            Level.FAIL,
+            "swapped-columns",
+            f"spend: {clicks:.0f} clicks and {shown:.0f} impressions in {SHORT_DAYS} days; "
+            "the columns seem to have changed places",
+            "check the header, or map the columns under sources.spend.columns",
+            source="spend",
+            column="clicks",
+        )
+    sold = facts.outcomes.get("conversions")
+    if sold is not None and clicks > 0 and _total(sold[recent]) > clicks:
+        verdict.add(
+            Level.REVIEW,
+            "conversions-above-clicks",
+            f"outcomes: {_total(sold[recent]):.0f} conversions and {clicks:.0f} clicks in "
+            f"{SHORT_DAYS} days",
+            "normal where views count as well; else check which columns are read",
+            source="outcomes",
+            column="conversions",
+        )
+
+
+def _total(values: FloatArray) -> float:
+    return float(np.nansum(values))
+
+
+def check_cut_off(open_files: list[str], verdict: Verdict) -> None:
+    """Refuse a file that ends inside a row when lines of the newest day are missing."""
+    missing = [item for item in verdict.findings if item.check == "missing-lines"]
+    if open_files and missing:
+        verdict.add(
+            Level.FAIL,
+            "cut-off",
+            f"spend: {', '.join(open_files[:3])} ends without a line end and lines of the newest "
+            "day are missing; the file looks half-written",
+            "write the file under another name and rename it when it is complete",
+            source="spend",
         )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from pipeline.core.findings import Level
 from pipeline.core.types import BoolArray, FloatArray, line_label
 from pipeline.io.facts import Facts
-from pipeline.io.verdict import Verdict, named_lines
+from pipeline.io.verdict import Verdict, aged_level, named_lines
 
 JUMP = 6.0  # a slip of the decimal point is ten, of which noise may take a part
 COLLAPSE = 50.0  # a line may run dry in a day; in cents it would be a hundredth
@@ -95,7 +95,7 @@ def _report(
     if rest:
         day, line = rest[-1]
         verdict.add(
-            Level.REVIEW,
+            aged_level(facts, day),
             check,
             f"{source}: {len(rest)} cells of {column} are far off their neighbours, the last "
             f"{line_label(facts.lines[line])} on {facts.days[day]} "
@@ -208,7 +208,7 @@ def check_unit_shift(facts: Facts, verdict: Verdict) -> None:
     cells = [(int(day), line) for day in np.flatnonzero(other) for line in lines]
     verdict.distrust(facts, cells, "unit-shift", spend * np.exp(level[-1] - level)[:, None])
     verdict.add(
-        Level.FAIL if is_recent and not returned else Level.REVIEW,
+        Level.FAIL if is_recent and not returned else aged_level(facts, last_step),
         "unit-shift",
         f"spend: nearly all lines change {factor:.0f}-fold between {facts.days[last_step - 1]} "
         f"and {facts.days[last_step]}; {int(other.sum())} days are not on the newest level",

@@ -13,7 +13,7 @@ import numpy as np
 from pipeline.core.findings import Level
 from pipeline.core.types import BoolArray, FloatArray, line_label
 from pipeline.io.facts import Facts
-from pipeline.io.verdict import Verdict
+from pipeline.io.verdict import Verdict, aged_level
 
 UNLIKELY = np.log(1e-6)  # one false alarm in a million cells: 50 lines over 50 years
 HALF_WINDOW = 14  # days to each side that say what is usual
@@ -214,7 +214,7 @@ def _report(
             is_tonight = unit == whole and last == newest
             days = f"{facts.days[first]}" + (f" to {facts.days[last]}" if last > first else "")
             verdict.add(
-                Level.FAIL if is_tonight else Level.REVIEW,
+                Level.FAIL if is_tonight else aged_level(facts, last),
                 "outage",
                 f"outcomes: {units.names[unit]} had almost no {metric} on {days} while spend "
                 "went on",

@@ -11,6 +11,7 @@ from pipeline.core.findings import Finding, Level, worst_level
 from pipeline.core.policy import Policy
 from pipeline.io import gate, jumps, outages, restated, suites
 from pipeline.io.artefacts import RunFolder
+from pipeline.io.sources.snapshot import SOURCES
 from pipeline.io.verdict import Verdict
 from pipeline.io.warehouse import LINE_DAY, ROW_FINDINGS, UNTRUSTED, read_facts
 
@@ -80,6 +81,7 @@ def judge(
         if with_suites:
             pending = suites.begin(facts, policy.objective.maximize)
         judge_facts(facts, policy, day, verdict)
+        gate.check_cut_off(work.read_json(SOURCES)["spend"]["ends_open"], verdict)
         if previous is not None and previous.exists(LINE_DAY):
             restated.check_restated(facts, read_facts(previous), policy.objective.maximize, verdict)
     if work.exists(ROW_FINDINGS):
@@ -112,6 +114,7 @@ def judge_facts(facts: Facts, policy: Policy, day: date, verdict: Verdict) -> No
     metric = policy.objective.maximize
     gate.check_newest_day(facts, day, verdict)
     gate.check_outcome_cover(facts, metric, verdict)
+    gate.check_columns(facts, verdict)
     gate.check_spend_level(facts, policy, verdict)
     jumps.check_spend_jumps(facts, verdict)
     jumps.check_outcome_jumps(facts, metric, verdict)

@@ -16,6 +16,7 @@ MATURE_DAYS = 45  # outcomes arrive later
 MATERIAL = 0.01  # of the money or outcomes of the days compared
 REWRITTEN = 3.0  # a total that changes by this factor is another unit or another column
 GONE = 0.5
+KEPT = 0.8  # of the days that an earlier night had
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,7 @@ class _Overlap:
 
 def check_restated(facts: Facts, earlier: Facts, metric: str, verdict: Verdict) -> None:
     """Compare tonight's tables with an earlier night's and report what changed."""
+    _check_shortened(facts, earlier, verdict)
     overlap = _overlap(facts, earlier, metric)
     if overlap is None:
         return
@@ -73,6 +75,21 @@ def _overlap(facts: Facts, earlier: Facts, metric: str) -> _Overlap | None:
         ),
         gone=spoke & ~speaks,
     )
+
+
+def _check_shortened(facts: Facts, earlier: Facts, verdict: Verdict) -> None:
+    """A source that hands over fewer days than before, as a rolling window should not."""
+    lost = (facts.days[0] - earlier.days[0]).days
+    moved_on = (facts.days[-1] - earlier.days[-1]).days
+    if lost > max(moved_on, 0) and len(facts.days) < KEPT * len(earlier.days):
+        verdict.add(
+            Level.REVIEW,
+            "shortened",
+            f"spend: begins on {facts.days[0]}, in an earlier night on {earlier.days[0]}",
+            "hand over the whole history, or the curves rest on less",
+            source="spend",
+            column="date",
+        )
 
 
 def _compare(

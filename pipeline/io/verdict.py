@@ -13,6 +13,13 @@ from pipeline.core.types import BoolArray, FloatArray, Line, line_label
 from pipeline.io.checks import printable
 from pipeline.io.facts import Facts
 
+SHOWN_DAYS = 28  # a signer hears of a fault for four weeks; then it is only recorded
+
+
+def aged_level(facts: Facts, newest: int) -> Level:
+    """Return how much a fault weighs whose newest day has this index."""
+    return Level.REVIEW if len(facts.days) - newest <= SHOWN_DAYS else Level.PASS
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doubt:

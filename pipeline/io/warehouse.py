@@ -37,7 +37,7 @@ _OUTCOME = "outcome_"
 _NUMBERS = ("spend", "budget", "impressions", "clicks")
 _SNAPSHOT_COLUMNS = {
     "spend": ("spend", "budget", "currency", "impressions", "clicks"),
-    "outcomes": ("metric", "value"),
+    "outcomes": ("currency", "metric", "value"),
 }
 _KEYS = ("file", "day", "line_1", "line_2", "line_3", "line_4", "dimensions")
 _MARTS = ("line", "line_day", "outcome_day", "outcome_cover")

@@ -1,24 +1,32 @@
--- foreign_currency: spend in another currency than the portfolio's; two are never added.
--- Reads: stg_spend, night. Level: fail.
+-- foreign_currency: money in another currency than the portfolio's; two are never added.
+-- Reads: stg_spend, stg_outcomes, night. Level: fail.
 -- Advice: convert the source to the portfolio's currency, or give the other one its own portfolio
 with
 
+cells as (
+    select 'spend' as source, file, row, currency from stg_spend
+    union all
+    select distinct 'outcomes' as source, file, row, currency from stg_outcomes
+),
+
 used as (
-    select count(*) filter (currency <> '') > 0 as is_used from stg_spend
+    select source from cells
+    group by source
+    having max(currency) <> ''
 )
 
 select
-    'spend' as source,
-    file,
-    row,
+    cells.source,
+    cells.file,
+    cells.row,
     'currency' as "column",
-    stg_spend.currency as value,
+    cells.currency as value,
     case
-        when stg_spend.currency = '' then 'is empty'
+        when cells.currency = '' then 'is empty'
         else 'is not the portfolio''s ' || night.currency
     end as problem
-from stg_spend
+from cells
+inner join used using (source)
 cross join night
-cross join used
-where used.is_used and stg_spend.currency <> night.currency
-order by file, row
+where cells.currency <> night.currency
+order by cells.source, cells.file, cells.row

@@ -12,6 +12,7 @@ select
     line_3,
     line_4,
     dimensions,
+    currency,
     metric,
     plain_amount(value) as value,
     value as value_cell

@@ -126,7 +126,7 @@ def test_a_repeated_part_is_refused_where_it_is_worth_something(
 ) -> None:
     for row in tables.spend:
         row["placement"] = "top"
-    part = {**tables.spend[3], "placement": "side", "spend": amount}
+    part = {**tables.spend[-3], "placement": "side", "spend": amount}
     tables.spend += [part, dict(part)]
     tables.write()
     assert "repeated-row" in getattr(night(), level)
@@ -339,12 +339,45 @@ def test_rows_that_vanish_are_noticed(tables: Any, night: Any, tmp_path: Path) -
     assert "rows-gone" in night(previous=before).reviews
 
 
-def test_a_year_of_clean_nights_raises_no_alarm(tables: Any, tmp_path: Path, night: Any) -> None:
+def test_clean_nights_raise_no_alarm(tables: Any, night: Any) -> None:
     tables.write()
     alarms = 0
-    for back in range(40):
+    for back in range(0, 40, 3):
         alarms += bool(night(day=DAY - timedelta(days=back), today=DAY).fails)
     assert alarms == 0
+
+
+def test_swapped_columns_are_refused(tables: Any, night: Any) -> None:
+    for row in tables.spend:
+        row["clicks"], row["impressions"] = row["impressions"], row["clicks"]
+    tables.write()
+    assert "swapped-columns" in night().fails
+
+
+def test_a_file_that_ends_in_a_row_and_lacks_lines_is_half_written(tables: Any, night: Any) -> None:
+    tables.spend.pop()
+    tables.write()
+    assert "missing-lines" in night().reviews
+    path = tables.folder / "spend.csv"
+    path.write_bytes(path.read_bytes()[:-1])
+    assert "cut-off" in night().fails
+
+
+def test_a_history_that_got_shorter_is_shown(tables: Any, night: Any, tmp_path: Path) -> None:
+    before = earlier(tables, tmp_path)
+    limit = (DAY - timedelta(days=35)).isoformat()
+    drop(tables, lambda row: row["date"] >= limit)
+    tables.write()
+    assert "shortened" in night(previous=before).reviews
+
+
+def test_an_old_fault_is_recorded_and_no_longer_shown(tables: Any, night: Any) -> None:
+    row = tables.cell(tables.spend, 45, "search", "a2")
+    row["spend"] *= 100
+    tables.write()
+    found = night()
+    assert found.reviews == set()
+    assert found.named("spend-jump").level is Level.PASS
 
 
 def test_the_same_tables_give_the_same_findings(tables: Any, night: Any) -> None:

@@ -22,7 +22,7 @@ CASES = sorted(path.parent for path in HERE.glob("*/*/params.json"))
 MARTS = ("line", "line_day", "outcome_day", "outcome_cover")
 COLUMNS = {
     "spend": ("spend", "budget", "currency", "impressions", "clicks"),
-    "outcomes": ("metric", "value"),
+    "outcomes": ("currency", "metric", "value"),
 }
 KEYS = ("day", "line_1", "line_2", "line_3", "line_4", "dimensions")
 

@@ -135,6 +135,7 @@ def _wanted(policy: Policy, name: str, source: Source, tables: tuple[TextTable, 
             {*needed, *(key for key in extra if key in mapped or mapped.get(key, key) in there)}
         )
         required += metrics
+        optional.append("currency")
     names = [*required, *optional]
     mapping = {key: mapped.get(key, key) for key in names}
     required += [key for key in optional if key in mapped]
@@ -258,6 +259,7 @@ def _outcome_table(
     parts = []
     for table, repeats in zip(tables, _repeats(tables), strict=True):
         keys = {**_key_columns(table, wanted, dimensions), "is_repeat": repeats}
+        keys["currency"] = _column(table, wanted.mapping["currency"])
         for metric in wanted.metrics:
             value = _column(table, wanted.mapping[metric])
             parts.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -260,8 +261,13 @@ def _reason(
     metric = decision.table.metric
     if decision.limits.held[index]:
         return f"held: {decision.limits.why[index]}"
-    earns = f"{facts.policy.currency} 1 more earns {marginal:.2f} {metric} here"
-    against = f"{price:.2f} where money is free to move"
+    if decision.limits.upper[index] <= 0 and "ramp" in binding:
+        return (
+            "has no budget, and a share of nothing is nothing: "
+            "to start it, have finance approve a fixed amount"
+        )
+    earns = f"{facts.policy.currency} 1 more earns {_rate(marginal)} {metric} here"
+    against = f"{_rate(price)} where money is free to move"
     if action == "test":
         return f"moved a little on purpose, to learn its curve; {earns}"
     if action == "hold":
@@ -350,7 +356,15 @@ def _interval(draws: FloatArray) -> Interval:
 
 def _number(value: Any) -> float:
     """Return a number with the nine digits that any machine agrees on."""
-    return float(f"{float(value):.9g}")
+    short = float(f"{float(value):.9g}")
+    return short if abs(short) > 1e-200 else 0.0  # what is left of a subtraction is nothing
+
+
+def _rate(value: float) -> str:
+    """Return an outcome per unit of money as people read it, small ones with two digits."""
+    if abs(value) >= 0.1 or abs(value) < 1e-9:
+        return f"{abs(value) if abs(value) < 1e-9 else value:.2f}"
+    return f"{value:.{1 - math.floor(math.log10(abs(value)))}f}"
 
 
 def _money(amount: float, currency: str) -> float:

@@ -230,6 +230,8 @@ def test_no_spend_on_a_line_yet_does_not_stop_the_night(open_shop):
     plan = shop.night()
     assert_sound(plan)
     assert plan.budgets["video", "new"] == 0
+    reason = next(item.reason for item in plan.lines if item.line["audience"] == "new")
+    assert "has no budget" in reason
 
 
 def test_an_earlier_night_is_kept_beside_the_later_one(shop):

@@ -17,6 +17,7 @@ from pipeline.core.types import BoolArray, FloatArray, IntArray
 SMOOTH_DAYS = 21.0  # a season is what lasts about three weeks or longer
 SHOCK_FLOOR = 0.05  # nobody knows a day's demand better than to 5 %
 CHANNEL_FLOOR = 0.02
+SETTLED = 0.05  # a day whose completeness is known to 5 % teaches the season half as much
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,7 @@ def estimate_demand(
     relative_variance: FloatArray,
     groups: IntArray,
     weekdays: IntArray,
-    complete: BoolArray,
+    late_variance: FloatArray,
 ) -> Demand:
     """Return the day effects given what each line would have earned on an ordinary day.
 
@@ -52,9 +53,11 @@ def estimate_demand(
         relative_variance: (n_days, n_lines), of outcome / expected; inf leaves a cell out.
         groups: (n_lines,), 0-based channel of each line.
         weekdays: (n_days + 1,), the last for tomorrow.
-        complete: (n_days,), False where outcomes are still coming in: such days do not teach
-            the season.
+        late_variance: (n_days,), of log completeness, all lines alike: days whose outcomes are
+            still coming in by an unknown amount hardly teach the season.
     """
+    settled = SETTLED**2 / (SETTLED**2 + late_variance)
+    complete = settled > np.minimum(0.5, np.median(settled) - 1e-9)
     precision = np.where(np.isfinite(relative_variance), 1.0 / relative_variance, 0.0)
     member = np.eye(int(groups.max()) + 1)[groups]  # (n_lines, n_groups)
     own_y = precision * np.where(precision > 0, outcome, 0.0)
@@ -64,7 +67,7 @@ def estimate_demand(
     group_var = 1.0 / np.maximum(group_p, 1e-9)
 
     shared_raw, _ = _combine(logs, group_var)
-    season, tomorrow_shared = _season(shared_raw, weekdays, complete)
+    season, tomorrow_shared = _season(shared_raw, weekdays, settled)
     shock_var = _spread(shared_raw - season, 1.0 / group_p.sum(axis=1).clip(1e-9), complete)
     shock_var = max(shock_var, SHOCK_FLOOR**2)
     deviation = logs - shared_raw[:, None]
@@ -73,7 +76,7 @@ def estimate_demand(
     channel_var = CHANNEL_FLOOR**2
     if logs.shape[1] > 1:
         for g in range(logs.shape[1]):
-            fitted, ahead = _season(deviation[:, g], weekdays, complete)
+            fitted, ahead = _season(deviation[:, g], weekdays, settled)
             trust = _signal_share(deviation[:, g], group_var[:, g], fitted, complete)
             channel_season[:, g], tomorrow_channel[g] = trust * fitted, trust * ahead
         channel_var = max(
@@ -88,8 +91,9 @@ def estimate_demand(
     weighted = weight * (logs - channel_season)
     others = np.maximum(weight.sum(axis=1, keepdims=True) - weight, 0.0)[:, groups]
     others_sum = (weighted.sum(axis=1, keepdims=True) - weighted)[:, groups]
-    shared_precision = 1.0 / shock_var + others
-    shared_mean = (season[:, None] / shock_var + others_sum) / shared_precision
+    loose = 1.0 / (shock_var + late_variance)[:, None]
+    shared_precision = loose + others
+    shared_mean = (season[:, None] * loose + others_sum) / shared_precision
     prior_mean = shared_mean + channel_season[:, groups]
     lasting, lasting_var = _lasting(
         rest_log - prior_mean,
@@ -212,17 +216,17 @@ def _combine(logs: FloatArray, variance: FloatArray) -> tuple[FloatArray, FloatA
 
 
 def _season(
-    effect: FloatArray, weekdays: IntArray, complete: BoolArray
+    effect: FloatArray, weekdays: IntArray, settled: FloatArray
 ) -> tuple[FloatArray, float]:
     """Return weekday pattern plus slow trend of an effect, and its value tomorrow."""
     days = np.arange(effect.size)
-    kernel = np.exp(-0.5 * np.square((days[:, None] - days) / SMOOTH_DAYS)) * complete
+    kernel = np.exp(-0.5 * np.square((days[:, None] - days) / SMOOTH_DAYS)) * settled
     trend = kernel @ effect / kernel.sum(axis=1).clip(1e-9)
     pattern = np.zeros(7)
     rest = effect - trend
     for weekday in range(7):
-        of_day = complete & (weekdays[:-1] == weekday)
-        pattern[weekday] = rest[of_day].sum() / (of_day.sum() + 1.0)
+        of_day = settled * (weekdays[:-1] == weekday)
+        pattern[weekday] = (of_day * rest).sum() / (of_day.sum() + 1.0)
     pattern -= pattern.mean()
     return trend + pattern[weekdays[:-1]], float(trend[-1] + pattern[weekdays[-1]])
 

@@ -29,7 +29,6 @@ from pipeline.response.worth import worth_per_count
 
 SWEEPS = 8
 SCALE_DOF = 30.0
-SETTLED = 0.03  # a day teaches the season once its completeness is known this well
 FIRST_RETENTION, FIRST_ELASTICITY = 0.3, 0.25  # to begin with; both are learned
 FIRST_NOISE = 0.3**2
 SHARED_SD = 0.1  # of log demand: what nobody knows of tomorrow, all lines alike
@@ -158,8 +157,7 @@ def _sweep(history: History, data: _Data, lift_tests: tuple[LiftTest, ...]) -> _
     """Alternate between demand given the curves and the curves given demand."""
     outcome, usable, spend = data.outcome, data.screened.usable, data.screened.spend
     share = data.maturity.share
-    settled = data.maturity.log_sd < SETTLED
-    settled[: max(len(settled) // 2, 1)] = True
+    late_variance = np.square(data.maturity.log_sd)
     tests = readouts(history, lift_tests, spend, data.reference)
     level = starting_level(outcome / share, usable)
     unit = dispersion(outcome, level)
@@ -175,7 +173,12 @@ def _sweep(history: History, data: _Data, lift_tests: tuple[LiftTest, ...]) -> _
         slope, slope_sd = shared_slope(outcome, seen, movement, relative)
         centre, slope, slope_sd = common_elasticity(elasticity, slope, slope_sd)
         demand = estimate_demand(
-            outcome, seen * np.exp(slope * movement), relative, data.groups, data.weekdays, settled
+            outcome,
+            seen * np.exp(slope * movement),
+            relative,
+            data.groups,
+            data.weekdays,
+            late_variance,
         )
         common = common_movement(movement, relative, slope_sd)
         scale = demand.factor * share

@@ -23,6 +23,9 @@ PRIOR_KNOTS = ((1, 0.70), (7, 0.95), (21, 0.995))
 """Share reported 1, 7 and 21 days later where nothing is known: platforms' usual windows."""
 
 PRIOR_COUNT = 20.0  # outcomes that the prior curve is worth, at each age
+PRIOR_SD, PRIOR_SD_DAYS = 0.6, 15.0
+"""How far a platform's log completeness may be from the prior curve, at age 0, fading with age."""
+
 GROUP_COUNT = 200.0  # outcomes that the portfolio's curve is worth to a channel, at each age
 
 
@@ -62,6 +65,10 @@ def learn_maturity(
     curve, by_channel = _share(hazard), _share(own)
     hazard = np.minimum(hazard, 0.95)  # at age 1 everything is new
     variance = _later(hazard / ((1 - hazard) * total))
+    ages = np.arange(1, MAX_AGE + 1)
+    doubt = np.square(np.log(curve)) + np.square(PRIOR_SD * np.exp(-ages / PRIOR_SD_DAYS))
+    trusted = _later(prior * PRIOR_COUNT / total) / np.maximum(_later(prior), 1e-12)
+    variance += doubt * np.square(trusted)  # as far as the curve still is the prior's
     age = np.minimum(np.arange(n_days, 0, -1), MAX_AGE) - 1
     return Maturity(
         curve=curve,

@@ -173,6 +173,37 @@ def test_a_cap_that_ran_out_no_longer_holds_its_scope(desk, new_policy):
     assert desk.ledger.held_scopes(policy, date(2026, 11, 23)) == ()
 
 
+def test_a_policy_cap_holds_its_scope_on_its_own_days_only(sqlite_desk, new_policy):
+    days = {"valid_from": date(2026, 11, 20), "expires": DAY}
+    policy = new_policy(caps=scoped(150, **days))
+    sqlite_desk.ledger.register_policy_caps(policy)
+    held = [
+        bool(sqlite_desk.ledger.held_scopes(policy, date(2026, 11, day)))
+        for day in (19, 20, 22, 23)
+    ]
+    assert held == [False, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "old_status"),
+    [
+        (None, None, CapStatus.SUPERSEDED),
+        (date(2026, 11, 20), DAY, CapStatus.SUPERSEDED),
+        (date(2026, 11, 21), None, CapStatus.APPROVED),
+        (None, date(2026, 11, 21), CapStatus.APPROVED),
+    ],
+)
+def test_a_cap_is_superseded_once_it_has_no_day_of_its_own(sqlite_desk, first, last, old_status):
+    desk = sqlite_desk
+    old = CapSpec(scope=SEARCH, max=150.0, valid_from=date(2026, 11, 20), expires=DAY)
+    new = CapSpec(scope=SEARCH, max=120.0, valid_from=first, expires=last)
+    for spec in (old, new):
+        desk.moment = desk.moment.replace(day=20)
+        desk.ledger.propose_cap(spec, desk.ana, desk.policy)
+        approve_newest(desk)
+    assert desk.ledger.caps("acme")[0].status is old_status
+
+
 def test_a_stranger_proposes_no_cap(desk):
     stranger = Actor(name="eve", verified_by="name")
     with pytest.raises(NotAllowedError, match="not in people"):

@@ -169,7 +169,7 @@ def test_a_plan_expires_at_the_end_of_its_day_and_waits_again_if_found_again(des
     desk.wait(hours=23.9)
     assert desk.ledger.expire_due() == ()
     desk.wait(hours=0.2)
-    with pytest.raises(NotAllowedError, match="is expired"):
+    with pytest.raises(NotAllowedError, match="is expired, only a proposed plan"):
         desk.approve()
     assert desk.ledger.plan("latest").status is Status.EXPIRED
     assert desk.actions()[-2:] == ["plan.expired", "denied"]
@@ -285,3 +285,54 @@ def test_a_refusal_leaves_the_ledger_as_it_was_but_for_its_entry(desk):
     assert desk.ledger.plan("latest") == before
     assert len(desk.actions()) == count + 1
     assert desk.verify().is_sound
+
+
+def test_two_portfolios_of_one_ledger_do_not_see_each_other(desk, new_policy):
+    other = new_policy(portfolio="other")
+    mine = desk.publish(desk.approve(desk.propose("aaaaaaaa").plan_id))
+    version = desk.ledger.caps_version("other", DAY)
+    plan = desk.plan("bbbbbbbb", portfolio="other", caps_version=version)
+    theirs = desk.ledger.propose_plan(plan, other)
+    assert [record.plan_id for record in desk.ledger.plans("other")] == [theirs.plan_id]
+    assert len(desk.ledger.plans()) == 2
+    assert desk.ledger.plan("latest", "acme").plan_id == mine.plan_id
+    with pytest.raises(NotFoundError):
+        desk.ledger.plan(mine.plan_id, "other")
+    with pytest.raises(NotFoundError):
+        desk.ledger.approve_plan(theirs.plan_id, desk.ana, desk.policy)
+    assert desk.ledger.plan_before("other", date(2026, 12, 1)).plan_id == theirs.plan_id
+    assert desk.ledger.last_published("other") is None
+    desk.ledger.pause(desk.ana, other)
+    assert (desk.ledger.is_paused("other"), desk.ledger.is_paused("acme")) == (True, False)
+    desk.wait(hours=48)
+    assert desk.ledger.expire_due("acme") == ()
+    assert desk.ledger.expire_due("other") == (theirs.plan_id,)
+    assert desk.verify().is_sound
+
+
+def test_a_plan_that_changes_nothing_is_small(sqlite_desk, new_policy):
+    still = tuple(
+        PlanLine(line={"channel": name}, current=100.0, proposed=100.0) for name in ("a", "b")
+    )
+    sqlite_desk.propose(lines=still)
+    limits = {"auto_within": {"line_change": 0.0, "moved": 0.0}}
+    signed = sqlite_desk.ledger.approve_by_policy("latest", new_policy(approval=limits))
+    assert signed.decided_by == "policy"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update plan_line set proposed_minor = 11001 where position = 0",
+        "update plan set day = '2026-11-23'",
+        "update plan set portfolio = 'other'",
+        "update plan set content_hash = 'sha256:0'",
+    ],
+)
+def test_a_plan_whose_rows_were_altered_is_not_shown_and_not_signed(desk, statement):
+    plan_id = desk.propose().plan_id
+    desk.tamper(statement)
+    with pytest.raises(DamagedError, match="altered after it was stored"):
+        desk.ledger.plan(plan_id)
+    with pytest.raises((NotAllowedError, NotFoundError)):
+        desk.approve(plan_id)

@@ -1,0 +1,1 @@
+"""Measurements: speed, growth, and what following the plans earns."""

@@ -24,6 +24,7 @@ _SETTLED = 1e-12  # of the target; less than this is not worth a price of its ow
 _LARGEST = np.finfo(float).max
 _SAMPLE = 4096  # lines that find the first price of a large problem
 _STEPS = 300
+_ONE_PRICE_STEPS = 30
 _SHRINKING = 14  # halvings that settle a float's exponent
 
 
@@ -52,6 +53,8 @@ def solve_tree(envelope: Envelope, tree: Tree, start: float | None = None) -> Tr
     """
     spend = np.zeros(envelope.low.size)
     prices = np.zeros(tree.size)
+    if tree.size == 1 and (alone := _one_price(envelope, tree, start)) is not None:
+        return alone
     active, target, low, high = _root(envelope, tree)
     first = np.array([start]) if start is not None and start > 0 else None
     while active.size:
@@ -76,6 +79,38 @@ def dual_bound(envelope: Envelope, tree: Tree, prices: FloatArray) -> float:
     limit = np.where(extra > 0, tree.most, tree.least)
     paid = extra[extra != 0] @ limit[extra != 0]
     return float((envelope.value(best) - line_price * best).sum() + paid)
+
+
+def _one_price(envelope: Envelope, tree: Tree, start: float | None) -> TreeSolution | None:
+    """Return the split where the total is the only limit and smooth curves meet it, else None.
+
+    Newton on the logs of price and total; a jump on the way leaves it to the general search.
+    """
+    target = float(tree.most[ROOT])
+    full = float(envelope.high.sum())
+    if not float(envelope.low.sum()) < target < full * (1 - _SETTLED):
+        return None
+    if tree.least[ROOT] < target:
+        least, _ = envelope.demand(np.zeros(envelope.low.size))
+        if float(least.sum()) <= target:
+            return None
+    price, error, near = start, np.inf, np.zeros(envelope.low.size)
+    if price is None or not price > 0:
+        price = float(_Branch.of(envelope, tree, np.array([ROOT])).first_price(tree.most)[0])
+    for _ in range(_ONE_PRICE_STEPS):
+        spend, response = envelope.demand(np.full(envelope.low.size, price), near)
+        total, slope = float(spend.sum()), float(response.sum())
+        over = total - target
+        if abs(over) <= _CLOSE * target and slope < 0:
+            value = float(envelope.value(spend).sum())
+            bound = value - price * over
+            closed = np.clip(spend - over / slope * response, envelope.low, envelope.high)
+            return TreeSolution(closed, np.array([price]), value, max(value, bound))
+        if not (slope < 0 and abs(over) < 0.5 * error):
+            return None
+        error = abs(over)
+        price *= float(np.exp(np.clip(np.log(target / total) * total / slope, -40, 40)))
+    return None
 
 
 def _root(
@@ -133,13 +168,13 @@ class _Branch:
         lines = np.flatnonzero(inside)
         return cls(envelope.take(lines), tree, active, owner, lines, tree.home[lines], levels)
 
-    def demand(self, prices: FloatArray) -> _Demand:
+    def demand(self, prices: FloatArray, near: FloatArray | None = None) -> _Demand:
         """Return what is wanted at one price per active node."""
         tree = self.tree
         per_line = prices[self.owner[self.home]] if prices.size > 1 else None
         if per_line is None:
             per_line = np.full(self.home.size, prices[0])
-        spend, response = self.envelope.demand(per_line)
+        spend, response = self.envelope.demand(per_line, near)
         if tree.size == 1:
             total, slope = np.array([spend.sum()]), np.array([response.sum()])
             return _Demand(spend, response, total, total, total, slope)
@@ -274,9 +309,11 @@ def _search(
     """
     low, high = np.full(target.size, -_LARGEST), np.full(target.size, _LARGEST)
     price = guess.astype(float)
-    error = np.full(target.size, np.inf)
-    for _ in range(_STEPS):
-        demand = branch.demand(price)
+    error, near = np.full(target.size, np.inf), np.zeros(branch.home.size)
+    _, steep = branch.envelope.chords()
+    jumps = bool(np.isfinite(steep).any())
+    for step_index in range(_STEPS):
+        demand = branch.demand(price, near)
         over = demand.totals - target
         close = np.abs(over) <= _CLOSE * np.abs(target)
         low = np.where(close | (over >= 0), np.maximum(low, price), low)
@@ -288,7 +325,10 @@ def _search(
         step = _newton(price, demand, target)
         usable = (step > low) & (step < high) & (np.abs(over) < 0.5 * error)
         error = np.abs(over)
-        price = np.where(done, price, np.where(usable, step, _middle(low, high)))
+        other = _middle(low, high)
+        if jumps and step_index % 3 and not (usable | done).all():
+            other = _next_jump(branch, steep, low, high, other)
+        price = np.where(done, price, np.where(usable, step, other))
     never, always = low == -_LARGEST, high == _LARGEST  # the target is an end, up to rounding
     low, high = np.where(never & ~always, high, low), np.where(always & ~never, low, high)
     flat = close & (demand.slopes == 0) & (price != 0)
@@ -296,6 +336,23 @@ def _search(
         price = _towards_zero(branch, target, price, flat)
         low, high = np.where(flat, price, low), np.where(flat, price, high)
     return low, high
+
+
+def _next_jump(
+    branch: _Branch, steep: FloatArray, low: FloatArray, high: FloatArray, otherwise: FloatArray
+) -> FloatArray:
+    """Return prices among those at which lines jump, or just below where one does.
+
+    Demand that misses its target between two neighbouring floats jumps there, and it can only
+    jump at the slope of some line's chord; their mean inside the bracket finds it in few steps.
+    """
+    owner, size = branch.owner[branch.home], low.size
+    inside = (steep > low[owner]) & (steep < high[owner])
+    count = np.bincount(owner[inside], minlength=size)
+    mean = np.bincount(owner[inside], steep[inside], size) / np.maximum(count, 1)
+    at_high = np.bincount(owner[steep == high[owner]], minlength=size) > 0
+    below = np.where(at_high, np.nextafter(high, -np.inf), otherwise)
+    return np.where((count > 0) & (mean > low) & (mean < high), mean, below)
 
 
 def _towards_zero(

@@ -27,8 +27,14 @@ class Part(Protocol):
         """Return the part of the chosen lines."""
         ...
 
-    def demand(self, price: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return the spend that earns most net of `price` per unit, and d spend / d log price."""
+    def demand(
+        self, price: FloatArray, near: FloatArray | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return the spend that earns most net of `price` per unit, and d spend / d log price.
+
+        `near` holds where the last demand at a price nearby stood, and is overwritten with where
+        this one does; it only saves time.
+        """
         ...
 
     def value(self, spend: FloatArray) -> FloatArray:
@@ -57,10 +63,18 @@ class Chord:
             self.start[index],
         )
 
-    def demand(self, price: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def demand(
+        self, price: FloatArray, near: FloatArray | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        paid = price > 0
+        if not paid.any():
+            return np.where(price >= self.steep, self.low, self.high), np.zeros_like(price)
         with np.errstate(invalid="ignore"):
-            tail, response = self.family.tail(np.maximum(price, np.finfo(float).tiny))
-        tail = np.where(price > 0, tail, np.inf)
+            tail, response = self.family.tail(np.maximum(price, np.finfo(float).tiny), near)
+        if near is not None:
+            near[:] = tail
+        if not paid.all():
+            tail = np.where(paid, tail, np.inf)
         free = (tail > self.touch) & (tail < self.high)
         spend = np.minimum(np.maximum(tail, self.touch), self.high)
         off = price >= self.steep
@@ -83,7 +97,9 @@ class Hull:
     def take(self, index: IntArray) -> Self:
         return type(self)(self.knots[index], self.values[index], self.slopes[index])
 
-    def demand(self, price: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def demand(
+        self, price: FloatArray, near: FloatArray | None = None
+    ) -> tuple[FloatArray, FloatArray]:
         piece = (self.slopes > price[:, None]).sum(axis=1)
         return self.knots[np.arange(price.size), piece], np.zeros_like(price)
 
@@ -102,7 +118,9 @@ class Bent:
     def take(self, index: IntArray) -> Self:
         return type(self)(self.family.take(index), self.knots[index], self.marginals[index])
 
-    def demand(self, price: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def demand(
+        self, price: FloatArray, near: FloatArray | None = None
+    ) -> tuple[FloatArray, FloatArray]:
         rows = np.arange(price.size)
         right = (self.marginals > price[:, None]).sum(axis=1)
         inside = (right > 0) & (right < self.knots.shape[1])
@@ -136,13 +154,22 @@ class Envelope:
     low: FloatArray
     high: FloatArray
 
-    def demand(self, price: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return each line's best spend at its price, and d spend / d log price."""
+    def demand(
+        self, price: FloatArray, near: FloatArray | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return each line's best spend at its price, and d spend / d log price.
+
+        `near` holds where the last demand at a price nearby stood, and is overwritten with where
+        this one does; it only saves time.
+        """
         if len(self.parts) == 1:
-            return self.parts[0].demand(price)
+            return self.parts[0].demand(price, near)
         spend, response = np.empty_like(price), np.empty_like(price)
         for part, where in zip(self.parts, self.positions, strict=True):
-            spend[where], response[where] = part.demand(price[where])
+            close = None if near is None else near[where]
+            spend[where], response[where] = part.demand(price[where], close)
+            if near is not None and close is not None:
+                near[where] = close
         return spend, response
 
     def value(self, spend: FloatArray) -> FloatArray:

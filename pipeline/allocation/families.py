@@ -17,8 +17,8 @@ import numpy as np
 from pipeline.core.types import FloatArray, IntArray
 
 _NEWTON_STEPS = 60  # quadratic convergence needs about six; the rest is for prices near the peak
-_NEWTON_TOLERANCE = 1e-14
-_CHUNK = 16_384  # lines that are solved together, small enough for the processor's cache
+_NEWTON_TOLERANCE = 1e-7  # of a step; the error after it is of the order of its square
+_CHUNK = 8_192  # lines that are solved together, small enough for the processor's cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +41,15 @@ class Family:
         """Return where convex turns concave: 0 for concave curves, infinity for convex ones."""
         raise TypeError(f"{type(self).__name__} has no inflection")
 
-    def tail(self, price: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def tail(
+        self, price: FloatArray, near: FloatArray | None = None
+    ) -> tuple[FloatArray, FloatArray]:
         """Return the spend on the tail whose marginal return is `price`, and d spend / d log price.
 
         A price above the tail's steepest marginal gives the inflection; prices are > 0.
+
+        Args:
+            near: spends that may be close, such as those of a price nearby; only saves time.
         """
         raise TypeError(f"{type(self).__name__} has no tail")
 
@@ -73,58 +78,71 @@ class Hill(Family):
             return np.where(self.ceiling > 0, scale * np.exp(slowing - 2 * softplus), 0.0)
 
     def inflection(self) -> FloatArray:
-        excess = np.maximum(self.slope - 1, 0.0)
-        return np.asarray(self.half_saturation * (excess / (self.slope + 1)) ** (1 / self.slope))
+        out = np.zeros_like(self.slope)
+        bent = np.flatnonzero(self.slope > 1)
+        slope = self.slope[bent]
+        out[bent] = self.half_saturation[bent] * ((slope - 1) / (slope + 1)) ** (1 / slope)
+        return out
 
-    def tail(self, price: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def tail(
+        self, price: FloatArray, near: FloatArray | None = None
+    ) -> tuple[FloatArray, FloatArray]:
         if price.size <= _CHUNK:
-            return self._tail(price)
+            return self._tail(price, near)
         spend, response = np.empty_like(price), np.empty_like(price)
         for start in range(0, price.size, _CHUNK):
             part = slice(start, start + _CHUNK)
             chunk = Hill(self.ceiling[part], self.half_saturation[part], self.slope[part])
-            spend[part], response[part] = chunk._tail(price[part])
+            close = None if near is None else near[part]
+            spend[part], response[part] = chunk._tail(price[part], close)
         return spend, response
 
-    def _tail(self, price: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def _tail(self, price: FloatArray, near: FloatArray | None) -> tuple[FloatArray, FloatArray]:
         """Newton on the log odds w: `a w - 2 log(1 + e^w) = log(price k / (ceiling slope))`.
 
-        The left side is concave and falls beyond the inflection, so a start right of the root
-        falls to it monotonically; the asymptotes give such a start.
+        The left side is concave and falls beyond the inflection, so any step lands right of the
+        root and falls to it from there; without a spend nearby the asymptotes give the start.
         """
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             a = (self.slope - 1) / self.slope
             y = np.log(price * self.half_saturation / (self.ceiling * self.slope))
-            if (self.slope == 1).all():
+            peak, steepest = _hill_peak(a)
+            if not a.any():
                 w = np.log(np.expm1(np.maximum(-0.5 * y, 0.0)))
             else:
                 w = np.where(y < 0, y / (a - 2), np.where(a < 0, y / a, 0.0))
-                w = self._descend(w, a, y)
-            w = np.where(y < self._peak(a), w, -np.inf)
+                if near is not None:
+                    close = self.slope * np.log(near / self.half_saturation)
+                    w = np.where((close > peak) & np.isfinite(close), close, w)
+                w = np.where(y < steepest, _hill_log_odds(w, a, y), peak)
             odds = np.exp(np.minimum(w, 700.0))
             spend = self.half_saturation * np.exp(w / self.slope)
             response = spend / (self.slope * (a - 2 * odds / (1 + odds)))
-            floor = self.inflection()
-            low = ~(self.ceiling > 0) | ~(spend > floor)
-            return np.where(low, floor, spend), np.where(low, 0.0, response)
+            return spend, np.where(w > peak, response, 0.0)
 
-    def _peak(self, a: FloatArray) -> FloatArray:
-        """Return the steepest log marginal on the tail, in the units of y."""
-        return np.where(a > 0, a * np.log(a) + (2 - a) * np.log(2 - a) - 2 * np.log(2), np.inf)
 
-    def _descend(self, w: FloatArray, a: FloatArray, y: FloatArray) -> FloatArray:
-        peak = np.where(a > 0, np.log(a / (2 - a)), -np.inf)  # the inflection's log odds
-        for _ in range(_NEWTON_STEPS):
-            shrunk = np.exp(-np.abs(w))
-            rest = a * w - 2 * (np.maximum(w, 0.0) + np.log1p(shrunk)) - y
-            share = np.where(w >= 0, 1.0, shrunk) / (1 + shrunk)
-            step = rest / (a - 2 * share)
-            moved = np.fmax(w - step, peak)  # above the steepest price: stay at the inflection
-            still = np.abs(moved - w) <= _NEWTON_TOLERANCE * (1 + np.abs(w))
-            w = moved
-            if (still | ~np.isfinite(moved)).all():
-                break
-        return w
+def _hill_peak(a: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the log odds of the inflection, and the log marginal there in the units of y."""
+    bent = a > 0
+    if not bent.any():
+        return np.full_like(a, -np.inf), np.where(a == 0, 0.0, np.inf)
+    steepest = a * np.log(a) + (2 - a) * np.log(2 - a) - 2 * np.log(2)
+    peak = np.where(bent, np.log(a / (2 - a)), -np.inf)
+    return peak, np.where(bent, steepest, np.where(a == 0, 0.0, np.inf))
+
+
+def _hill_log_odds(w: FloatArray, a: FloatArray, y: FloatArray) -> FloatArray:
+    """Return the root; entries without one end anywhere."""
+    for step_index in range(_NEWTON_STEPS):
+        shrunk = np.exp(-np.abs(w))
+        rest = a * w - 2 * (np.maximum(w, 0.0) + np.log1p(shrunk)) - y
+        step = rest / (a - 2 * np.where(w >= 0, 1.0, shrunk) / (1 + shrunk))
+        w = w - step
+        # the first step may lead to the right; after it, one that does is rounding
+        size = np.abs(step) if step_index == 0 else step
+        if not (size > _NEWTON_TOLERANCE * (1 + np.abs(w))).any():
+            break
+    return w
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +161,9 @@ class Exponential(Family):
     def inflection(self) -> FloatArray:
         return np.zeros_like(self.ceiling)
 
-    def tail(self, price: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def tail(
+        self, price: FloatArray, near: FloatArray | None = None
+    ) -> tuple[FloatArray, FloatArray]:
         with np.errstate(divide="ignore", over="ignore"):
             spend = self.scale * np.log(self.ceiling / self.scale / price)
         on = spend > 0
@@ -166,7 +186,9 @@ class Log(Family):
     def inflection(self) -> FloatArray:
         return np.zeros_like(self.scale)
 
-    def tail(self, price: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def tail(
+        self, price: FloatArray, near: FloatArray | None = None
+    ) -> tuple[FloatArray, FloatArray]:
         with np.errstate(over="ignore"):
             reach = self.scale_value / price
         on = reach > self.scale
@@ -191,7 +213,9 @@ class Power(Family):
     def inflection(self) -> FloatArray:
         return np.where((self.b >= 1) & (self.a > 0), np.inf, 0.0)
 
-    def tail(self, price: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def tail(
+        self, price: FloatArray, near: FloatArray | None = None
+    ) -> tuple[FloatArray, FloatArray]:
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             exponent = np.where(self.b < 1, 1 / (1 - self.b), 0.0)
             spend = np.power(self.a * self.b / price, exponent)
@@ -219,7 +243,9 @@ class Logistic(Family):
     def inflection(self) -> FloatArray:
         return np.maximum(self.midpoint, 0.0)
 
-    def tail(self, price: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def tail(
+        self, price: FloatArray, near: FloatArray | None = None
+    ) -> tuple[FloatArray, FloatArray]:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             ratio = price / (self.ceiling * self.steepness)
             root = np.sqrt(np.maximum(1 - 4 * ratio, 0.0))

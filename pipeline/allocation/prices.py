@@ -45,25 +45,34 @@ def nested_prices(
     return prices
 
 
+def touched_bounds(problem: Problem, spend: FloatArray) -> tuple[BoolArray, BoolArray]:
+    """Return which lines stand at their most, and which of the others at their least."""
+    scale = _scale(problem, spend)
+    bounded = np.where(np.isfinite(problem.upper), problem.upper, np.inf)
+    with np.errstate(invalid="ignore"):
+        at_most = spend >= bounded - _AT * np.maximum(bounded, scale * 1e-3)
+    at_most &= np.isfinite(bounded)
+    return at_most, (problem.lower > 0) & (spend <= problem.lower * (1 + _AT)) & ~at_most
+
+
 def line_prices(
-    problem: Problem, spend: FloatArray, line_price: FloatArray, weight: FloatArray
+    problem: Problem,
+    touched: tuple[BoolArray, BoolArray],
+    marginal: FloatArray,
+    line_price: FloatArray,
+    weight: FloatArray,
 ) -> dict[str, float]:
     """Return the price of every line's bound that the plan touches."""
-    scale = _scale(problem, spend)
-    upper, lower = problem.upper, problem.lower
-    bounded = np.where(np.isfinite(upper), upper, 0.0)
-    capped = np.isfinite(upper) & (spend >= bounded - _AT * np.maximum(bounded, scale * 1e-3))
-    floored = (lower > 0) & (spend <= lower * (1 + _AT)) & ~capped
     with np.errstate(invalid="ignore"):
-        worth = weight * problem.curves.marginal(spend) - line_price
-    prices = {}
-    for line in np.flatnonzero(capped & (np.isfinite(worth))).tolist():
-        fixed = problem.lower[line] == problem.upper[line]
-        prices[problem.limit_name(line, "max")] = float(
-            worth[line] if fixed else max(worth[line], 0.0)
-        )
-    for line in np.flatnonzero(floored & np.isfinite(worth)).tolist():
-        prices[problem.limit_name(line, "min")] = float(min(worth[line], 0.0))
+        worth = weight * marginal - line_price
+    prices: dict[str, float] = {}
+    fixed = problem.lower == problem.upper
+    for side, mask, cut in (
+        ("max", touched[0], np.where(fixed, worth, np.maximum(worth, 0.0))),
+        ("min", touched[1], np.minimum(worth, 0.0)),
+    ):
+        lines = np.flatnonzero(mask & np.isfinite(worth))
+        prices.update(zip(problem.names_of(lines, side), cut[lines].tolist(), strict=True))
     return prices
 
 

@@ -225,8 +225,21 @@ class Problem:
 
     def limit_name(self, line: int, side: str) -> str:
         """Return what the user calls the line's bound; `side` is "min" or "max"."""
-        side_name = "fixed" if self.lower[line] == self.upper[line] else side
-        return self.limit_names.get((line, side), f"{self.ids[line]} {side_name}")
+        return self.names_of(np.array([line]), side)[0]
+
+    def names_of(self, lines: IntArray, side: str) -> list[str]:
+        """Return what the user calls the bounds of some lines."""
+        fixed = (self.lower[lines] == self.upper[lines]).tolist()
+        plain = [
+            f"{self.ids[line]} {'fixed' if is_fixed else side}"
+            for line, is_fixed in zip(lines.tolist(), fixed, strict=True)
+        ]
+        if not self.limit_names:
+            return plain
+        given = self.limit_names
+        return [
+            given.get((line, side), name) for line, name in zip(lines.tolist(), plain, strict=True)
+        ]
 
     def measure(self, quantity: Quantity, spend: FloatArray) -> float:
         """Return a quantity at a split, its constant included."""

@@ -17,12 +17,12 @@ from pipeline.allocation.conflict import (
 )
 from pipeline.allocation.coupled import CoupledSolution, solve_coupled
 from pipeline.allocation.nonconvex import legal_value, polish, refine, split_sides
-from pipeline.allocation.prices import line_prices, nested_prices
+from pipeline.allocation.prices import line_prices, nested_prices, touched_bounds
 from pipeline.allocation.problem import BUDGET, Problem
 from pipeline.allocation.spatial import branch
 from pipeline.allocation.tree import Tree, plant
 from pipeline.core.errors import ConfigError
-from pipeline.core.types import FloatArray
+from pipeline.core.types import BoolArray, FloatArray
 
 PROVEN = 1e-6
 """Relative gap at which a split is called optimal when curves are concave."""
@@ -215,7 +215,9 @@ def _finish(problem: Problem, box: Box, found: _Found) -> Solution:
             spend, earned = current.copy(), kept
     bound = max(found.bound, earned)
     gap = relative_gap(earned, bound)
-    touched = line_prices(problem, spend, found.line_price, found.weight)
+    touched = touched_bounds(problem, spend)
+    marginal = problem.curves.marginal(spend)
+    bounds = line_prices(problem, touched, marginal, found.line_price, found.weight)
     proven = gap <= PROVEN or (gap <= CERTIFIED and not _is_concave(problem, box))
     return Solution(
         status="optimal" if proven else "feasible",
@@ -223,9 +225,9 @@ def _finish(problem: Problem, box: Box, found: _Found) -> Solution:
         objective=earned,
         upper_bound=bound,
         gap=gap,
-        prices={**found.prices, **touched},
-        marginal_return=problem.curves.marginal(spend),
-        binding=_binding(problem, spend, found.prices),
+        prices={**found.prices, **bounds},
+        marginal_return=marginal,
+        binding=_binding(problem, spend, touched, found.prices),
     )
 
 
@@ -239,25 +241,28 @@ def _is_concave(problem: Problem, box: Box) -> bool:
 
 
 def _binding(
-    problem: Problem, spend: FloatArray, prices: dict[str, float]
+    problem: Problem,
+    spend: FloatArray,
+    touched: tuple[BoolArray, BoolArray],
+    prices: dict[str, float],
 ) -> tuple[tuple[str, ...], ...]:
     """Return per line the limits that hold it: its own bounds, and groups that have a price."""
-    names: list[list[str]] = [[] for _ in range(problem.size)]
+    names: list[tuple[str, ...]] = [()] * problem.size
+    for side, mask in zip(("max", "min"), touched, strict=True):
+        lines = np.flatnonzero(mask)
+        for line, name in zip(lines.tolist(), problem.names_of(lines, side), strict=True):
+            names[line] = (name,)
     slack = 1e-9 * max(float(spend.sum()), 1e-300)
-    for line in range(problem.size):
-        at_most = np.isfinite(problem.upper[line]) and spend[line] >= problem.upper[line] - slack
-        at_least = problem.lower[line] > 0 and spend[line] <= problem.lower[line] + slack
-        if at_most:
-            names[line].append(problem.limit_name(line, "max"))
-        elif at_least:
-            names[line].append(problem.limit_name(line, "min"))
     for group in problem.groups:
+        if prices.get(group.id, 0.0) == 0:
+            continue
         total = float(spend[group.members].sum())
         side = "max" if total >= group.max - slack else "min" if total <= group.min + slack else ""
-        if side and prices.get(group.id, 0.0) != 0:
+        if side:
+            own = (group.limit_name(side),)
             for line in group.members.tolist():
-                names[line].append(group.limit_name(side))
-    return tuple(tuple(item) for item in names)
+                names[line] += own
+    return tuple(names)
 
 
 __all__ = ["BUDGET", "Solution", "is_allowed", "solve"]

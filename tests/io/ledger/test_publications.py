@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -108,3 +109,17 @@ def test_a_stranger_does_not_press_the_kill_switch(desk):
     with pytest.raises(NotAllowedError, match="not in people"):
         desk.ledger.pause(Actor(name="eve", verified_by="name"), desk.policy)
     assert not desk.ledger.is_paused("acme")
+
+
+def test_a_second_plan_of_the_day_is_published_after_the_first(desk):
+    first = desk.publish(desk.approve(desk.propose("aaaaaaaa").plan_id))
+    second = desk.publish(desk.approve(desk.propose("bbbbbbbb").plan_id))
+    assert desk.ledger.plan(first.plan_id).is_published
+    assert desk.ledger.last_published("acme").plan_id == second.plan_id
+
+
+def test_what_was_not_approved_is_not_published_under_its_name(desk):
+    desk.propose()
+    forged = replace(desk.approve(), content_hash="sha256:" + "0" * 64)
+    with pytest.raises(NotAllowedError, match="not what was approved"):
+        desk.ledger.start_publication(forged, desk.ana)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.core.errors import DamagedError
+from pipeline.core.errors import DamagedError, StorageError
 from pipeline.core.history import History
 from pipeline.core.policy import Policy
 from pipeline.core.types import BoolArray, FloatArray
@@ -33,6 +33,7 @@ UNTRUSTED = "untrusted.json"
 ROW_FINDINGS = "row_findings.json"
 MAX_DAYS = 1_095  # three years: older evidence has faded, and a wild date costs no calendar
 MAX_LEVELS = 4
+MEMORY = "4GB"
 _OUTCOME = "outcome_"
 _NUMBERS = ("spend", "budget", "impressions", "clicks")
 _SNAPSHOT_COLUMNS = {
@@ -57,7 +58,8 @@ def build(
     """
     with staged(work, policy, day, today) as connection:
         findings = run_checks(connection)
-        facts = _query_facts(connection, policy)
+        is_small = all(finding.check != "too-many-cells" for finding in findings)
+        facts = _query_facts(connection, policy) if is_small else None
     work.write_json(ROW_FINDINGS, [finding.model_dump(mode="json") for finding in findings])
     if facts is None:
         return
@@ -67,7 +69,11 @@ def build(
 
 @contextmanager
 def staged(work: RunFolder, policy: Policy, day: date, today: date) -> Iterator[DuckDBPyConnection]:
-    """Yield a connection with the snapshot, its typed tables and `night` in it."""
+    """Yield a connection with the snapshot, its typed tables and `night` in it.
+
+    Raises:
+        StorageError: the tables do not fit into the memory that a night may use.
+    """
     import duckdb
 
     connection = duckdb.connect(
@@ -75,7 +81,7 @@ def staged(work: RunFolder, policy: Policy, day: date, today: date) -> Iterator[
         config={
             "enable_external_access": "false",
             "threads": "1",  # sums in one order; a night's tables are small
-            "memory_limit": "4GB",
+            "memory_limit": MEMORY,
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
         },
@@ -92,6 +98,10 @@ def staged(work: RunFolder, policy: Policy, day: date, today: date) -> Iterator[
             _create(connection, name, sql_text("staging", name))
         _create_night(connection, policy, day, today)
         yield connection
+    except duckdb.OutOfMemoryException as error:
+        raise StorageError(
+            f"run {work.name}: staging needs more than {MEMORY}; hand over daily totals per line"
+        ) from error
     finally:
         connection.close()
 

@@ -21,7 +21,8 @@ CODES = {
     "no-spend", "outage", "outcome-jump", "outcome-without-spend", "partial-day", "paused",
     "repeated-row", "restated-part", "short-history", "similar-name", "source",
     "spend-against-budget", "spend-fall", "spend-jump", "stale-outcomes", "stale-spend",
-    "swapped-columns", "unit-cost", "unit-shift", "unreadable-day", "unreadable-number",
+    "swapped-columns",
+    "too-many-cells", "unit-cost", "unit-shift", "unreadable-day", "unreadable-number",
     "unusable-name",
 }  # fmt: skip
 

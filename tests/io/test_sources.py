@@ -17,6 +17,7 @@ from pipeline.core.findings import Finding, Level
 from pipeline.core.policy import Policy
 from pipeline.io.artefacts import RunFolder, begin_run
 from pipeline.io.sources import read_snapshot
+from pipeline.io.sources.files import MAX_BYTES
 from pipeline.io.sources.snapshot import metrics_of
 
 
@@ -242,6 +243,21 @@ def test_a_damaged_or_nested_parquet_file_is_refused(tables: Any, work: RunFolde
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table({"date": [["2026-01-01"]]}), sink)
     assert "need text" in refuse(tables, work, bytes(sink.getvalue()), "s.parquet").message
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(tables: Any, work: RunFolder) -> None:
+    path = tables.folder / "spend.csv"
+    with path.open("wb") as file:
+        file.truncate(MAX_BYTES + 1)  # a file with a hole: it takes no room here
+    found = read_snapshot(tables.policy(), tables.folder, work)
+    assert f"{MAX_BYTES + 1} bytes, at most {MAX_BYTES}" in found[0].message
+    path.unlink()
+    sink = pa.BufferOutputStream()
+    zeros = pa.repeat(pa.scalar(1.5), 40_000_000)
+    pq.write_table(pa.table({"spend": zeros}), sink, use_dictionary=False, compression="zstd")
+    bomb = bytes(sink.getvalue())
+    assert len(bomb) < 1_000_000
+    assert "unpacks to 40000000 rows" in refuse(tables, work, bomb, "s.parquet").message
 
 
 def test_an_object_store_is_read_by_url(tables: Any, work: RunFolder) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.core.errors import PipelineError
 
-MAX_BYTES = 2 << 30  # of one source; a day and line take about 60 bytes
+MAX_BYTES = 256 << 20  # of one source: ten years of 1,000 lines; a night needs 25 times that
 MAX_FILES = 5_000
 _WILDCARDS = frozenset("*?[")
 

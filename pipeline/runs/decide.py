@@ -30,7 +30,7 @@ from pipeline.runs.limits import Limits, day_budget, night_limits
 KNOTS = np.array([0, 0.25, 0.5, 0.65, *np.arange(0.75, 1.26, 0.05).round(2), 1.35, 1.5, 2, 3])
 """Spends at which curves are tabulated, in units of the line's current budget."""
 
-CAUTION = 0.5
+CAUTION = 0.2
 """How many standard deviations of the plan's gain a step must be worth."""
 
 

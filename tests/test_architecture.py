@@ -109,7 +109,9 @@ def test_the_readme_names_only_commands_that_exist() -> None:
     named = set(re.findall(r"^(?:\$ )?equimarginal ([a-z]+)", text, re.MULTILINE))
     named |= set(re.findall(r"`equimarginal ([a-z]+)", text))
     shown = run_python(
-        "from pipeline.cli.app import build_app\nimport typer\nprint(*typer.main.get_command(build_app()).commands)\n"
+        "from pipeline.cli.app import build_app\n"
+        "import typer\n"
+        "print(*typer.main.get_command(build_app()).commands)\n"
     )
     assert named
     assert named <= set(shown.split())

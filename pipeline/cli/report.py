@@ -1,6 +1,6 @@
 """The report of a plan again, and the pages of all plans and caps."""
 
-# ruff: noqa: PLR0917  typer reads a command's options from its parameters
+
 from __future__ import annotations
 
 import sys

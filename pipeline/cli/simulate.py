@@ -1,6 +1,6 @@
 """Before trusting it with money: worlds with known truth, and the portfolio's own past."""
 
-# ruff: noqa: PLR0917  typer reads a command's options from its parameters
+
 from __future__ import annotations
 
 from pathlib import Path

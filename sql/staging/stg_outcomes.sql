@@ -1,6 +1,6 @@
--- stg_outcomes: outcomes with types, one row per source row and metric, each number beside its
--- cell. Reads: outcomes (the snapshot, all text). A cell that cannot be read is null here and named
--- by sql/checks. A row that repeats an earlier one in every cell is marked; marts leave it out.
+-- stg_outcomes: outcomes with types, one row per source row and metric, number beside its cell.
+-- Reads: outcomes (the snapshot, all text). A cell that cannot be read is null here and named by
+-- sql/checks. A row that repeats an earlier one in every cell is marked; marts leave it out.
 select
     file,
     row,

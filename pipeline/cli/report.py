@@ -1,6 +1,5 @@
 """The report of a plan again, and the pages of all plans and caps."""
 
-
 from __future__ import annotations
 
 import sys

@@ -1,6 +1,5 @@
 """Before trusting it with money: worlds with known truth, and the portfolio's own past."""
 
-
 from __future__ import annotations
 
 from pathlib import Path

@@ -18,12 +18,13 @@ import numpy as np
 from pipeline.core.errors import ConfigError, DataNotTrustedError, InfeasibleError, NotFoundError
 from pipeline.core.findings import Finding, Level, worst_level
 from pipeline.core.money import minor_digits
-from pipeline.core.plan import Mode, Plan
-from pipeline.core.types import FloatArray, Line, line_label
+from pipeline.core.plan import Plan
+from pipeline.core.types import line_label
 from pipeline.io import quality, warehouse
 from pipeline.io.artefacts import RunFolder, begin_run, list_work, open_run, resume_run
 from pipeline.io.sources import read_snapshot
 from pipeline.runs import storage
+from pipeline.runs.fallback import fallback_plan
 from pipeline.runs.inputs import (
     Inputs,
     freeze_inputs,
@@ -33,9 +34,8 @@ from pipeline.runs.inputs import (
     read_today,
 )
 from pipeline.runs.pages import write_night_page
-from pipeline.runs.plan import Heading, optimised_plan, resting_plan
+from pipeline.runs.plan import Heading, optimised_plan
 from pipeline.runs.portfolio import Portfolio, open_portfolio
-from pipeline.runs.standing import current_budgets
 from pipeline.runs.verification import verify_night
 
 FINDINGS = "findings.json"
@@ -228,7 +228,7 @@ def _allocate(work: RunFolder) -> None:
         based_on="" if inputs.published is None else inputs.published.plan_id,
     )
     if worst_level(findings) is Level.FAIL:
-        plan = _fallback(work, inputs, heading, findings)
+        plan = fallback_plan(work, inputs, heading, findings)
     else:
         plan = _decided(work, inputs, heading, findings)
     if plan is not None:
@@ -252,46 +252,6 @@ def _decided(work: RunFolder, inputs: Inputs, heading: Heading, findings: list[F
         budgets = round_spend(decision.problem, budgets, unit)
     storage.write_decision(work, decision)
     return optimised_plan(heading, facts, models, decision, budgets, findings)
-
-
-def _fallback(
-    work: RunFolder, inputs: Inputs, heading: Heading, findings: list[Finding]
-) -> Plan | None:
-    """Return the last approved plan if it still obeys the caps, else budgets left alone."""
-    from pipeline.runs.verification import cap_breaches
-
-    budgets = inputs.published_budgets()
-    failed = [item for item in findings if item.level is Level.FAIL]
-    first = f"{failed[0].check}: {failed[0].message}"
-    days = inputs.fallback_days()
-    if not budgets:
-        model_only = all(item.check == "model" for item in failed)
-        if not model_only:
-            return None
-        budgets, days = _standing(work, inputs), 0
-        mode, why = Mode.HOLD, ["the model failed; budgets stay as they are", first]
-    elif broken := cap_breaches(budgets, inputs.caps, inputs.policy.line):
-        mode = Mode.HOLD
-        why = [
-            f"tonight's data cannot be trusted: {first}",
-            f"the last approved plan breaks today's caps ({broken[0]}); budgets are left alone",
-        ]
-    else:
-        mode = Mode.FALLBACK
-        why = [
-            f"fallback for {days} day{'s' if days > 1 else ''}: "
-            f"the last approved plan, {heading.based_on}, stays in force",
-            f"tonight's data cannot be trusted: {first}",
-        ]
-    return resting_plan(
-        heading, inputs.policy, inputs.day, mode, budgets, inputs.caps, findings, why, days
-    )
-
-
-def _standing(work: RunFolder, inputs: Inputs) -> dict[Line, float]:
-    facts = warehouse.read_facts(work)
-    amounts: FloatArray = current_budgets(facts, inputs)
-    return {line: float(amount) for line, amount in zip(facts.lines, amounts, strict=True)}
 
 
 def _verify(work: RunFolder) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,14 +24,11 @@ from pipeline.core.plan import (
     PlanLine,
     Uplift,
 )
-from pipeline.core.policy import Policy
-from pipeline.core.types import FloatArray, Line, in_scope, line_label
+from pipeline.core.types import FloatArray, in_scope, line_label
 from pipeline.runs.decide import Decision, Facts, Models
 from pipeline.runs.guardrails import rail_name, ratio_of
 from pipeline.runs.limits import cap_name
-
-TOUCH = 0.51
-"""Minor units: a budget this near to a limit touches it."""
+from pipeline.runs.reasons import TOUCH, action_of, binding_limits, reason_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +61,7 @@ def optimised_plan(
     held = bool(
         np.all(np.abs(budgets - current) < 0.5 * 10.0 ** -minor_digits(facts.policy.currency))
     )
-    binding = _binding(facts, decision, budgets)
+    binding = binding_limits(facts, decision, budgets)
     health = models.objective.findings
     reasons = list(decision.reasons)
     if held:
@@ -78,7 +74,7 @@ def optimised_plan(
         line_columns=facts.policy.line,
         mode=Mode.HOLD if held else Mode.OPTIMISED,
         reasons=tuple(reasons),
-        budget=_total(budgets, facts.policy.currency),
+        budget=total_money(budgets, facts.policy.currency),
         expected=Expected(metric=table.metric, **_interval(after.sum(axis=1)).model_dump()),
         status_quo=_interval(before.sum(axis=1)),
         uplift=Uplift(
@@ -102,47 +98,6 @@ def optimised_plan(
         budget_price=_number(decision.solution.prices.get("budget", 0.0)),
         inputs_hash=heading.inputs_hash,
         based_on=heading.based_on,
-    )
-
-
-def resting_plan(
-    heading: Heading,
-    policy: Policy,
-    day: Any,
-    mode: Mode,
-    budgets: Mapping[Line, float],
-    caps: Sequence[Cap],
-    findings: Sequence[Finding],
-    reasons: Sequence[str],
-    fallback_days: int,
-) -> Plan:
-    """Return a plan that leaves budgets as they are, and says why."""
-    amounts = [budgets[line] for line in sorted(budgets)]
-    return Plan(
-        plan_id=heading.plan_id,
-        portfolio=policy.portfolio,
-        date=day,
-        currency=policy.currency,
-        line_columns=policy.line,
-        mode=mode,
-        reasons=tuple(reasons),
-        budget=_total(np.array(amounts), policy.currency),
-        lines=tuple(
-            PlanLine(
-                line=dict(zip(policy.line, line, strict=True)),
-                current=budgets[line],
-                proposed=budgets[line],
-                action="hold",
-                reason="stays as last approved" if mode is Mode.FALLBACK else "stays as it is",
-            )
-            for line in sorted(budgets)
-        ),
-        caps=tuple(_plain_cap(cap) for cap in caps),
-        caps_version=heading.caps_version,
-        findings=tuple(findings),
-        inputs_hash=heading.inputs_hash,
-        based_on=heading.based_on,
-        fallback_days=fallback_days,
     )
 
 
@@ -223,7 +178,7 @@ def _line(
     line = facts.history.lines[index]
     now, proposed = _money(facts.current[index], currency), _money(budgets[index], currency)
     explored = _money(decision.explored[index], currency)
-    action = _action(now, proposed, explored)
+    action = action_of(now, proposed, explored)
     return PlanLine(
         line=dict(zip(facts.policy.line, line, strict=True)),
         current=now,
@@ -232,74 +187,9 @@ def _line(
         marginal_return=_interval(marginal[:, index]),
         binding=binding,
         action=action,
-        reason=_reason(facts, decision, index, action, float(marginal[:, index].mean()), binding),
+        reason=reason_of(facts, decision, index, action, float(marginal[:, index].mean()), binding),
         exploration=explored,
     )
-
-
-def _action(now: float, proposed: float, explored: float) -> str:
-    change = proposed - now
-    if abs(change) < 1e-9:
-        return "hold"
-    if abs(change - explored) < 0.5 * abs(explored):
-        return "test"
-    if proposed == 0:
-        return "stop"
-    return "scale" if change > 0 else "reduce"
-
-
-def _reason(
-    facts: Facts,
-    decision: Decision,
-    index: int,
-    action: str,
-    marginal: float,
-    binding: tuple[str, ...],
-) -> str:
-    """Return why, in one plain sentence with the two numbers that decide."""
-    price = decision.solution.prices.get("budget", 0.0)
-    metric = decision.table.metric
-    if decision.limits.held[index]:
-        return f"held: {decision.limits.why[index]}"
-    if decision.limits.upper[index] <= 0 and "ramp" in binding:
-        return (
-            "has no budget, and a share of nothing is nothing: "
-            "to start it, have finance approve a fixed amount"
-        )
-    earns = f"{facts.policy.currency} 1 more earns {_rate(marginal)} {metric} here"
-    against = f"{_rate(price)} where money is free to move"
-    if action == "test":
-        return f"moved a little on purpose, to learn its curve; {earns}"
-    if action == "hold":
-        return f"{earns}, {against}: no move is likely enough to pay"
-    if not binding:
-        return f"{earns}, {against}"
-    ramp = f"the ramp of {facts.policy.max_daily_change:.0%} a night"
-    stops = [ramp if name == "ramp" else name for name in binding]
-    return f"{earns}, {against}; {' and '.join(stops)} stops it here"
-
-
-def _binding(facts: Facts, decision: Decision, budgets: FloatArray) -> list[tuple[str, ...]]:
-    """Return the limits that each line of the final plan touches."""
-    touch = TOUCH * 10.0 ** -minor_digits(facts.policy.currency)
-    limits = decision.limits
-    out: list[list[str]] = [[] for _ in budgets]
-    for index, amount in enumerate(budgets):
-        if limits.held[index]:
-            name = limits.names[index, "max"]
-            out[index].append(name if name.startswith("cap") else "held")
-            continue
-        if amount >= limits.upper[index] - touch:
-            out[index].append(limits.names[index, "max"])
-        elif amount <= limits.lower[index] + touch and amount > 0:
-            out[index].append(limits.names[index, "min"])
-    for group in limits.groups:
-        total = float(budgets[group.members].sum())
-        if total >= group.max - touch or (group.min > 0 and total <= group.min + touch):
-            for index in group.members.tolist():
-                if not limits.held[index]:
-                    out[index].append(group.id)
-    return [tuple(dict.fromkeys(names)) for names in out]
 
 
 def _cap(facts: Facts, decision: Decision, cap: Cap, budgets: FloatArray) -> PlanCap:
@@ -325,12 +215,13 @@ def _cap(facts: Facts, decision: Decision, cap: Cap, budgets: FloatArray) -> Pla
         label = line_label(facts.history.lines[members[0]])
         prices = decision.solution.prices
         price = prices.get(name, prices.get(f"{label}: {name}", 0.0)) or price
-    return _plain_cap(cap).model_copy(
+    return plain_cap(cap).model_copy(
         update={"binding": bool(sides), "shadow_price": _number(price)}
     )
 
 
-def _plain_cap(cap: Cap) -> PlanCap:
+def plain_cap(cap: Cap) -> PlanCap:
+    """Return a cap in force as the plan lists it, without a price."""
     return PlanCap(
         id=cap.id,
         scope=dict(cap.scope),
@@ -360,16 +251,10 @@ def _number(value: Any) -> float:
     return short if abs(short) > 1e-200 else 0.0  # what is left of a subtraction is nothing
 
 
-def _rate(value: float) -> str:
-    """Return an outcome per unit of money as people read it, small ones with two digits."""
-    if abs(value) >= 0.1 or abs(value) < 1e-9:
-        return f"{abs(value) if abs(value) < 1e-9 else value:.2f}"
-    return f"{value:.{1 - math.floor(math.log10(abs(value)))}f}"
-
-
 def _money(amount: float, currency: str) -> float:
     return from_minor(to_minor(float(amount), currency), currency)
 
 
-def _total(budgets: FloatArray, currency: str) -> float:
+def total_money(budgets: FloatArray, currency: str) -> float:
+    """Return the exact total of budgets in whole minor units."""
     return from_minor(sum(to_minor(float(item), currency) for item in budgets), currency)

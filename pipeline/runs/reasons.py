@@ -1,0 +1,85 @@
+"""Why a line moves or stays, and which limits it touches, in words that need no manual."""
+
+from __future__ import annotations
+
+import math
+
+from pipeline.core.money import minor_digits
+from pipeline.core.types import FloatArray
+from pipeline.runs.decide import Decision, Facts
+
+TOUCH = 0.51
+"""Minor units: a budget this near to a limit touches it."""
+
+
+def action_of(now: float, proposed: float, explored: float) -> str:
+    """Return what happens to a line, in one word."""
+    change = proposed - now
+    if abs(change) < 1e-9:
+        return "hold"
+    if abs(change - explored) < 0.5 * abs(explored):
+        return "test"
+    if proposed == 0:
+        return "stop"
+    return "scale" if change > 0 else "reduce"
+
+
+def reason_of(
+    facts: Facts,
+    decision: Decision,
+    index: int,
+    action: str,
+    marginal: float,
+    binding: tuple[str, ...],
+) -> str:
+    """Return why, in one plain sentence with the two numbers that decide."""
+    price = decision.solution.prices.get("budget", 0.0)
+    metric = decision.table.metric
+    if decision.limits.held[index]:
+        return f"held: {decision.limits.why[index]}"
+    if decision.limits.upper[index] <= 0 and "ramp" in binding:
+        return (
+            "has no budget, and a share of nothing is nothing: "
+            "to start it, have finance approve a fixed amount"
+        )
+    earns = f"{facts.policy.currency} 1 more earns {_rate(marginal)} {metric} here"
+    against = f"{_rate(price)} where money is free to move"
+    if action == "test":
+        return f"moved a little on purpose, to learn its curve; {earns}"
+    if action == "hold":
+        return f"{earns}, {against}: no move is likely enough to pay"
+    if not binding:
+        return f"{earns}, {against}"
+    ramp = f"the ramp of {facts.policy.max_daily_change:.0%} a night"
+    stops = [ramp if name == "ramp" else name for name in binding]
+    return f"{earns}, {against}; {' and '.join(stops)} stops it here"
+
+
+def binding_limits(facts: Facts, decision: Decision, budgets: FloatArray) -> list[tuple[str, ...]]:
+    """Return the limits that each line of the final plan touches."""
+    touch = TOUCH * 10.0 ** -minor_digits(facts.policy.currency)
+    limits = decision.limits
+    out: list[list[str]] = [[] for _ in budgets]
+    for index, amount in enumerate(budgets):
+        if limits.held[index]:
+            name = limits.names[index, "max"]
+            out[index].append(name if name.startswith("cap") else "held")
+            continue
+        if amount >= limits.upper[index] - touch:
+            out[index].append(limits.names[index, "max"])
+        elif amount <= limits.lower[index] + touch and amount > 0:
+            out[index].append(limits.names[index, "min"])
+    for group in limits.groups:
+        total = float(budgets[group.members].sum())
+        if total >= group.max - touch or (group.min > 0 and total <= group.min + touch):
+            for index in group.members.tolist():
+                if not limits.held[index]:
+                    out[index].append(group.id)
+    return [tuple(dict.fromkeys(names)) for names in out]
+
+
+def _rate(value: float) -> str:
+    """Return an outcome per unit of money as people read it, small ones with two digits."""
+    if abs(value) >= 0.1 or abs(value) < 1e-9:
+        return f"{abs(value) if abs(value) < 1e-9 else value:.2f}"
+    return f"{value:.{1 - math.floor(math.log10(abs(value)))}f}"

@@ -29,6 +29,8 @@ PROVEN = 1e-6
 CERTIFIED = 1e-3
 """Relative gap at which it is when they are not."""
 _AIM = 1e-4  # what branching stops at
+_AIM_LARGE = 5e-4  # and for more lines than
+_LARGE = 2000
 _NODES = 400
 _SPATIAL_NODES = 40  # at least
 _SPATIAL_WORK = 20_000  # nodes times lines
@@ -157,7 +159,7 @@ def _nested(
     solved = solve_tree(envelope, tree, start)
     spend, bound, node_prices = solved.spend, solved.bound, solved.prices
     earned = legal_value(problem.curves, box, spend)
-    if solved.bound - earned > _AIM * abs(solved.bound):
+    if solved.bound - earned > _aim(problem) * abs(solved.bound):
         spend, bound, node_prices = _branched(problem, box, tree, solved, earned)
     idle = {rail.id: 0.0 for rail in problem.guardrails}
     idle |= {problem.groups[index].id: 0.0 for index in crossing}
@@ -170,10 +172,14 @@ def _nested(
     )
 
 
+def _aim(problem: Problem) -> float:
+    return _AIM if problem.size <= _LARGE else _AIM_LARGE
+
+
 def _branched(
     problem: Problem, box: Box, tree: Tree, solved: TreeSolution, earned: float
 ) -> tuple[FloatArray, float, FloatArray]:
-    aim = _AIM * max(abs(earned) if np.isfinite(earned) else 0.0, 0.1 * abs(solved.bound))
+    aim = _aim(problem) * max(abs(earned) if np.isfinite(earned) else 0.0, 0.1 * abs(solved.bound))
     spend, bound = refine(problem.curves, box, tree, solved, aim, _NODES)
     if bound - legal_value(problem.curves, box, spend) > aim:
         nodes = max(_SPATIAL_NODES, _SPATIAL_WORK // problem.size)

@@ -42,8 +42,8 @@ def test_line_group_and_total_limits_hold_to_the_cent(curves, budget, cap, inner
     found = solve(made).spend
     cents = _cents(round_spend(made, found, CENT))
     assert cents.sum() == budget
-    assert cents[:-1].sum() <= outer_max * 100
-    assert cents[0] <= inner * outer_max * 100
+    assert cents[:-1].sum() <= outer_max * 100 + 1e-6  # the cap itself has no exact float
+    assert cents[0] <= inner * outer_max * 100 + 1e-6
     assert (np.abs(cents - found * 100) <= len(curves) + 1).all()
 
 

@@ -1,0 +1,105 @@
+"""The search for one price per group: Newton where curves are smooth, halving floats elsewhere."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.allocation.branch import CLOSE, Branch, Demand
+from pipeline.core.types import BoolArray, FloatArray, IntArray
+
+_LARGEST = np.finfo(float).max
+_STEPS = 300
+_SHRINKING = 14  # halvings that settle a float's exponent
+
+
+def search_prices(
+    branch: Branch, target: FloatArray, guess: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return prices (low, high) per active node, equal or neighbouring floats.
+
+    Demand at `low` is at least the target and at `high` at most. Newton in logs where the curves
+    are smooth; otherwise halving of the floats between, which ends after 64 steps whatever the
+    scale, because floats in order are integers in order.
+    """
+    low, high = np.full(target.size, -_LARGEST), np.full(target.size, _LARGEST)
+    price = guess.astype(float)
+    error, near = np.full(target.size, np.inf), np.zeros(branch.home.size)
+    _, steep = branch.envelope.chords()
+    jumps = bool(np.isfinite(steep).any())
+    for step_index in range(_STEPS):
+        demand = branch.demand(price, near)
+        over = demand.totals - target
+        close = np.abs(over) <= CLOSE * np.abs(target)
+        low = np.where(close | (over >= 0), np.maximum(low, price), low)
+        high = np.where(close | (over <= 0), np.minimum(high, price), high)
+        high = np.maximum(high, low)
+        done = close | (np.nextafter(low, np.inf) >= high)
+        if done.all():
+            break
+        step = _newton(price, demand, target)
+        usable = (step > low) & (step < high) & (np.abs(over) < 0.5 * error)
+        error = np.abs(over)
+        other = _middle(low, high)
+        if jumps and step_index % 3 and not (usable | done).all():
+            other = _next_jump(branch, steep, low, high, other)
+        price = np.where(done, price, np.where(usable, step, other))
+    never, always = low == -_LARGEST, high == _LARGEST  # the target is an end, up to rounding
+    low, high = np.where(never & ~always, high, low), np.where(always & ~never, low, high)
+    flat = close & (demand.slopes == 0) & (price != 0)
+    if flat.any():
+        price = _towards_zero(branch, target, price, flat)
+        low, high = np.where(flat, price, low), np.where(flat, price, high)
+    return low, high
+
+
+def _next_jump(
+    branch: Branch, steep: FloatArray, low: FloatArray, high: FloatArray, otherwise: FloatArray
+) -> FloatArray:
+    """Return prices among those at which lines jump, or just below where one does.
+
+    Demand that misses its target between two neighbouring floats jumps there, and it can only
+    jump at the slope of some line's chord; their mean inside the bracket finds it in few steps.
+    """
+    owner, size = branch.owner[branch.home], low.size
+    inside = (steep > low[owner]) & (steep < high[owner])
+    count = np.bincount(owner[inside], minlength=size)
+    mean = np.bincount(owner[inside], steep[inside], size) / np.maximum(count, 1)
+    at_high = np.bincount(owner[steep == high[owner]], minlength=size) > 0
+    below = np.where(at_high, np.nextafter(high, -np.inf), otherwise)
+    return np.where((count > 0) & (mean > low) & (mean < high), mean, below)
+
+
+def _towards_zero(
+    branch: Branch, target: FloatArray, price: FloatArray, flat: BoolArray
+) -> FloatArray:
+    """Return a smaller price that asks for the same: rounding would drown a huge one's bound."""
+    near, far = np.zeros(price.size), price
+    for _ in range(_SHRINKING):
+        middle = np.where(flat, _middle(near, far), price)
+        same = np.abs(branch.demand(middle).totals - target) <= CLOSE * np.abs(target)
+        near, far = np.where(same, near, middle), np.where(same, middle, far)
+    return np.where(flat, far, price)
+
+
+def _newton(price: FloatArray, demand: Demand, target: FloatArray) -> FloatArray:
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        slope = demand.slopes / demand.totals
+        step = price * np.exp((np.log(target) - np.log(demand.totals)) / slope)
+    return np.where((slope < 0) & (price > 0), step, np.nan)
+
+
+def _middle(low: FloatArray, high: FloatArray) -> FloatArray:
+    """Return the float half-way between, counted in floats."""
+    a, b = _order(low), _order(high)
+    half = (a >> 1) + (b >> 1) + (a & b & 1)
+    return _unorder(half)
+
+
+def _order(x: FloatArray) -> IntArray:
+    bits = (x + 0.0).view(np.int64)
+    return np.where(bits >= 0, bits, np.iinfo(np.int64).min - bits)
+
+
+def _unorder(k: IntArray) -> FloatArray:
+    bits = np.where(k >= 0, k, np.iinfo(np.int64).min - k)
+    return np.asarray(bits.view(np.float64))

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 Day = Annotated[
     str | None,
-    typer.Option("--date", metavar="DATE", help="The plan's day, ISO; default: tomorrow."),
+    typer.Option(
+        "--date",
+        metavar="DATE",
+        help="The plan's day, ISO; default: today, from data up to yesterday.",
+    ),
 ]
 
 
@@ -130,11 +134,9 @@ def _day(text: str | None, folder: Path) -> date:
     from pipeline.core.errors import UsageError
 
     if text is None:
-        from datetime import timedelta
-
         from pipeline.runs.portfolio import open_portfolio
 
-        return open_portfolio(folder).today() + timedelta(days=1)
+        return open_portfolio(folder).today()
     try:
         return date.fromisoformat(text)
     except ValueError as error:

@@ -108,11 +108,11 @@ def test_an_ambiguous_beginning_is_refused(run, shop):
     assert "give more of the id" in answer.complaint
 
 
-def test_tomorrow_is_the_day_that_a_night_plans_when_none_is_named(run, shop):
-    shop.settings["timezone"] = "Pacific/Auckland"  # where it is the evening of the 22nd already
-    shop.moment = shop.moment.replace(hour=4)
+def test_today_where_the_portfolio_is_gets_the_plan_when_no_day_is_named(run, shop, monkeypatch):
     shop.later()
+    shop.settings["timezone"] = "Pacific/Auckland"
     shop.write()
+    monkeypatch.setenv("EQUIMARGINAL_NOW", "2026-11-22T20:00:00+01:00")  # the 23rd down there
     answer = run("night", "--json")
     assert answer.code == 0, answer.err
     assert answer.json()["date"] == "2026-11-23"

@@ -12,6 +12,7 @@ from pipeline.allocation.conflict import (
     all_limits,
     check_nested,
     checked_lines,
+    infeasible,
     relaxed_to,
     smallest_conflict,
 )
@@ -75,11 +76,13 @@ class _Found:
     weight: FloatArray
 
 
-def solve(problem: Problem, *, start_price: float | None = None) -> Solution:
+def solve(problem: Problem, *, start_price: float | None = None, explain: bool = True) -> Solution:
     """Return the plan with the largest outcome inside every limit.
 
     Args:
         start_price: what money earned yesterday; a good guess saves time, a bad one costs none.
+        explain: look for a smallest contradicting set where only many solves can find it; else
+            name the limits that do not nest, for a caller who only wants to know.
 
     Raises:
         InfeasibleError: no plan can obey the limits; names a smallest contradicting set.
@@ -99,7 +102,7 @@ def solve(problem: Problem, *, start_price: float | None = None) -> Solution:
     found = _nested(problem, box, tree, crossing, start_price) if bounded else None
     legal = found is not None and box.holds(found.spend, 1e-9 * max(found.spend.sum(), 1e-300))
     if found is None or not legal or not _keeps(problem, crossing, found.spend):
-        found = _coupled(problem, box, found)
+        found = _coupled(problem, box, found, explain=explain)
     return _finish(problem, box, found)
 
 
@@ -193,10 +196,12 @@ def _branched(
     return settled.spend, bound, settled.prices
 
 
-def _coupled(problem: Problem, box: Box, relaxed: _Found | None) -> _Found:
+def _coupled(problem: Problem, box: Box, relaxed: _Found | None, *, explain: bool) -> _Found:
     start = relaxed.spend if relaxed is not None else None
     solved = solve_coupled(problem, box, _AIM, start)
     if solved.broken > _BROKEN or not np.isfinite(solved.value):
+        if not explain:
+            raise infeasible(all_limits(problem)[-len(problem.guardrails) - 1 :])
         raise smallest_conflict(all_limits(problem), lambda kept: _possible(problem, kept))
     bound = solved.bound if relaxed is None else min(solved.bound, relaxed.bound)
     return _Found(solved.spend, bound, solved.prices, solved.line_price, solved.weight)

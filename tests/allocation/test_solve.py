@@ -394,3 +394,12 @@ def test_spend_without_any_limit_is_refused():
 def test_the_same_problem_gives_the_same_bytes():
     made = problem(**TWO, guardrails=[{"metric": "return", "min": 0.05}])
     assert solve(made).spend.tobytes() == solve(made).spend.tobytes()
+
+
+def test_without_an_explanation_an_impossible_guardrail_is_still_refused():
+    curve = {"family": "log", "scale_value": 1, "scale": 10}
+    rail = {"metric": "return", "min": 0.2}
+    made = problem(budget=10, lines=[line("a", curve)], guardrails=[rail])
+    with pytest.raises(InfeasibleError) as caught:
+        solve(made, explain=False)
+    assert "return" in caught.value.conflict

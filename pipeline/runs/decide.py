@@ -216,7 +216,7 @@ def _problem(facts: Facts, limits: Limits, total: float, models: Models) -> Prob
 def _solve(problem: Problem, current: FloatArray) -> tuple[Problem, Solution, tuple[str, ...]]:
     """Solve; a guardrail out of tonight's reach is approached as far as the ramp allows."""
     try:
-        return problem, solve(problem), ()
+        return problem, solve(problem, explain=not problem.guardrails), ()
     except InfeasibleError:
         if not problem.guardrails:
             raise

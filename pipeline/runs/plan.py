@@ -31,6 +31,10 @@ from pipeline.runs.limits import cap_name
 from pipeline.runs.reasons import TOUCH, action_of, binding_limits, reason_of
 
 
+OTHER_TOTAL = 0.1
+"""Share by which the day's money must differ from today's before the plan speaks of it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heading:
     """What identifies a plan before anything was decided."""
@@ -63,7 +67,7 @@ def optimised_plan(
     )
     binding = binding_limits(facts, decision, budgets)
     health = models.objective.findings
-    reasons = list(decision.reasons)
+    reasons = [*_other_total(facts, budgets), *decision.reasons]
     if held:
         reasons.append("no change is likely enough to pay; budgets stay as they are")
     return Plan(
@@ -99,6 +103,18 @@ def optimised_plan(
         inputs_hash=heading.inputs_hash,
         based_on=heading.based_on,
     )
+
+
+def _other_total(facts: Facts, budgets: FloatArray) -> list[str]:
+    """Return that the day's money is not today's, which the gain then also shows."""
+    now, then = float(facts.current.sum()), float(budgets.sum())
+    if abs(then - now) <= OTHER_TOTAL * max(now, 1.0):
+        return []
+    side = "above" if then > now else "below"
+    return [
+        f"the day's money is {abs(then - now):.2f} {side} the budgets of today; "
+        "the gain shown is against leaving those alone"
+    ]
 
 
 def guardrail_rows(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from pipeline.core.money import minor_digits
 from pipeline.core.types import FloatArray
 from pipeline.runs.decide import Decision, Facts
@@ -42,17 +44,28 @@ def reason_of(
             "has no budget, and a share of nothing is nothing: "
             "to start it, have finance approve a fixed amount"
         )
-    earns = f"{facts.policy.currency} 1 more earns {_rate(marginal)} {metric} here"
-    against = f"{_rate(price)} where money is free to move"
+    unit = _unit(decision)
+    money = f"{facts.policy.currency} {unit:,}".replace(",", " ")
+    earns = f"{money} more earns {_rate(marginal * unit)} {metric} here"
+    against = f", {_rate(price * unit)} where money is free to move" if price > 0 else ""
     if action == "test":
         return f"moved a little on purpose, to learn its curve; {earns}"
     if action == "hold":
-        return f"{earns}, {against}: no move is likely enough to pay"
+        return f"{earns}{against}: no move is likely enough to pay"
     if not binding:
-        return f"{earns}, {against}"
+        return f"{earns}{against}"
     ramp = f"the ramp of {facts.policy.max_daily_change:.0%} a night"
     stops = [ramp if name == "ramp" else name for name in binding]
-    return f"{earns}, {against}; {' and '.join(stops)} stops it here"
+    return f"{earns}{against}; {' and '.join(stops)} stops it here"
+
+
+def _unit(decision: Decision) -> int:
+    """Return the power of ten of money that the best line's return is worth saying for."""
+    best = float(np.max(decision.solution.marginal_return, initial=0.0))
+    if best <= 0:
+        return 1
+    digits = min(max(math.ceil(-math.log10(best)), 0), 6)
+    return int(10**digits)
 
 
 def binding_limits(facts: Facts, decision: Decision, budgets: FloatArray) -> list[tuple[str, ...]]:

@@ -30,7 +30,6 @@ from pipeline.runs.guardrails import rail_name, ratio_of
 from pipeline.runs.limits import cap_name
 from pipeline.runs.reasons import TOUCH, action_of, binding_limits, reason_of
 
-
 OTHER_TOTAL = 0.1
 """Share by which the day's money must differ from today's before the plan speaks of it."""
 

@@ -95,7 +95,8 @@ def freeze_inputs(portfolio: Portfolio, day: date, work: RunFolder) -> Inputs:
         version=pipeline.__version__,
     )
     work.write_json(INPUTS, inputs.model_dump(mode="json"))
-    work.write_json(CLOCK, {"today": portfolio.today().isoformat()})
+    # A night ahead of the clock is a rehearsal or a simulation: its own day is then the present.
+    work.write_json(CLOCK, {"today": max(portfolio.today(), day).isoformat()})
     if inputs.previous is not None:
         _keep_previous(portfolio, inputs.previous.plan_id, work)
     return inputs
@@ -107,7 +108,7 @@ def read_inputs(work: RunFolder) -> Inputs:
 
 
 def read_today(work: RunFolder) -> date:
-    """Return the date that the clock showed when the night began."""
+    """Return the date after which no row can be: the clock's, or the plan's day if later."""
     return date.fromisoformat(str(work.read_json(CLOCK)["today"]))
 
 

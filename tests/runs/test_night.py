@@ -324,3 +324,9 @@ def test_reports_name_the_hash_and_the_command_that_signs(shop):
     assert "http://" not in page.replace("http://www.w3.org", "")
     signed = signoff.approve_plan(shop.portfolio, plan.plan_id, "ana", plan.content_hash)
     assert signed.record.is_published
+
+
+def test_a_night_ahead_of_the_clock_is_a_rehearsal_and_its_own_past_is_no_future(shop):
+    shop.moment = shop.moment.replace(month=9)
+    plan = shop.night(DAY)
+    assert plan.mode is Mode.OPTIMISED

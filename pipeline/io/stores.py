@@ -164,10 +164,11 @@ class _RemoteStore:
 
     def __init__(self, root: str) -> None:
         self.root = root
-        with _storage(f"{root}: cannot be opened"):
+        with _remote(f"{root}: cannot be opened"):
             import fsspec
 
-            self._files, self._base = fsspec.core.url_to_fs(root)
+            # Other processes write here too: what was listed a moment ago proves nothing.
+            self._files, self._base = fsspec.core.url_to_fs(root, use_listings_cache=False)
         self._base = self._base.rstrip("/")
 
     def describe(self, prefix: str) -> str:
@@ -178,8 +179,7 @@ class _RemoteStore:
 
     def names(self, prefix: str) -> list[str]:
         start = f"{self._base}/{prefix}/"
-        with _storage(f"{self.describe(prefix)}: cannot be listed"):
-            self._files.invalidate_cache()
+        with _remote(f"{self.describe(prefix)}: cannot be listed"):
             try:
                 found = self._files.find(start)
             except FileNotFoundError:
@@ -188,8 +188,7 @@ class _RemoteStore:
         return [path.lstrip("/").removeprefix(bare) for path in found]
 
     def folders(self) -> list[str]:
-        with _storage(f"{self.root}: cannot be listed"):
-            self._files.invalidate_cache()
+        with _remote(f"{self.root}: cannot be listed"):
             try:
                 found = self._files.ls(self._base, detail=False)
             except FileNotFoundError:
@@ -197,11 +196,11 @@ class _RemoteStore:
         return [PurePosixPath(path.rstrip("/")).name for path in found]
 
     def exists(self, key: str) -> bool:
-        with _storage(f"{self.describe(key)}: cannot be read"):
+        with _remote(f"{self.describe(key)}: cannot be read"):
             return bool(self._files.exists(f"{self._base}/{key}"))
 
     def read(self, key: str) -> bytes | None:
-        with _storage(f"{self.describe(key)}: cannot be read"):
+        with _remote(f"{self.describe(key)}: cannot be read"):
             try:
                 return bytes(self._files.cat_file(f"{self._base}/{key}"))
             except FileNotFoundError:
@@ -209,7 +208,7 @@ class _RemoteStore:
 
     def write(self, key: str, data: bytes) -> None:
         path = f"{self._base}/{key}"
-        with _storage(f"{self.describe(key)}: cannot be written"):
+        with _remote(f"{self.describe(key)}: cannot be written"):
             self._files.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
             self._files.pipe_file(path, data)
 
@@ -217,7 +216,7 @@ class _RemoteStore:
         """Object stores have no empty folders."""
 
     def remove(self, prefix: str) -> None:
-        with _storage(f"{self.describe(prefix)}: cannot be removed"), suppress(FileNotFoundError):
+        with _remote(f"{self.describe(prefix)}: cannot be removed"), suppress(FileNotFoundError):
             self._files.rm(f"{self._base}/{prefix}", recursive=True)
 
     def publish(self, prefix: str, run_id: str, names: list[str]) -> None:
@@ -267,3 +266,16 @@ def _storage(what: str) -> Iterator[None]:
         raise StorageError(f"{what}: {error.strerror or error}") from error
     except (ValueError, ImportError) as error:
         raise StorageError(f"{what}: {error}") from error
+
+
+@contextmanager
+def _remote(what: str) -> Iterator[None]:
+    """Turn what an object store's client says into one line; each has errors of its own."""
+    try:
+        with _storage(what):
+            yield
+    except PipelineError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise StorageError(f"{what}: {reason}") from error

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from airflow.sdk import Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from pipeline.runs import night
 from pipeline.runs.portfolio import open_portfolio
+from pipeline.runs.pull import pull_for
 
 
 def extract(folder: str, day: str) -> str:
@@ -20,12 +23,19 @@ def extract(folder: str, day: str) -> str:
         item.database for item in (sources.spend, sources.outcomes, sources.experiments) if item
     )
     names = sorted({place for place in places if place and "://" not in place})
-    with _in_environment(names):
+    with _in_environment(names, _as_uri):
         return night.extract(folder, day)
 
 
+def pull(folder: str, day: str) -> int:
+    """Fetch every feed, with Airflow's connections at hand; return the rows read."""
+    feeds = open_portfolio(folder).policy.feeds.values()
+    with _in_environment(sorted({feed.connection for feed in feeds}), _as_json):
+        return pull_for(folder, day)
+
+
 @contextmanager
-def _in_environment(names: list[str]) -> Iterator[None]:
+def _in_environment(names: list[str], form: Callable[[Any], str]) -> Iterator[None]:
     """Put connections where sources look for them; they leave with the step."""
     added = []
     try:
@@ -34,7 +44,7 @@ def _in_environment(names: list[str]) -> Iterator[None]:
             if variable in os.environ:
                 continue
             try:
-                os.environ[variable] = str(Connection.get(name).get_uri())
+                os.environ[variable] = form(Connection.get(name))
             except AirflowNotFoundException:
                 continue  # the source then says which connection it misses
             added.append(variable)
@@ -42,3 +52,19 @@ def _in_environment(names: list[str]) -> Iterator[None]:
     finally:
         for variable in added:
             del os.environ[variable]
+
+
+def _as_uri(connection: Any) -> str:
+    return str(connection.get_uri())
+
+
+def _as_json(connection: Any) -> str:
+    return json.dumps(
+        {
+            "conn_type": connection.conn_type,
+            "host": connection.host,
+            "login": connection.login,
+            "password": connection.password,
+            "extra": connection.extra_dejson,
+        }
+    )

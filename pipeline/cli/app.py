@@ -8,7 +8,7 @@ import typer
 
 from pipeline.core.errors import PipelineError
 
-_MODULES = ("night", "plans", "caps", "report", "audit", "allocate", "simulate")
+_MODULES = ("night", "plans", "caps", "report", "audit", "allocate", "simulate", "pull")
 
 
 def build_app() -> typer.Typer:

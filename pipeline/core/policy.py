@@ -55,6 +55,7 @@ Share = Annotated[float, Field(strict=True, ge=0, le=1)]
 Name = Annotated[str, Field(strict=True, min_length=1, max_length=200)]
 Identifier = Annotated[str, Field(strict=True, pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 Column = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")]
+ClockTime = Annotated[str, Field(strict=True, pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 ScopeMap = dict[Column, Name]
 
 
@@ -197,6 +198,24 @@ class Source(_Strict):
         return self
 
 
+class Feed(_Strict):
+    """An account of a platform whose daily rows `equimarginal pull` keeps as files.
+
+    `days` are read again each night, because platforms restate them. `conversion` and `value` name
+    the platform's own metrics; `fields` and `qualified` are for a CRM.
+    """
+
+    platform: Literal["google_ads", "meta", "microsoft", "tiktok", "linkedin", "ga4", "salesforce"]
+    connection: Column
+    account: Name
+    level: Literal["campaign", "group"] = "campaign"
+    days: Annotated[int, Field(ge=1, le=730)] = 28
+    conversion: Name | None = None
+    value: Name | None = None
+    fields: dict[Literal["source", "campaign"], Column] = Field(default_factory=dict)
+    qualified: tuple[Name, ...] = ()
+
+
 class Sources(_Strict):
     """The two tables that a night reads; they may be the same file."""
 
@@ -208,11 +227,14 @@ class Sources(_Strict):
 class Schedule(_Strict):
     """When a scheduler starts the night of a business day, in the portfolio's zone.
 
+    Feeds are pulled at `pull_at`, before the night.
+
     `first_day` is how far back missed nights are caught up; without it, as far as the settings
     are old.
     """
 
-    at: Annotated[str, Field(strict=True, pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] = "05:00"
+    at: ClockTime = "05:00"
+    pull_at: ClockTime = "04:00"
     first_day: date | None = None
 
 
@@ -233,6 +255,7 @@ class Policy(_Strict):
     approval: Approval = Approval()
     schedule: Schedule = Schedule()
     sources: Sources
+    feeds: dict[Identifier, Feed] = Field(default_factory=dict)
     min_probability: Annotated[float, Field(strict=True, ge=0.5, lt=1)] = 0.6
     ledger: Name | None = None
     runs: Name | None = None

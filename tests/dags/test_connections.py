@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from pipeline import open_portfolio
-from tests.dags.airflow_runs import DAY, load_dag, states
+from tests.dags.airflow_runs import DAY, ROOT, load_dag, states
+from tests.io.feeds.platform import platform
 
 pytestmark = pytest.mark.usefixtures("airflow_home")
 
@@ -47,3 +48,30 @@ def load_table(sheet: Path, database: Path) -> None:
         marks = ", ".join("?" for _ in header)
         connection.executemany(f"insert into spend values ({marks})", rows)
     connection.close()
+
+
+def test_feeds_are_pulled_by_a_dag_of_their_own_through_airflows_connection(
+    make_portfolio: Callable[[str], Path],
+) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+    from airflow.models import Connection
+    from airflow.utils.session import create_session
+
+    folder = make_portfolio("pulled")
+    settings = folder / "portfolio.yaml"
+    feed = "\nfeeds: {social: {platform: meta, connection: meta_ads, account: '7'}}\n"
+    settings.write_text(settings.read_text("utf-8") + feed, "utf-8")
+    row = {"date_start": "2026-11-21", "campaign_id": "c", "spend": "5.00", "clicks": "2"}
+    with platform() as served, create_session() as session:
+        served.says({"data": [row]})
+        session.add(
+            Connection(conn_id="meta_ads", conn_type="http", host=served.url, password="a-token")
+        )
+        session.commit()
+        bag = DagBag(str(ROOT / "dags"), bundle_path=ROOT / "dags", bundle_name="dags-folder")
+        run = bag.dags["source_pull__pulled"].test(run_conf={"day": DAY})
+        assert served.asked[0].headers["authorization"] == "Bearer a-token"
+    assert states(run) == {"pull": "success"}
+    stored = (folder / "data/feeds/social/2026-11.csv").read_text("utf-8")
+    assert "2026-11-21,meta,7,c," in stored
+    assert "AIRFLOW_CONN_META_ADS" not in os.environ

@@ -9,13 +9,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, ClassVar, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pipeline.core.canonical import canonical_bytes, content_hash
 from pipeline.core.findings import Finding
+from pipeline.core.money import minor_digits, to_minor
 from pipeline.core.types import Line
+
+Amounts: TypeAlias = tuple[Line, int, int]
+"""A line with what it has and what it is to get, in whole units."""
+
+
+class Kind(StrEnum):
+    """What is decided. A portfolio has one plan of each kind in force for a day."""
+
+    BUDGET = "budget"
+    ROTATION = "rotation"
+    OFFERS = "offers"
+    CADENCE = "cadence"
 
 
 class Mode(StrEnum):
@@ -37,11 +50,13 @@ class Status(StrEnum):
     REVOKED = "revoked"
 
 
-class _Frozen(BaseModel):
+class Frozen(BaseModel):
+    """Plain values that cannot change, with no unknown key."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
-class Interval(_Frozen):
+class Interval(Frozen):
     """A posterior mean with its 90 % interval."""
 
     mean: float
@@ -61,7 +76,7 @@ class Uplift(Interval):
     probability_positive: float
 
 
-class PlanLine(_Frozen):
+class PlanLine(Frozen):
     """One budget line of the plan."""
 
     line: dict[str, str]
@@ -75,7 +90,7 @@ class PlanLine(_Frozen):
     exploration: float = 0.0
 
 
-class PlanCap(_Frozen):
+class PlanCap(Frozen):
     """A limit that was in force for the plan's day, and what it costs.
 
     `shadow_price` is the outcome that one more unit of this cap would earn.
@@ -91,7 +106,7 @@ class PlanCap(_Frozen):
     approved_by: str = ""
 
 
-class PlanGuardrail(_Frozen):
+class PlanGuardrail(Frozen):
     """A guardrail with what the plan is expected to do to it."""
 
     metric: str
@@ -104,7 +119,7 @@ class PlanGuardrail(_Frozen):
     shadow_price: float = 0.0
 
 
-class Certificate(_Frozen):
+class Certificate(Frozen):
     """The proof: no split inside the limits earns more than `upper_bound` on these curves."""
 
     objective: float
@@ -112,57 +127,17 @@ class Certificate(_Frozen):
     gap: float
 
 
-class ModelHealth(_Frozen):
+class ModelHealth(Frozen):
     """PASS, REVIEW or FAIL of the model as a whole, with the checks behind it."""
 
     level: str
     checks: tuple[Finding, ...] = ()
 
 
-class Plan(_Frozen):
-    """A day's plan. `status` and `content_hash` are not part of what is hashed."""
+class Signed(Frozen):
+    """What people sign: frozen content with a hash; `status` is not part of it."""
 
-    plan_id: str
-    portfolio: str
-    date: date
-    currency: str
-    line_columns: tuple[str, ...]
-    mode: Mode
-    reasons: tuple[str, ...] = ()
-    budget: float
-    expected: Expected | None = None
-    status_quo: Interval | None = None
-    uplift: Uplift | None = None
-    lines: tuple[PlanLine, ...]
-    caps: tuple[PlanCap, ...] = ()
-    caps_version: str = ""
-    guardrails: tuple[PlanGuardrail, ...] = ()
-    findings: tuple[Finding, ...] = ()
-    model_health: ModelHealth | None = None
-    certificate: Certificate | None = None
-    budget_price: float | None = None
-    inputs_hash: str = ""
-    based_on: str = ""
-    fallback_days: int = 0
     status: Status = Status.PROPOSED
-
-    @model_validator(mode="after")
-    def _lines_in_order(self) -> Self:
-        """Name every line's columns outermost first, however the stored keys were sorted."""
-        for item in self.lines:
-            if set(item.line) != set(self.line_columns):
-                raise ValueError(f"a line names {list(item.line)}, need {list(self.line_columns)}")
-            ordered = {column: item.line[column] for column in self.line_columns}
-            item.line.clear()
-            item.line.update(ordered)
-        return self
-
-    @property
-    def budgets(self) -> dict[Line, float]:
-        """The proposed budget of every line, account currency."""
-        return {
-            tuple(item.line[c] for c in self.line_columns): item.proposed for item in self.lines
-        }
 
     def content(self) -> dict[str, Any]:
         """Return what is hashed and signed, as plain JSON values."""
@@ -189,3 +164,75 @@ class Plan(_Frozen):
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Return the plan that `to_json` or `content` wrote."""
         return cls.model_validate({k: v for k, v in data.items() if k != "content_hash"})
+
+
+class Plan(Signed):
+    """A day's budgets. `status` and `content_hash` are not part of what is hashed."""
+
+    kind: ClassVar[Kind] = Kind.BUDGET
+
+    plan_id: str
+    portfolio: str
+    date: date
+    currency: str
+    line_columns: tuple[str, ...]
+    mode: Mode
+    reasons: tuple[str, ...] = ()
+    budget: float
+    expected: Expected | None = None
+    status_quo: Interval | None = None
+    uplift: Uplift | None = None
+    lines: tuple[PlanLine, ...]
+    caps: tuple[PlanCap, ...] = ()
+    caps_version: str = ""
+    guardrails: tuple[PlanGuardrail, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    model_health: ModelHealth | None = None
+    certificate: Certificate | None = None
+    budget_price: float | None = None
+    inputs_hash: str = ""
+    based_on: str = ""
+    fallback_days: int = 0
+
+    @model_validator(mode="after")
+    def _lines_in_order(self) -> Self:
+        """Name every line's columns outermost first, however the stored keys were sorted."""
+        for item in self.lines:
+            ordered_line(item.line, self.line_columns)
+        return self
+
+    @property
+    def budgets(self) -> dict[Line, float]:
+        """The proposed budget of every line, account currency."""
+        return {
+            tuple(item.line[c] for c in self.line_columns): item.proposed for item in self.lines
+        }
+
+    @property
+    def digits(self) -> int:
+        """Decimals of the amounts: those of the currency."""
+        return minor_digits(self.currency)
+
+    def amounts(self) -> tuple[Amounts, ...]:
+        """Return line, current and proposed in whole minor units."""
+        return tuple(
+            (
+                tuple(item.line[column] for column in self.line_columns),
+                to_minor(item.current, self.currency),
+                to_minor(item.proposed, self.currency),
+            )
+            for item in self.lines
+        )
+
+
+def ordered_line(line: dict[str, str], columns: tuple[str, ...]) -> None:
+    """Put a line's names in the order of the columns, in place.
+
+    Raises:
+        ValueError: it names other columns.
+    """
+    if set(line) != set(columns):
+        raise ValueError(f"a line names {list(line)}, need {list(columns)}")
+    ordered = {column: line[column] for column in columns}
+    line.clear()
+    line.update(ordered)

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, inspect, select
 
 from pipeline.core.clock import Clock
 from pipeline.core.errors import ConfigError, DamagedError, StorageError
+from pipeline.core.plan import Kind
 from pipeline.io.ledger import schema
 from pipeline.io.ledger.audit import AuditEntry, AuditHead, append_entry, last_link
 from pipeline.io.ledger.base import moment_text
@@ -42,13 +43,17 @@ class Ledger(PlanBook, CapBook, PublicationBook):
         """The database, for the verifier."""
         return self._database
 
-    def last_published(self, portfolio: str, before: date | None = None) -> PlanRecord | None:
-        """Return the plan whose budgets are set: published last, for a day before `before`."""
-        return self._published(portfolio, before, still_signed=False)
+    def last_published(
+        self, portfolio: str, before: date | None = None, kind: Kind = Kind.BUDGET
+    ) -> PlanRecord | None:
+        """Return the plan whose amounts are set: published last, for a day before `before`."""
+        return self._published(portfolio, before, kind, still_signed=False)
 
-    def last_approved(self, portfolio: str, before: date | None = None) -> PlanRecord | None:
+    def last_approved(
+        self, portfolio: str, before: date | None = None, kind: Kind = Kind.BUDGET
+    ) -> PlanRecord | None:
         """Return the published plan to fall back on: as `last_published`, but not a revoked one."""
-        return self._published(portfolio, before, still_signed=True)
+        return self._published(portfolio, before, kind, still_signed=True)
 
     def audit_entries(self, after: int = 0) -> tuple[AuditEntry, ...]:
         """Return the audit chain in order, from after a sequence number."""
@@ -60,10 +65,12 @@ class Ledger(PlanBook, CapBook, PublicationBook):
             )
 
     def _published(
-        self, portfolio: str, before: date | None, *, still_signed: bool
+        self, portfolio: str, before: date | None, kind: Kind, *, still_signed: bool
     ) -> PlanRecord | None:
         with self._database.read() as connection:
-            plan_id = newest_published_id(connection, portfolio, before, still_signed=still_signed)
+            plan_id = newest_published_id(
+                connection, portfolio, before, still_signed=still_signed, kind=kind
+            )
         return None if plan_id is None else self.plan(plan_id)
 
 

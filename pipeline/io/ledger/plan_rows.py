@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from pipeline.core.canonical import canonical_bytes
+from pipeline.core.decision import Document, read_document
 from pipeline.core.errors import DamagedError, NotAllowedError, NotFoundError, UsageError
-from pipeline.core.money import to_minor
-from pipeline.core.plan import Plan, Status
+from pipeline.core.plan import Kind, Status
 from pipeline.io.ledger import schema
 from pipeline.io.ledger.base import Transaction, moment_text
 from pipeline.io.ledger.identity import NIGHT
@@ -24,6 +24,16 @@ from pipeline.io.ledger.states import PLAN_MOVES
 
 _TABLE = schema.plan
 LATEST = "latest"
+KIND_COMMANDS = {
+    Kind.BUDGET: "night",
+    Kind.ROTATION: "rotate",
+    Kind.OFFERS: "offers",
+    Kind.CADENCE: "cadence",
+}
+_LATEST_OF = {
+    LATEST: Kind.BUDGET,
+    **{f"{LATEST}-{kind.value}": kind for kind in Kind if kind is not Kind.BUDGET},
+}
 
 
 def end_of_window(day: date, timezone: str, proposed: datetime) -> datetime:
@@ -33,14 +43,18 @@ def end_of_window(day: date, timezone: str, proposed: datetime) -> datetime:
 
 
 def find_plan(connection: Connection, ref: str, portfolio: str | None) -> Row[Any]:
-    """Return the row of an id, of a unique beginning of one, or of the `latest` plan."""
+    """Return the row of an id, of a unique beginning of one, or of the latest plan of a kind.
+
+    `latest` is the newest plan of budgets, `latest-rotation` the newest rotation, and so on.
+    """
     query = select(_TABLE)
     if portfolio is not None:
         query = query.where(_TABLE.c.portfolio == portfolio)
-    if ref == LATEST:
-        row = connection.execute(query.order_by(_TABLE.c.proposed_seq.desc()).limit(1)).first()
+    if (kind := _LATEST_OF.get(ref)) is not None:
+        newest = query.where(_TABLE.c.kind == kind.value).order_by(_TABLE.c.proposed_seq.desc())
+        row = connection.execute(newest.limit(1)).first()
         if row is None:
-            raise NotFoundError("no plan yet; run 'equimarginal night' first")
+            raise NotFoundError(f"no plan yet; run 'equimarginal {KIND_COMMANDS[kind]}' first")
         return row
     rows: Sequence[Row[Any]] = []
     if ref and ref.isascii() and ref.isprintable():
@@ -76,15 +90,11 @@ def read_record(connection: Connection, row: Row[Any]) -> PlanRecord:
     money = _money(connection, row.plan_id)
     if "sha256:" + hashlib.sha256(content).hexdigest() != row.content_hash:
         raise _damaged(row.plan_id, "its content does not match its hash")
-    plan = Plan.from_json(json.loads(content)).with_status(Status(row.status))
-    if money != _lines(plan) or (plan.plan_id, plan.portfolio, plan.date.isoformat()) != (
-        row.plan_id,
-        row.portfolio,
-        row.day,
-    ):
+    plan = read_document(json.loads(content)).with_status(Status(row.status))
+    if money != _lines(plan) or _key(plan) != (row.plan_id, row.portfolio, row.day, row.kind):
         raise _damaged(row.plan_id, "its rows do not match its content")
     return PlanRecord(
-        plan=plan,
+        document=plan,
         content=content,
         content_hash=row.content_hash,
         status=Status(row.status),
@@ -120,14 +130,14 @@ def undamaged_plan(connection: Connection, plan_id: str) -> PlanRecord:
         raise NotAllowedError(str(error)) from error
 
 
-def _lines(plan: Plan) -> tuple[LineMoney, ...]:
+def _key(plan: Document) -> tuple[str, str, str, str]:
+    return plan.plan_id, plan.portfolio, plan.date.isoformat(), plan.kind.value
+
+
+def _lines(plan: Document) -> tuple[LineMoney, ...]:
     return tuple(
-        LineMoney(
-            line=tuple(item.line[column] for column in plan.line_columns),
-            current=to_minor(item.current, plan.currency),
-            proposed=to_minor(item.proposed, plan.currency),
-        )
-        for item in plan.lines
+        LineMoney(line=line, current=current, proposed=proposed)
+        for line, current, proposed in plan.amounts()
     )
 
 
@@ -142,7 +152,7 @@ def _money(connection: Connection, plan_id: str) -> tuple[LineMoney, ...]:
     )
 
 
-def insert_plan(transaction: Transaction, plan: Plan, timezone: str) -> None:
+def insert_plan(transaction: Transaction, plan: Document, timezone: str) -> None:
     """Store a proposed plan with its lines."""
     proposed = datetime.fromisoformat(transaction.at)
     expires = moment_text(end_of_window(plan.date, timezone, proposed))
@@ -156,6 +166,7 @@ def insert_plan(transaction: Transaction, plan: Plan, timezone: str) -> None:
             "content_hash": plan.content_hash,
             "caps_version": plan.caps_version,
             "mode": plan.mode.value,
+            "kind": plan.kind.value,
             "expires_at": expires,
         },
     )
@@ -164,6 +175,7 @@ def insert_plan(transaction: Transaction, plan: Plan, timezone: str) -> None:
             plan_id=plan.plan_id,
             portfolio=plan.portfolio,
             day=plan.date.isoformat(),
+            kind=plan.kind.value,
             currency=plan.currency,
             mode=plan.mode.value,
             content=plan.to_bytes(),
@@ -189,7 +201,7 @@ def insert_plan(transaction: Transaction, plan: Plan, timezone: str) -> None:
         transaction.connection.execute(insert(schema.plan_line), rows)
 
 
-def reopen_plan(transaction: Transaction, plan: Plan, timezone: str) -> None:
+def reopen_plan(transaction: Transaction, plan: Document, timezone: str) -> None:
     """Propose again a plan that nobody decided, with a new window."""
     move = PLAN_MOVES["reopen"]
     expires = moment_text(
@@ -203,11 +215,12 @@ def reopen_plan(transaction: Transaction, plan: Plan, timezone: str) -> None:
     )
 
 
-def supersede_waiting(transaction: Transaction, plan: Plan) -> None:
+def supersede_waiting(transaction: Transaction, plan: Document) -> None:
     """Supersede the day's other plans that wait for a decision."""
     query = select(_TABLE).where(
         _TABLE.c.portfolio == plan.portfolio,
         _TABLE.c.day == plan.date.isoformat(),
+        _TABLE.c.kind == plan.kind.value,
         _TABLE.c.status == Status.PROPOSED.value,
         _TABLE.c.plan_id != plan.plan_id,
     )

@@ -6,8 +6,9 @@ from datetime import date
 
 from sqlalchemy import Connection, select, update
 
+from pipeline.core.decision import Document
 from pipeline.core.errors import DamagedError, NotAllowedError, UsageError
-from pipeline.core.plan import Plan, Status
+from pipeline.core.plan import Kind, Status
 from pipeline.core.policy import Policy
 from pipeline.io.ledger import schema
 from pipeline.io.ledger.auto import reasons_against
@@ -37,10 +38,10 @@ _TABLE = schema.plan
 class PlanBook(LedgerBase):
     """Everything that happens to a plan before it is published."""
 
-    def propose_plan(self, plan: Plan, policy: Policy) -> PlanRecord:
+    def propose_plan(self, plan: Document, policy: Policy) -> PlanRecord:
         """Store a night's plan as proposed; the same plan again changes nothing.
 
-        Other plans of that day that still wait are superseded.
+        Other plans of that kind and day that still wait are superseded.
 
         Raises:
             DamagedError: another content is stored under the plan's id.
@@ -85,20 +86,30 @@ class PlanBook(LedgerBase):
             return str(find_plan(connection, ref, portfolio).plan_id)
 
     def plans(
-        self, portfolio: str | None = None, *, limit: int | None = None
+        self,
+        portfolio: str | None = None,
+        *,
+        kind: Kind | None = Kind.BUDGET,
+        limit: int | None = None,
     ) -> tuple[PlanRecord, ...]:
-        """Return every plan, or so many, newest proposal first."""
+        """Return every plan of a kind, or of all with None, or so many, newest proposal first."""
         query = select(_TABLE).order_by(_TABLE.c.proposed_seq.desc()).limit(limit)
+        if kind is not None:
+            query = query.where(_TABLE.c.kind == kind.value)
         if portfolio is not None:
             query = query.where(_TABLE.c.portfolio == portfolio)
         with self._database.read() as connection:
             return tuple(read_record(connection, row) for row in connection.execute(query).all())
 
-    def plan_before(self, portfolio: str, day: date) -> PlanRecord | None:
-        """Return the newest plan of an earlier day, whatever became of it."""
+    def plan_before(self, portfolio: str, day: date, kind: Kind = Kind.BUDGET) -> PlanRecord | None:
+        """Return the newest plan of a kind and an earlier day, whatever became of it."""
         query = (
             select(_TABLE)
-            .where(_TABLE.c.portfolio == portfolio, _TABLE.c.day < day.isoformat())
+            .where(
+                _TABLE.c.portfolio == portfolio,
+                _TABLE.c.kind == kind.value,
+                _TABLE.c.day < day.isoformat(),
+            )
             .order_by(_TABLE.c.day.desc(), _TABLE.c.proposed_seq.desc())
             .limit(1)
         )
@@ -122,7 +133,8 @@ class PlanBook(LedgerBase):
             _check_waiting(record, transaction.at)
             _check_hash(record, expected_hash)
             _check_still_true(connection, record)
-            if actor.name in signers_of_caps(connection, policy.portfolio, record.plan.date):
+            signers = signers_of_caps(connection, policy.portfolio, record.document.date)
+            if record.kind is Kind.BUDGET and actor.name in signers:
                 raise NotAllowedError(
                     f"{actor.name} approved a cap that is in force in plan {plan_id}; "
                     "somebody else must sign the plan"
@@ -139,7 +151,9 @@ class PlanBook(LedgerBase):
         with self._writing() as transaction:
             connection = transaction.connection
             record = stored_plan(connection, plan_id)
-            if record.status is not Status.PROPOSED or reasons_against(record, limits):
+            if record.kind is not Kind.BUDGET or record.status is not Status.PROPOSED:
+                return None  # what moves people and messages is always signed by a person
+            if reasons_against(record, limits):
                 return None
             _check_still_true(connection, record)
             why = f"within line_change {limits.line_change:g} and moved {limits.moved:g}"
@@ -219,14 +233,14 @@ def _check_hash(record: PlanRecord, expected_hash: str | None) -> None:
 
 def _check_still_true(connection: Connection, record: PlanRecord) -> None:
     """Refuse a plan whose caps changed since, or that a later published day has overtaken."""
-    plan = record.plan
+    plan = record.document
     version = caps_version_of(connection, plan.portfolio, plan.date)
-    if version != plan.caps_version:
+    if plan.kind is Kind.BUDGET and version != plan.caps_version:
         raise NotAllowedError(
             f"plan {plan.plan_id}: the caps in force on {plan.date} changed since it was made; "
             f"run 'equimarginal night --date {plan.date}' again"
         )
-    newest = newest_published_day(connection, plan.portfolio)
+    newest = newest_published_day(connection, plan.portfolio, plan.kind)
     if newest is not None and plan.date < newest:
         raise NotAllowedError(
             f"plan {plan.plan_id}: is for {plan.date}, but the plan of {newest} is published; "
@@ -237,8 +251,9 @@ def _check_still_true(connection: Connection, record: PlanRecord) -> None:
 def _approve(transaction: Transaction, record: PlanRecord, actor: Actor, why: str) -> None:
     """Move to approved, and the day's plan that was approved before to superseded."""
     earlier = select(_TABLE.c.plan_id).where(
-        _TABLE.c.portfolio == record.plan.portfolio,
-        _TABLE.c.day == record.plan.date.isoformat(),
+        _TABLE.c.portfolio == record.document.portfolio,
+        _TABLE.c.day == record.document.date.isoformat(),
+        _TABLE.c.kind == record.kind.value,
         _TABLE.c.status == Status.APPROVED.value,
     )
     for plan_id in transaction.connection.execute(earlier).scalars().all():
@@ -272,10 +287,10 @@ def _move(
         move.audit,
         record.plan_id,
         {
-            "portfolio": record.plan.portfolio,
-            "day": record.plan.date.isoformat(),
+            "portfolio": record.document.portfolio,
+            "day": record.document.date.isoformat(),
             "content_hash": record.content_hash,
-            "caps_version": record.plan.caps_version,
+            "caps_version": record.document.caps_version,
             "why": why,
             "verified_by": actor.verified_by,
         },

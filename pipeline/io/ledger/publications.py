@@ -8,7 +8,7 @@ from datetime import date
 from sqlalchemy import Connection, insert, select, update
 
 from pipeline.core.errors import NotAllowedError
-from pipeline.core.plan import Status
+from pipeline.core.plan import Kind, Status
 from pipeline.core.policy import Policy
 from pipeline.core.types import Line
 from pipeline.io.ledger import schema
@@ -35,7 +35,7 @@ class PublicationBook(LedgerBase):
         Raises:
             NotAllowedError: paused, not approved, out of time, other caps, or overtaken; recorded.
         """
-        plan = record.plan
+        plan = record.document
         with self._deciding(actor, "publish plan", plan.plan_id) as transaction:
             connection = transaction.connection
             lines = [item.line for item in record.money]
@@ -224,13 +224,16 @@ def read_publication(
     )
 
 
-def newest_published_day(connection: Connection, portfolio: str) -> date | None:
-    """Return the latest day for which a plan was published."""
+def newest_published_day(
+    connection: Connection, portfolio: str, kind: Kind = Kind.BUDGET
+) -> date | None:
+    """Return the latest day for which a plan of the kind was published."""
     text = connection.execute(
         select(schema.plan.c.day)
         .join(_HEAD, _HEAD.c.plan_id == schema.plan.c.plan_id)
         .where(
             schema.plan.c.portfolio == portfolio,
+            schema.plan.c.kind == kind.value,
             _HEAD.c.status == PublicationStatus.PUBLISHED.value,
         )
         .order_by(schema.plan.c.day.desc())
@@ -240,14 +243,20 @@ def newest_published_day(connection: Connection, portfolio: str) -> date | None:
 
 
 def newest_published_id(
-    connection: Connection, portfolio: str, before: date | None, *, still_signed: bool
+    connection: Connection,
+    portfolio: str,
+    before: date | None,
+    *,
+    still_signed: bool,
+    kind: Kind = Kind.BUDGET,
 ) -> str | None:
-    """Return the plan that was published last for a day before `before`, None if there is none."""
+    """Return the plan of a kind that was published last for a day before `before`, or None."""
     query = (
         select(schema.plan.c.plan_id)
         .join(_HEAD, _HEAD.c.plan_id == schema.plan.c.plan_id)
         .where(
             schema.plan.c.portfolio == portfolio,
+            schema.plan.c.kind == kind.value,
             _HEAD.c.status == PublicationStatus.PUBLISHED.value,
         )
         .order_by(schema.plan.c.day.desc(), _HEAD.c.finished_seq.desc())
@@ -270,7 +279,7 @@ def _paused_by(connection: Connection, portfolio: str) -> tuple[str, str] | None
 
 def _check_may_publish(connection: Connection, record: PlanRecord, at: str) -> None:
     """Refuse what the ledger no longer allows, whatever was true when the plan was signed."""
-    plan = record.plan
+    plan = record.document
     name = f"plan {plan.plan_id}"
     if paused := _paused_by(connection, plan.portfolio):
         raise NotAllowedError(
@@ -288,11 +297,14 @@ def _check_may_publish(connection: Connection, record: PlanRecord, at: str) -> N
         raise NotAllowedError(f"{name}: what is to be published is not what was approved")
     if row.expires_at <= at:
         raise NotAllowedError(f"{name}: its time was over at {row.expires_at}; plan the next day")
-    if caps_version_of(connection, plan.portfolio, plan.date) != plan.caps_version:
+    if (
+        plan.kind is Kind.BUDGET
+        and caps_version_of(connection, plan.portfolio, plan.date) != plan.caps_version
+    ):
         raise NotAllowedError(
             f"{name}: the caps in force on {plan.date} changed since it was signed; "
             f"run 'equimarginal night --date {plan.date}' again"
         )
-    newest = newest_published_day(connection, plan.portfolio)
+    newest = newest_published_day(connection, plan.portfolio, plan.kind)
     if newest is not None and plan.date < newest:
         raise NotAllowedError(f"{name}: the plan of {newest} is published already")

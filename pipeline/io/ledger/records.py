@@ -6,7 +6,9 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.core.plan import Plan, Status
+from pipeline.core.decision import DecisionPlan, Document
+from pipeline.core.errors import UsageError
+from pipeline.core.plan import Kind, Plan, Status
 from pipeline.core.types import Line
 from pipeline.io.ledger.states import PublicationStatus, RowStatus
 
@@ -23,7 +25,7 @@ class Actor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineMoney:
-    """One line's money in whole minor units."""
+    """One line's money in whole minor units; of another kind, its amount in whole units."""
 
     line: Line
     current: int
@@ -76,7 +78,7 @@ class Publication:
 class PlanRecord:
     """A stored plan and where it stands. `content` are the bytes that were hashed and signed."""
 
-    plan: Plan
+    document: Document
     content: bytes
     content_hash: str
     status: Status
@@ -91,9 +93,39 @@ class PlanRecord:
     publication: Publication | None
 
     @property
+    def plan(self) -> Plan:
+        """The plan of budgets.
+
+        Raises:
+            UsageError: the plan is of another kind.
+        """
+        if isinstance(self.document, Plan):
+            return self.document
+        raise UsageError(
+            f"plan {self.plan_id}: decides {self.kind.value}, need a plan of budgets; "
+            "'equimarginal plans' lists the kinds"
+        )
+
+    @property
+    def decision(self) -> DecisionPlan:
+        """The plan of another kind than budgets.
+
+        Raises:
+            UsageError: the plan is of budgets.
+        """
+        if isinstance(self.document, DecisionPlan):
+            return self.document
+        raise UsageError(f"plan {self.plan_id}: decides budgets, need a plan of another kind")
+
+    @property
+    def kind(self) -> Kind:
+        """What the plan decides."""
+        return self.document.kind
+
+    @property
     def plan_id(self) -> str:
         """The plan's id."""
-        return self.plan.plan_id
+        return self.document.plan_id
 
     @property
     def is_published(self) -> bool:
@@ -116,13 +148,14 @@ class PlanRecord:
         )
         content = json.loads(self.content)
         for item in content["lines"]:  # the canonical bytes are sorted by key
-            item["line"] = {name: item["line"][name] for name in self.plan.line_columns}
+            item["line"] = {name: item["line"][name] for name in self.document.line_columns}
         first = [name for name in _SHOWN_FIRST if name in content]
         return {
             **{name: content.pop(name) for name in first},
+            "kind": self.kind.value,
             "status": self.status.value,
             "content_hash": self.content_hash,
-            **{name: content[name] for name in Plan.model_fields if name in content},
+            **{name: content[name] for name in type(self.document).model_fields if name in content},
             "proposed_at": self.proposed_at,
             "expires_at": self.expires_at,
             "decision": decision,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Table, Text
 
-SCHEMA_VERSION = "0002"
+SCHEMA_VERSION = "0003"
 
 metadata = MetaData()
 
@@ -40,6 +40,7 @@ plan = Table(
     _text("plan_id", primary_key=True),
     _text("portfolio"),
     _text("day"),
+    _text("kind"),
     _text("currency"),
     _text("mode"),
     Column("content", LargeBinary, nullable=False),

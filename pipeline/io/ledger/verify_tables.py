@@ -74,7 +74,9 @@ def _plan_messages(
         return
     plan = json.loads(content)
     stated = {"portfolio": plan["portfolio"], "day": plan["date"], "mode": plan["mode"]}
-    stated |= {"currency": plan["currency"], "caps_version": plan["caps_version"]}
+    rules = plan["caps_version"] if "caps_version" in plan else plan["rules_version"]
+    stated |= {"currency": plan["currency"], "caps_version": rules}
+    stated["kind"] = plan.get("kind", "budget")
     for name, value in stated.items():
         if row[name] != value or said.get(name, value) != value:
             yield f"its {name} is {row[name]!r}, its content says {value!r}"
@@ -88,7 +90,8 @@ def _plan_messages(
 
 
 def _money(plan: Mapping[str, Any]) -> list[tuple[str, int, int]] | None:
-    scale = Decimal(10) ** minor_digits(plan["currency"])
+    digits = plan["digits"] if "kind" in plan else minor_digits(plan["currency"])
+    scale = Decimal(10) ** digits
     try:
         return [
             (

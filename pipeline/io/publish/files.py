@@ -12,13 +12,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.core.errors import DamagedError, StorageError
+from pipeline.core.plan import Kind
 from pipeline.io.artefacts import json_bytes, sha256, write_file
 from pipeline.io.ledger import Actor, Ledger, PlanRecord, Publication
 from pipeline.io.ledger.records import PublicationRow
 from pipeline.io.ledger.states import PublicationStatus, RowStatus
-from pipeline.io.publish.sheets import budgets_json, formula_reason, read_sheet, sheet_bytes
+from pipeline.io.publish.sheets import amounts_json, formula_reason, read_sheet, sheet_bytes
 
-SHEET, BUDGETS, MANIFEST, LATEST = "budgets.csv", "budgets.json", "manifest.json", "latest.json"
+MANIFEST, LATEST = "manifest.json", "latest.json"
+FILE_STEMS = {
+    Kind.BUDGET: "budgets",
+    Kind.ROTATION: "rotation",
+    Kind.OFFERS: "offers",
+    Kind.CADENCE: "cadence",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +48,16 @@ class PublishedFiles:
 def publish_files(record: PlanRecord, ledger: Ledger, actor: Actor, root: Path) -> PublishedFiles:
     """Write the plan's files under `root` and confirm each line in the ledger.
 
+    Budgets go into a folder per day; every other kind into one of its own, which has the days.
+
     Raises:
         NotAllowedError: the ledger does not allow it (any more).
         StorageError: the folder cannot be written.
         DamagedError: what was read back is not what was sent.
     """
-    folder = root / record.plan.date.isoformat() / record.plan_id
+    if record.kind is not Kind.BUDGET:
+        root = root / record.kind.value
+    folder = root / record.document.date.isoformat() / record.plan_id
     publication = ledger.start_publication(record, actor)
     is_done = publication.status is PublicationStatus.PUBLISHED
     reasons = {row.position: formula_reason(row.line) for row in publication.rows}
@@ -75,9 +86,10 @@ def _files(
 ) -> dict[str, bytes]:
     """Return the files in the order of writing; the manifest with their hashes comes last."""
     everything = [(row.line, row.amount) for row in publication.rows]
+    stem = FILE_STEMS[record.kind]
     files = {
-        SHEET: sheet_bytes(record.plan, in_sheet),
-        BUDGETS: budgets_json(record.plan, record.content_hash, everything),
+        f"{stem}.csv": sheet_bytes(record.document, in_sheet),
+        f"{stem}.json": amounts_json(record.document, record.content_hash, everything),
     }
     files[MANIFEST] = json_bytes(
         {
@@ -109,9 +121,10 @@ def _read_back(
     except OSError as error:
         raise StorageError(f"{folder}: cannot be read back ({error.strerror})") from error
     wrong = [name for name, data in files.items() if found[name] != data]
-    if wrong or read_sheet(found[SHEET], record.plan) != sent:
+    sheet = f"{FILE_STEMS[record.kind]}.csv"
+    if wrong or read_sheet(found[sheet], record.document) != sent:
         raise DamagedError(
-            f"{folder}: {', '.join(wrong) or SHEET} read back differs from what was sent; "
+            f"{folder}: {', '.join(wrong) or sheet} read back differs from what was sent; "
             f"run 'equimarginal publish {record.plan_id}' again"
         )
 
@@ -119,7 +132,7 @@ def _read_back(
 def _point_at(record: PlanRecord, root: Path, folder: Path) -> None:
     """Let `latest.json` name this plan, unless it names one of a later day."""
     path = root / LATEST
-    day = record.plan.date.isoformat()
+    day = record.document.date.isoformat()
     try:
         known = json.loads(path.read_bytes())
         if str(known["date"]) > day:

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+from pipeline.core.decision import Document
 from pipeline.core.errors import DamagedError
-from pipeline.core.money import minor_digits
 from pipeline.core.plan import Plan
 from pipeline.core.types import Line
 from pipeline.io.artefacts import json_bytes
@@ -34,49 +34,49 @@ def formula_reason(line: Line) -> str:
     return ""
 
 
-def amount_text(minor: int, currency: str) -> str:
-    """Return the amount with exactly the currency's decimals, such as `1234.50`."""
-    digits = minor_digits(currency)
+def amount_text(minor: int, digits: int) -> str:
+    """Return the amount with exactly so many decimals, such as `1234.50`."""
     return f"{Decimal(minor).scaleb(-digits):.{digits}f}"
 
 
-def sheet_bytes(plan: Plan, rows: Sequence[tuple[Line, int]]) -> bytes:
-    """Return the CSV: the line columns, `budget` and `currency`, one row per line."""
+def sheet_bytes(plan: Document, rows: Sequence[tuple[Line, int]]) -> bytes:
+    """Return the CSV: the line columns, the amount and its unit, one row per line."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow([*plan.line_columns, "budget", "currency"])
+    writer.writerow(_header(plan))
     for line, minor in rows:
-        writer.writerow([*line, amount_text(minor, plan.currency), plan.currency])
+        writer.writerow([*line, amount_text(minor, plan.digits), _unit(plan)])
     return text.getvalue().encode("utf-8")
 
 
-def read_sheet(data: bytes, plan: Plan) -> dict[Line, int]:
-    """Return line -> minor units of a sheet that was read back.
+def read_sheet(data: bytes, plan: Document) -> dict[Line, int]:
+    """Return line -> whole units of a sheet that was read back.
 
     Raises:
         DamagedError: it is not the sheet that was written.
     """
-    expected = [*plan.line_columns, "budget", "currency"]
+    expected, unit = _header(plan), _unit(plan)
     found: dict[Line, int] = {}
     try:
         header, *rows = csv.reader(io.StringIO(data.decode("utf-8"), newline=""))
         for row in rows:
-            *line, amount, currency = row
-            if header != expected or currency != plan.currency or tuple(line) in found:
+            *line, amount, said = row
+            if header != expected or said != unit or tuple(line) in found:
                 raise DamagedError(f"published sheet of {plan.plan_id}: read back as {row}")
-            found[tuple(line)] = int(Decimal(amount).scaleb(minor_digits(currency)))
+            found[tuple(line)] = int(Decimal(amount).scaleb(plan.digits))
     except (ValueError, ArithmeticError, csv.Error) as error:
         raise DamagedError(f"published sheet of {plan.plan_id}: not a sheet: {error}") from error
     return found
 
 
-def budgets_json(plan: Plan, content_hash: str, rows: Sequence[tuple[Line, int]]) -> bytes:
-    """Return the JSON: every line with its budget in minor units and as text."""
+def amounts_json(plan: Document, content_hash: str, rows: Sequence[tuple[Line, int]]) -> bytes:
+    """Return the JSON: every line with its amount in whole units and as text."""
+    amount = _amount_column(plan)
     lines: list[dict[str, Any]] = [
         {
             "line": dict(zip(plan.line_columns, line, strict=True)),
-            "budget": amount_text(minor, plan.currency),
-            "budget_minor": minor,
+            amount: amount_text(minor, plan.digits),
+            f"{amount}_minor": minor,
         }
         for line, minor in rows
     ]
@@ -85,12 +85,31 @@ def budgets_json(plan: Plan, content_hash: str, rows: Sequence[tuple[Line, int]]
             "plan_id": plan.plan_id,
             "portfolio": plan.portfolio,
             "date": plan.date.isoformat(),
-            "currency": plan.currency,
+            **_measured(plan, sum(minor for _, minor in rows)),
             "content_hash": content_hash,
-            "total_minor": sum(minor for _, minor in rows),
             "lines": lines,
         }
     )
+
+
+def _header(plan: Document) -> list[str]:
+    unit = "currency" if isinstance(plan, Plan) else "unit"
+    return [*plan.line_columns, _amount_column(plan), unit]
+
+
+def _amount_column(plan: Document) -> str:
+    return "budget" if isinstance(plan, Plan) else plan.unit.split()[0]
+
+
+def _unit(plan: Document) -> str:
+    return plan.currency if isinstance(plan, Plan) else plan.unit
+
+
+def _measured(plan: Document, total: int) -> dict[str, Any]:
+    """Return what the amounts are measured in; only money adds up to a total."""
+    if isinstance(plan, Plan):
+        return {"currency": plan.currency, "total_minor": total}
+    return {"kind": plan.kind.value, "unit": plan.unit, "digits": plan.digits}
 
 
 def _is_number(text: str) -> bool:

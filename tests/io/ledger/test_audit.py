@@ -75,7 +75,7 @@ def test_a_plan_that_nobody_proposed_is_found(busy_desk):
     busy_desk.tamper(
         "insert into plan select 'forged', portfolio, '2026-12-01', currency, mode, content, "
         "content_hash, caps_version, status, proposed_seq, proposed_at, expires_at, decided_by, "
-        "decided_at, why, verified_by from plan where status = 'approved'"
+        "decided_at, why, verified_by, kind from plan where status = 'approved'"
     )
     (problem,) = busy_desk.verify().problems
     assert (problem.subject, problem.message) == ("forged", "plan: nobody ever proposed it")

@@ -132,8 +132,11 @@ def test_an_older_ledger_asks_for_its_upgrade_and_works_after_it(tmp_path, make_
     clock = make_desk("sqlite").clock
     with pytest.raises(StorageError, match=r"version 0001.*equimarginal ledger upgrade"):
         open_ledger(database.path, clock, head_path=head.path)
-    assert upgrade_ledger(database.path, clock, head_path=head.path) == ("0001", "0002")
-    assert upgrade_ledger(database.path, clock, head_path=head.path) == ("0002", "0002")
+    assert upgrade_ledger(database.path, clock, head_path=head.path) == (
+        "0001",
+        schema.SCHEMA_VERSION,
+    )
+    assert upgrade_ledger(database.path, clock, head_path=head.path) == (schema.SCHEMA_VERSION,) * 2
     ledger = open_ledger(database.path, clock, head_path=head.path)
     assert [entry.action for entry in ledger.audit_entries()] == [
         "ledger.created",

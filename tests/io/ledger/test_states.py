@@ -112,7 +112,7 @@ def test_the_database_itself_refuses_to_rewrite_what_happened(busy_desk, stateme
 def test_the_database_starts_nothing_half_way(desk):
     row = (
         "insert into plan values ('p', 'acme', '2026-11-22', 'EUR', 'hold', {blob}, 'h', 'v', "
-        "'approved', 1, 'a', 'b', 'eve', 'c', '', '')"
+        "'approved', 1, 'a', 'b', 'eve', 'c', '', '', 'budget')"
     )
     blob = "x'00'" if desk.ledger.database.is_sqlite else "'x'::bytea"
     starts = pytest.raises(StorageError, match="starts as proposed")

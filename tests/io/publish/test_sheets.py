@@ -14,7 +14,7 @@ from pipeline.core.money import minor_digits
 from pipeline.core.plan import Mode, Plan
 from pipeline.io.publish.sheets import (
     amount_text,
-    budgets_json,
+    amounts_json,
     formula_reason,
     read_sheet,
     sheet_bytes,
@@ -82,7 +82,7 @@ def test_an_ordinary_name_is_not(name):
     ],
 )
 def test_an_amount_has_the_decimals_of_its_currency(minor, currency, text):
-    assert amount_text(minor, currency) == text
+    assert amount_text(minor, minor_digits(currency)) == text
 
 
 names = st.text(min_size=1, max_size=30).filter(lambda name: not formula_reason((name,)))
@@ -97,7 +97,7 @@ def test_a_sheet_read_back_is_what_was_written(rows, currency):
     assert read_sheet(data, plan(currency)) == rows
     cells = [cell for row in csv.reader(io.StringIO(data.decode(), newline="")) for cell in row]
     assert not [cell for cell in cells if cell[:1] in set("=@\t\r\n|%")]
-    found = json.loads(budgets_json(plan(currency), "sha256:x", list(rows.items())))
+    found = json.loads(amounts_json(plan(currency), "sha256:x", list(rows.items())))
     scale = 10 ** minor_digits(currency)
     assert [round(float(item["budget"]) * scale) for item in found["lines"]] == pytest.approx(
         list(rows.values())

@@ -1,0 +1,128 @@
+"""A decision other than the budget: what is proposed for one day, in shares or touches.
+
+The same life as a budget plan: content frozen when proposed, its hash signed, its standing kept
+by the ledger alone. A `Document` is either of the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any, Self, TypeAlias
+
+from pydantic import Field, model_validator
+
+from pipeline.core.findings import Finding
+from pipeline.core.plan import (
+    Amounts,
+    Expected,
+    Frozen,
+    Interval,
+    Kind,
+    Mode,
+    ModelHealth,
+    Plan,
+    PlanGuardrail,
+    Signed,
+    Uplift,
+    ordered_line,
+)
+
+
+class DecisionLine(Frozen):
+    """One line of a decision: a creative inside an audience, an offer, a segment.
+
+    `current` and `proposed` are in the decision's unit; `figures` are what else is known of the
+    line, by name.
+    """
+
+    line: dict[str, str]
+    current: float = Field(ge=0)
+    proposed: float = Field(ge=0)
+    expected: Interval | None = None
+    binding: tuple[str, ...] = ()
+    action: str = "hold"
+    reason: str = ""
+    figures: dict[str, float] = Field(default_factory=dict)
+
+
+class DecisionPlan(Signed):
+    """A day's rotation, offers or cadence.
+
+    Attributes:
+        unit: of the amounts, such as `share` or `touches a week`.
+        digits: decimals of the amounts; what is signed and published are whole units of the last.
+        group_columns: so many leading columns name what is split: amounts of one group are one
+            split. 0 where lines do not share anything.
+        rules_version: hash of the settings that the decision obeys; other rules void the plan.
+    """
+
+    plan_id: str
+    portfolio: str
+    date: date
+    kind: Kind
+    currency: str
+    unit: str
+    digits: int = Field(ge=0, le=6)
+    line_columns: tuple[str, ...]
+    group_columns: int = 0
+    mode: Mode
+    reasons: tuple[str, ...] = ()
+    expected: Expected | None = None
+    status_quo: Interval | None = None
+    uplift: Uplift | None = None
+    lines: tuple[DecisionLine, ...]
+    guardrails: tuple[PlanGuardrail, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    model_health: ModelHealth | None = None
+    rules_version: str
+    inputs_hash: str = ""
+    based_on: str = ""
+
+    @model_validator(mode="after")
+    def _lines_in_order(self) -> Self:
+        if self.kind is Kind.BUDGET:
+            raise ValueError("a budget is a Plan")
+        for item in self.lines:
+            ordered_line(item.line, self.line_columns)
+        return self
+
+    @property
+    def budgets(self) -> dict[tuple[str, ...], float]:
+        """The proposed amount of every line, in the decision's unit."""
+        return {
+            tuple(item.line[c] for c in self.line_columns): item.proposed for item in self.lines
+        }
+
+    @property
+    def caps_version(self) -> str:
+        """What the signature is bound to besides the content: here the rules."""
+        return self.rules_version
+
+    def amounts(self) -> tuple[Amounts, ...]:
+        """Return line, current and proposed in whole units of the last decimal."""
+        return tuple(
+            (
+                tuple(item.line[column] for column in self.line_columns),
+                whole_units(item.current, self.digits),
+                whole_units(item.proposed, self.digits),
+            )
+            for item in self.lines
+        )
+
+
+Document: TypeAlias = Plan | DecisionPlan
+
+
+def whole_units(amount: float, digits: int) -> int:
+    """Return an amount in whole units of its last decimal, rounded half to even."""
+    scaled = Decimal(repr(amount)).scaleb(digits)
+    return int(scaled.to_integral_value(ROUND_HALF_EVEN))
+
+
+def read_document(data: Mapping[str, Any]) -> Document:
+    """Return the plan of any kind that `content` or `to_json` wrote."""
+    if data.get("kind", Kind.BUDGET.value) == Kind.BUDGET.value:
+        return Plan.from_json({key: value for key, value in data.items() if key != "kind"})
+    return DecisionPlan.from_json(data)

@@ -56,7 +56,14 @@ def daily_reallocation(listed: Listed) -> DAG:
             return
         folder = str(listed.folder)
         token = task(extract)(folder, DAY)
-        steps = [night.stage, night.validate, night.fit, night.allocate, night.verify]
+        steps = [
+            night.stage,
+            night.validate,
+            night.score,
+            night.fit,
+            night.allocate,
+            night.verify,
+        ]
         done = [silent(step)(folder, token) for step in steps]
         plan_id = task(night.report)(folder, token)
         sign_off = SignOff(

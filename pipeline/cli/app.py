@@ -8,7 +8,9 @@ import typer
 
 from pipeline.core.errors import PipelineError
 
-_MODULES = ("night", "plans", "caps", "report", "audit", "allocate", "simulate", "pull")
+_MODULES = (
+    "night", "plans", "caps", "report", "audit", "allocate", "simulate", "pull", "score",
+)  # fmt: skip
 
 
 def build_app() -> typer.Typer:

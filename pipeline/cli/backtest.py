@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.show import HERE, AsJson, Workspace, print_json, print_table, say
-from pipeline.core.errors import UsageError
+from pipeline.cli.show import HERE, AsJson, Workspace, iso_day, print_json, print_table, say
 
 if TYPE_CHECKING:
     from pipeline.simulation.backtest import Backtest
@@ -26,7 +24,7 @@ def backtest(
     from pipeline.simulation.past import known_pasts, read_past
 
     portfolio = open_portfolio(workspace)
-    history = read_past(portfolio, _day(day) or portfolio.today())
+    history = read_past(portfolio, iso_day(day) or portfolio.today())
     with _bar(weeks) as advance:
         result = walk_forward(
             history,
@@ -93,12 +91,3 @@ def _plain(cut: Any) -> dict[str, Any]:
     from dataclasses import asdict
 
     return {**asdict(cut), "day": cut.day.isoformat()}
-
-
-def _day(text: str | None) -> date | None:
-    if text is None:
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(f"--date: got {text!r}, need a day such as 2026-11-22") from error

@@ -6,9 +6,12 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from datetime import date
 
 Workspace = Annotated[
     Path, typer.Option("-w", "--workspace", metavar="DIR", help="The portfolio folder.")
@@ -50,6 +53,24 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     console = Console(highlight=False)
     width = None if console.is_terminal else 200
     Console(highlight=False, width=width).print(table)
+
+
+def iso_day(text: str | None, option: str = "--date") -> date | None:
+    """Return the day that an option names, None where it was not given.
+
+    Raises:
+        UsageError: it is no ISO date.
+    """
+    from datetime import date
+
+    from pipeline.core.errors import UsageError
+
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f"{option}: got {text!r}, need an ISO date such as 2026-11-22") from error
 
 
 def plain(text: str) -> str:

@@ -104,6 +104,18 @@ class Exploration(_Strict):
     max_share: Share = 0.05
 
 
+class Drift(_Strict):
+    """How readily the watch over inputs and forecasts alarms, and how long an alarm lasts.
+
+    Attributes:
+        false_alarms_per_year: of all series of all lines together, were nothing ever to change.
+        hold_days: after which the new level is taken as learned.
+    """
+
+    false_alarms_per_year: Annotated[float, Field(strict=True, gt=0, le=365)] = 1.0
+    hold_days: Annotated[float, Field(strict=True, ge=1, le=90)] = 14.0
+
+
 class CapSpec(_Strict):
     """A limit on the money of a scope, as a start value until finance approves it."""
 
@@ -250,6 +262,7 @@ class Policy(_Strict):
     budget: Budget
     max_daily_change: Annotated[float, Field(strict=True, gt=0, le=1)] = 0.25
     exploration: Exploration = Exploration()
+    drift: Drift = Drift()
     caps: tuple[CapSpec, ...] = ()
     people: People = People()
     approval: Approval = Approval()

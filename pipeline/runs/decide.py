@@ -23,7 +23,9 @@ from pipeline.core.findings import Finding
 from pipeline.core.history import History, LiftTest, Vintages
 from pipeline.core.policy import Policy
 from pipeline.core.types import BoolArray, FloatArray, line_label
+from pipeline.core.watch import Watch
 from pipeline.response import FitSettings, Posterior, fit_response
+from pipeline.response.predict import Predictive, predictive
 from pipeline.runs.guardrails import guardrail_metrics, guardrails_of, loosened
 from pipeline.runs.limits import Limits, day_budget, night_limits
 
@@ -43,6 +45,7 @@ class Facts:
         caps: in force on the day; `held_scopes` wait for finance.
         wanted: the day's money.
         distrusted: (n_lines,), lines whose newest day cannot be trusted.
+        watch: what alarms ask for.
     """
 
     policy: Policy
@@ -55,6 +58,7 @@ class Facts:
     held_scopes: tuple[dict[str, str], ...]
     wanted: float
     distrusted: BoolArray
+    watch: Watch = field(default_factory=Watch)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,10 +78,14 @@ class Learned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Models:
-    """The objective's posterior, and that of every metric that a guardrail needs."""
+    """The objective's posterior, and that of every metric that a guardrail needs.
+
+    `ahead` is what will be reported on the coming days, for the plan's own promise.
+    """
 
     objective: Learned
     others: Mapping[str, Learned] = field(default_factory=dict)
+    ahead: Predictive | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,9 +127,10 @@ def fit_models(facts: Facts, *, n_draws: int = 400) -> Models:
     def learned(posterior: Posterior) -> Learned:
         grid = spend_grid(facts.current, posterior.recent_spend)
         mean = posterior.mean_value(grid)
-        table = posterior.draws(grid, _rng(facts, "posterior"), n_draws)
+        table = posterior.draws(grid, day_rng(facts, "posterior"), n_draws)
         # A few hundred draws miss the mean by a little: enough to call a kept guardrail broken.
-        centred = table.value + (mean - table.value.mean(axis=0))
+        away = table.value - table.value.mean(axis=0)
+        centred = mean + away * _widening(facts)[:, None]
         return Learned(table=replace(table, value=centred), mean=mean, findings=posterior.findings)
 
     objective = fit_response(
@@ -139,6 +148,15 @@ def fit_models(facts: Facts, *, n_draws: int = 400) -> Models:
             for name in sorted(guardrail_metrics(facts.policy) - {metric})
             if name in available
         },
+        ahead=predictive(objective, facts.history, day_rng(facts, "ahead")),
+    )
+
+
+def _widening(facts: Facts) -> FloatArray:
+    """Return the factor on the spread of each line's curve that alarms ask for, (n_lines,)."""
+    watched = facts.watch.by_line()
+    return np.array(
+        [watched[line].widen if line in watched else 1.0 for line in facts.history.lines]
     )
 
 
@@ -161,6 +179,7 @@ def decide(facts: Facts, models: Models) -> Decision:
         facts.caps,
         facts.held_scopes,
         facts.distrusted,
+        {line: item.hold for line, item in facts.watch.lines if item.hold},
     )
     total, shortfall = day_budget(facts.policy, limits, facts.caps, facts.wanted)
     table = models.objective.table
@@ -283,7 +302,8 @@ def _explore(
     return moved, moved - budgets
 
 
-def _rng(facts: Facts, purpose: str) -> np.random.Generator:
+def day_rng(facts: Facts, purpose: str) -> np.random.Generator:
+    """Return the generator of one use of chance on the facts' day."""
     return np.random.default_rng(_seed(facts, purpose))
 
 

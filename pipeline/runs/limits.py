@@ -7,8 +7,9 @@ nights. What cannot be met tonight becomes a reason on the plan, never a silent 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 
@@ -57,6 +58,7 @@ def night_limits(
     caps: Sequence[Cap],
     held_scopes: Sequence[dict[str, str]],
     distrusted: BoolArray,
+    held: Mapping[Line, str] = MappingProxyType({}),
 ) -> Limits:
     """Return the limits of tonight's plan.
 
@@ -65,6 +67,7 @@ def night_limits(
         caps: in force on the plan's day.
         held_scopes: scopes whose first cap still waits for finance.
         distrusted: (n_lines,), lines whose newest day cannot be trusted.
+        held: lines that stay for another reason, and that reason.
     """
     unit = 10.0 ** -minor_digits(policy.currency)
     ramp = policy.max_daily_change
@@ -78,7 +81,7 @@ def night_limits(
     limits.upper = np.maximum(limits.upper, current)
     for index in range(len(lines)):
         limits.names[index, "min"] = limits.names[index, "max"] = "ramp"
-    _hold(policy, lines, current, held_scopes, distrusted, limits)
+    _hold(policy, lines, current, held_scopes, distrusted, held, limits)
     for cap in caps:
         members = np.array(
             [i for i, line in enumerate(lines) if in_scope(line, policy.line, cap.scope)],
@@ -171,6 +174,7 @@ def _hold(
     current: FloatArray,
     held_scopes: Sequence[dict[str, str]],
     distrusted: BoolArray,
+    held: Mapping[Line, str],
     limits: Limits,
 ) -> None:
     for index, line in enumerate(lines):
@@ -181,6 +185,7 @@ def _hold(
                 break
         if not why and distrusted[index]:
             why = "its newest data cannot be trusted"
+        why = why or held.get(line, "")
         if why:
             limits.held[index] = True
             limits.why[index] = why

@@ -23,7 +23,7 @@ from pipeline.core.types import line_label
 from pipeline.io import quality, warehouse
 from pipeline.io.artefacts import RunFolder, begin_run, list_work, open_run, resume_run
 from pipeline.io.sources import read_snapshot
-from pipeline.runs import storage
+from pipeline.runs import scoring, storage
 from pipeline.runs.fallback import fallback_plan
 from pipeline.runs.inputs import (
     Inputs,
@@ -36,6 +36,7 @@ from pipeline.runs.inputs import (
 from pipeline.runs.pages import write_night_page
 from pipeline.runs.plan import Heading, optimised_plan
 from pipeline.runs.portfolio import Portfolio, open_portfolio
+from pipeline.runs.promises import keep_promises, write_forecast
 from pipeline.runs.verification import verify_night
 
 FINDINGS = "findings.json"
@@ -91,6 +92,11 @@ def validate(folder: str | Path, token: str) -> None:
     _at_work(folder, token, _validate)
 
 
+def score(folder: str | Path, token: str) -> None:
+    """Hold earlier plans against what came, and watch the inputs for breaks."""
+    _at_work(folder, token, _score)
+
+
 def fit(folder: str | Path, token: str) -> None:
     """Learn the response curves, where the data can be trusted."""
     _at_work(folder, token, _fit)
@@ -131,9 +137,16 @@ def compute(work: RunFolder) -> None:
         step(work)
 
 
+def learn(work: RunFolder) -> None:
+    """Run the steps up to the fitted curves: what scores need, and no plan."""
+    for step in (_stage, _validate, _score, _fit):
+        step(work)
+
+
 def extract_into(portfolio: Portfolio, day: date, work: RunFolder) -> RunFolder:
     """Freeze the inputs and snapshot the sources into a work folder, and return it."""
     freeze_inputs(portfolio, day, work)
+    keep_promises(portfolio, day, work)
     found = read_snapshot(portfolio.policy, portfolio.folder, work)
     storage.write_findings(work, storage.SOURCE_FINDINGS, found)
     return work
@@ -199,6 +212,12 @@ def _without_data(work: RunFolder, inputs: Inputs) -> list[Finding]:
     ]
 
 
+def _score(work: RunFolder) -> None:
+    """Score and watch; what the watch finds joins the findings, so that a break can fall back."""
+    scoring.score(work)
+    storage.add_findings(work, FINDINGS, storage.read_watch(work).drifts())
+
+
 def _fit(work: RunFolder) -> None:
     from pipeline.runs.decide import fit_models
 
@@ -213,7 +232,7 @@ def _fit(work: RunFolder) -> None:
             message=f"the response model failed: {type(error).__name__}: {error}",
             advice="the last approved plan stays; send the run folder to the maintainers",
         )
-        storage.write_findings(work, FINDINGS, [*storage.read_findings(work, FINDINGS), fault])
+        storage.add_findings(work, FINDINGS, (fault,))
         return
     storage.write_models(work, models)
 
@@ -237,7 +256,7 @@ def _allocate(work: RunFolder) -> None:
 
 def _decided(work: RunFolder, inputs: Inputs, heading: Heading, findings: list[Finding]) -> Plan:
     from pipeline.allocation.rounding import round_spend
-    from pipeline.runs.decide import decide
+    from pipeline.runs.decide import day_rng, decide
 
     facts = storage.read_facts(work, inputs)
     models = storage.read_models(work)
@@ -251,6 +270,9 @@ def _decided(work: RunFolder, inputs: Inputs, heading: Heading, findings: list[F
     ):
         budgets = round_spend(decision.problem, budgets, unit)
     storage.write_decision(work, decision)
+    if models.ahead is not None:
+        rng = day_rng(facts, "forecast")
+        write_forecast(work, models.ahead.forecast(budgets, facts.current, rng))
     return optimised_plan(heading, facts, models, decision, budgets, findings)
 
 
@@ -320,6 +342,7 @@ def _at_work(folder: str | Path, token: str, step: Callable[[RunFolder], None]) 
 _STEPS: dict[str, Callable[[RunFolder], None]] = {
     "building the daily tables": _stage,
     "judging the data": _validate,
+    "scoring earlier plans": _score,
     "fitting the response curves": _fit,
     "allocating the budget": _allocate,
     "verifying the plan": _verify,

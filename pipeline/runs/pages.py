@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pipeline.core.plan import Interval
 from pipeline.core.types import in_scope
 from pipeline.io import warehouse
 from pipeline.io.artefacts import RunFolder
@@ -13,7 +14,10 @@ from pipeline.runs.reports import write_page
 
 if TYPE_CHECKING:
     from pipeline.core.plan import Plan
-    from pipeline.io.reports import LineExtras, ReportExtras, WaitingCap
+    from pipeline.io.reports import LineExtras, Promise, ReportExtras, WaitingCap
+
+PROMISE_DAYS = 14
+"""Of earlier plans that the page lists; 'equimarginal score' knows more."""
 
 
 def write_night_page(work: RunFolder) -> None:
@@ -37,7 +41,30 @@ def _extras(work: RunFolder, inputs: Inputs, plan: Plan) -> ReportExtras:
         models = storage.read_models(work)
         history = warehouse.read_history(work, inputs.policy)
         lines = line_extras(plan, models.objective.table, history)
-    return ReportExtras(lines=lines, waiting_caps=_waiting(inputs, plan), previous=inputs.previous)
+    return ReportExtras(
+        lines=lines,
+        waiting_caps=_waiting(inputs, plan),
+        previous=inputs.previous,
+        promises=_promises(work),
+    )
+
+
+def _promises(work: RunFolder) -> tuple[Promise, ...]:
+    """Return what the last plans promised for their own day, and what came so far."""
+    from pipeline.io.reports import Promise
+    from pipeline.runs.scoring import read_day_scores
+
+    return tuple(
+        Promise(
+            day=seen.day,
+            plan_id=seen.plan_id,
+            promised=Interval(mean=seen.promised, p05=seen.p05, p95=seen.p95),
+            realised=seen.came,
+            adopted_share=seen.adopted_share,
+            complete_share=seen.complete_share,
+        )
+        for seen in read_day_scores(work)[-PROMISE_DAYS:]
+    )
 
 
 def _waiting(inputs: Inputs, plan: Plan) -> tuple[WaitingCap, ...]:

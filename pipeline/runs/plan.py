@@ -65,7 +65,7 @@ def optimised_plan(
         np.all(np.abs(budgets - current) < 0.5 * 10.0 ** -minor_digits(facts.policy.currency))
     )
     binding = binding_limits(facts, decision, budgets)
-    health = models.objective.findings
+    health = (*models.objective.findings, *facts.watch.calibration())
     reasons = [*_other_total(facts, budgets), *decision.reasons]
     if held:
         reasons.append("no change is likely enough to pay; budgets stay as they are")

@@ -9,10 +9,13 @@ import numpy as np
 from pipeline.core.history import History
 from pipeline.core.money import round_money
 from pipeline.core.types import BoolArray, FloatArray
+from pipeline.core.watch import Watch
 from pipeline.io.facts import Facts
 from pipeline.runs.inputs import Inputs
 
 MEAN_DAYS = 7
+KEPT_EVERY = 3
+"""Of the days before a break, one in so many still teaches; not a multiple of the week."""
 
 
 def current_budgets(facts: Facts, inputs: Inputs) -> FloatArray:
@@ -95,3 +98,21 @@ def _paced(facts: Facts, inputs: Inputs, monthly: float) -> float:
     left = [day.replace(day=d) for d in range(day.day, last + 1)]
     weights = np.array([usual[d.weekday()] for d in left]).clip(0.2)
     return max(monthly - spent, 0.0) * float(weights[0] / weights.sum())
+
+
+def forgetting(history: History, watch: Watch) -> History:
+    """Return the history in which days before a break teach less, line by line.
+
+    Every third of those days still counts, so that what a line's past says fades at once to a
+    third of its weight instead of over months; spend stays, for the carry-over.
+    """
+    breaks = {line: item.forget_before for line, item in watch.lines if item.forget_before}
+    if not breaks:
+        return history
+    trusted = history.trusted.copy()
+    for index, line in enumerate(history.lines):
+        if line in breaks:
+            old = max((breaks[line] - history.days[0]).days, 0)
+            rows = np.arange(min(old, len(history.days)))
+            trusted[rows[rows % KEPT_EVERY != 0], index] = False
+    return replace(history, trusted=trusted)

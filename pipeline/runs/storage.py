@@ -11,17 +11,20 @@ from pipeline.core.curves import ResponseTable
 from pipeline.core.findings import Finding
 from pipeline.core.plan import Plan
 from pipeline.core.types import FloatArray
+from pipeline.core.watch import Watch
 from pipeline.io import vintages, warehouse
 from pipeline.io.artefacts import RunFolder
 from pipeline.runs.inputs import Inputs
 from pipeline.runs.standing import (
     current_budgets,
+    forgetting,
     newest_distrusted,
     wanted_budget,
     with_lines_without_data,
 )
 
 if TYPE_CHECKING:
+    from pipeline.response.predict import Predictive
     from pipeline.runs.decide import Decision, Facts, Models
 
 SOURCE_FINDINGS = "source-findings.json"
@@ -29,6 +32,8 @@ POSTERIOR = "posterior.parquet"
 ORGANIC = "organic.parquet"
 HEALTH = "model-health.json"
 DECISION = "decision.json"
+WATCH = "watch.json"
+AHEAD = "ahead.parquet"
 PLAN = "plan.json"
 
 
@@ -42,6 +47,12 @@ def read_findings(work: RunFolder, name: str) -> list[Finding]:
     if not work.exists(name):
         return []
     return [Finding.model_validate(item) for item in work.read_json(name)]
+
+
+def add_findings(work: RunFolder, name: str, findings: Sequence[Finding]) -> None:
+    """Write findings after those that a step before wrote."""
+    if findings:
+        write_findings(work, name, [*read_findings(work, name), *findings])
 
 
 def read_plan(work: RunFolder) -> Plan:
@@ -60,10 +71,11 @@ def read_facts(work: RunFolder, inputs: Inputs) -> Facts:
     metric = inputs.policy.objective.maximize
     counted = "conversions" if "conversions" in history.outcomes else metric
     seen = vintages.read_vintages(work, counted)
+    watch = read_watch(work)
     return DecisionFacts(
         policy=inputs.policy,
         day=inputs.day,
-        history=history,
+        history=forgetting(history, watch),
         vintages=seen if seen.day.size else None,
         lift_tests=(),
         current=current,
@@ -71,13 +83,21 @@ def read_facts(work: RunFolder, inputs: Inputs) -> Facts:
         held_scopes=inputs.held_scopes,
         wanted=wanted_budget(staged, inputs),
         distrusted=newest_distrusted(history),
+        watch=watch,
     )
+
+
+def read_watch(work: RunFolder) -> Watch:
+    """Return the verdict of the night's watch; nothing is done where there was none."""
+    return Watch.model_validate_json(work.read_bytes(WATCH)) if work.exists(WATCH) else Watch()
 
 
 def write_models(work: RunFolder, models: Models) -> None:
     """Write the draws and means of every metric's curves, and the fit's health."""
     import pyarrow as pa
 
+    if models.ahead is not None:
+        write_ahead(work, models.ahead)
     tables = {models.objective.table.metric: models.objective, **models.others}
     knots, lines = [], []
     for metric, learned in tables.items():
@@ -118,6 +138,70 @@ def write_models(work: RunFolder, models: Models) -> None:
     )
 
 
+def write_ahead(work: RunFolder, ahead: Predictive) -> None:
+    """Write the draws of the coming days, one row a line."""
+    import pyarrow as pa
+
+    def lists(values: Any, kind: Any) -> Any:
+        flat = np.ascontiguousarray(values.T).reshape(-1)
+        return pa.FixedSizeListArray.from_arrays(pa.array(flat, kind), values.shape[0])
+
+    n_lines = len(ahead.lines)
+    table = pa.table(
+        {
+            "line": pa.array([list(line) for line in ahead.lines]),
+            "reference": pa.array(ahead.reference),
+            "line_variance": pa.array(ahead.line_variance),
+            "carried": lists(ahead.carried, pa.float64()),
+            "demand": lists(ahead.demand, pa.float64()),
+            "retention": lists(ahead.retention.astype(np.int8), pa.int8()),
+            "shape": lists(ahead.shape.astype(np.int8), pa.int8()),
+            **{
+                name: lists(getattr(ahead, name).astype(np.float32), pa.float32())
+                for name in ("level", "share", "walk_sd")
+            },
+            "metric": pa.array([ahead.metric] * n_lines),
+            "day": pa.array([ahead.day] * n_lines),
+            "shared_sd": pa.array(np.full(n_lines, ahead.shared_sd)),
+            "lasting_sd": pa.array(np.full(n_lines, ahead.lasting_sd)),
+        }
+    )
+    work.write_parquet(AHEAD, table)
+
+
+def read_ahead(work: RunFolder) -> Predictive | None:
+    """Return the draws of the coming days, None where the fit wrote none."""
+    from pipeline.response.predict import Predictive
+
+    if not work.exists(AHEAD):
+        return None
+    table = work.read_parquet(AHEAD)
+    n_lines = table.num_rows
+
+    def lists(name: str) -> FloatArray:
+        return np.ascontiguousarray(_lists(table, name).reshape(n_lines, -1).T)
+
+    def column(name: str) -> FloatArray:
+        return np.array(table.column(name).to_numpy(), dtype=float)
+
+    return Predictive(
+        metric=str(table.column("metric")[0].as_py()),
+        day=table.column("day")[0].as_py(),
+        lines=tuple(tuple(line) for line in table.column("line").to_pylist()),
+        reference=column("reference"),
+        carried=lists("carried"),
+        level=lists("level"),
+        share=lists("share"),
+        retention=lists("retention").astype(np.int64),
+        shape=lists("shape").astype(np.int64),
+        walk_sd=lists("walk_sd"),
+        demand=lists("demand"),
+        shared_sd=float(column("shared_sd")[0]),
+        lasting_sd=float(column("lasting_sd")[0]),
+        line_variance=column("line_variance"),
+    )
+
+
 def read_models(work: RunFolder) -> Models:
     """Return the curves that the fit wrote."""
     import pyarrow.compute as pc
@@ -147,7 +231,11 @@ def read_models(work: RunFolder) -> Models:
         findings = tuple(Finding.model_validate(item) for item in health[metric])
         found[metric] = Learned(table=table, mean=mean, findings=findings)
     names = list(found)
-    return Models(objective=found[names[0]], others={name: found[name] for name in names[1:]})
+    return Models(
+        objective=found[names[0]],
+        others={name: found[name] for name in names[1:]},
+        ahead=read_ahead(work),
+    )
 
 
 def write_decision(work: RunFolder, decision: Decision) -> None:

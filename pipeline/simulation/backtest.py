@@ -157,7 +157,7 @@ def _one_week(
     settings = FitSettings(metric=metric, count=count)
     posterior = fit_response(past, settings, vintages=kept.vintages)
     rng = np.random.default_rng(day.toordinal())
-    ours = forecast(posterior, past, history.spend[ahead], history.days[ahead], rng=rng)
+    ours = forecast(posterior, past, history.spend[ahead], rng=rng)
     actual = np.nan_to_num(history.outcomes[metric][ahead]).sum(axis=0)
     usable = np.asarray(history.trusted[ahead].all(axis=0))
     naive, naive_sd = _last_week(past, metric)

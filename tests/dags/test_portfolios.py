@@ -39,7 +39,7 @@ def test_each_portfolio_becomes_a_dag_with_an_owner_and_a_signature(
         assert dag.owner == "growth-analytics"
         assert dag.catchup
         order = [task.task_id for task in dag.topological_sort()]
-        steps = ["extract", "stage", "validate", "fit", "allocate", "verify", "report"]
+        steps = ["extract", "stage", "validate", "score", "fit", "allocate", "verify", "report"]
         assert order == [*steps, "sign_off", "publish"]
         sign_off = dag.get_task("sign_off")
         assert sign_off.defaults is None

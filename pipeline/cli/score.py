@@ -1,0 +1,104 @@
+"""What past plans promised, what came, what they were worth, and what left its course."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.cli.show import HERE, AsJson, Workspace, iso_day, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from pipeline.runs.scoring import ScoreCard
+
+Day = Annotated[
+    str | None,
+    typer.Option("--date", metavar="DATE", help="The morning to score as of; default: today."),
+]
+ByLine = Annotated[bool, typer.Option("--lines", help="Calibration of every line, not the total.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command("score")(score)
+
+
+def score(
+    day: Day = None, lines: ByLine = False, workspace: Workspace = HERE, as_json: AsJson = False
+) -> None:
+    """Hold past plans against what came: forecast, adoption, gain, calibration, drift."""
+    from pipeline.runs.portfolio import open_portfolio
+    from pipeline.runs.scoring import score_portfolio
+
+    portfolio = open_portfolio(workspace)
+    card = score_portfolio(portfolio, iso_day(day) or portfolio.today())
+    if as_json:
+        print_json(card.to_json())
+        return
+    if not card.adoptions:
+        say("no plan of an earlier day has a forecast yet; scores begin with the second night")
+    else:
+        _plans(card)
+        _calibration(card, lines)
+        _gain(card)
+    _watch(card)
+
+
+def _plans(card: ScoreCard) -> None:
+    adopted = {item.plan_id: item.adopted_share for item in card.adoptions}
+    print_table(
+        ("day", "days", "promised", "at what was spent", "90 % interval", "came", "reported",
+         "adopted", "verdict"),
+        [
+            (
+                item.day.isoformat(), str(item.horizon), item.promised, item.given,
+                f"{item.p05:,.2f} to {item.p95:,.2f}", item.came, f"{item.complete_share:.0%}",
+                "" if adopted.get(item.plan_id) is None else f"{adopted[item.plan_id]:.0%}",
+                "" if not item.is_mature else "inside" if item.is_inside else "outside",
+            )
+            for item in card.scores
+            if not item.line
+        ],
+    )  # fmt: skip
+
+
+def _calibration(card: ScoreCard, lines: bool) -> None:
+    rows = [item for item in card.calibrations if bool(item.line) == lines]
+    if not rows:
+        say("calibration: no forecast is mature yet")
+        return
+    print_table(
+        ("line", "days", "forecasts", "bias", "its 90 % interval", "inside", "its 90 % interval",
+         "spread"),
+        [
+            (
+                " / ".join(item.line) or "total", str(item.horizon), str(item.forecasts),
+                f"{item.bias:+.1%}", f"{item.bias_low:+.1%} to {item.bias_high:+.1%}",
+                f"{item.coverage:.0%}", f"{item.coverage_low:.0%} to {item.coverage_high:.0%}",
+                item.spread,
+            )
+            for item in rows
+        ],
+    )  # fmt: skip
+
+
+def _gain(card: ScoreCard) -> None:
+    gain = card.gain()
+    if card.worths:
+        say(
+            f"{gain['days']} published plans earned {gain['gain']:+,.0f} {card.metric} over the "
+            f"budgets before them ({gain['gain_p05']:+,.0f} to {gain['gain_p95']:+,.0f}, on the "
+            f"curves as known by now); {gain['missed_by_delivery']:,.0f} was missed by spending "
+            f"otherwise than planned, {gain['missed_unsigned']:,.0f} by plans that nobody signed"
+        )
+
+
+def _watch(card: ScoreCard) -> None:
+    watch = card.watch
+    active = [alarm for alarm in watch.alarms if alarm.is_active]
+    say(
+        f"watch: {watch.series} series, {watch.false_alarms_per_year:g} false alarms a year "
+        f"accepted; {len(active)} alarms in force"
+    )
+    for finding in watch.findings:
+        say(f"  {finding.message}")

@@ -1,0 +1,277 @@
+"""What will be reported on the days ahead: the posterior with the noise of days put back.
+
+Curves say what spend earns; a forecast that can be held against reality also needs the organic
+level, demand, and how far days scatter for reasons nobody models. That scatter is read off the
+past: second differences a week apart remove level, trend and weekday and keep the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import numpy as np
+
+from pipeline.core.forecast import HORIZONS, LEVELS, Forecast
+from pipeline.core.history import History
+from pipeline.core.types import FloatArray, IntArray, Line
+from pipeline.response.curves import RETENTIONS, SHAPES
+from pipeline.response.evidence import DRIFTS, SHARES
+from pipeline.response.posterior import Posterior
+
+WEEKDAY_WEEKS = 10
+MATURING_DAYS = 7  # the newest days scatter because they are incomplete
+NOISE_DAYS, LEAST_NOISE_DAYS = 98, 21
+NOISE_WEEKS, LEAST_NOISE_WEEKS = 14, 4
+UNKNOWN_DAY, UNKNOWN_SHARED = 0.4, 0.2  # relative, where the past is too short to tell
+LASTING_SD = 0.05  # nobody knows next week's demand better than this
+POOLED_DAYS = 20.0  # days that the portfolio's noise is worth to a line
+STEP = 0.05  # relative, for slopes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predictive:
+    """Joint draws of the future, ready to be asked about any spend.
+
+    Attributes:
+        metric: what is counted.
+        day: the first of the days ahead.
+        lines: (n_lines,)
+        reference: (n_lines,), spend at which every shape is 1.
+        carried: (n_retentions, n_lines), adstock the day before.
+        level, share: (n_draws, n_lines), outcome at the reference spend and the part that spend
+            causes.
+        retention, shape: (n_draws, n_lines), indices into the library.
+        walk_sd: (n_draws, n_lines), of the level's log per day.
+        demand: (n_days, n_lines), factor of each day ahead.
+        shared_sd, lasting_sd: of log demand that nobody knows: of one day, and of all of them.
+        line_variance: (n_lines,), relative variance of a day beside what all lines share.
+    """
+
+    metric: str
+    day: date
+    lines: tuple[Line, ...]
+    reference: FloatArray
+    carried: FloatArray
+    level: FloatArray
+    share: FloatArray
+    retention: IntArray
+    shape: IntArray
+    walk_sd: FloatArray
+    demand: FloatArray
+    shared_sd: float
+    lasting_sd: float
+    line_variance: FloatArray
+
+    def expected(self, spend: FloatArray) -> FloatArray:
+        """Return the outcome of each draw and day without the noise of days.
+
+        Args:
+            spend: (n_days, n_lines), of the first days ahead, at most as many as `demand` has.
+
+        Returns:
+            (n_draws, n_days, n_lines)
+        """
+        out = np.empty((self.level.shape[0], *spend.shape))
+        state = self.carried.copy()
+        keep = np.asarray(RETENTIONS)[:, None]
+        column = np.arange(len(self.lines))
+        for day in range(spend.shape[0]):
+            state = keep * state + (1 - keep) * spend[day]
+            relative = state / self.reference
+            table = np.stack([shape.value(relative) for shape in SHAPES], axis=1)
+            effect = table[self.retention, self.shape, column]
+            out[:, day] = self.level * self.demand[day] * (1 - self.share + self.share * effect)
+        return out
+
+    def outcomes(self, spend: FloatArray, rng: np.random.Generator) -> FloatArray:
+        """Return draws of what will be reported once complete, (n_draws, n_days, n_lines).
+
+        Args:
+            spend: as in `expected`.
+            rng: the only source of chance.
+        """
+        mean = self.expected(spend)
+        n_draws, n_days, n_lines = mean.shape
+        steps = self.walk_sd[:, None, :] * rng.standard_normal((n_draws, n_days, n_lines))
+        shared = self.shared_sd * rng.standard_normal((n_draws, n_days, 1))
+        lasting = self.lasting_sd * rng.standard_normal((n_draws, 1, 1))
+        logs = np.cumsum(steps, axis=1) + shared + lasting
+        spread = 0.5 * (self.shared_sd**2 + self.lasting_sd**2)
+        mean = mean * np.exp(logs - spread)
+        # Noise in whole units of variance over mean: near normal for large lines, and for small
+        # ones days without anything, as they are.
+        unit = np.maximum(self.line_variance * mean.mean(axis=(0, 1)), 1e-12)
+        return np.asarray(unit * rng.poisson(np.minimum(mean / unit, 1e9)))
+
+    def forecast(
+        self,
+        budgets: FloatArray,
+        current: FloatArray,
+        rng: np.random.Generator,
+        horizons: Sequence[int] = HORIZONS,
+    ) -> Forecast:
+        """Return what the plan promises over each horizon, budgets spent day after day.
+
+        Args:
+            budgets, current: (n_lines,), of the plan and in force before it.
+        """
+        n_days = max(horizons)
+
+        def steady(spend: FloatArray) -> FloatArray:
+            return np.broadcast_to(spend, (n_days, spend.size))
+
+        def summed(paths: FloatArray) -> FloatArray:
+            lines = np.stack([paths[:, :h].sum(axis=1) for h in horizons], axis=1)
+            return np.concatenate([lines, lines.sum(axis=2, keepdims=True)], axis=2)
+
+        step = STEP * np.maximum(budgets, 0.05 * self.reference)
+        above = summed(self.expected(steady(budgets + step))).mean(axis=0)
+        centre = summed(self.expected(steady(budgets))).mean(axis=0)
+        draws = summed(self.outcomes(steady(budgets), rng))
+        both = np.append(budgets, budgets.sum()), np.append(current, current.sum())
+        slope = (above - centre) / np.append(step, step.sum())
+        return Forecast(
+            metric=self.metric,
+            day=self.day,
+            lines=self.lines,
+            horizons=tuple(horizons),
+            spend=both[0],
+            status_quo_spend=both[1],
+            mean=centre,
+            status_quo=summed(self.expected(steady(current))).mean(axis=0),
+            slope=slope,
+            quantiles=np.moveaxis(np.quantile(draws, LEVELS, axis=0), 0, -1),
+        )
+
+
+def predictive(
+    posterior: Posterior,
+    past: History,
+    rng: np.random.Generator,
+    *,
+    n_draws: int = 300,
+    n_days: int = max(HORIZONS),
+) -> Predictive:
+    """Return draws of the days right after `past`.
+
+    Args:
+        posterior: fitted on `past`.
+        past: what was known; the last day is yesterday.
+        rng: the only source of chance.
+        n_draws: how many futures.
+        n_days: how far ahead they can be asked.
+    """
+    first = past.days[-1] + timedelta(days=1)
+    days = [first + timedelta(days=ahead) for ahead in range(n_days)]
+    weights = posterior.weights
+    n_lines = len(posterior.lines)
+    level, share = np.empty((n_draws, n_lines)), np.empty((n_draws, n_lines))
+    walk = np.empty((n_draws, n_lines))
+    retention, shape = (np.empty((n_draws, n_lines), dtype=np.int64) for _ in range(2))
+    for line in range(n_lines):
+        node = _draw_nodes(weights[line].reshape(-1), n_draws, rng)
+        drift, retention[:, line], shape[:, line], part = np.unravel_index(node, weights.shape[1:])
+        share[:, line] = SHARES[part]
+        level[:, line] = _levels(posterior, line, node, rng)
+        kept, innovation = np.asarray(DRIFTS)[drift].T
+        walk[:, line] = np.where(kept == 1.0, innovation, 0.0)
+    shared_sd, lasting_sd, variance = day_noise(past, posterior.metric)
+    return Predictive(
+        metric=posterior.metric,
+        day=first,
+        lines=posterior.lines,
+        reference=posterior.reference,
+        carried=posterior.carried,
+        level=level,
+        share=share,
+        retention=retention,
+        shape=shape,
+        walk_sd=walk,
+        demand=posterior.demand * _weekday_factors(past, posterior.metric, days)[:, None],
+        shared_sd=shared_sd,
+        lasting_sd=lasting_sd,
+        line_variance=variance,
+    )
+
+
+def day_noise(past: History, metric: str) -> tuple[float, float, FloatArray]:
+    """Return what scatters: the portfolio's day, its weeks (log sd), each line's day (variance).
+
+    Returns:
+        sd of one day's shared log demand, sd of what stays for weeks, and (n_lines,) the relative
+        variance of a line's day beside that.
+    """
+    end = max(len(past.days) - MATURING_DAYS, 0)
+    start = max(end - NOISE_DAYS, 0)
+    outcome = np.nan_to_num(past.outcomes[metric])[start:end]
+    trusted = past.trusted[start:end] & (outcome.sum(axis=1) > 0)[:, None]
+    n_days, n_lines = outcome.shape
+    if n_days < LEAST_NOISE_DAYS + 14:
+        return UNKNOWN_SHARED, LASTING_SD, np.full(n_lines, UNKNOWN_DAY**2)
+    total = outcome.sum(axis=1)
+    logs = np.log(np.maximum(total, 1e-9 + 0.05 * np.median(total)))
+    shared = _robust_variance(_bends(logs[:, None], 7), np.ones((n_days - 14, 1), dtype=bool))
+    mean = np.maximum(outcome.mean(axis=0), 1e-12)
+    relative = outcome / mean * (total.mean() / np.maximum(total, 1e-12))[:, None]
+    usable = trusted[7:-7] & trusted[14:] & trusted[:-14]
+    own = _variance(_bends(relative, 7), usable)
+    weeks = n_days // 7
+    lasting = LASTING_SD**2
+    if weeks >= LEAST_NOISE_WEEKS:
+        weekly = np.log(np.maximum(total[-7 * weeks :].reshape(weeks, 7).sum(axis=1), 1e-9))
+        # The best guess of next week's demand is hardly better than last week's.
+        lasting = max(lasting, float(np.square(np.diff(weekly)).mean()) - 2 * float(shared[0]) / 7)
+    share = float(np.sum((mean / mean.sum()) ** 2 * own))  # luck of lines, counted with theirs
+    shared_day = max(float(shared[0]) - share, 0.0)
+    return float(np.sqrt(shared_day)), float(np.sqrt(lasting)), own
+
+
+def _bends(table: FloatArray, lag: int) -> FloatArray:
+    """Return how far each row lies from the middle of the rows `lag` before and after it."""
+    return np.asarray(table[lag:-lag] - 0.5 * (table[2 * lag :] + table[: -2 * lag]))
+
+
+def _variance(bends: FloatArray, usable: FloatArray | np.ndarray) -> FloatArray:
+    """Return the variance of independent noise behind bends, pooled a little, (n_columns,)."""
+    count = usable.sum(axis=0)
+    own = np.where(usable, np.square(np.clip(bends, -6, 6)), 0.0).sum(axis=0) / 1.5
+    pooled = float(np.median(own[count > 0] / count[count > 0])) if (count > 0).any() else 0.16
+    return np.asarray((own + POOLED_DAYS * pooled) / (count + POOLED_DAYS))
+
+
+def _robust_variance(bends: FloatArray, usable: FloatArray | np.ndarray) -> FloatArray:
+    """Return the variance behind bends, single odd days clipped, (n_columns,)."""
+    scale = 1.4826 * np.median(np.abs(bends), axis=0)
+    return np.asarray(np.square(np.clip(bends, -3 * scale, 3 * scale)).mean(axis=0) / 1.5)
+
+
+def _levels(
+    posterior: Posterior, line: int, node: IntArray, rng: np.random.Generator
+) -> FloatArray:
+    """Return draws of today's level in the north-star metric, (n_draws,)."""
+    mean = posterior.level_mean[line].reshape(-1)[node]
+    sd = posterior.level_sd[line].reshape(-1)[node]
+    level = np.maximum(mean + sd * rng.standard_normal(node.size), 0.05 * mean)
+    worth = posterior.worth[line] + posterior.worth_sd[line] * rng.standard_normal(node.size)
+    return np.asarray(level * np.maximum(worth, 0.0))
+
+
+def _draw_nodes(weights: FloatArray, n_draws: int, rng: np.random.Generator) -> IntArray:
+    cumulative = np.cumsum(weights)
+    points = (np.arange(n_draws) + rng.random(n_draws)) / n_draws * cumulative[-1]
+    nodes = np.searchsorted(cumulative, points).clip(max=cumulative.size - 1)
+    return np.asarray(rng.permutation(nodes), dtype=np.int64)
+
+
+def _weekday_factors(past: History, metric: str, days: Sequence[date]) -> FloatArray:
+    """Return each day's usual outcome over that of the first day ahead, (n_days,)."""
+    total = np.nan_to_num(past.outcomes[metric]).sum(axis=1)[-7 * WEEKDAY_WEEKS :]
+    weekday = np.array([day.weekday() for day in past.days[-7 * WEEKDAY_WEEKS :]])
+    overall = max(float(np.median(total)), 1e-9)
+    usual = np.array(
+        [(np.sum(total[weekday == w]) + overall) / (np.sum(weekday == w) + 1) for w in range(7)]
+    )
+    ahead = np.maximum(usual, 0.05 * overall)[[day.weekday() for day in days]]
+    return np.asarray(ahead / ahead[0])

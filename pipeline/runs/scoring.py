@@ -1,0 +1,303 @@
+"""Score what earlier plans promised, watch the inputs, and hand the verdict to tonight's decision.
+
+The night runs `score` as a step of its own; `score_portfolio` answers the same question at any
+time, from the sources as they are then.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline.core.errors import DataNotTrustedError
+from pipeline.core.findings import Level
+from pipeline.core.types import FloatArray, JsonObject
+from pipeline.core.watch import Watch
+from pipeline.io import vintages, warehouse
+from pipeline.io.artefacts import RunFolder, begin_run, json_bytes, parquet_bytes, write_file
+from pipeline.runs import storage
+from pipeline.runs.inputs import Inputs, read_inputs
+from pipeline.runs.portfolio import Portfolio
+from pipeline.runs.promises import read_promises
+from pipeline.scoring.calibration import Calibration, calibrate, calibration_findings, widening
+from pipeline.scoring.consequences import alarms_of, watch_of
+from pipeline.scoring.drift import alarm_limit, find_shifts
+from pipeline.scoring.inputs import WATCHED_DAYS, Seen, watched_series
+from pipeline.scoring.scores import Adoption, Promised, Realised, Score, adoption, score_plans
+from pipeline.scoring.value import Worth, plan_worth
+
+if TYPE_CHECKING:
+    from pipeline.core.history import History
+    from pipeline.io.facts import Facts as Tables
+
+SCORES = "scores.parquet"
+SCORE_CARD = "score.json"
+SCORES_FOLDER = "scores"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreCard:
+    """Everything that is known of past plans on one morning.
+
+    Attributes:
+        day: the morning's.
+        scores: by plan, horizon and line, immature ones included.
+        adoptions: one a plan.
+        calibrations: by horizon and line, the total first.
+        worths: what plans earned over the status quo; empty where no curves were learned.
+        watch: alarms and what is done about them.
+    """
+
+    day: date
+    metric: str
+    scores: tuple[Score, ...]
+    adoptions: tuple[Adoption, ...]
+    calibrations: tuple[Calibration, ...]
+    worths: tuple[Worth, ...]
+    watch: Watch
+
+    def to_json(self) -> JsonObject:
+        """Return plain JSON values: totals plan by plan, calibration, gain, alarms."""
+        adopted = {item.plan_id: item for item in self.adoptions}
+        worth = {item.plan_id: item for item in self.worths}
+        return {
+            "date": self.day.isoformat(),
+            "metric": self.metric,
+            "plans": [
+                {
+                    **_plain(score),
+                    "is_mature": score.is_mature,
+                    "is_inside": score.is_inside,
+                    "adopted_share": getattr(adopted.get(score.plan_id), "adopted_share", None),
+                    "gain": getattr(worth.get(score.plan_id), "gain", None),
+                    "missed": getattr(worth.get(score.plan_id), "missed", None),
+                }
+                for score in self.scores
+                if not score.line
+            ],
+            "calibration": [_plain(item) for item in self.calibrations],
+            "adoption": [_plain(item) for item in self.adoptions],
+            "worth": [_plain(item) for item in self.worths],
+            "gain": self.gain(),
+            "watch": self.watch.model_dump(mode="json"),
+        }
+
+    def gain(self) -> JsonObject:
+        """Return what published plans earned and missed in all, on the curves as known by now."""
+        done = [item for item in self.worths if item.is_published]
+        not_done = [item for item in self.worths if not item.is_published]
+        return {
+            "days": len(done),
+            "gain": float(sum(item.gain for item in done)),
+            "gain_p05": float(sum(item.gain_p05 for item in done)),
+            "gain_p95": float(sum(item.gain_p95 for item in done)),
+            "planned": float(sum(item.planned for item in done)),
+            "missed_by_delivery": float(sum(item.missed for item in done)),
+            "missed_unsigned": float(sum(item.missed for item in not_done)),
+        }
+
+
+def score(work: RunFolder) -> None:
+    """Score earlier plans and watch the inputs; write scores, verdict and what findings follow."""
+    if not work.exists(warehouse.LINE_DAY):
+        return
+    inputs = read_inputs(work)
+    card = _score_card(work, inputs)
+    work.write_json(storage.WATCH, card.watch.model_dump(mode="json"))
+    if card.scores:
+        work.write_parquet(SCORES, score_table(card.scores))
+    work.write_json(SCORE_CARD, card.to_json())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayScore:
+    """What one earlier plan promised for its own day, all lines, and what came so far."""
+
+    plan_id: str
+    day: date
+    promised: float
+    p05: float
+    p95: float
+    came: float | None
+    complete_share: float | None
+    adopted_share: float | None
+
+
+def read_day_scores(work: RunFolder) -> list[DayScore]:
+    """Return what the night found of earlier plans' own days, oldest first."""
+    if not work.exists(SCORE_CARD):
+        return []
+    card = work.read_json(SCORE_CARD)
+    seen = {item["plan_id"]: item for item in card["plans"] if item["horizon"] == 1}
+    adopted = {item["plan_id"]: item["adopted_share"] for item in card["adoption"]}
+    out = []
+    for promise in read_promises(work):
+        forecast, came = promise.forecast, seen.get(promise.plan_id, {})
+        out.append(
+            DayScore(
+                plan_id=promise.plan_id,
+                day=forecast.day,
+                promised=float(forecast.mean[0, -1]),
+                p05=float(forecast.quantiles[0, -1, 0]),
+                p95=float(forecast.quantiles[0, -1, -1]),
+                came=came.get("came"),
+                complete_share=came.get("complete_share"),
+                adopted_share=adopted.get(promise.plan_id),
+            )
+        )
+    return out
+
+
+def score_portfolio(portfolio: Portfolio, day: date) -> ScoreCard:
+    """Return the scores as of a morning, from the sources as they are now, and keep them.
+
+    Raises:
+        DataNotTrustedError: the sources cannot be read, or hold nothing before `day`.
+    """
+    from pipeline.runs import night
+
+    with tempfile.TemporaryDirectory(prefix="equimarginal-") as scratch:
+        work = night.extract_into(portfolio, day, begin_run(scratch, "score"))
+        night.learn(work)
+        found = storage.read_findings(work, night.FINDINGS)
+        if not work.exists(warehouse.LINE_DAY):
+            bad = [item for item in found if item.level is Level.FAIL]
+            why = bad[0].message if bad else f"no row before {day.isoformat()}"
+            raise DataNotTrustedError(
+                f"score: the sources cannot be used: {why}; "
+                "'equimarginal check' lists every problem"
+            )
+        card = _score_card(work, read_inputs(work), with_curves=True)
+    folder = portfolio.state / SCORES_FOLDER
+    write_file(folder / f"{day.isoformat()}.json", json_bytes(card.to_json()))
+    write_file(folder / f"{day.isoformat()}.parquet", parquet_bytes(score_table(card.scores)))
+    return card
+
+
+def score_table(scores: tuple[Score, ...]) -> Any:
+    """Return scores as an Arrow table, one row a plan, horizon and line."""
+    import pyarrow as pa
+
+    rows = [{**_plain(item), "line": list(item.line)} for item in scores]
+    kinds = [
+        ("plan_id", pa.string()), ("day", pa.string()), ("line", pa.list_(pa.string())),
+        ("horizon", pa.int32()), ("is_published", pa.bool_()),
+    ]  # fmt: skip
+    numbers = (
+        "planned", "spent", "promised", "given", "p05", "p95", "surprise", "reported", "came",
+        "complete_share",
+    )  # fmt: skip
+    schema = pa.schema([*kinds, *((name, pa.float64()) for name in numbers)])
+    return pa.Table.from_pylist(rows, schema=schema)
+
+
+def _score_card(work: RunFolder, inputs: Inputs, *, with_curves: bool = False) -> ScoreCard:
+    tables = warehouse.read_facts(work)
+    history = warehouse.read_history(work, inputs.policy)
+    metric = inputs.policy.objective.maximize
+    complete = _completeness(work, history, metric)
+    promises = read_promises(work)
+    realised = Realised(
+        days=history.days,
+        lines=history.lines,
+        spend=tables.spend,
+        outcome=history.outcomes.get(metric, np.zeros_like(history.spend)),
+        complete=complete,
+        trusted=history.trusted,
+    )
+    scores = score_plans(promises, realised)
+    calibrations = calibrate(scores)
+    worths: list[Worth] = []
+    if with_curves and work.exists(storage.POSTERIOR):
+        table = storage.read_models(work).objective.table
+        worths = plan_worth(promises, realised, table)
+    return ScoreCard(
+        day=inputs.day,
+        metric=metric,
+        scores=tuple(scores),
+        adoptions=_adoptions(promises, realised),
+        calibrations=tuple(sorted(calibrations, key=lambda c: (bool(c.line), c.horizon, c.line))),
+        worths=tuple(worths),
+        watch=_watch(inputs, tables, history, complete, scores, calibrations),
+    )
+
+
+def _adoptions(promises: list[Promised], realised: Realised) -> tuple[Adoption, ...]:
+    found = (adoption(promise, realised) for promise in promises)
+    return tuple(item for item in found if item is not None)
+
+
+def _completeness(work: RunFolder, history: History, metric: str) -> FloatArray:
+    """Return the share of every day's outcome that is thought to be reported by now."""
+    from pipeline.response.fit import channel_index
+    from pipeline.response.maturity import learn_maturity
+
+    counted = "conversions" if "conversions" in history.outcomes else metric
+    seen = vintages.read_vintages(work, counted)
+    channels, groups = channel_index(history)
+    known = seen if seen.day.size else None
+    return learn_maturity(known, len(history.days), channels, groups).share
+
+
+def _watch(
+    inputs: Inputs,
+    tables: Tables,
+    history: History,
+    complete: FloatArray,
+    scores: list[Score],
+    calibrations: list[Calibration],
+) -> Watch:
+    recent = slice(-WATCHED_DAYS, None)
+    outcome = tables.outcomes
+    metric = inputs.policy.objective.maximize
+    unknown = np.full(history.spend.shape, np.nan)
+    watched = watched_series(
+        Seen(
+            spend=tables.spend[recent],
+            budget=tables.budget[recent],
+            impressions=tables.impressions[recent],
+            clicks=tables.clicks[recent],
+            conversions=outcome.get("conversions", unknown)[recent],
+            outcome=outcome.get(metric, unknown)[recent],
+            complete=complete[recent],
+            trusted=history.trusted[recent],
+        ),
+        _residuals(history, scores)[recent],
+    )
+    rate, hold_days = inputs.policy.drift.false_alarms_per_year, inputs.policy.drift.hold_days
+    limit = alarm_limit(len(watched.kind), rate)
+    shifts = find_shifts(watched.series, limit)
+    alarms = alarms_of(watched, shifts, history.days[recent], history.lines, inputs.day, hold_days)
+    return watch_of(
+        alarms,
+        history.lines,
+        series=len(watched.kind),
+        false_alarms_per_year=rate,
+        limit=limit,
+        widening=widening(calibrations),
+        findings=calibration_findings(calibrations),
+    )
+
+
+def _residuals(history: History, scores: list[Score]) -> FloatArray:
+    """Return the surprise of each line's day under its own night's forecast, NaN without one."""
+    out = np.full(history.spend.shape, np.nan)
+    rows = {day: index for index, day in enumerate(history.days)}
+    columns = {line: index for index, line in enumerate(history.lines)}
+    for item in scores:
+        if item.horizon == 1 and item.line in columns and item.day in rows:
+            out[rows[item.day], columns[item.line]] = item.surprise
+    return out
+
+
+def _plain(item: Any) -> JsonObject:
+    out = asdict(item)
+    if "day" in out:
+        out["day"] = item.day.isoformat()
+    if "line" in out:
+        out["line"] = list(item.line)
+    return out

@@ -1,0 +1,1 @@
+"""Forecast against realised: scores, calibration, drift, and what plans were worth."""

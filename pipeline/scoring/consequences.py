@@ -1,0 +1,184 @@
+"""From shifts to what is done about them: hold, widen, forget faster, or fall back; and its end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+import numpy as np
+
+from pipeline.core.findings import Finding, Level
+from pipeline.core.types import Line, line_label
+from pipeline.core.watch import Alarm, LineWatch, Watch
+from pipeline.scoring.drift import Shift
+from pipeline.scoring.inputs import PORTFOLIO, Watched
+
+WIDENED = 2.0
+"""Factor on the spread of a curve whose inputs or residuals left their course (variance x 4)."""
+
+CHANNEL_LINES, CHANNEL_DAYS = 3, 7
+"""So many lines of a channel in alarm within so many days hold the whole channel."""
+
+BROKEN = -0.5
+"""Change of the portfolio's conversions per click from which the tracker is to blame."""
+
+CONSEQUENCES = {
+    "tracking": "hold",
+    "delivery": "widen",
+    "cpc": "widen",
+    "cpm": "widen",
+    "response": "forget",
+    "residual": "forget",
+}
+
+_WHAT = {
+    "tracking": "conversions per click",
+    "delivery": "spend against its budget",
+    "cpc": "the price of a click",
+    "cpm": "the price of a thousand impressions",
+    "response": "the outcome at its spend",
+    "residual": "the outcome against its forecasts",
+}
+_DONE = {
+    "hold": "its budget is held until {end}",
+    "widen": "curves are taken as half as sure until {end}",
+    "fall back": "the tracker is to blame rather than the market: the last approved plan stays, "
+    "until {end} or until it is back",
+    "forget": "days before the change teach a third until {end}",
+}
+
+
+def alarms_of(
+    watched: Watched,
+    shifts: Sequence[Shift],
+    days: Sequence[date],
+    lines: Sequence[Line],
+    today: date,
+    hold_days: float,
+) -> list[Alarm]:
+    """Return the alarms, newest first.
+
+    A consequence ends `hold_days` after the alarm, when the new level has been learned, or as
+    soon as the last week is back at the old level.
+
+    Args:
+        days: of the series' rows.
+        today: the plan's day.
+    """
+    out = []
+    for shift in shifts:
+        kind, whole = watched.kind[shift.series], watched.line[shift.series] == PORTFOLIO
+        noticed = days[shift.noticed]
+        ends = noticed + timedelta(days=hold_days)
+        back = _is_back(watched, shift)
+        out.append(
+            Alarm(
+                kind=kind,
+                line=() if whole else lines[watched.line[shift.series]],
+                began=days[shift.began],
+                noticed=noticed,
+                ends=ends,
+                change=_change(kind, shift),
+                consequence=_consequence(kind, whole, _change(kind, shift)),
+                is_active=ends >= today and not back,
+            )
+        )
+    return sorted(out, key=lambda alarm: (alarm.noticed, alarm.line, alarm.kind), reverse=True)
+
+
+def watch_of(
+    alarms: Sequence[Alarm],
+    lines: Sequence[Line],
+    *,
+    series: int,
+    false_alarms_per_year: float,
+    limit: float,
+    widening: float = 1.0,
+    findings: Sequence[Finding] = (),
+) -> Watch:
+    """Return what is done tonight about all active alarms.
+
+    Args:
+        widening: factor for every line, from the calibration of past forecasts.
+        findings: of that calibration.
+    """
+    active = [alarm for alarm in alarms if alarm.is_active]
+    done: dict[Line, LineWatch] = {}
+    if any(not alarm.line and alarm.consequence == "widen" for alarm in active):
+        widening = max(widening, WIDENED)
+    if widening > 1:
+        done = {line: LineWatch(widen=widening) for line in lines}
+    for alarm in active:
+        if not alarm.line:
+            continue
+        done[alarm.line] = _worse(done.get(alarm.line, LineWatch(widen=widening)), alarm)
+    for channel in _unsettled_channels(active):
+        for line in lines:
+            if line[0] == channel:
+                known = done.get(line, LineWatch(widen=widening))
+                why = f"{CHANNEL_LINES} lines of {channel} left their course within a week"
+                done[line] = known.model_copy(update={"hold": known.hold or why})
+    return Watch(
+        series=series,
+        false_alarms_per_year=false_alarms_per_year,
+        limit=limit,
+        alarms=tuple(alarms),
+        lines=tuple(sorted(done.items())),
+        findings=(*findings, *(_finding(alarm) for alarm in active)),
+    )
+
+
+def _consequence(kind: str, whole: bool, change: float) -> str:
+    if not whole:
+        return CONSEQUENCES[kind]
+    return "fall back" if change <= BROKEN else "widen"
+
+
+def _worse(known: LineWatch, alarm: Alarm) -> LineWatch:
+    if alarm.consequence == "hold":
+        why = f"{_WHAT[alarm.kind]} left its course on {alarm.began.isoformat()}"
+        return known.model_copy(update={"hold": known.hold or why})
+    wide = known.model_copy(update={"widen": max(known.widen, WIDENED)})
+    if alarm.consequence != "forget":
+        return wide
+    before = max(filter(None, (known.forget_before, alarm.began)))
+    return wide.model_copy(update={"forget_before": before})
+
+
+def _unsettled_channels(active: Sequence[Alarm]) -> list[str]:
+    newest = max((alarm.noticed for alarm in active), default=None)
+    if newest is None:
+        return []
+    lines = [alarm for alarm in active if alarm.line]
+    recent = {alarm.line for alarm in lines if (newest - alarm.noticed).days < CHANNEL_DAYS}
+    counted = Counter(line[0] for line in recent if len(line) > 1)
+    return sorted(channel for channel, count in counted.items() if count >= CHANNEL_LINES)
+
+
+def _finding(alarm: Alarm) -> Finding:
+    done = _DONE[alarm.consequence].format(end=alarm.ends.isoformat())
+    return Finding(
+        level=Level.FAIL if alarm.consequence == "fall back" else Level.REVIEW,
+        check=f"drift-{alarm.kind}",
+        message=f"{line_label(alarm.line) or 'all lines'}: {_WHAT[alarm.kind]} is "
+        f"{alarm.change:+.0%} since about {alarm.began.isoformat()}; {done}",
+        advice="say what changed there; a new price, creative or tag explains most of these",
+        line=alarm.line or None,
+    )
+
+
+def _change(kind: str, shift: Shift) -> float:
+    """Return the relative change; residuals are in standard deviations already."""
+    step = shift.after - shift.before
+    return round(step if kind == "residual" else float(np.expm1(np.clip(step, -5, 5))), 4)
+
+
+def _is_back(watched: Watched, shift: Shift) -> bool:
+    """Return whether the last week lies nearer to the old level than to the new one."""
+    recent = watched.series[-7:, shift.series]
+    recent = recent[np.isfinite(recent)]
+    if recent.size < 3 or watched.series.shape[0] - shift.noticed < 4:
+        return False
+    level = float(recent.mean())
+    return abs(level - shift.before) < abs(level - shift.after)

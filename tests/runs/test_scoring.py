@@ -1,0 +1,75 @@
+"""What a night promised is kept, held against what came, and shown to the next signer."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from pipeline.core.forecast import HORIZONS
+from pipeline.runs import scoring
+from pipeline.runs.checking import replay_plan
+from pipeline.runs.promises import read_promises
+from tests.runs.shop import DAY, Shop
+
+
+@pytest.fixture(scope="module")
+def lived(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """A shop with three signed nights, of which two are over."""
+    shop = Shop(tmp_path_factory.mktemp("lived") / "shop", days=70)
+    day = DAY
+    for _ in range(2):
+        shop.night(day)
+        shop.approve()
+        day = shop.later()
+    shop.night(day)
+    return shop
+
+
+def test_a_night_keeps_what_earlier_nights_promised(lived: Shop) -> None:
+    plan = lived.portfolio.ledger.plan("latest", "acme").plan
+    promises = read_promises(lived.run(plan))
+    assert [promise.forecast.day for promise in promises] == [DAY, DAY + timedelta(days=1)]
+    assert all(promise.is_published for promise in promises)
+    for promise in promises:
+        forecast = promise.forecast
+        assert forecast.horizons == HORIZONS
+        assert forecast.mean[0, -1] == pytest.approx(forecast.mean[0, :-1].sum())
+        assert np.all(np.diff(forecast.quantiles, axis=-1) >= 0)
+        assert np.all(forecast.mean[2] > forecast.mean[1])
+
+
+def test_the_page_says_what_was_promised_and_what_came(lived: Shop) -> None:
+    plan = lived.portfolio.ledger.plan("latest", "acme").plan
+    page = lived.run(plan).read_bytes("report.html").decode()
+    assert "Promised, and what came" in page
+    assert DAY.isoformat() in page
+
+
+def test_the_score_of_a_day_is_that_day(lived: Shop) -> None:
+    card = scoring.score_portfolio(lived.portfolio, lived.today)
+    first = next(s for s in card.scores if not s.line and s.horizon == 1 and s.day == DAY)
+    rows = [row for row in lived.outcomes if row["date"] == DAY.isoformat()]
+    assert first.reported == pytest.approx(sum(row["revenue"] for row in rows))
+    assert first.came >= first.reported
+    by_line = [s for s in card.scores if s.line and s.horizon == 1 and s.day == DAY]
+    assert sum(s.reported for s in by_line) == pytest.approx(first.reported)
+    adopted = {item.day: item for item in card.adoptions}
+    assert adopted[DAY].delivered_share > 0.5
+    assert len(card.worths) == 2
+    kept = lived.folder / ".equimarginal" / "scores" / f"{lived.today.isoformat()}.json"
+    assert json.loads(kept.read_text())["gain"]["days"] == 2
+
+
+def test_a_night_with_a_past_can_be_replayed(lived: Shop) -> None:
+    assert replay_plan(lived.portfolio, "latest").differences == ()
+
+
+def test_a_first_night_has_nothing_to_score(shop: Shop) -> None:
+    plan = shop.night()
+    assert read_promises(shop.run(plan)) == []
+    card = scoring.score_portfolio(shop.portfolio, DAY)
+    assert card.scores == ()
+    assert card.gain()["days"] == 0

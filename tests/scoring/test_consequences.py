@@ -1,0 +1,126 @@
+"""An alarm does something, says what, and ends."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import numpy as np
+
+from pipeline.core.types import Line
+from pipeline.core.watch import Watch
+from pipeline.scoring.consequences import alarms_of, watch_of
+from pipeline.scoring.drift import alarm_limit, find_shifts
+from pipeline.scoring.inputs import Seen, watched_series
+
+DAYS = 120
+LINES: tuple[Line, ...] = tuple((c, a) for c in ("search", "social", "tv", "video") for a in "abcd")
+CALENDAR = [date(2026, 1, 1) + timedelta(days=i) for i in range(DAYS)]
+TODAY = CALENDAR[-1] + timedelta(days=1)
+
+
+def world(seed: int = 3) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    shape = (DAYS, len(LINES))
+    budget = np.full(shape, 500.0)
+    season = np.exp(0.3 * np.sin(np.arange(DAYS) / 9.0))[:, None]  # all lines alike
+    spend = budget * np.exp(0.02 * rng.standard_normal(shape))
+    clicks = spend * 2 * season * np.exp(0.05 * rng.standard_normal(shape))
+    return {
+        "spend": spend,
+        "budget": budget,
+        "impressions": clicks * 50 * np.exp(0.05 * rng.standard_normal(shape)),
+        "clicks": clicks,
+        "conversions": rng.poisson(clicks * 0.05).astype(float),
+    }
+
+
+def watch(data: dict[str, np.ndarray], hold_days: float = 14) -> Watch:
+    outcome = data["conversions"] * 50
+    seen = Seen(
+        **data,
+        outcome=outcome,
+        complete=np.ones(outcome.shape),
+        trusted=np.ones(outcome.shape, dtype=bool),
+    )
+    watched = watched_series(seen)
+    limit = alarm_limit(len(watched.kind), 1.0)
+    shifts = find_shifts(watched.series, limit)
+    alarms = alarms_of(watched, shifts, CALENDAR, LINES, TODAY, hold_days)
+    return watch_of(alarms, LINES, series=len(watched.kind), false_alarms_per_year=1.0, limit=limit)
+
+
+def test_a_season_that_all_lines_share_is_no_alarm() -> None:
+    found = watch(world())
+    assert found.series == 5 * len(LINES) + 1
+    assert not found.alarms
+    assert not found.lines
+
+
+def test_a_tag_that_loses_conversions_holds_its_line() -> None:
+    data = world()
+    data["conversions"][-12:, 2] *= 0.4
+    found = watch(data)
+    tracking = [alarm for alarm in found.alarms if alarm.kind == "tracking"]
+    assert [alarm.line for alarm in tracking] == [LINES[2]]
+    assert tracking[0].is_active
+    assert -0.75 < tracking[0].change < -0.4
+    assert abs((tracking[0].began - CALENDAR[-12]).days) <= 3
+    assert "conversions per click" in found.by_line()[LINES[2]].hold
+    assert any(f.check == "drift-tracking" and "until" in f.message for f in found.findings)
+
+
+def test_a_dearer_click_widens_its_curve_and_frees_the_line() -> None:
+    data = world()
+    data["clicks"][-14:, 1] *= 0.7
+    data["impressions"][-14:, 1] *= 0.7
+    data["conversions"][-14:, 1] = np.round(data["conversions"][-14:, 1] * 0.7)
+    mine = watch(data).by_line()[LINES[1]]
+    assert mine.widen == 2.0
+    assert mine.hold == ""
+
+
+def test_an_alarm_ends_when_the_new_level_is_learned() -> None:
+    data = world()
+    data["conversions"][-60:, 2] *= 0.4
+    found = watch(data)
+    assert any(alarm.line == LINES[2] for alarm in found.alarms)
+    assert LINES[2] not in found.by_line()
+    assert not found.findings
+
+
+def test_an_alarm_ends_early_when_the_old_level_is_back() -> None:
+    data = world()
+    data["conversions"][-22:-8, 2] *= 0.4
+    found = watch(data, hold_days=60)
+    alarm = next(a for a in found.alarms if a.line == LINES[2] and a.kind == "tracking")
+    assert alarm.ends >= TODAY
+    assert not alarm.is_active
+
+
+def test_three_lines_of_a_channel_hold_the_channel() -> None:
+    data = world()
+    data["clicks"][-12:, :3] *= 0.6
+    data["impressions"][-12:, :3] *= 0.6
+    data["conversions"][-12:, :3] = np.round(data["conversions"][-12:, :3] * 0.6)
+    done = watch(data).by_line()
+    assert all(done[line].hold for line in LINES[:4])
+    assert not any(done[line].hold for line in LINES[4:] if line in done)
+
+
+def test_tracking_that_breaks_everywhere_falls_back() -> None:
+    data = world()
+    rng = np.random.default_rng(1)
+    data["conversions"][-8:] = rng.poisson(data["clicks"][-8:] * 0.02)
+    found = watch(data)
+    assert [f.level.value for f in found.findings if f.line is None] == ["fail"]
+    assert "all lines" in found.findings[0].message
+
+
+def test_a_better_week_of_all_lines_widens_but_does_not_fall_back() -> None:
+    data = world()
+    rng = np.random.default_rng(1)
+    data["conversions"][-9:] = rng.poisson(data["clicks"][-9:] * 0.08)
+    found = watch(data)
+    assert {f.level.value for f in found.findings} == {"review"}
+    assert all(item.widen == 2.0 and not item.hold for item in found.by_line().values())
+    assert len(found.by_line()) == len(LINES)

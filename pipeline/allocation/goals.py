@@ -32,9 +32,15 @@ class LeastSpend:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetPoint:
-    """One point of the portfolio's outcome-against-budget curve."""
+    """One point of the portfolio's outcome-against-budget curve.
+
+    Attributes:
+        spend: (n_lines,), the split that earns it.
+        price: outcome that the next unit of money would earn.
+    """
 
     budget: float
+    spend: FloatArray
     outcome: float
     price: float
 
@@ -104,7 +110,12 @@ def outcome_curve(problem: Problem, budgets: Sequence[float]) -> list[BudgetPoin
         except InfeasibleError:
             continue
         points.append(
-            BudgetPoint(budget=float(budget), outcome=found.objective, price=found.prices[BUDGET])
+            BudgetPoint(
+                budget=float(budget),
+                spend=found.spend,
+                outcome=found.objective,
+                price=found.prices[BUDGET],
+            )
         )
     return points
 

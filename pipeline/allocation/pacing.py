@@ -11,10 +11,15 @@ from pipeline.core.errors import ConfigError
 from pipeline.core.types import FloatArray
 
 DEAD_BAND = 0.05
-"""Share of the planned spend to date inside which a deviation is left alone: it is noise."""
+"""Share of the money planned for the days left inside which a deviation is left alone: correcting
+it would change a day by less than platforms miss their budgets by. The band closes as the month
+ends, so that nothing piles up for its last day."""
 
 CORRECTION = 0.5
 """Share of a larger deviation that is worked off over the rest of the month."""
+
+LAST_DAYS = 10
+"""Days before the month's end from which all of a deviation is worked off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +40,9 @@ class Pace:
 def pace_day(total: float, spent: float, demand: FloatArray, day: int) -> Pace:
     """Return the money of one day of a month.
 
-    The plan follows expected demand. A deviation of more than `DEAD_BAND` is corrected by
-    `CORRECTION` of it, spread over the days left, so that pacing neither chases noise nor ends
-    in a rush; on the last day everything that is left is spent.
+    The plan follows expected demand. A deviation above `DEAD_BAND` is corrected by `CORRECTION`
+    of it, and in the month's last days by all of it, spread over the days left, so that pacing
+    neither chases noise nor ends in a rush; on the last day everything that is left is spent.
 
     Args:
         total: the month's money.
@@ -59,6 +64,7 @@ def pace_day(total: float, spent: float, demand: FloatArray, day: int) -> Pace:
     ahead, remaining = spent - planned, max(total - spent, 0.0)
     if day == demand.size - 1:
         return Pace(today=remaining, planned_to_date=planned, ahead=ahead)
-    corrected = 0.0 if abs(ahead) <= DEAD_BAND * planned else CORRECTION * ahead
+    correction = CORRECTION if demand.size - day > LAST_DAYS else 1.0
+    corrected = 0.0 if abs(ahead) <= DEAD_BAND * (total - planned) else correction * ahead
     today = min(max((total - planned - corrected) * share, 0.0), remaining)
     return Pace(today=today, planned_to_date=planned, ahead=ahead)

@@ -89,6 +89,22 @@ class Models:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BestSplit:
+    """The split that earns most inside tonight's limits, before caution and exploration.
+
+    Attributes:
+        total: what is split tonight.
+        reasons: why it is not all of the day's money, or not every limit as it was set.
+    """
+
+    limits: Limits
+    total: float
+    problem: Problem
+    solution: Solution
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """What is proposed, and the numbers that explain it.
 
@@ -172,6 +188,33 @@ def decide(facts: Facts, models: Models) -> Decision:
     Raises:
         InfeasibleError: the policy's limits contradict each other.
     """
+    best = best_split(facts, models)
+    problem, solution = best.problem, best.solution
+    table = models.objective.table
+    others = {name: model.table for name, model in models.others.items()}
+    budgets, probability, held = _step(facts, problem, solution, table)
+    budgets, explored = _explore(facts, problem, budgets, held)
+    return Decision(
+        budgets=budgets,
+        explored=explored,
+        total=best.total,
+        limits=best.limits,
+        problem=problem,
+        solution=solution,
+        table=table,
+        others=others,
+        probability=probability,
+        is_hold=held,
+        reasons=best.reasons,
+    )
+
+
+def best_split(facts: Facts, models: Models) -> BestSplit:
+    """Return the split with the largest expected outcome inside tonight's limits.
+
+    Raises:
+        InfeasibleError: the policy's limits contradict each other.
+    """
     limits = night_limits(
         facts.policy,
         facts.history.lines,
@@ -182,23 +225,13 @@ def decide(facts: Facts, models: Models) -> Decision:
         {line: item.hold for line, item in facts.watch.lines if item.hold},
     )
     total, shortfall = day_budget(facts.policy, limits, facts.caps, facts.wanted)
-    table = models.objective.table
-    others = {name: model.table for name, model in models.others.items()}
     problem = _problem(facts, limits, total, models)
     problem, solution, eased = _solve(problem, facts.current)
-    budgets, probability, held = _step(facts, problem, solution, table)
-    budgets, explored = _explore(facts, problem, budgets, held)
-    return Decision(
-        budgets=budgets,
-        explored=explored,
-        total=total,
+    return BestSplit(
         limits=limits,
+        total=total,
         problem=problem,
         solution=solution,
-        table=table,
-        others=others,
-        probability=probability,
-        is_hold=held,
         reasons=(*limits.reasons, *shortfall, *eased),
     )
 

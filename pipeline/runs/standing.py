@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import calendar
+from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 
+from pipeline.allocation.pacing import Pace, pace_day
 from pipeline.core.history import History
 from pipeline.core.money import round_money
 from pipeline.core.types import BoolArray, FloatArray
@@ -44,8 +48,17 @@ def wanted_budget(facts: Facts, inputs: Inputs) -> float:
     budget = inputs.policy.budget
     if budget.daily is not None:
         return round_money(budget.daily, inputs.policy.currency)
-    monthly = budget.monthly or 0.0
-    return round_money(_paced(facts, inputs, monthly), inputs.policy.currency)
+    pace = month_pace(facts, budget.monthly or 0.0, inputs.day)
+    return round_money(pace.today, inputs.policy.currency)
+
+
+def month_pace(facts: Facts, monthly: float, day: date) -> Pace:
+    """Return how a month's money stands before `day`, and what it gives the day.
+
+    What was spent is a fact; expected demand is what weekdays usually take.
+    """
+    spent = float(spent_in_month(facts, day).sum())
+    return pace_day(monthly, spent, usual_weights(facts, month_days(day)), day.day - 1)
 
 
 def with_lines_without_data(
@@ -81,23 +94,27 @@ def newest_distrusted(history: History) -> BoolArray:
     return np.asarray(~history.trusted[-1])
 
 
-def _paced(facts: Facts, inputs: Inputs, monthly: float) -> float:
-    """Return the day's share of what is left of the month, by what weekdays usually spend."""
-    import calendar
+def month_days(day: date) -> list[date]:
+    """Return every day of the month of `day`."""
+    last = calendar.monthrange(day.year, day.month)[1]
+    return [day.replace(day=number) for number in range(1, last + 1)]
 
-    day = inputs.day
-    in_month = [i for i, d in enumerate(facts.days) if (d.year, d.month) == (day.year, day.month)]
-    spent = float(facts.spend[in_month].sum())
+
+def usual_weights(facts: Facts, days: Sequence[date]) -> FloatArray:
+    """Return how much of the money days usually take, by their weekday; 1 is an average day."""
     totals = facts.spend.sum(axis=1)[-56:]
     weekdays = np.array([d.weekday() for d in facts.days[-56:]])
     overall = float(totals.mean()) or 1.0
     usual = np.array(
         [totals[weekdays == w].mean() / overall if (weekdays == w).any() else 1.0 for w in range(7)]
     )
-    last = calendar.monthrange(day.year, day.month)[1]
-    left = [day.replace(day=d) for d in range(day.day, last + 1)]
-    weights = np.array([usual[d.weekday()] for d in left]).clip(0.2)
-    return max(monthly - spent, 0.0) * float(weights[0] / weights.sum())
+    return np.array([usual[d.weekday()] for d in days]).clip(0.2)
+
+
+def spent_in_month(facts: Facts, day: date) -> FloatArray:
+    """Return what was spent on each past day of the month of `day`, the first day first."""
+    inside = [i for i, d in enumerate(facts.days) if (d.year, d.month) == (day.year, day.month)]
+    return np.asarray(facts.spend[inside].sum(axis=1))
 
 
 def forgetting(history: History, watch: Watch) -> History:

@@ -35,10 +35,24 @@ def test_on_plan_the_money_follows_demand():
 
 
 def test_a_small_deviation_is_left_alone_and_a_large_one_is_half_corrected():
-    demand = np.ones(10)
-    assert pace_day(1000, 510, demand, 5).today == pytest.approx(100)
-    assert pace_day(1000, 600, demand, 5).today == pytest.approx((500 - 50) / 5)
-    assert pace_day(1000, 400, demand, 5).today == pytest.approx((500 + 50) / 5)
+    demand = np.ones(20)
+    assert pace_day(2000, 560, demand, 5).today == pytest.approx(100)
+    assert pace_day(2000, 600, demand, 5).today == pytest.approx((1500 - 50) / 15)
+    assert pace_day(2000, 400, demand, 5).today == pytest.approx((1500 + 50) / 15)
+
+
+def test_in_the_last_days_all_of_a_deviation_is_corrected():
+    assert pace_day(2000, 1600, np.ones(20), 15).today == pytest.approx(400 / 5)
+
+
+@pytest.mark.parametrize("delivered", [0.9, 0.96, 1.04, 1.1])
+def test_no_rush_at_the_end_where_platforms_always_miss_by_the_same_share(delivered):
+    demand, spent = np.ones(30), 0.0
+    for day in range(demand.size):
+        last = pace_day(3000, spent, demand, day).today
+        assert 0.6 * 100 <= last <= 1.6 * 100
+        spent += last * delivered
+    assert spent == pytest.approx(3000, rel=0.02)
 
 
 def test_a_month_that_is_spent_gets_nothing_more():

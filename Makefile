@@ -1,11 +1,14 @@
 # Everything runs from .venv, which `make setup` fills from the locked requirements.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit format bench numbers airflow lock wheel clean
+.PHONY: help setup demo test check unit format bench torture numbers airflow lock wheel clean
 
 RUN := .venv/bin/python -m
 BIN := .venv/bin
 PORT ?= 8080
 PYTEST ?=
+SCALE ?= 1
+SEED ?= 1
+CAMPAIGN ?=
 export GX_ANALYTICS_ENABLED := false
 export PYTHONUTF8 := 1
 
@@ -38,6 +41,9 @@ format: setup ## write the format that `make check` asks for
 
 bench: setup ## measure speed and growth, side by side with peers
 	$(RUN) benchmarks
+
+torture: setup ## break everything thousands of times; SCALE=0.01 SEED=1 CAMPAIGN="kills nights"
+	@nice $(BIN)/python tools/torture.py $(CAMPAIGN) --scale $(SCALE) --seed $(SEED)
 
 numbers: setup ## fill the measured numbers into README.md and docs/
 	$(RUN) benchmarks.numbers

@@ -26,7 +26,7 @@ def write_file(path: Path, data: bytes) -> None:
         StorageError: the disk refuses; the old content is untouched.
     """
     with _storage(f"{path}: cannot be written"):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
             _write_synced(temporary, data)
@@ -35,7 +35,29 @@ def write_file(path: Path, data: bytes) -> None:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
             raise
+        _clear_leftovers(path)
         _sync_folder(path.parent)
+
+
+def _clear_leftovers(path: Path) -> None:
+    """Remove what processes left beside the file that were killed while they wrote it."""
+    start, end = f".{path.name}.", ".tmp"
+    for name in os.listdir(path.parent):  # noqa: PTH208  a name is all that is looked at
+        number = name.removeprefix(start).removesuffix(end)
+        if name == f"{start}{number}{end}" and number.isdecimal() and not _is_alive(int(number)):
+            (path.parent / name).unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    if os.name != "posix":
+        return True  # there, signal 0 is no question
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True  # somebody else's, or no number of a process
+    return True
 
 
 class Store(Protocol):
@@ -128,6 +150,7 @@ class _LocalStore:
 
     def make(self, prefix: str) -> None:
         with _storage(f"{self.describe(prefix)}: cannot be made"):
+            make_folder(self._folder)
             (self._folder / prefix).mkdir(parents=True, exist_ok=True)
 
     def remove(self, prefix: str) -> None:
@@ -240,6 +263,15 @@ def _write_synced(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, durably."""
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    path.mkdir(exist_ok=True)
+    _sync_folder(path.parent)
 
 
 def _sync_file(path: Path) -> None:

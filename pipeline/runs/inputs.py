@@ -79,10 +79,7 @@ def freeze_inputs(portfolio: Portfolio, day: date, work: RunFolder) -> Inputs:
     ledger = ready_ledger(portfolio)
     name = portfolio.policy.portfolio
     published = ledger.last_published(name, day)
-    earlier = [record for record in ledger.plans(name) if record.plan.date < day]
-    previous = max(
-        earlier, key=lambda record: (record.plan.date, record.proposed_seq), default=None
-    )
+    previous = ledger.plan_before(name, day)
     inputs = Inputs(
         day=day,
         policy=portfolio.policy,

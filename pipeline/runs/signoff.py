@@ -279,8 +279,8 @@ def _publish(portfolio: Portfolio, record: PlanRecord, actor: Actor) -> Decided:
 
 def _refuse_breaches(portfolio: Portfolio, actor: Actor, action: str, plan_id: str) -> None:
     """Refuse a plan that was altered or is beyond the hard limits, whoever signs it."""
-    from pipeline.core.errors import DamagedError
     from pipeline.core.plan import Status
+    from pipeline.io.ledger.records import AlteredError
 
     ledger = portfolio.ledger
     try:
@@ -288,7 +288,7 @@ def _refuse_breaches(portfolio: Portfolio, actor: Actor, action: str, plan_id: s
         is_open = record.status in {Status.PROPOSED, Status.APPROVED} and not record.is_published
         problems = plan_breaches(portfolio, record) if is_open else ()
         why = f"plan {plan_id} breaks hard limits: {'; '.join(problems)}" if problems else ""
-    except DamagedError as error:
+    except AlteredError as error:
         why = str(error)
     if why:
         ledger.record_denied(actor.name, action, plan_id, why)

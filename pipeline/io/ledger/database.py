@@ -1,7 +1,8 @@
 """One connection per transaction, on SQLite or Postgres; writers wait for each other, briefly.
 
-SQLite keeps its rollback journal with `synchronous=FULL`: the write-ahead log of many versions in
-use can lose a committed transaction. A writer takes the write lock before its first read, so what
+SQLite keeps its rollback journal with `synchronous=EXTRA`: the write-ahead log of many versions in
+use can lose a committed transaction, and without EXTRA a power cut may bring the journal of a
+committed one back and undo it. A writer takes the write lock before its first read, so what
 it checked is still true when it writes. On Postgres an advisory lock does the same.
 """
 
@@ -134,7 +135,7 @@ def _postgres_engine(url: URL, shown: str) -> Any:
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves, see _begin_sqlite
     cursor = connection.cursor()
-    for pragma in ("foreign_keys = on", "synchronous = full", "trusted_schema = off"):
+    for pragma in ("foreign_keys = on", "synchronous = extra", "trusted_schema = off"):
         cursor.execute(f"pragma {pragma}")
     cursor.close()
 

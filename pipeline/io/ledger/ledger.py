@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from pipeline.io.ledger.database import Database
 from pipeline.io.ledger.plans import PlanBook
 from pipeline.io.ledger.publications import PublicationBook, newest_published_id
 from pipeline.io.ledger.records import PlanRecord
+from pipeline.io.stores import make_folder
 
 DEFAULT_PLACE = Path(".equimarginal") / "ledger.sqlite"
 _CREATOR = "ledger"
@@ -176,7 +178,7 @@ def _create(database: Database, clock: Clock, head: AuditHead) -> None:
 
     if database.is_sqlite:
         try:
-            database.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(database.path.parent)
         except OSError as error:
             raise StorageError(
                 f"ledger {database.shown}: its folder cannot be made ({error.strerror})"
@@ -251,6 +253,9 @@ def _check_head(connection: Connection, database: Database, head: AuditHead) -> 
             f"{'missing' if stored is None else 'another one'} (the ledger ends at {seq}); it was "
             "replaced or cut: restore the newest backup of the ledger"
         )
+    if known[0] < seq:  # killed between a commit and its head: until now a cut would not have shown
+        with suppress(StorageError):  # reading works without the right to write
+            head.write(seq, digest)
 
 
 def _refuse_to_forget(database: Database, head: AuditHead, runs: Path) -> None:

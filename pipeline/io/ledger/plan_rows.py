@@ -13,13 +13,13 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from pipeline.core.canonical import canonical_bytes
 from pipeline.core.decision import Document, read_document
-from pipeline.core.errors import DamagedError, NotAllowedError, NotFoundError, UsageError
+from pipeline.core.errors import NotAllowedError, NotFoundError, UsageError
 from pipeline.core.plan import Kind, Status
 from pipeline.io.ledger import schema
 from pipeline.io.ledger.base import Transaction, moment_text
 from pipeline.io.ledger.identity import NIGHT
 from pipeline.io.ledger.publications import read_publication
-from pipeline.io.ledger.records import LineMoney, PlanRecord
+from pipeline.io.ledger.records import AlteredError, LineMoney, PlanRecord
 from pipeline.io.ledger.states import PLAN_MOVES
 
 _TABLE = schema.plan
@@ -115,8 +115,8 @@ def _bytes(stored: Any) -> bytes:
     return stored.encode("utf-8") if isinstance(stored, str) else bytes(stored)
 
 
-def _damaged(plan_id: str, what: str) -> DamagedError:
-    return DamagedError(
+def _damaged(plan_id: str, what: str) -> AlteredError:
+    return AlteredError(
         f"plan {plan_id}: {what}; it was altered after it was stored: "
         "run 'equimarginal audit verify'"
     )
@@ -126,7 +126,7 @@ def undamaged_plan(connection: Connection, plan_id: str) -> PlanRecord:
     """Return the stored plan; a person must not sign one that was altered."""
     try:
         return stored_plan(connection, plan_id)
-    except DamagedError as error:
+    except AlteredError as error:
         raise NotAllowedError(str(error)) from error
 
 

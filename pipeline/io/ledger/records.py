@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.core.decision import DecisionPlan, Document
-from pipeline.core.errors import UsageError
+from pipeline.core.errors import DamagedError, UsageError
 from pipeline.core.plan import Kind, Plan, Status
 from pipeline.core.types import Line
 from pipeline.io.ledger.states import PublicationStatus, RowStatus
 
 _SHOWN_FIRST = ("plan_id", "portfolio", "date", "currency", "mode", "reasons")
+
+
+class AlteredError(DamagedError):
+    """A stored plan is not what was proposed: somebody changed it, no disk did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

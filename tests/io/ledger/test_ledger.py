@@ -28,7 +28,7 @@ def test_sqlite_keeps_its_rollback_journal_and_waits_for_the_disk(sqlite_desk):
         }
     assert pragmas == {
         "journal_mode": "delete",
-        "synchronous": 2,
+        "synchronous": 3,
         "foreign_keys": 1,
         "trusted_schema": 0,
     }

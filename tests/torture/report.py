@@ -1,0 +1,30 @@
+"""What a campaign did, and how it says so while it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+Tell = Callable[[int, int], None]
+KEPT = 20
+
+
+@dataclass
+class Outcome:
+    """How many cases were tried, what was counted on the way, and what went wrong."""
+
+    unit: str
+    cases: int = 0
+    failed: int = 0
+    notes: dict[str, int] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+
+    def fail(self, what: str) -> None:
+        """Count a failure; the first ones are kept in words."""
+        self.failed += 1
+        if len(self.failures) < KEPT:
+            self.failures.append(what)
+
+    def note(self, name: str, more: int = 1) -> None:
+        """Count something worth telling."""
+        self.notes[name] = self.notes.get(name, 0) + more

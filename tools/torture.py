@@ -1,0 +1,104 @@
+"""`make torture`: break everything that can break, many times, and say what that did.
+
+Each campaign counts its cases; one seed is one replay. A failure is one line that names its case.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+
+
+def campaigns() -> dict[str, tuple[int, Callable[..., Any]]]:
+    """Return each campaign with its count at scale 1: the figures that a release is held to."""
+    from tests.torture import accidents, crowds, files, nights, tampering
+
+    return {
+        "kills": (10_000, accidents.kills),
+        "faults": (10_000, accidents.faults),
+        "powercuts": (1_000, accidents.powercuts),
+        "nights": (10_000, nights.nights),
+        "machine": (40_000, crowds.machine_steps),
+        "races": (100, crowds.races),
+        "files": (10_000, files.files),
+        "plan-bytes": (10_000, tampering.plan_bytes),
+        "audit-edits": (10_000, tampering.audit_edits),
+        "hostile-plans": (300_000, tampering.hostile_plans),
+        "money": (1_000_000, tampering.money),
+    }
+
+
+def main() -> int:
+    """Run the campaigns that were asked for; 1 if anything failed."""
+    arguments = _arguments()
+    from tests.torture import disk
+
+    if why := disk.missing():
+        print(f"torture: the disk's campaigns cannot run: {why}", file=sys.stderr)
+    else:
+        disk.start_again_with_disk()
+    known = campaigns()
+    if unknown := set(arguments.campaign) - known.keys():
+        print(
+            f"torture: no campaign {', '.join(sorted(unknown))}; there are {', '.join(known)}",
+            file=sys.stderr,
+        )
+        return 2
+    results = {}
+    for name in arguments.campaign or known:
+        full, run = known[name]
+        count = max(1, round(full * arguments.scale))
+        results[name] = _measured(name, run, count, arguments.seed)
+    if not disk.missing():
+        disk.forget_library()
+    if arguments.json:
+        print(json.dumps(results, indent=1))
+    return int(any(result["failed"] for result in results.values()))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("campaign", nargs="*", help="default: all")
+    parser.add_argument("--scale", type=float, default=1.0, help="1 is what a release is held to")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--json", action="store_true", help="the counts as JSON, at the end")
+    return parser.parse_args()
+
+
+def _measured(name: str, run: Callable[..., Any], count: int, seed: int) -> dict[str, Any]:
+    began, last = time.monotonic(), time.monotonic()
+
+    def tell(done: int, of: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > 20:
+            last = time.monotonic()
+            print(f"  {name}: {done} of {of}, {last - began:.0f} s", file=sys.stderr, flush=True)
+
+    outcome = run(count, seed, tell)
+    seconds = time.monotonic() - began
+    notes = "".join(f", {text} {value}" for text, value in outcome.notes.items())
+    verdict = f"{outcome.failed} FAILED" if outcome.failed else "0 failed"
+    print(
+        f"{name}: {outcome.cases} {outcome.unit}, {verdict}{notes}; seed {seed}, {seconds:.0f} s",
+        file=sys.stderr,
+        flush=True,
+    )
+    for failure in outcome.failures:
+        print(f"  {failure}", file=sys.stderr, flush=True)
+    return {
+        "cases": outcome.cases, "failed": outcome.failed, "seconds": round(seconds, 1),
+        "notes": outcome.notes, "failures": outcome.failures,
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -99,7 +99,7 @@ class SignOff(ApprovalOperator):
 
     def _ask(self, context: Context, record: PlanRecord, *, until: datetime) -> Any:
         """Park the task, together with what the person is shown."""
-        self.subject = f"Sign the plan of {record.plan.date} for {record.plan.portfolio}?"
+        self.subject = f"Sign the plan of {record.document.date} for {record.document.portfolio}?"
         self.body = _question(record, self.dag_id)
         try:
             return super().execute(context)
@@ -170,9 +170,9 @@ def plan_of_day(portfolio: Portfolio, plan_id: str, day: str) -> PlanRecord:
         NotAllowedError: it is of another day, so this run may not act on it.
     """
     record = ready_ledger(portfolio).plan(plan_id, portfolio.policy.portfolio)
-    if (record.plan_id, record.plan.date.isoformat()) != (plan_id, day):
+    if (record.plan_id, record.document.date.isoformat()) != (plan_id, day):
         raise NotAllowedError(
-            f"plan {plan_id}: is of {record.plan.date}, this run is of {day}; "
+            f"plan {plan_id}: is of {record.document.date}, this run is of {day}; "
             "clear the report task to name the right plan"
         )
     return record
@@ -187,7 +187,7 @@ def _nothing_to_ask(portfolio: Portfolio, record: PlanRecord, *, ask: bool) -> s
         )
     if record.status is not Status.PROPOSED:
         return f"plan {record.plan_id} is {record.status.value}"
-    if record.plan.date < portfolio.today():
+    if record.document.date < portfolio.today():
         return f"plan {record.plan_id} is of a past day, caught up for the record only"
     return ""
 

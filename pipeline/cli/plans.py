@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from pipeline.runs.signoff import Decided
 
 PlanId = Annotated[
-    str, typer.Argument(metavar="ID", help="Plan id, its unique beginning, or 'latest'.")
+    str,
+    typer.Argument(
+        metavar="ID", help="Plan id, its unique beginning, or 'latest'; also 'latest-rotation'."
+    ),
 ]
 Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, for the record.")]
 ExpectedHash = Annotated[
@@ -49,6 +52,7 @@ def register(app: typer.Typer) -> None:
 
 def list_plans(workspace: Workspace = HERE, as_json: AsJson = False) -> None:
     """List the plans, newest first."""
+    from pipeline.core.plan import Kind
     from pipeline.runs.portfolio import open_portfolio
     from pipeline.runs.signoff import list_plans as stored_plans
 
@@ -57,15 +61,16 @@ def list_plans(workspace: Workspace = HERE, as_json: AsJson = False) -> None:
         print_json([record.to_json() for record in records])
         return
     print_table(
-        ("plan", "day", "status", "mode", "budget", "uplift", "signed by", "published"),
+        ("plan", "kind", "day", "status", "mode", "budget", "uplift", "signed by", "published"),
         [
             (
                 record.plan_id,
-                record.plan.date,
+                record.kind.value,
+                record.document.date,
                 record.status.value,
-                record.plan.mode.value,
-                record.plan.budget,
-                record.plan.uplift.mean if record.plan.uplift else None,
+                record.document.mode.value,
+                record.plan.budget if record.kind is Kind.BUDGET else None,
+                record.document.uplift.mean if record.document.uplift else None,
                 record.decided_by,
                 record.publication.status.value if record.publication else "",
             )
@@ -168,13 +173,17 @@ def _answer(decided: Decided, as_json: bool) -> None:
 
 
 def _print_plan(record: PlanRecord) -> None:
-    plan = record.plan
+    from pipeline.core.plan import Plan
+
+    plan = record.document
     by = f" by {record.decided_by} at {record.decided_at}" if record.decided_by else ""
-    say(f"plan {record.plan_id}: {plan.portfolio}, {plan.date}, {plan.mode.value}")
+    kind = record.kind.value
+    say(f"plan {record.plan_id}: {plan.portfolio}, {kind}, {plan.date}, {plan.mode.value}")
     say(f"status    {record.status.value}{by}")
     say(f"hash      {record.content_hash}")
     say(f"sign by   {record.expires_at}")
-    say(f"budget    {plan.budget:,.2f} {plan.currency}")
+    if isinstance(plan, Plan):
+        say(f"budget    {plan.budget:,.2f} {plan.currency}")
     if plan.uplift is not None:
         up = plan.uplift
         say(
@@ -183,14 +192,15 @@ def _print_plan(record: PlanRecord) -> None:
         )
     for reason in plan.reasons:
         say(f"note      {reason}")
+    shown = max(2, plan.digits)
     print_table(
         (*plan.line_columns, "current", "proposed", "change", "action", "why"),
         [
             (
                 *(item.line[column] for column in plan.line_columns),
-                item.current,
-                item.proposed,
-                item.proposed - item.current,
+                f"{item.current:,.{shown}f}",
+                f"{item.proposed:,.{shown}f}",
+                f"{item.proposed - item.current:+,.{shown}f}",
                 item.action,
                 item.reason,
             )

@@ -6,70 +6,39 @@ contradicts itself is refused by name, all problems of one file together.
 
 from __future__ import annotations
 
-import math
 from datetime import date
 from typing import Annotated, Any, Literal, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from pipeline.core.errors import ConfigError
-from pipeline.core.money import minor_digits
+from pipeline.core.rotation_rules import RotationRules
+from pipeline.core.settings import (
+    Amount,
+    ClockTime,
+    Column,
+    Identifier,
+    Name,
+    Number,
+    ScopeMap,
+    Share,
+    Strict,
+    currency_code,
+    zone_name,
+)
 
 RESERVED_COLUMNS = frozenset(
     {"date", "spend", "budget", "currency", "impressions", "clicks", "conversions", "revenue"}
 )
 
 
-def _finite(value: float) -> float:
-    if not math.isfinite(value):
-        raise ValueError(f"must be a finite number, got {value!r}")
-    return value
-
-
-def _money(value: float) -> float:
-    if _finite(value) < 0:
-        raise ValueError(f"must not be negative, got {value:g}")
-    return value
-
-
-def _currency(value: str) -> str:
-    try:
-        minor_digits(value)
-    except ConfigError as error:
-        raise ValueError(str(error).removeprefix("currency: ")) from error
-    return value
-
-
-def _zone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ValueError(f"got {value!r}, need a name such as Europe/Berlin") from error
-    return value
-
-
-Number = Annotated[float, Field(strict=True), AfterValidator(_finite)]
-Amount = Annotated[float, Field(strict=True), AfterValidator(_money)]
-Share = Annotated[float, Field(strict=True, ge=0, le=1)]
-Name = Annotated[str, Field(strict=True, min_length=1, max_length=200)]
-Identifier = Annotated[str, Field(strict=True, pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
-Column = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")]
-ClockTime = Annotated[str, Field(strict=True, pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
-ScopeMap = dict[Column, Name]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Objective(_Strict):
+class Objective(Strict):
     """The north-star metric: an outcome column."""
 
     maximize: Column = "revenue"
 
 
-class Guardrail(_Strict):
+class Guardrail(Strict):
     """A metric that may not get worse than its limit, in expectation, over its scope."""
 
     metric: Column
@@ -84,7 +53,7 @@ class Guardrail(_Strict):
         return self
 
 
-class Budget(_Strict):
+class Budget(Strict):
     """Money to split: a day's, or a month's that is paced."""
 
     daily: Amount | None = None
@@ -98,13 +67,13 @@ class Budget(_Strict):
         return self
 
 
-class Exploration(_Strict):
+class Exploration(Strict):
     """Budget that may be moved away from the best known split in order to learn."""
 
     max_share: Share = 0.05
 
 
-class Drift(_Strict):
+class Drift(Strict):
     """How readily the watch over inputs and forecasts alarms, and how long an alarm lasts.
 
     Attributes:
@@ -116,7 +85,7 @@ class Drift(_Strict):
     hold_days: Annotated[float, Field(strict=True, ge=1, le=90)] = 14.0
 
 
-class CapSpec(_Strict):
+class CapSpec(Strict):
     """A limit on the money of a scope, as a start value until finance approves it."""
 
     scope: ScopeMap = Field(default_factory=dict)
@@ -139,14 +108,14 @@ class CapSpec(_Strict):
         return self
 
 
-class Person(_Strict):
+class Person(Strict):
     """Somebody who may sign; with a login, only from that operating-system account."""
 
     name: Name
     login: Name | None = None
 
 
-class People(_Strict):
+class People(Strict):
     """Who may approve plans, and who caps. A bare name is a person without a login."""
 
     analysts: tuple[Person, ...] = ()
@@ -177,20 +146,20 @@ class People(_Strict):
         return self
 
 
-class AutoWithin(_Strict):
+class AutoWithin(Strict):
     """Plans that move no line and no share of money by more than this sign themselves."""
 
     line_change: Share
     moved: Share
 
 
-class Approval(_Strict):
+class Approval(Strict):
     """How a plan gets its signature."""
 
     auto_within: AutoWithin | None = None
 
 
-class Source(_Strict):
+class Source(Strict):
     """Where a table is read from: files by path, glob or object-store URL, or a database."""
 
     path: Name | None = None
@@ -210,7 +179,7 @@ class Source(_Strict):
         return self
 
 
-class Feed(_Strict):
+class Feed(Strict):
     """An account of a platform whose daily rows `equimarginal pull` keeps as files.
 
     `days` are read again each night, because platforms restate them. `conversion` and `value` name
@@ -228,15 +197,27 @@ class Feed(_Strict):
     qualified: tuple[Name, ...] = ()
 
 
-class Sources(_Strict):
-    """The two tables that a night reads; they may be the same file."""
+class Sources(Strict):
+    """The tables that a night reads; the first two may be the same file.
+
+    `exposures` are read by the rotation of creatives, `withdrawals` by every decision whose rows
+    name a person.
+    """
 
     spend: Source
     outcomes: Source
     experiments: Source | None = None
+    exposures: Source | None = None
+    withdrawals: Source | None = None
 
 
-class Schedule(_Strict):
+class Privacy(Strict):
+    """Groups smaller than `min_group` are learned from but not shown on any page."""
+
+    min_group: Annotated[float, Field(strict=True, ge=1)] = 50.0
+
+
+class Schedule(Strict):
     """When a scheduler starts the night of a business day, in the portfolio's zone.
 
     Feeds are pulled at `pull_at`, before the night.
@@ -250,12 +231,12 @@ class Schedule(_Strict):
     first_day: date | None = None
 
 
-class Policy(_Strict):
+class Policy(Strict):
     """Everything that `portfolio.yaml` says."""
 
     portfolio: Identifier
-    currency: Annotated[Name, AfterValidator(_currency)]
-    timezone: Annotated[Name, AfterValidator(_zone)] = "UTC"
+    currency: Annotated[Name, AfterValidator(currency_code)]
+    timezone: Annotated[Name, AfterValidator(zone_name)] = "UTC"
     line: tuple[Column, ...] = Field(min_length=1, max_length=4)
     objective: Objective = Objective()
     guardrails: tuple[Guardrail, ...] = ()
@@ -267,6 +248,8 @@ class Policy(_Strict):
     people: People = People()
     approval: Approval = Approval()
     schedule: Schedule = Schedule()
+    privacy: Privacy = Privacy()
+    rotation: RotationRules | None = None
     sources: Sources
     feeds: dict[Identifier, Feed] = Field(default_factory=dict)
     min_probability: Annotated[float, Field(strict=True, ge=0.5, lt=1)] = 0.6
@@ -275,6 +258,8 @@ class Policy(_Strict):
 
     @model_validator(mode="after")
     def _references(self) -> Self:
+        if self.rotation is not None and self.sources.exposures is None:
+            raise ValueError("rotation: needs sources.exposures, the rows it learns from")
         if len(set(self.line)) != len(self.line):
             raise ValueError("line: a column is named twice")
         if taken := RESERVED_COLUMNS.intersection(self.line):

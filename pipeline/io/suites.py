@@ -12,6 +12,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -32,13 +33,13 @@ TABLES = ("line_day", "outcomes", "spend")
 STALE_OUTCOME_DAYS = 3
 
 
-@lru_cache(maxsize=1)
-def load_suites() -> dict[str, dict[str, Any]]:
+@lru_cache(maxsize=8)
+def load_suites(tables: tuple[str, ...] = TABLES) -> dict[str, dict[str, Any]]:
     """Return table -> suite, as the files say."""
     folder = asset_folder("expectations")
     return {
         table: json.loads((folder / f"{table}.json").read_text(encoding="utf-8"))
-        for table in TABLES
+        for table in tables
     }
 
 
@@ -71,8 +72,25 @@ class PendingSuites:
 
 
 def begin(facts: Facts, metric: str) -> PendingSuites:
-    """Hand the night's tables to the suites and return at once."""
-    request = request_for(facts, metric)
+    """Hand the night's tables of budgets to the suites and return at once."""
+    return _begin(request_for(facts, metric))
+
+
+def begin_tables(
+    tables: Mapping[str, dict[str, Any]], parameters: Mapping[str, Any]
+) -> PendingSuites:
+    """Hand any tables, column by column, to the suites of their names and return at once."""
+    return _begin(
+        {
+            "id": next(_numbers),
+            "suites": load_suites(tuple(tables)),
+            "frames": {name: stream(columns) for name, columns in tables.items()},
+            "parameters": dict(parameters),
+        }
+    )
+
+
+def _begin(request: dict[str, Any]) -> PendingSuites:
     running = worker()
     if running is not None and not _tell(running, request):
         running = None

@@ -6,11 +6,12 @@ import tempfile
 from dataclasses import dataclass
 from datetime import date
 
+from pipeline.core.decision import Document
 from pipeline.core.errors import ConfigError, DamagedError, DataNotTrustedError, InfeasibleError
 from pipeline.core.findings import Finding, Level, worst_level
-from pipeline.core.plan import Plan
 from pipeline.io.artefacts import RunFolder, begin_run, open_run
 from pipeline.runs import night, storage
+from pipeline.runs.course import course_of
 from pipeline.runs.inputs import CLOCK, INPUTS, PREVIOUS, SNAPSHOT
 from pipeline.runs.portfolio import Portfolio
 
@@ -30,9 +31,10 @@ def check_portfolio(portfolio: Portfolio, day: date) -> list[Finding]:
     The night is run up to its plan in a temporary folder; nothing is proposed or kept.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        work = night.extract_into(portfolio, day, begin_run(scratch, "check"))
+        work = begin_run(scratch, "check")
+        night.freeze(portfolio, day, work)
         try:
-            night.compute(work)
+            night.COURSE.compute(work)
         except (ConfigError, InfeasibleError, DataNotTrustedError) as error:
             limits = Finding(level=Level.FAIL, check=error.code, message=str(error))
             return [*storage.read_findings(work, night.FINDINGS), limits]
@@ -56,7 +58,8 @@ def replay_plan(portfolio: Portfolio, ref: str) -> Replayed:
     """
     record = portfolio.ledger.plan(ref, portfolio.policy.portfolio)
     run = open_run(portfolio.runs, record.plan_id)
-    stored = storage.read_plan(run)
+    course = course_of(record.kind)
+    stored = course.read_plan(run)
     if stored.content_hash != record.content_hash:
         raise DamagedError(
             f"plan {record.plan_id}: its run folder holds {stored.content_hash}, "
@@ -65,8 +68,8 @@ def replay_plan(portfolio: Portfolio, ref: str) -> Replayed:
     with tempfile.TemporaryDirectory() as scratch:
         work = begin_run(scratch, "replay")
         _copy_inputs(run, work)
-        night.compute(work)
-        again = storage.read_plan(work)
+        course.compute(work)
+        again = course.read_plan(work)
     return Replayed(
         plan_id=record.plan_id,
         content_hash=record.content_hash,
@@ -81,6 +84,6 @@ def _copy_inputs(run: RunFolder, work: RunFolder) -> None:
             work.write_bytes(name, run.read_bytes(name))
 
 
-def _differences(stored: Plan, again: Plan) -> tuple[str, ...]:
+def _differences(stored: Document, again: Document) -> tuple[str, ...]:
     left, right = stored.content(), again.content()
     return tuple(name for name in left if left[name] != right[name])

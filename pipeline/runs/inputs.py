@@ -104,6 +104,11 @@ def read_inputs(work: RunFolder) -> Inputs:
     return Inputs.model_validate(read_plain(work.read_json(INPUTS)))
 
 
+def read_day(work: RunFolder) -> date:
+    """Return the day that a night of any kind plans for."""
+    return date.fromisoformat(str(work.read_json(INPUTS)["day"]))
+
+
 def read_today(work: RunFolder) -> date:
     """Return the date after which no row can be: the clock's, or the plan's day if later."""
     return date.fromisoformat(str(work.read_json(CLOCK)["today"]))

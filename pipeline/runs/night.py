@@ -1,29 +1,26 @@
-"""The night: one function per step, each reading and writing the run folder, none deciding.
+"""The night of budgets: one function per step, each reading and writing the run folder.
 
-`run_night` runs them in this process; Airflow runs the same functions, one task each. A step's
-token is the name of the night's hidden work folder, or the plan's id once that is complete; a
-step that finds its night complete has nothing to do. Every step may be run again.
+`run_night` runs them in this process; Airflow runs the same functions, one task each.
 """
 
 from __future__ import annotations
 
-import re
-import secrets
-from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.core.errors import ConfigError, DataNotTrustedError, InfeasibleError, NotFoundError
+from pipeline.core.errors import DataNotTrustedError, InfeasibleError
 from pipeline.core.findings import Finding, Level, worst_level
 from pipeline.core.money import minor_digits
-from pipeline.core.plan import Plan
+from pipeline.core.plan import Kind, Plan
 from pipeline.core.types import line_label
 from pipeline.io import quality, warehouse
-from pipeline.io.artefacts import RunFolder, begin_run, list_work, open_run, resume_run
+from pipeline.io.artefacts import RunFolder
 from pipeline.io.sources import read_snapshot
-from pipeline.runs import scoring, storage
+from pipeline.runs import course, scoring, storage
+from pipeline.runs.course import Course, Progress, run_course
 from pipeline.runs.fallback import fallback_plan
 from pipeline.runs.inputs import (
     Inputs,
@@ -35,17 +32,15 @@ from pipeline.runs.inputs import (
 )
 from pipeline.runs.pages import write_night_page
 from pipeline.runs.plan import Heading, optimised_plan
-from pipeline.runs.portfolio import Portfolio, open_portfolio
+from pipeline.runs.portfolio import Portfolio
 from pipeline.runs.promises import keep_promises, write_forecast
 from pipeline.runs.verification import verify_night
 
+if TYPE_CHECKING:
+    from pipeline.io.ledger import PlanRecord
+
 FINDINGS = "findings.json"
 VERIFICATION = "verification.json"
-ABANDONED = timedelta(days=1)
-"""A night takes minutes, and its retries hours: older work was interrupted for good."""
-_BEGUN = "%Y%m%dt%H%M%S"
-
-Progress = Callable[[str], None]
 
 
 def run_night(
@@ -59,47 +54,34 @@ def run_night(
         DataNotTrustedError: the data cannot be trusted and no approved plan exists.
         InfeasibleError: the policy's limits contradict each other.
     """
-    quality.start_suites()
-    progress("reading the sources")
-    work = _extract(portfolio, day)
-    if not work.is_complete:
-        try:
-            for label, step in _STEPS.items():
-                progress(label)
-                step(work)
-            _check_outcome(work)
-        except (ConfigError, InfeasibleError, DataNotTrustedError):
-            work.discard()
-            raise
-        progress("proposing the plan")
-        work = work.complete(_plan_id(work))
-    return _propose(portfolio, work)
+    plan = run_course(COURSE, portfolio, day, progress=progress)
+    assert isinstance(plan, Plan)  # noqa: S101  a course of budgets makes plans of budgets
+    return plan
 
 
 def extract(folder: str | Path, day: str) -> str:
     """Read the sources and freeze the inputs; return the night's token."""
-    portfolio = open_portfolio(folder)
-    return _extract(portfolio, date.fromisoformat(day)).name
+    return course.extract(COURSE, folder, day)
 
 
 def stage(folder: str | Path, token: str) -> None:
     """Build the daily tables from the snapshot."""
-    _at_work(folder, token, _stage)
+    course.at_work(folder, token, _stage)
 
 
 def validate(folder: str | Path, token: str) -> None:
     """Judge the data; what is wrong becomes findings."""
-    _at_work(folder, token, _validate)
+    course.at_work(folder, token, _validate)
 
 
 def score(folder: str | Path, token: str) -> None:
     """Hold earlier plans against what came, and watch the inputs for breaks."""
-    _at_work(folder, token, _score)
+    course.at_work(folder, token, _score)
 
 
 def fit(folder: str | Path, token: str) -> None:
     """Learn the response curves, where the data can be trusted."""
-    _at_work(folder, token, _fit)
+    course.at_work(folder, token, _fit)
 
 
 def allocate(folder: str | Path, token: str) -> None:
@@ -113,28 +95,17 @@ def allocate(folder: str | Path, token: str) -> None:
         _allocate(work)
         _check_outcome(work)
 
-    _at_work(folder, token, step)
+    course.at_work(folder, token, step)
 
 
 def verify(folder: str | Path, token: str) -> None:
     """Check the plan with code that shares nothing with the solver."""
-    _at_work(folder, token, _verify)
+    course.at_work(folder, token, _verify)
 
 
 def report(folder: str | Path, token: str) -> str:
     """Write the page, complete the run and propose its plan; return the plan's id."""
-    portfolio = open_portfolio(folder)
-    work = _open(portfolio, token)
-    if not work.is_complete:
-        write_night_page(work)
-        work = work.complete(_plan_id(work))
-    return _propose(portfolio, work).plan_id
-
-
-def compute(work: RunFolder) -> None:
-    """Run every step after extraction on a work folder: what a replay does."""
-    for step in _STEPS.values():
-        step(work)
+    return course.finish(COURSE, folder, token)
 
 
 def learn(work: RunFolder) -> None:
@@ -143,38 +114,12 @@ def learn(work: RunFolder) -> None:
         step(work)
 
 
-def extract_into(portfolio: Portfolio, day: date, work: RunFolder) -> RunFolder:
-    """Freeze the inputs and snapshot the sources into a work folder, and return it."""
+def freeze(portfolio: Portfolio, day: date, work: RunFolder) -> None:
+    """Freeze the inputs and snapshot the sources into a work folder."""
     freeze_inputs(portfolio, day, work)
     keep_promises(portfolio, day, work)
     found = read_snapshot(portfolio.policy, portfolio.folder, work)
     storage.write_findings(work, storage.SOURCE_FINDINGS, found)
-    return work
-
-
-def _extract(portfolio: Portfolio, day: date) -> RunFolder:
-    """Return tonight's work folder, or the complete run that the same inputs already gave."""
-    _clear_abandoned(portfolio)
-    begun = portfolio.clock().astimezone(UTC).strftime(_BEGUN)
-    name = f"night-{day.isoformat()}-{begun}-{secrets.token_hex(4)}"
-    work = extract_into(portfolio, day, begin_run(portfolio.runs, name))
-    try:
-        done = open_run(portfolio.runs, _plan_id(work))
-    except NotFoundError:
-        return work
-    work.discard()
-    return done
-
-
-def _clear_abandoned(portfolio: Portfolio) -> None:
-    """Remove what nights left behind that were killed more than a day ago."""
-    for name in list_work(portfolio.runs):
-        begun = re.fullmatch(r"night-\d{4}-\d\d-\d\d-(\d{8}t\d{6})-[0-9a-f]{8}", name)
-        if begun is None:
-            continue
-        age = portfolio.clock() - datetime.strptime(begun[1], _BEGUN).replace(tzinfo=UTC)
-        if age > ABANDONED:
-            resume_run(portfolio.runs, name).discard()
 
 
 def _stage(work: RunFolder) -> None:
@@ -241,7 +186,7 @@ def _allocate(work: RunFolder) -> None:
     inputs = read_inputs(work)
     findings = storage.read_findings(work, FINDINGS)
     heading = Heading(
-        plan_id=_plan_id(work),
+        plan_id=COURSE.plan_id(work),
         inputs_hash=inputs_hash(work),
         caps_version=inputs.caps_version,
         based_on="" if inputs.published is None else inputs.published.plan_id,
@@ -309,42 +254,26 @@ def _is_trusted(work: RunFolder) -> bool:
     return worst_level(storage.read_findings(work, FINDINGS)) is not Level.FAIL
 
 
-def _plan_id(work: RunFolder) -> str:
-    """Return the id of the plan that these inputs lead to: day and eight digits of their hash."""
-    digits = inputs_hash(work).removeprefix("sha256:")[:8]
-    return f"{read_inputs(work).day.isoformat()}-{digits}"
+def _breaches(portfolio: Portfolio, record: PlanRecord) -> tuple[str, ...]:
+    from pipeline.runs.signoff import budget_breaches
+
+    return budget_breaches(portfolio, record)
 
 
-def _propose(portfolio: Portfolio, work: RunFolder) -> Plan:
-    """Put the complete run's plan before the people, or let the policy sign it."""
-    from pipeline.runs.signoff import sign_by_policy
-
-    plan = storage.read_plan(work)
-    record = portfolio.ledger.propose_plan(plan, portfolio.policy)
-    if record.status.value == "proposed":
-        signed = sign_by_policy(portfolio, record.plan_id)
-        record = signed.record if signed is not None else record
-    return plan.with_status(record.status)
-
-
-def _open(portfolio: Portfolio, token: str) -> RunFolder:
-    if token.startswith("night-"):
-        return resume_run(portfolio.runs, token)
-    return open_run(portfolio.runs, token)
-
-
-def _at_work(folder: str | Path, token: str, step: Callable[[RunFolder], None]) -> None:
-    work = _open(open_portfolio(folder), token)
-    if not work.is_complete:
-        step(work)
-
-
-_STEPS: dict[str, Callable[[RunFolder], None]] = {
-    "building the daily tables": _stage,
-    "judging the data": _validate,
-    "scoring earlier plans": _score,
-    "fitting the response curves": _fit,
-    "allocating the budget": _allocate,
-    "verifying the plan": _verify,
-    "writing the page": _page,
-}
+COURSE = Course(
+    kind=Kind.BUDGET,
+    freeze=freeze,
+    steps={
+        "building the daily tables": _stage,
+        "judging the data": _validate,
+        "scoring earlier plans": _score,
+        "fitting the response curves": _fit,
+        "allocating the budget": _allocate,
+        "verifying the plan": _verify,
+        "writing the page": _page,
+    },
+    check=_check_outcome,
+    read_plan=storage.read_plan,
+    breaches=_breaches,
+    warm_up=quality.start_suites,
+)

@@ -161,7 +161,8 @@ def score_portfolio(portfolio: Portfolio, day: date) -> ScoreCard:
     from pipeline.runs import night
 
     with tempfile.TemporaryDirectory(prefix="equimarginal-") as scratch:
-        work = night.extract_into(portfolio, day, begin_run(scratch, "score"))
+        work = begin_run(scratch, "score")
+        night.freeze(portfolio, day, work)
         night.learn(work)
         found = storage.read_findings(work, night.FINDINGS)
         if not work.exists(warehouse.LINE_DAY):

@@ -61,7 +61,7 @@ def existing_ledger(portfolio: Portfolio) -> Ledger:
 def list_plans(portfolio: Portfolio) -> tuple[PlanRecord, ...]:
     """Return every plan of the portfolio, newest first; none before its first night."""
     try:
-        return existing_ledger(portfolio).plans(portfolio.policy.portfolio)
+        return existing_ledger(portfolio).plans(portfolio.policy.portfolio, kind=None)
     except NotFoundError:
         return ()
 
@@ -238,7 +238,14 @@ def caps_overview(portfolio: Portfolio, day: date) -> dict[str, Any]:
 
 
 def plan_breaches(portfolio: Portfolio, record: PlanRecord) -> tuple[str, ...]:
-    """Return every way in which a plan exceeds the hard limits as they are now."""
+    """Return every way in which a plan exceeds the hard limits or rules as they are now."""
+    from pipeline.runs.course import course_of
+
+    return course_of(record.kind).breaches(portfolio, record)
+
+
+def budget_breaches(portfolio: Portfolio, record: PlanRecord) -> tuple[str, ...]:
+    """Return every way in which a plan of budgets exceeds the hard limits as they are now."""
     from pipeline.io.publish import Limits, breaches
 
     ledger, policy, plan = portfolio.ledger, portfolio.policy, record.plan

@@ -1,0 +1,60 @@
+"""The building blocks of every section of `portfolio.yaml`: strict values with named problems."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from pipeline.core.errors import ConfigError
+from pipeline.core.money import minor_digits
+
+
+def finite(value: float) -> float:
+    """Return a number that is neither infinite nor NaN."""
+    if not math.isfinite(value):
+        raise ValueError(f"must be a finite number, got {value!r}")
+    return value
+
+
+def not_negative(value: float) -> float:
+    """Return a finite amount of 0 or more."""
+    if finite(value) < 0:
+        raise ValueError(f"must not be negative, got {value:g}")
+    return value
+
+
+def currency_code(value: str) -> str:
+    """Return an ISO code whose minor unit is known."""
+    try:
+        minor_digits(value)
+    except ConfigError as error:
+        raise ValueError(str(error).removeprefix("currency: ")) from error
+    return value
+
+
+def zone_name(value: str) -> str:
+    """Return a time zone that this machine knows."""
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"got {value!r}, need a name such as Europe/Berlin") from error
+    return value
+
+
+Number = Annotated[float, Field(strict=True), AfterValidator(finite)]
+Amount = Annotated[float, Field(strict=True), AfterValidator(not_negative)]
+Share = Annotated[float, Field(strict=True, ge=0, le=1)]
+Name = Annotated[str, Field(strict=True, min_length=1, max_length=200)]
+Identifier = Annotated[str, Field(strict=True, pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+Column = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")]
+ClockTime = Annotated[str, Field(strict=True, pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+ScopeMap = dict[Column, Name]
+
+
+class Strict(BaseModel):
+    """A section: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")

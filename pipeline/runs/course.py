@@ -1,0 +1,182 @@
+"""The course of a night, whatever it decides: extract, the steps in order, complete, propose.
+
+Each kind of decision says what it freezes, its steps and how its plan is read; this module runs
+them, in one process or one task each. A step's token is the name of the night's hidden work
+folder, or the plan's id once that is complete; a step that finds its night complete has nothing
+to do. Every step may be run again.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.core.decision import Document
+from pipeline.core.errors import ConfigError, DataNotTrustedError, InfeasibleError, NotFoundError
+from pipeline.core.plan import Kind
+from pipeline.io.artefacts import RunFolder, begin_run, list_work, open_run, resume_run
+from pipeline.runs.inputs import inputs_hash, read_day
+from pipeline.runs.portfolio import Portfolio, open_portfolio
+
+if TYPE_CHECKING:
+    from pipeline.io.ledger import PlanRecord
+
+ABANDONED = timedelta(days=1)
+"""A night takes minutes, and its retries hours: older work was interrupted for good."""
+_BEGUN = "%Y%m%dt%H%M%S"
+_WORK = "night"
+
+Progress = Callable[[str], None]
+Step = Callable[[RunFolder], None]
+
+_MODULES = {
+    Kind.BUDGET: "pipeline.runs.night",
+    Kind.ROTATION: "pipeline.runs.rotation",
+    Kind.OFFERS: "pipeline.runs.offers",
+    Kind.CADENCE: "pipeline.runs.cadence",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """How plans of one kind are made.
+
+    Attributes:
+        freeze: writes the inputs and the snapshot into an empty work folder.
+        steps: what a person is told -> step, in order; the last writes the page.
+        check: raises where a night has no plan to propose.
+        read_plan: the plan that a work folder or a run holds.
+        breaches: every way in which a stored plan exceeds the rules as they are now.
+        warm_up: begins what takes long to load, before anything else.
+    """
+
+    kind: Kind
+    freeze: Callable[[Portfolio, date, RunFolder], None]
+    steps: Mapping[str, Step]
+    check: Step
+    read_plan: Callable[[RunFolder], Document]
+    breaches: Callable[[Portfolio, PlanRecord], tuple[str, ...]]
+    warm_up: Callable[[], None] = lambda: None
+
+    def compute(self, work: RunFolder) -> None:
+        """Run every step after extraction on a work folder: what a replay does."""
+        for step in self.steps.values():
+            step(work)
+
+    def plan_id(self, work: RunFolder) -> str:
+        """Return the id of the plan that these inputs lead to: kind, day, digits of their hash."""
+        digits = inputs_hash(work).removeprefix("sha256:")[:8]
+        start = "" if self.kind is Kind.BUDGET else f"{self.kind.value}-"
+        return f"{start}{read_day(work).isoformat()}-{digits}"
+
+
+def course_of(kind: Kind) -> Course:
+    """Return how plans of a kind are made."""
+    course = import_module(_MODULES[kind]).COURSE
+    assert isinstance(course, Course)  # noqa: S101  each of the modules has one
+    return course
+
+
+def run_course(
+    course: Course,
+    portfolio: Portfolio,
+    day: date,
+    *,
+    progress: Progress = lambda message: None,
+) -> Document:
+    """Return the plan that one whole night proposes for `day` from data up to the day before.
+
+    The same inputs give the same plan; a second run returns the first one's.
+
+    Raises:
+        DataNotTrustedError: the data cannot be trusted and nothing approved stands in.
+        InfeasibleError: the rules contradict each other.
+    """
+    course.warm_up()
+    progress("reading the sources")
+    work = begin(course, portfolio, day)
+    if not work.is_complete:
+        try:
+            for label, step in course.steps.items():
+                progress(label)
+                step(work)
+            course.check(work)
+        except (ConfigError, InfeasibleError, DataNotTrustedError):
+            work.discard()
+            raise
+        progress("proposing the plan")
+        work = work.complete(course.plan_id(work))
+    return _propose(course, portfolio, work)
+
+
+def begin(course: Course, portfolio: Portfolio, day: date) -> RunFolder:
+    """Return tonight's work folder, or the complete run that the same inputs already gave."""
+    _clear_abandoned(portfolio)
+    begun = portfolio.clock().astimezone(UTC).strftime(_BEGUN)
+    name = f"{_WORK}-{day.isoformat()}-{begun}-{secrets.token_hex(4)}"
+    work = begin_run(portfolio.runs, name)
+    course.freeze(portfolio, day, work)
+    try:
+        done = open_run(portfolio.runs, course.plan_id(work))
+    except NotFoundError:
+        return work
+    work.discard()
+    return done
+
+
+def extract(course: Course, folder: str | Path, day: str) -> str:
+    """Read the sources and freeze the inputs; return the night's token."""
+    return begin(course, open_portfolio(folder), date.fromisoformat(day)).name
+
+
+def at_work(folder: str | Path, token: str, step: Step) -> None:
+    """Run one step on the night of a token, unless that is complete."""
+    work = _open(open_portfolio(folder), token)
+    if not work.is_complete:
+        step(work)
+
+
+def finish(course: Course, folder: str | Path, token: str) -> str:
+    """Write the page, complete the run and propose its plan; return the plan's id."""
+    portfolio = open_portfolio(folder)
+    work = _open(portfolio, token)
+    if not work.is_complete:
+        list(course.steps.values())[-1](work)
+        course.check(work)
+        work = work.complete(course.plan_id(work))
+    return _propose(course, portfolio, work).plan_id
+
+
+def _propose(course: Course, portfolio: Portfolio, work: RunFolder) -> Document:
+    """Put the complete run's plan before the people, or let the policy sign it."""
+    from pipeline.runs.signoff import sign_by_policy
+
+    plan = course.read_plan(work)
+    record = portfolio.ledger.propose_plan(plan, portfolio.policy)
+    if record.status.value == "proposed":
+        signed = sign_by_policy(portfolio, record.plan_id)
+        record = signed.record if signed is not None else record
+    return plan.with_status(record.status)
+
+
+def _clear_abandoned(portfolio: Portfolio) -> None:
+    """Remove what nights left behind that were killed more than a day ago."""
+    for name in list_work(portfolio.runs):
+        begun = re.fullmatch(_WORK + r"-\d{4}-\d\d-\d\d-(\d{8}t\d{6})-[0-9a-f]{8}", name)
+        if begun is None:
+            continue
+        age = portfolio.clock() - datetime.strptime(begun[1], _BEGUN).replace(tzinfo=UTC)
+        if age > ABANDONED:
+            resume_run(portfolio.runs, name).discard()
+
+
+def _open(portfolio: Portfolio, token: str) -> RunFolder:
+    if token.startswith(f"{_WORK}-"):
+        return resume_run(portfolio.runs, token)
+    return open_run(portfolio.runs, token)

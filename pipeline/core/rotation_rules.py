@@ -74,8 +74,8 @@ class RotationRules(Strict):
 
     reward: Literal["clicks", "conversions", "value"] = "clicks"
     uniform: Share = 0.05
-    max_share: Annotated[float, Field(strict=True, gt=0, le=1)] = 0.9
-    max_daily_change: Annotated[float, Field(strict=True, gt=0, le=1)] = 0.2
+    max_share: Annotated[float, Field(strict=True, gt=0, le=1)] = 0.95
+    max_daily_change: Annotated[float, Field(strict=True, gt=0, le=1)] = 0.5
     sharpness: Annotated[float, Field(strict=True, ge=1, le=6)] = 3.0
     half_life_days: Annotated[float, Field(strict=True, ge=1)] = 23.0
     delay_days: Annotated[int, Field(ge=0, le=60)] = 0

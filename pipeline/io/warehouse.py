@@ -9,18 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.core.errors import DamagedError, StorageError
+from pipeline.core.errors import DamagedError
 from pipeline.core.history import History
 from pipeline.core.policy import Policy
 from pipeline.core.types import BoolArray, FloatArray
 from pipeline.io.artefacts import RunFolder
-from pipeline.io.assets import asset_folder
 from pipeline.io.checks import run_checks
+from pipeline.io.engine import add_macros, create, engine, sql_text
 from pipeline.io.facts import Facts
 from pipeline.io.vintages import VINTAGES, vintage_table
 
@@ -33,7 +32,6 @@ UNTRUSTED = "untrusted.json"
 ROW_FINDINGS = "row_findings.json"
 MAX_DAYS = 1_095  # three years: older evidence has faded, and a wild date costs no calendar
 MAX_LEVELS = 4
-MEMORY = "4GB"
 _OUTCOME = "outcome_"
 _NUMBERS = ("spend", "budget", "impressions", "clicks")
 _SNAPSHOT_COLUMNS = {
@@ -74,36 +72,17 @@ def staged(work: RunFolder, policy: Policy, day: date, today: date) -> Iterator[
     Raises:
         StorageError: the tables do not fit into the memory that a night may use.
     """
-    import duckdb
-
-    connection = duckdb.connect(
-        ":memory:",
-        config={
-            "enable_external_access": "false",
-            "threads": "1",  # sums in one order; a night's tables are small
-            "memory_limit": MEMORY,
-            "autoinstall_known_extensions": "false",
-            "autoload_known_extensions": "false",
-        },
-    )
-    try:
+    with engine(f"run {work.name}", advice="hand over daily totals per line") as connection:
         for name in ("spend", "outcomes"):
             connection.register(f"{name}_arrow", _snapshot_table(work, name))
             connection.execute(f"create table {name} as from {name}_arrow")
             connection.unregister(f"{name}_arrow")
         connection.execute("set lock_configuration = true")
-        for macro in ("plain_number", "plain_amount", "iso_day"):
-            connection.execute(sql_text("macros", macro))
+        add_macros(connection)
         for name in ("stg_spend", "stg_outcomes"):
-            _create(connection, name, sql_text("staging", name))
+            create(connection, name, sql_text("staging", name))
         _create_night(connection, policy, day, today)
         yield connection
-    except duckdb.OutOfMemoryException as error:
-        raise StorageError(
-            f"run {work.name}: staging needs more than {MEMORY}; hand over daily totals per line"
-        ) from error
-    finally:
-        connection.close()
 
 
 def read_facts(work: RunFolder) -> Facts:
@@ -179,21 +158,6 @@ def read_history(work: RunFolder, policy: Policy) -> History:
     )
 
 
-@lru_cache(maxsize=64)
-def sql_text(folder: str, name: str) -> str:
-    """Return the text of one file under sql/."""
-    return (asset_folder("sql") / folder / f"{name}.sql").read_text(encoding="utf-8")
-
-
-def quoted(identifier: str) -> str:
-    """Return the identifier as SQL: the one place where a name becomes part of a statement."""
-    return '"' + identifier.replace('"', '""') + '"'
-
-
-def _create(connection: DuckDBPyConnection, name: str, select: str) -> None:
-    connection.execute(f"create table {quoted(name)} as {select}")
-
-
 def _create_night(connection: DuckDBPyConnection, policy: Policy, day: date, today: date) -> None:
     """Make the one-row table that says which days and which currency tonight is about."""
     last_day = day - timedelta(days=1)
@@ -234,7 +198,7 @@ def _snapshot_table(work: RunFolder, name: str) -> pa.Table:
 def _query_facts(connection: DuckDBPyConnection, policy: Policy) -> Facts | None:
     """Run the marts and return them as dense arrays, None when no line has a row."""
     for name in _MARTS:
-        _create(connection, name, sql_text("marts", name))
+        create(connection, name, sql_text("marts", name))
     lines = connection.execute("from line order by line_id").fetchall()
     if not lines:
         return None

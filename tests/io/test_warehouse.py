@@ -9,7 +9,7 @@ import duckdb
 import numpy as np
 import pytest
 
-from pipeline.io import warehouse
+from pipeline.io import engine, warehouse
 from pipeline.io.artefacts import RunFolder, begin_run
 from pipeline.io.sources import read_snapshot
 from pipeline.io.vintages import read_vintages
@@ -161,5 +161,5 @@ def test_the_engine_reaches_neither_files_nor_network(tables: Any, work: RunFold
 @pytest.mark.parametrize("name", ['a"b', "x; drop table spend", "select", ""])
 def test_a_quoted_identifier_is_only_a_name(name: str) -> None:
     connection = duckdb.connect(":memory:")
-    row = connection.sql(f"select 1 as {warehouse.quoted(name or 'e')}")
+    row = connection.sql(f"select 1 as {engine.quoted(name or 'e')}")
     assert row.columns == [name or "e"]

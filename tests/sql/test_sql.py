@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.core.policy import parse_policy
-from pipeline.io import warehouse
+from pipeline.io import engine, warehouse
 from pipeline.io.artefacts import begin_run
 from pipeline.io.assets import asset_folder
 
@@ -64,9 +64,9 @@ def result(case: Path, folder: Path) -> str:
     today = date.fromisoformat(params.get("today", params["day"]))
     with warehouse.staged(work, policy, day, today) as connection:
         for mart in MARTS:
-            connection.execute(f"create table {mart} as {warehouse.sql_text('marts', mart)}")
+            connection.execute(f"create table {mart} as {engine.sql_text('marts', mart)}")
         is_check = (asset_folder("sql") / "checks" / f"{table}.sql").exists()
-        select = warehouse.sql_text("checks", table) if is_check else f"from {table}"
+        select = engine.sql_text("checks", table) if is_check else f"from {table}"
         cursor = connection.execute(f"select {params.get('select', '*')} from ({select})")
         names = [column[0] for column in cursor.description or []]
         rows = cursor.fetchall()

@@ -14,14 +14,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipeline.bandits.rotation.evidence import Exposures, doublings_until_tomorrow
-from pipeline.core.types import FloatArray
+from pipeline.core.exposures import Exposures
+from pipeline.core.types import BoolArray, FloatArray
 
 USUAL_SPREAD = 0.26  # sd of logit rates between creatives: 2,162 randomised public tests
 SPREAD_WEIGHT = 12.0  # how many cells the usual spread counts for
 AUDIENCE_SPREAD = 0.10  # sd of a creative's own deviation in one audience; our judgement
 WEAR, WEAR_SD = -0.05, 0.05  # log rate per doubling of exposure, before anything is seen
 DAY_SPREAD = 0.20  # sd of a day's level; an incomplete day's is free
+FRESH = 1_000.0  # impressions; the first thousand is no doubling of anything
 WORTH_WEIGHT = 20.0  # conversions whose worth the audience's mean counts for
 ROUNDS = 4  # levels, wear and effects are found in turn; further rounds change nothing shown
 
@@ -37,6 +38,8 @@ class Learned:
         spread: sd of such creatives around it.
         wear, wear_sd: change of the log rate per doubling of exposure.
         evidence: (n_audiences, n_creatives) discounted impressions behind each cell.
+        known_after: (n_audiences,) impressions after which a creative's own record outweighs what
+            others say of it.
     """
 
     log_rate: FloatArray
@@ -46,6 +49,7 @@ class Learned:
     wear: float
     wear_sd: float
     evidence: FloatArray
+    known_after: FloatArray
 
     def of(self, creatives: Sequence[int]) -> Learned:
         """Return what is known of some creatives, by position."""
@@ -68,7 +72,7 @@ def learn(exposures: Exposures, *, half_life_days: float, delay_days: int = 0) -
     age = np.arange(n_days - 1, -1, -1.0)
     weight = 0.5 ** (age / half_life_days)
     shown, counted = exposures.shown, np.minimum(exposures.counted, exposures.shown)
-    worn = doublings_until_tomorrow(shown)
+    worn = _doublings(shown)
     is_open = age < delay_days
     base = _base(shown, counted, weight * ~is_open)
     rate = np.broadcast_to(base[:, None], shown.shape[1:]).copy()
@@ -85,7 +89,7 @@ def learn(exposures: Exposures, *, half_life_days: float, delay_days: int = 0) -
         spread = _spread(effective, clicks, level)
         mean, sd = _pooled(effective, clicks, level, spread)
         rate = _expit(mean)
-    doublings = np.log2(1 + shown[-7:].sum(axis=0) / 7 / (shown.sum(axis=0) + 1_000.0))
+    doublings = np.log2(1 + shown[-7:].sum(axis=0) / 7 / (shown.sum(axis=0) + FRESH))
     log_rate = np.log(rate) + wear * doublings
     log_sd = np.hypot(sd * (1 - rate), wear_sd * doublings)
     log_level = np.log(_expit(level))
@@ -101,7 +105,21 @@ def learn(exposures: Exposures, *, half_life_days: float, delay_days: int = 0) -
         wear=wear,
         wear_sd=wear_sd,
         evidence=np.einsum("t,tac->ac", weight, shown),
+        known_after=1 / (spread**2 * _expit(level) * (1 - _expit(level))),
     )
+
+
+def _doublings(shown: FloatArray) -> FloatArray:
+    """Return how often a creative's exposure doubles from each day until tomorrow, as 0 or less.
+
+    Args:
+        shown: (n_days, ...) impressions.
+    """
+    start = FRESH
+    before = np.cumsum(shown, axis=0) - shown / 2
+    total = shown.sum(axis=0)
+    out: FloatArray = np.log2((before + start) / (total + start))
+    return out
 
 
 def _base(shown: FloatArray, counted: FloatArray, weight: FloatArray) -> FloatArray:
@@ -115,7 +133,7 @@ def _base(shown: FloatArray, counted: FloatArray, weight: FloatArray) -> FloatAr
 
 
 def _day_levels(
-    shown: FloatArray, counted: FloatArray, rate: FloatArray, is_open: FloatArray
+    shown: FloatArray, counted: FloatArray, rate: FloatArray, is_open: BoolArray
 ) -> FloatArray:
     """Return (n_days, n_audiences): a day's level against what its creatives usually earn.
 

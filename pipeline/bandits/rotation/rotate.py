@@ -14,12 +14,12 @@ from pipeline.bandits.rotation.eligible import keep_apart, refusals
 from pipeline.bandits.rotation.learn import Learned
 from pipeline.bandits.rotation.shares import project_shares, room, wanted_shares, whole_shares
 from pipeline.core.rotation_rules import RotationRules
-from pipeline.core.types import FloatArray
+from pipeline.core.types import BoolArray, FloatArray
 
 UNITS = 10_000  # shares are whole hundredths of a percent
 LOSING_NEAR = 5.0  # "nearly the best" may be this much more probable than the error
 NEW_IS_NEEDED = 0.3  # P(a creative nobody has seen beats the best one)
-SEEN_ENOUGH = 1_400.0  # impressions; a profit-sized test of a creative (Feit and Berman 2019)
+HOPELESS = 0.25  # of an even P(best): a new creative below it has lost its claim to be tried
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,22 +106,35 @@ def rotate_audience(
     out |= keep_apart(rules, [creatives[i] for i in live], {creatives[i]: odds[i] for i in live})
     live = [i for i in live if creatives[i] not in out]
     best, near = _odds(mean, sd, live), _odds(mean, sd, live, near=rules.retire.near)
-    losing = _losing(best, near, live, creatives, held, learned.evidence[place], rules)
+    losing = _losing(
+        best,
+        near,
+        live,
+        creatives,
+        held,
+        learned.evidence[place] >= learned.known_after[place],
+        rules,
+    )
     leaving = [i for i in live if losing[i] >= rules.retire.nights]
     staying = [i for i in live if i not in leaving]
-    shares, binding, notes = _split(staying, best, creatives, held, learned.evidence[place], rules)
+    is_known = learned.evidence[place] >= learned.known_after[place]
+    shares, binding, notes = _split(staying, best, creatives, held, is_known, rules)
     rows = tuple(
         _row(i, creatives[i], held[creatives[i]], shares, best, near, losing, leaving,
              out, binding, mean, sd)
         for i in range(len(creatives))
         if creatives[i] not in out or held[creatives[i]].share > 0 or held[creatives[i]].is_retired
     )  # fmt: skip
+    held_now = np.array([held[name].share for name in creatives])
+    now, then, gain = _gain(shares, held_now, mean, sd)
     return AudienceSplit(
         audience=audience,
         shares=rows,
         notes=tuple(notes),
         new_beats_best=_new_beats_best(learned, place, staying),
-        **_gain(shares, np.array([held[name].share for name in creatives]), mean, sd),
+        now=now,
+        then=then,
+        gain=gain,
     )
 
 
@@ -138,7 +151,7 @@ def _losing(
     live: list[int],
     creatives: tuple[str, ...],
     held: Mapping[str, Standing],
-    evidence: FloatArray,
+    is_known: BoolArray,
     rules: RotationRules,
 ) -> list[int]:
     """Return for how many nights in a row, tonight included, each creative looks like a loser."""
@@ -146,7 +159,7 @@ def _losing(
     error = rules.retire.error
     for i in live:
         is_loser = best[i] < error and near[i] < LOSING_NEAR * error
-        if is_loser and evidence[i] >= SEEN_ENOUGH:
+        if is_loser and is_known[i]:
             nights[i] = held[creatives[i]].nights_losing + 1
     return nights
 
@@ -156,7 +169,7 @@ def _split(
     best: FloatArray,
     creatives: tuple[str, ...],
     held: Mapping[str, Standing],
-    evidence: FloatArray,
+    is_known: BoolArray,
     rules: RotationRules,
 ) -> tuple[FloatArray, dict[int, tuple[str, ...]], list[str]]:
     """Return every creative's share, the limits that bind, and what had to give way."""
@@ -169,7 +182,7 @@ def _split(
         current = np.full(n, 1 / n)
     current = current / current.sum()  # what leaves hands its share to the others in proportion
     wanted = wanted_shares(best[staying], sharpness=rules.sharpness, uniform=rules.uniform)
-    is_new = evidence[staying] < SEEN_ENOUGH
+    is_new = ~is_known[staying] & (best[staying] >= HOPELESS / n)
     floor = np.where(is_new, 1 / n, rules.uniform / n)
     ceiling = rules.max_share
     step = np.where(is_new, 1.0, rules.max_daily_change)
@@ -270,14 +283,15 @@ def _new_beats_best(learned: Learned, place: int, live: list[int]) -> float:
 
 def _gain(
     shares: FloatArray, current: FloatArray, mean: FloatArray, sd: FloatArray
-) -> dict[str, tuple[float, float] | float]:
+) -> tuple[float, tuple[float, float], tuple[float, float]]:
     """Return the reward per impression in force, as planned, and the change with its sd."""
     rate = np.exp(mean + sd**2 / 2)
     rate_sd = rate * np.sqrt(np.expm1(sd**2))
     held = current / current.sum() if current.sum() > 0 else shares
     change = shares - held
-    return {
-        "now": float(held @ rate),
-        "then": (float(shares @ rate), float(np.sqrt((shares**2) @ rate_sd**2))),
-        "gain": (float(change @ rate), float(np.sqrt((change**2) @ rate_sd**2))),
-    }
+    then = (float(shares @ rate), float(np.sqrt((shares**2) @ rate_sd**2)))
+    return (
+        float(held @ rate),
+        then,
+        (float(change @ rate), float(np.sqrt((change**2) @ rate_sd**2))),
+    )

@@ -39,7 +39,7 @@ def project_shares(wanted: FloatArray, low: FloatArray, high: FloatArray) -> Flo
 
 
 def room(
-    current: FloatArray, floor: FloatArray, *, ceiling: float, step: float
+    current: FloatArray, floor: FloatArray, *, ceiling: float, step: FloatArray
 ) -> tuple[FloatArray, FloatArray, bool]:
     """Return least and most of every share, and whether the daily step had to give way.
 

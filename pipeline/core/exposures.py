@@ -42,16 +42,3 @@ class Exposures:
     def is_worth(self) -> bool:
         """Whether rewards are worth rather than a count of events."""
         return self.rewards is not self.counted
-
-
-def doublings_until_tomorrow(shown: FloatArray) -> FloatArray:
-    """Return how often a creative's exposure doubles from each day until tomorrow, as 0 or less.
-
-    Args:
-        shown: (n_days, ...) impressions.
-    """
-    start = 1_000.0  # the first thousand is no doubling of anything
-    before = np.cumsum(shown, axis=0) - shown / 2
-    total = shown.sum(axis=0)
-    out: FloatArray = np.log2((before + start) / (total + start))
-    return out

@@ -1,8 +1,8 @@
-"""Goals other than the most outcome for the budget, and what a changed problem would earn."""
+"""Goals other than the most outcome for the budget, and what every budget would earn."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,16 +43,6 @@ class BudgetPoint:
     spend: FloatArray
     outcome: float
     price: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """A problem and a changed one, line by line."""
-
-    before: Solution
-    after: Solution
-    moved: FloatArray
-    gained: float
 
 
 def least_spend(problem: Problem, target: float) -> LeastSpend:
@@ -118,53 +108,6 @@ def outcome_curve(problem: Problem, budgets: Sequence[float]) -> list[BudgetPoin
             )
         )
     return points
-
-
-def what_if(
-    problem: Problem,
-    *,
-    budget: float | None = None,
-    group_limits: Mapping[str, tuple[float, float]] | None = None,
-    line_limits: Mapping[str, tuple[float, float]] | None = None,
-) -> Comparison:
-    """Return tonight's plan next to the one that other limits would give.
-
-    Args:
-        budget: another total.
-        group_limits: (min, max) by group id.
-        line_limits: (min, max) by line id.
-
-    Raises:
-        ConfigError: a group or line is named that does not exist.
-        InfeasibleError: the changed limits contradict each other.
-    """
-    groups, lines = dict(group_limits or {}), dict(line_limits or {})
-    unknown = sorted(set(groups) - {g.id for g in problem.groups})
-    unknown += sorted(set(lines) - set(problem.ids))
-    if unknown:
-        raise ConfigError(f"what-if: there is no line or group {unknown[0]!r}")
-    lower, upper = problem.lower.copy(), problem.upper.copy()
-    for position, name in enumerate(problem.ids):
-        if name in lines:
-            lower[position], upper[position] = lines[name]
-    changed = problem.changed(
-        budget=problem.budget if budget is None else budget,
-        lower=lower,
-        upper=upper,
-        groups=tuple(
-            type(g)(id=g.id, members=g.members, min=groups[g.id][0], max=groups[g.id][1])
-            if g.id in groups
-            else g
-            for g in problem.groups
-        ),
-    )
-    before, after = solve(problem), solve(changed)
-    return Comparison(
-        before=before,
-        after=after,
-        moved=after.spend - before.spend,
-        gained=after.objective - before.objective,
-    )
 
 
 def _raised(problem: Problem, target: float, proven: float, high: float) -> float:

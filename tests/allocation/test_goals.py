@@ -1,19 +1,18 @@
-"""Least spend for a target, the outcome curve, and what a changed limit would do."""
+"""Least spend for a target, and the outcome of every budget."""
 
 from __future__ import annotations
 
 import pytest
 
-from pipeline.allocation.goals import least_spend, outcome_curve, what_if
+from pipeline.allocation.goals import least_spend, outcome_curve
 from pipeline.allocation.solve import solve
-from pipeline.core.errors import ConfigError, InfeasibleError
+from pipeline.core.errors import InfeasibleError
 from tests.allocation.problems import hill, line, problem
 
 LINES = [
     line("a", hill(9, 40, 0.9), max=80),
     line("b", {"family": "exponential", "ceiling": 7, "scale": 30}, max=80),
 ]
-GROUP = {"id": "g", "lines": ["a"], "max": 30}
 
 
 @pytest.mark.parametrize("curve", [hill(5, 30), hill(8, 30, 3)], ids=["concave", "s-shaped"])
@@ -50,18 +49,3 @@ def test_the_outcome_curve_rises_and_flattens_and_its_price_is_its_slope():
 def test_a_budget_that_the_limits_cannot_spend_is_left_out_of_the_curve():
     points = outcome_curve(problem(budget=100, lines=LINES), [100, 500])
     assert [point.budget for point in points] == [100]
-
-
-def test_what_if_compares_two_plans_line_by_line():
-    made = problem(budget=100, lines=LINES, groups=[GROUP])
-    found = what_if(made, group_limits={"g": (0, 60)})
-    assert found.gained > 0
-    assert found.moved.sum() == pytest.approx(0)
-    assert found.after.spend[0] > found.before.spend[0]
-    assert what_if(made, budget=90).gained < 0
-    assert what_if(made, line_limits={"a": (0, 25)}).after.spend[0] == pytest.approx(25)
-
-
-def test_what_if_refuses_a_name_that_does_not_exist():
-    with pytest.raises(ConfigError, match="'nope'"):
-        what_if(problem(budget=100, lines=LINES), group_limits={"nope": (0, 1)})

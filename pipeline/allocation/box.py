@@ -25,7 +25,11 @@ class Box:
     def holds(self, spend: FloatArray, slack: float = 0.0) -> bool:
         """Return whether a split is inside."""
         inside = (spend >= self.low - slack) & (spend <= self.high + slack)
-        return bool((inside & ((spend >= self.gate - slack) | (spend <= slack))).all())
+        if not inside.all():
+            return False
+        if not self.gate.any():
+            return True
+        return bool(((spend >= self.gate - slack) | (spend <= slack)).all())
 
 
 def fold(problem: Problem) -> Box:
@@ -40,6 +44,8 @@ def fold(problem: Problem) -> Box:
         high[group.members] = np.minimum(high[group.members], room)
     spare = max(problem.budget - float(low.sum()), 0.0)
     high = np.maximum(np.minimum(high, low + spare), low)
+    if problem.gate is None:
+        return Box(low, high, gate)
     must = (gate > 0) & (low > 0)
     low = np.where(must, np.maximum(low, gate), low)
     gate = np.where(must | (gate <= low), 0.0, gate)

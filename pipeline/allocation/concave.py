@@ -23,6 +23,7 @@ from pipeline.core.types import FloatArray, IntArray
 
 _SAMPLE = 4096  # lines that find the first price of a large problem
 _ONE_PRICE_STEPS = 30
+_NEAR = 1e-8  # of the target: from here the rest is spread, which costs 1e-16 of the outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,19 +96,34 @@ def _one_price(envelope: Envelope, tree: Tree, start: float | None) -> TreeSolut
     if price is None or not price > 0:
         price = float(_first_price(Branch.of(envelope, tree, np.array([ROOT])), tree.most)[0])
     for _ in range(_ONE_PRICE_STEPS):
-        spend, response = envelope.demand(np.full(envelope.low.size, price), near)
-        total, slope = float(spend.sum()), float(response.sum())
+        total, slope = envelope.total(price, near)
         over = total - target
-        if abs(over) <= CLOSE * target and slope < 0:
-            value = float(envelope.value(spend).sum())
-            bound = value - price * over
-            closed = np.clip(spend - over / slope * response, envelope.low, envelope.high)
-            return TreeSolution(closed, np.array([price]), value, max(value, bound))
+        if abs(over) <= _NEAR * target and slope < 0:
+            closed = _closed(envelope, price, over, slope, near)
+            if abs(float(closed.spend.sum()) - target) <= SETTLED * target:
+                return closed
         if not (slope < 0 and abs(over) < 0.5 * error):
             return None
         error = abs(over)
         price *= float(np.exp(np.clip(np.log(target / total) * total / slope, -40, 40)))
     return None
+
+
+def _closed(
+    envelope: Envelope, price: float, over: float, slope: float, near: FloatArray
+) -> TreeSolution:
+    """Return the split at a price, what it is over its target taken from the lines that respond.
+
+    The price earns what it earns whatever the split, so the bound holds; the outcome lost by a
+    price that is off by a little is of the order of its square.
+    """
+    spend, response = envelope.demand(np.array([price]), near)
+    bound = float(envelope.value(spend).sum()) - price * over
+    response *= -over / slope
+    spend += response
+    np.clip(spend, envelope.low, envelope.high, out=spend)
+    value = float(envelope.value(spend).sum())
+    return TreeSolution(spend, np.array([price]), value, max(value, bound))
 
 
 def _root(

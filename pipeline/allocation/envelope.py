@@ -17,6 +17,9 @@ from pipeline.allocation.families import Family
 from pipeline.allocation.tables import Piecewise, Smooth, padded
 from pipeline.core.types import BoolArray, FloatArray, IntArray
 
+CHUNK = 8_192
+"""Lines whose demand is found together: small enough for the processor's cache."""
+
 _BISECTIONS = 200  # more than a float has bits; the loop ends as soon as nothing moves
 
 
@@ -44,7 +47,10 @@ class Part(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Chord:
-    """A chord from `low` to `touch` with slope `steep`, then the family's tail up to `high`."""
+    """A chord from `low` to `touch` with slope `steep`, then the family's tail up to `high`.
+
+    Where no line has a chord, `is_chorded` is False and `steep` infinite.
+    """
 
     family: Family
     low: FloatArray
@@ -52,8 +58,9 @@ class Chord:
     high: FloatArray
     steep: FloatArray
     start: FloatArray
+    is_chorded: bool
 
-    def take(self, index: IntArray) -> Self:
+    def take(self, index: IntArray | slice) -> Self:
         return type(self)(
             self.family.take(index),
             self.low[index],
@@ -61,26 +68,52 @@ class Chord:
             self.high[index],
             self.steep[index],
             self.start[index],
+            self.is_chorded,
         )
 
     def demand(
         self, price: FloatArray, near: FloatArray | None = None
     ) -> tuple[FloatArray, FloatArray]:
-        paid = price > 0
-        if not paid.any():
-            return np.where(price >= self.steep, self.low, self.high), np.zeros_like(price)
-        with np.errstate(invalid="ignore"):
-            tail, response = self.family.tail(np.maximum(price, np.finfo(float).tiny), near)
+        size = self.low.size
+        if size <= CHUNK:
+            return self._demand(price, near)
+        spend, response = np.empty(size), np.empty(size)
+        for start in range(0, size, CHUNK):
+            part = slice(start, start + CHUNK)
+            own = price if price.size == 1 else price[part]
+            close = None if near is None else near[part]
+            spend[part], response[part] = self.take(part)._demand(own, close)
+        return spend, response
+
+    def total(self, price: float, near: FloatArray) -> tuple[float, float]:
+        total, slope, own = 0.0, 0.0, np.array([price])
+        for start in range(0, self.low.size, CHUNK):
+            part = slice(start, start + CHUNK)
+            spend, response = self.take(part)._demand(own, near[part])
+            total += float(spend.sum())
+            slope += float(response.sum())
+        return total, slope
+
+    def _demand(self, price: FloatArray, near: FloatArray | None) -> tuple[FloatArray, FloatArray]:
+        lowest = price.min()
+        if price.max() <= 0:
+            all_ = np.where(price >= self.steep, self.low, self.high)
+            return all_, np.zeros(self.low.size)
+        tail, response = self.family.tail(np.maximum(price, np.finfo(float).tiny), near)
         if near is not None:
             near[:] = tail
-        if not paid.all():
-            tail = np.where(paid, tail, np.inf)
-        free = (tail > self.touch) & (tail < self.high)
+        if lowest <= 0:
+            tail = np.where(price > 0, tail, np.inf)
         spend = np.minimum(np.maximum(tail, self.touch), self.high)
+        response = np.where((tail > self.touch) & (tail < self.high), response, 0.0)
+        if not self.is_chorded:
+            return spend, response
         off = price >= self.steep
-        return np.where(off, self.low, spend), np.where(free & ~off, response, 0.0)
+        return np.where(off, self.low, spend), np.where(off, 0.0, response)
 
     def value(self, spend: FloatArray) -> FloatArray:
+        if not self.is_chorded:
+            return self.family.value(spend)
         on_chord = spend < self.touch
         chord = self.start + np.where(on_chord, self.steep, 0.0) * (spend - self.low)
         return np.where(on_chord, chord, self.family.value(spend))
@@ -157,20 +190,28 @@ class Envelope:
     def demand(
         self, price: FloatArray, near: FloatArray | None = None
     ) -> tuple[FloatArray, FloatArray]:
-        """Return each line's best spend at its price, and d spend / d log price.
+        """Return each line's best spend at its price, or at one for all, and d spend / d log price.
 
         `near` holds where the last demand at a price nearby stood, and is overwritten with where
         this one does; it only saves time.
         """
-        if len(self.parts) == 1:
+        if len(self.parts) == 1 and isinstance(self.parts[0], Chord):
             return self.parts[0].demand(price, near)
-        spend, response = np.empty_like(price), np.empty_like(price)
+        price = np.broadcast_to(price, self.low.shape)
+        spend, response = np.empty(self.low.size), np.empty(self.low.size)
         for part, where in zip(self.parts, self.positions, strict=True):
             close = None if near is None else near[where]
             spend[where], response[where] = part.demand(price[where], close)
             if near is not None and close is not None:
                 near[where] = close
         return spend, response
+
+    def total(self, price: float, near: FloatArray) -> tuple[float, float]:
+        """Return the sums of what `demand` returns at one price for all lines."""
+        if len(self.parts) == 1 and isinstance(self.parts[0], Chord):
+            return self.parts[0].total(price, near)
+        spend, response = self.demand(np.full(self.low.size, price), near)
+        return float(spend.sum()), float(response.sum())
 
     def value(self, spend: FloatArray) -> FloatArray:
         """Return each line's concave value."""
@@ -211,13 +252,15 @@ def envelope_part(family: Family, low: FloatArray, high: FloatArray, gate: Float
         return _hulls(family, low, high, gate)
     if isinstance(family, Smooth):
         return _cut(family, low, high)
-    start = family.value(low)
+    start = family.value(low) if low.any() else np.zeros(low.size)  # no spend earns nothing
     touch = _touch(family, low, high, gate, start)
     width = touch - low
     chord = width > 0
+    if not chord.any():
+        return Chord(family, low, touch, high, np.full(low.size, np.inf), start, False)
     with np.errstate(invalid="ignore", over="ignore"):
         steep = (family.value(touch) - start) / np.where(chord, width, 1.0)
-    return Chord(family, low, touch, high, np.where(chord, steep, np.inf), start)
+    return Chord(family, low, touch, high, np.where(chord, steep, np.inf), start, True)
 
 
 def _touch(

@@ -18,14 +18,13 @@ from pipeline.core.types import FloatArray, IntArray
 
 _NEWTON_STEPS = 60  # quadratic convergence needs about six; the rest is for prices near the peak
 _NEWTON_TOLERANCE = 1e-7  # of a step; the error after it is of the order of its square
-_CHUNK = 8_192  # lines that are solved together, small enough for the processor's cache
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
     """What every family can do. Arrays are (n,), spends >= 0."""
 
-    def take(self, index: IntArray) -> Self:
+    def take(self, index: IntArray | slice) -> Self:
         """Return the family of the chosen lines."""
         return type(self)(*(getattr(self, field.name)[index] for field in fields(self)))
 
@@ -63,11 +62,16 @@ class Hill(Family):
     slope: FloatArray
 
     def value(self, spend: FloatArray) -> FloatArray:
+        if self._is_plain():
+            return np.asarray(self.ceiling * (spend / (self.half_saturation + spend)))
         with np.errstate(divide="ignore", over="ignore"):
             log_odds = self.slope * np.log(spend / self.half_saturation)
             return np.asarray(self.ceiling / (1 + np.exp(-log_odds)))
 
     def marginal(self, spend: FloatArray) -> FloatArray:
+        if self._is_plain():
+            whole = self.half_saturation + spend
+            return np.asarray(self.ceiling / whole * (self.half_saturation / whole))
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             log_ratio = np.log(spend / self.half_saturation)
             log_odds = self.slope * log_ratio
@@ -87,17 +91,26 @@ class Hill(Family):
     def tail(
         self, price: FloatArray, near: FloatArray | None = None
     ) -> tuple[FloatArray, FloatArray]:
-        if price.size <= _CHUNK:
-            return self._tail(price, near)
-        spend, response = np.empty_like(price), np.empty_like(price)
-        for start in range(0, price.size, _CHUNK):
-            part = slice(start, start + _CHUNK)
-            chunk = Hill(self.ceiling[part], self.half_saturation[part], self.slope[part])
-            close = None if near is None else near[part]
-            spend[part], response[part] = chunk._tail(price[part], close)
-        return spend, response
+        if self._is_plain():
+            return self._plain_tail(price)
+        return self._bent_tail(price, near)
 
-    def _tail(self, price: FloatArray, near: FloatArray | None) -> tuple[FloatArray, FloatArray]:
+    def _is_plain(self) -> bool:
+        """Return whether every slope is 1, where everything has a closed form."""
+        return bool((self.slope == 1).all())
+
+    def _plain_tail(self, price: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Solve `ceiling k / (k + x)^2 = price`; written so that little is lost near 0."""
+        with np.errstate(over="ignore"):
+            ratio = self.ceiling / self.half_saturation / price
+        root = np.sqrt(ratio)
+        spend = self.half_saturation * ((ratio - 1) / (root + 1))
+        response = -0.5 * (self.half_saturation * root)
+        return np.maximum(spend, 0.0), np.where(spend > 0, response, 0.0)
+
+    def _bent_tail(
+        self, price: FloatArray, near: FloatArray | None
+    ) -> tuple[FloatArray, FloatArray]:
         """Newton on the log odds w: `a w - 2 log(1 + e^w) = log(price k / (ceiling slope))`.
 
         The left side is concave and falls beyond the inflection, so any step lands right of the

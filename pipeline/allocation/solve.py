@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -39,9 +40,12 @@ _BROKEN = 1e-6
 _RAIL_SLACK = 1e-8  # of a guardrail's terms
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Solution:
     """A plan and its proof.
+
+    What limits are called takes longer than the plan where there are very many lines, so prices
+    and binding limits get their names when they are asked for; hence no slots.
 
     Attributes:
         status: `optimal` when the gap is as small as the curves allow, else `feasible`.
@@ -49,20 +53,42 @@ class Solution:
         objective: what the plan earns.
         upper_bound: no split inside the limits earns more.
         gap: bound minus objective, relative to the larger of the two.
-        prices: outcome that one more unit of each limit would earn, by the limit's name: groups,
-            guardrails, `budget`, and the line bounds that are touched. Floors cost: below 0.
+        limit_prices: outcome that one more unit of groups, guardrails and `budget` would earn.
+        line_price: (n_lines,), what a unit of money earns that a line would have to give up.
+        weight: (n_lines,), of an outcome on the line under the guardrails' prices.
         marginal_return: (n_lines,), outcome from one more unit of money on the line.
-        binding: per line, the names of the limits that hold it; empty where it is free.
     """
 
+    problem: Problem = field(repr=False)
     status: str
     spend: FloatArray
     objective: float
     upper_bound: float
     gap: float
-    prices: dict[str, float]
+    limit_prices: dict[str, float]
+    line_price: FloatArray
+    weight: FloatArray
     marginal_return: FloatArray
-    binding: tuple[tuple[str, ...], ...]
+
+    @cached_property
+    def prices(self) -> dict[str, float]:
+        """Outcome that one more unit of each limit would earn, by name; floors are below 0.
+
+        Groups, guardrails, `budget`, and the line bounds that the plan touches.
+        """
+        bounds = line_prices(
+            self.problem, self._touched, self.marginal_return, self.line_price, self.weight
+        )
+        return {**self.limit_prices, **bounds}
+
+    @cached_property
+    def binding(self) -> tuple[tuple[str, ...], ...]:
+        """Per line, the names of the limits that hold it; empty where it is free."""
+        return _binding(self.problem, self.spend, self._touched, self.limit_prices)
+
+    @cached_property
+    def _touched(self) -> tuple[BoolArray, BoolArray]:
+        return touched_bounds(self.problem, self.spend)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,19 +252,18 @@ def _finish(problem: Problem, box: Box, found: _Found) -> Solution:
             spend, earned = current.copy(), kept
     bound = max(found.bound, earned)
     gap = relative_gap(earned, bound)
-    touched = touched_bounds(problem, spend)
-    marginal = problem.curves.marginal(spend)
-    bounds = line_prices(problem, touched, marginal, found.line_price, found.weight)
     proven = gap <= PROVEN or (gap <= CERTIFIED and not _is_concave(problem, box))
     return Solution(
+        problem=problem,
         status="optimal" if proven else "feasible",
         spend=spend,
         objective=earned,
         upper_bound=bound,
         gap=gap,
-        prices={**found.prices, **bounds},
-        marginal_return=marginal,
-        binding=_binding(problem, spend, touched, found.prices),
+        limit_prices=found.prices,
+        line_price=found.line_price,
+        weight=found.weight,
+        marginal_return=problem.curves.marginal(spend),
     )
 
 

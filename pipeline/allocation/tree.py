@@ -38,6 +38,8 @@ class Tree:
 
     def sums(self, spend: FloatArray) -> FloatArray:
         """Return every node's total spend, (n_nodes,)."""
+        if self.size == 1:
+            return np.array([spend.sum()])
         totals = np.bincount(self.home, spend, self.size).astype(float)
         for level in self.levels[:0:-1]:
             totals += np.bincount(self.parent[level], totals[level], self.size)
@@ -69,6 +71,8 @@ class Tree:
 
         Where the least is above the most, the node's limits contradict those inside it.
         """
+        if self.size == 1:
+            return np.maximum(low.sum(), self.least), np.minimum(high.sum(), self.most)
         least = np.bincount(self.home, low, self.size).astype(float)
         most = np.bincount(self.home, high, self.size).astype(float)
         for level in self.levels[::-1]:

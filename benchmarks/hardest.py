@@ -1,0 +1,101 @@
+"""The hardest problem that a random search finds: the largest gap that stays unproven.
+
+    .venv/bin/python -m benchmarks.hardest [--minutes 5] [--seed 0] [--most-lines 1000]
+
+Every family is made to be hard: S-curves that resemble each other, budgets that pay for a part of
+them only, nested caps that bind, on-or-off minimums, guardrails, and all of it together.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import numpy as np
+
+from pipeline.allocation.curves import Curves
+from pipeline.allocation.families import Hill
+from pipeline.allocation.problem import OUTCOME, SPEND, Group, Guardrail, Problem, Quantity
+from pipeline.allocation.solve import is_allowed, solve
+from pipeline.core.errors import InfeasibleError
+
+KINDS = ("alike", "steep", "mixed", "gated", "railed", "together")
+SIZES = (5, 10, 20, 50, 100, 200, 500, 1000)
+
+
+def make(kind: str, size: int, rng: np.random.Generator) -> Problem:
+    """Return one problem of a hard family."""
+    spread = {"alike": 0.02, "steep": 0.3}.get(kind, 0.8)
+    ceiling, half = rng.lognormal(0, spread, size), 10 * rng.lognormal(0, spread, size)
+    slope = rng.uniform(3, 6, size) if kind in {"alike", "steep"} else rng.uniform(0.7, 4, size)
+    upper = half * rng.uniform(1, 4, size)
+    together = kind == "together"
+    gate = half * rng.choice([0.0, 0.5, 1.2], size) if together or kind == "gated" else None
+    if gate is not None:
+        gate = np.minimum(gate, upper)
+    width = max(2, int(size ** rng.uniform(0.4, 0.7)))
+    groups = []
+    for level, wide in enumerate((width, min(width * 4, size))):
+        for start in range(0, size, wide):
+            members = np.arange(start, min(start + wide, size))
+            most = float(upper[members].sum() * rng.uniform(0.15, 0.6))
+            groups.append(Group(id=f"{level}/{start}", members=members, max=most))
+    budget = float(upper.sum() * rng.uniform(0.05, 0.5))
+    curves = Curves.of(Hill(ceiling, half, slope), size)
+    problem = Problem(
+        ids=tuple(f"l{i}" for i in range(size)),
+        curves=curves,
+        lower=np.zeros(size),
+        upper=upper,
+        gate=gate,
+        budget=budget,
+        exactly=False,
+        groups=tuple(groups),
+    )
+    if kind not in {"railed", "together"}:
+        return problem
+    found = solve(problem)
+    ratio = found.objective / max(float(found.spend.sum()), 1e-12)
+    over, per = Quantity(metric=OUTCOME), Quantity(metric=SPEND)
+    rail = Guardrail(id="return", over=over, per=per, min=ratio * rng.uniform(1.02, 1.3))
+    return problem.changed(guardrails=(rail,))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--most-lines", type=int, default=1000)
+    arguments = parser.parse_args()
+    end = time.monotonic() + 60 * arguments.minutes
+    sizes = [size for size in SIZES if size <= arguments.most_lines]
+    worst: dict[tuple[str, int], tuple[float, float, int]] = {}
+    seed = arguments.seed
+    while time.monotonic() < end:
+        for kind in KINDS:
+            size = sizes[seed % len(sizes)]
+            problem = make(kind, size, np.random.default_rng(seed))
+            start = time.process_time()
+            try:
+                found = solve(problem)
+            except InfeasibleError:
+                continue
+            took = time.process_time() - start
+            if not is_allowed(problem, found.spend):
+                print(f"BROKEN {kind} {size} seed {seed}")
+            before = worst.get((kind, size), (-1.0, 0.0, 0))
+            if found.gap > before[0]:
+                worst[kind, size] = (found.gap, took, seed)
+                if found.gap > 1e-3:
+                    print(f"unproven {kind} {size} seed {seed}: {found.gap:.1e} in {took:.1f} s",
+                          flush=True)  # fmt: skip
+        seed += 1
+    print(
+        f"seeds {arguments.seed} to {seed - 1}\n{'kind':<10}{'n':>6}{'gap':>10}{'CPU s':>8}  seed"
+    )
+    for (kind, size), (gap, took, where) in sorted(worst.items()):
+        print(f"{kind:<10}{size:>6}{gap:>10.1e}{took:>8.2f}  {where}")
+
+
+if __name__ == "__main__":
+    main()

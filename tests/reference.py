@@ -67,3 +67,27 @@ def _best_sum(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     for spend in range(one.size):
         out[spend] = np.max(one[: spend + 1] + other[spend::-1])
     return out
+
+
+def best_by_draws(
+    mean: np.ndarray, sd: np.ndarray, *, near: float, draws: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Return how often each choice's drawn rate is the largest, or within `near` of it."""
+    rate = np.exp(rng.normal(mean, sd, size=(draws, mean.size)))
+    if near == 0:
+        return np.eye(mean.size)[rate.argmax(axis=1)].mean(axis=0)
+    return (rate >= (1 - near) * rate.max(axis=1, keepdims=True)).mean(axis=0)
+
+
+def rate_by_grid(
+    shown: float, clicks: float, *, level: float, spread: float
+) -> tuple[float, float]:
+    """Return mean and sd of the log rate of one cell: prior times likelihood on a fine grid."""
+    logit = np.linspace(level - 8 * spread, level + 8 * spread, 20_001)
+    rate = 1 / (1 + np.exp(-logit))
+    log_weight = clicks * np.log(rate) + (shown - clicks) * np.log1p(-rate)
+    log_weight -= 0.5 * ((logit - level) / spread) ** 2
+    weight = np.exp(log_weight - log_weight.max())
+    weight /= weight.sum()
+    mean = float(weight @ np.log(rate))
+    return mean, float(weight @ (np.log(rate) - mean) ** 2) ** 0.5

@@ -11,20 +11,20 @@ from typing import Any
 from airflow.sdk import Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
 
-from pipeline.runs import night
+from pipeline.core.plan import Kind
+from pipeline.runs import course
 from pipeline.runs.portfolio import open_portfolio
 from pipeline.runs.pull import pull_for
 
 
-def extract(folder: str, day: str) -> str:
-    """Read the sources and freeze the inputs, with Airflow's connections at hand."""
+def extract(folder: str, day: str, kind: str = Kind.BUDGET.value) -> str:
+    """Read a decision's sources and freeze its inputs, with Airflow's connections at hand."""
     sources = open_portfolio(folder).policy.sources
-    places = (
-        item.database for item in (sources.spend, sources.outcomes, sources.experiments) if item
-    )
+    listed = (getattr(sources, name) for name in type(sources).model_fields)
+    places = (item.database for item in listed if item is not None)
     names = sorted({place for place in places if place and "://" not in place})
     with _in_environment(names, _as_uri):
-        return night.extract(folder, day)
+        return course.extract(course.course_of(Kind(kind)), folder, day)
 
 
 def pull(folder: str, day: str) -> int:

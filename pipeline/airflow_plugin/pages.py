@@ -12,7 +12,7 @@ from airflow.models.xcom import XComModel
 from fastapi import Depends, FastAPI, HTTPException, Path, Query, Response
 from fastapi.responses import HTMLResponse
 
-from pipeline.airflow_plugin.portfolios import find_portfolio, listed_portfolios
+from pipeline.airflow_plugin.portfolios import find_portfolio, latest_of, listed_portfolios
 from pipeline.core.errors import NotFoundError, PipelineError
 from pipeline.io.artefacts import open_run
 from pipeline.runs.portfolio import Portfolio, open_portfolio
@@ -54,7 +54,8 @@ def create_app() -> FastAPI:
     @app.get("/dags/{dag_id}/plans/{plan_id}", dependencies=[READS_DAG])
     def plan(dag_id: DagId, plan_id: PlanId) -> Response:
         """Show one plan's report; `latest` is a plan."""
-        return _plan_page(_portfolio(dag_id), plan_id)
+        ref = latest_of(dag_id) if plan_id == "latest" else plan_id
+        return _plan_page(_portfolio(dag_id), ref)
 
     @app.get("/run", dependencies=[READS_DAG])
     def run(

@@ -5,17 +5,23 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from pipeline.core.errors import PipelineError
+from pipeline.core.plan import Kind
 from pipeline.core.policy import Policy, Schedule
 from pipeline.runs.portfolio import CONFIG_NAME, open_portfolio
 
 FOLDERS_VARIABLE = "EQUIMARGINAL_PORTFOLIOS"
 DAG_PREFIX = "daily_reallocation__"
+DECISION_PREFIXES = {
+    Kind.ROTATION: "creative_rotation__",
+    Kind.OFFERS: "next_best_offer__",
+    Kind.CADENCE: "lifecycle_cadence__",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,12 +91,34 @@ def listed_portfolios(setting: str | None = None) -> tuple[Listed, ...]:
     return tuple(found)
 
 
+def listed_decisions(kind: Kind) -> tuple[Listed, ...]:
+    """Return every readable portfolio that has a section of a kind, with that decision's DAG."""
+    return tuple(
+        replace(listed, dag_id=listed.dag_id.replace(DAG_PREFIX, DECISION_PREFIXES[kind], 1))
+        for listed in listed_portfolios()
+        if listed.policy is not None
+        and not listed.problem
+        and getattr(listed.policy, kind.value, None) is not None
+    )
+
+
 def find_portfolio(dag_id: str) -> Listed | None:
     """Return the portfolio that a DAG runs, None when no readable one does."""
+    budget = dag_id
+    for prefix in DECISION_PREFIXES.values():
+        budget = budget.replace(prefix, DAG_PREFIX, 1) if dag_id.startswith(prefix) else budget
     for listed in listed_portfolios():
-        if listed.dag_id == dag_id and not listed.problem:
+        if listed.dag_id == budget and not listed.problem:
             return listed
     return None
+
+
+def latest_of(dag_id: str) -> str:
+    """Return how the newest plan of a DAG is called."""
+    for kind, prefix in DECISION_PREFIXES.items():
+        if dag_id.startswith(prefix):
+            return f"latest-{kind.value}"
+    return "latest"
 
 
 def _folders(setting: str) -> Iterator[Path]:

@@ -194,11 +194,16 @@ def _nothing_to_ask(portfolio: Portfolio, record: PlanRecord, *, ask: bool) -> s
 
 def _question(record: PlanRecord, dag_id: str) -> str:
     """Return what the signer reads, as Markdown: the plan in short, and the way to its page."""
-    from pipeline.io.reports import render_markdown
+    from pipeline.core.plan import Kind
+    from pipeline.io.reports import decision_markdown, render_markdown
 
     base = conf.get("api", "base_url", fallback="").rstrip("/")
     page = base + plan_address(dag_id, record.plan_id)
-    return f"{render_markdown(record.plan).rstrip()}\n\n[The whole report]({page})"
+    if record.kind is Kind.BUDGET:
+        text = render_markdown(record.plan)
+    else:
+        text = decision_markdown(record.decision)
+    return f"{text.rstrip()}\n\n[The whole report]({page})"
 
 
 def _assigned(analysts: Sequence[str]) -> list[dict[str, str]] | None:

@@ -55,7 +55,7 @@ def check(day: Day = None, workspace: Workspace = HERE, as_json: AsJson = False)
     from pipeline.runs.portfolio import open_portfolio
 
     portfolio = open_portfolio(workspace)
-    findings = check_portfolio(portfolio, _day(day, portfolio.folder))
+    findings = check_portfolio(portfolio, day_of(day, portfolio.folder))
     failed = [finding for finding in findings if finding.level is Level.FAIL]
     if as_json:
         print_json(
@@ -78,7 +78,7 @@ def night(day: Day = None, workspace: Workspace = HERE, as_json: AsJson = False)
     from pipeline.runs.portfolio import open_portfolio
 
     portfolio = open_portfolio(workspace)
-    plan = run_night(portfolio, _day(day, portfolio.folder), progress=remark)
+    plan = run_night(portfolio, day_of(day, portfolio.folder), progress=remark)
     record: PlanRecord = portfolio.ledger.plan(plan.plan_id)
     if as_json:
         print_json(record.to_json())
@@ -130,7 +130,8 @@ def replay(
         )
 
 
-def _day(text: str | None, folder: Path) -> date:
+def day_of(text: str | None, folder: Path) -> date:
+    """Return the day that was asked for; today where the portfolio is by default."""
     from pipeline.core.errors import UsageError
 
     if text is None:

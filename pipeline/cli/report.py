@@ -70,14 +70,22 @@ def report(
 
 
 def _print_form(portfolio: Portfolio, ref: str, form: Form) -> None:
-    from pipeline.io.reports import plan_csv, render_markdown
+    from pipeline.core.plan import Kind
+    from pipeline.io.publish.sheets import sheet_bytes
+    from pipeline.io.reports import decision_markdown, plan_csv, render_markdown
     from pipeline.runs.reports import plan_record
 
     record = plan_record(portfolio, ref)
     if form is Form.JSON:
         print_json(record.to_json())
         return
-    text = plan_csv(record.plan) if form is Form.CSV else render_markdown(record.plan)
+    if record.kind is not Kind.BUDGET and form is Form.CSV:
+        rows = [(item.line, item.proposed) for item in record.money]
+        text = sheet_bytes(record.decision, rows).decode("utf-8")
+    elif record.kind is not Kind.BUDGET:
+        text = decision_markdown(record.decision)
+    else:
+        text = plan_csv(record.plan) if form is Form.CSV else render_markdown(record.plan)
     sys.stdout.buffer.write(text.encode("utf-8"))
 
 

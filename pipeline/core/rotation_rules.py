@@ -69,6 +69,8 @@ class RotationRules(Strict):
         half_life_days: after so many days an exposure counts half.
         delay_days: how old an exposure has to be before its rewards are complete.
         apart: groups of creatives of which an audience sees one at most.
+        randomised: whether we ourselves assign exposures by chance, so that a split that is not as
+            signed is a fault and not the platform's choice.
         revive: creatives that were retired and may come back.
     """
 
@@ -76,13 +78,14 @@ class RotationRules(Strict):
     uniform: Share = 0.05
     max_share: Annotated[float, Field(strict=True, gt=0, le=1)] = 0.95
     max_daily_change: Annotated[float, Field(strict=True, gt=0, le=1)] = 0.5
-    sharpness: Annotated[float, Field(strict=True, ge=1, le=6)] = 3.0
+    sharpness: Annotated[float, Field(strict=True, ge=1, le=6)] = 4.0
     half_life_days: Annotated[float, Field(strict=True, ge=1)] = 23.0
     delay_days: Annotated[int, Field(ge=0, le=60)] = 0
     retire: Retire = Retire()
     creatives: tuple[CreativeRule, ...] = ()
     apart: tuple[tuple[Name, ...], ...] = ()
     disclosures: tuple[Disclosure, ...] = ()
+    randomised: bool = False
     revive: tuple[Name, ...] = ()
 
     @model_validator(mode="after")

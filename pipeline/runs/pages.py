@@ -10,7 +10,7 @@ from pipeline.io import warehouse
 from pipeline.io.artefacts import RunFolder
 from pipeline.runs import storage
 from pipeline.runs.inputs import Inputs, read_inputs
-from pipeline.runs.reports import write_page
+from pipeline.runs.reports import sign_command, write_page
 
 if TYPE_CHECKING:
     from pipeline.core.plan import Plan
@@ -23,14 +23,7 @@ PROMISE_DAYS = 14
 def write_night_page(work: RunFolder) -> None:
     """Write the page of the night's plan into the run."""
     inputs, plan = read_inputs(work), storage.read_plan(work)
-    write_page(work, plan, _extras(work, inputs, plan), sign_command(inputs, plan))
-
-
-def sign_command(inputs: Inputs, plan: Plan) -> str:
-    """Return the command that signs the plan, bound to its hash."""
-    analysts = inputs.policy.people.analysts
-    person = analysts[0].name if analysts else "NAME"
-    return f"equimarginal approve {plan.plan_id} --as {person} --hash {plan.content_hash}"
+    write_page(work, plan, _extras(work, inputs, plan), sign_command(inputs.policy, plan))
 
 
 def _extras(work: RunFolder, inputs: Inputs, plan: Plan) -> ReportExtras:

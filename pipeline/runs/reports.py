@@ -7,10 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.core.decision import DecisionPlan, Document
 from pipeline.core.errors import NotFoundError
 from pipeline.core.plan import Plan
+from pipeline.core.policy import Policy
 from pipeline.io.artefacts import RunFolder, open_run, sha256, write_file
-from pipeline.io.reports import Night, ReportExtras, render_caps, render_index, render_report
+from pipeline.io.reports import (
+    Night,
+    ReportExtras,
+    render_caps,
+    render_decision,
+    render_index,
+    render_report,
+)
 from pipeline.runs.portfolio import Portfolio
 from pipeline.runs.signoff import ready_ledger
 
@@ -28,15 +37,24 @@ class WrittenPage:
     is_same: bool = True
 
 
+def sign_command(policy: Policy, plan: Document) -> str:
+    """Return the command that signs the plan, bound to its hash."""
+    analysts = policy.people.analysts
+    person = analysts[0].name if analysts else "NAME"
+    return f"equimarginal approve {plan.plan_id} --as {person} --hash {plan.content_hash}"
+
+
 def write_page(run: RunFolder, plan: Plan, extras: ReportExtras, sign_command: str) -> None:
     """Write the plan's page into a run at work, with what it takes to write it again."""
     run.write_json(PAGE_DATA, {"extras": extras.to_json(), "sign_command": sign_command})
     run.write_bytes(PAGE, render_report(plan, extras, sign_command=sign_command).encode("utf-8"))
 
 
-def stored_page(run: RunFolder, plan: Plan) -> str:
-    """Return the plan's page, made again from what `write_page` stored."""
+def stored_page(run: RunFolder, plan: Document) -> str:
+    """Return the plan's page, made again from what its night stored."""
     data = run.read_json(PAGE_DATA)
+    if isinstance(plan, DecisionPlan):
+        return render_decision(plan, data["extras"], sign_command=data["sign_command"])
     extras = ReportExtras.from_json(data["extras"])
     return render_report(plan, extras, sign_command=data["sign_command"])
 
@@ -51,7 +69,7 @@ def rewrite_page(portfolio: Portfolio, ref: str) -> WrittenPage:
         NotFoundError: there is no such plan, or its run is gone.
         DamagedError: what was stored is not what it was.
     """
-    plan = plan_record(portfolio, ref).plan
+    plan = plan_record(portfolio, ref).document
     run = open_run(portfolio.runs, plan.plan_id)
     data = stored_page(run, plan).encode("utf-8")
     is_same = run.hashes().get(PAGE) == sha256(data)

@@ -15,7 +15,7 @@ from airflow.dag_processing.dagbag import DagBag
 from airflow.timetables.base import TimeRestriction
 
 from pipeline.airflow_plugin.days import plan_day
-from pipeline.airflow_plugin.portfolios import find_portfolio, listed_portfolios
+from pipeline.airflow_plugin.portfolios import find_portfolio, latest_of, listed_portfolios
 from pipeline.airflow_plugin.timetable import BusinessDays
 from pipeline.core.errors import UsageError
 from tests.dags.airflow_runs import ROOT
@@ -129,3 +129,25 @@ def test_a_run_is_for_the_day_asked_for_else_its_partition_else_its_date() -> No
 def test_a_day_that_is_none_is_refused(day: str) -> None:
     with pytest.raises(UsageError, match="need a date"):
         plan_day(SimpleNamespace(partition_key=day), {}, "UTC")
+
+
+def test_a_portfolio_with_a_rotation_gets_its_dag_and_the_others_do_not(
+    make_portfolio: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_portfolio("plain")
+    rotating = make_portfolio("rotating") / "portfolio.yaml"
+    text = rotating.read_text(encoding="utf-8")
+    text = text.replace("sources:", "rotation: {}\nsources:\n  exposures: {path: data/e.csv}", 1)
+    rotating.write_text(text, encoding="utf-8")
+    monkeypatch.setenv("EQUIMARGINAL_PORTFOLIOS", str(tmp_path / "*"))
+    bag = parsed()
+    assert bag.import_errors == {}
+    found = {dag_id for dag_id in bag.dags if dag_id.startswith("creative_rotation__")}
+    assert found == {"creative_rotation__rotating"}
+    order = [task.task_id for task in bag.dags["creative_rotation__rotating"].topological_sort()]
+    steps = ["extract", "stage", "validate", "split", "verify", "report"]
+    assert order == [*steps, "sign_off", "publish"]
+    listed = find_portfolio("creative_rotation__rotating")
+    assert listed is not None
+    assert latest_of("creative_rotation__rotating") == "latest-rotation"
+    assert latest_of(listed.dag_id) == "latest"

@@ -16,6 +16,8 @@ from pipeline.core.policy import parse_policy
 from pipeline.io import engine, warehouse
 from pipeline.io.artefacts import begin_run
 from pipeline.io.assets import asset_folder
+from pipeline.io.exposures import KEYS as KEYS_SHOWN
+from pipeline.io.exposures import NUMBERS, staged_exposures
 
 HERE = Path(__file__).parent
 CASES = sorted(path.parent for path in HERE.glob("*/*/params.json"))
@@ -47,6 +49,8 @@ def snapshot(case: Path, source: str) -> pa.Table:
 def result(case: Path, folder: Path) -> str:
     params: dict[str, Any] = json.loads((case / "params.json").read_text())
     table = case.parent.name
+    if (case / "exposures.csv").exists():
+        return exposure_result(case, table, params)
     work = begin_run(str(folder), "case")
     for source in COLUMNS:
         work.write_parquet(f"snapshot/{source}.parquet", snapshot(case, source))
@@ -70,6 +74,25 @@ def result(case: Path, folder: Path) -> str:
         cursor = connection.execute(f"select {params.get('select', '*')} from ({select})")
         names = [column[0] for column in cursor.description or []]
         rows = cursor.fetchall()
+    return written(names, rows)
+
+
+def exposure_result(case: Path, table: str, params: dict[str, Any]) -> str:
+    rows = list(csv.DictReader(io.StringIO((case / "exposures.csv").read_text("utf-8"))))
+    texts = {name: pa.array([row[name] for row in rows]) for name in (*KEYS_SHOWN, *NUMBERS)}
+    flags = {
+        "copies": pa.array([int(row["copies"]) for row in rows]),
+        "has_impressions": pa.array([params["has_impressions"]] * len(rows)),
+    }
+    day = date.fromisoformat(params["day"])
+    with staged_exposures(pa.table({**texts, **flags}), day, day, "case") as connection:
+        place = "staging" if table.startswith("stg_") else "marts"
+        select = f"select {params.get('select', '*')} from ({engine.sql_text(place, table)})"
+        cursor = connection.execute(select)
+        return written([c[0] for c in cursor.description or []], cursor.fetchall())
+
+
+def written(names: list[str], rows: list[Any]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(names)

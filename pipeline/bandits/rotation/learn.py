@@ -3,7 +3,8 @@
 A logistic model whose cells are pooled: audience level + creative effect + the pair's own
 deviation. Yesterday counts more than last month; each audience's day has a level common to its
 creatives (weekday, season, rewards that are not in yet), so recent days are never read as bad; a
-creative that has been shown a lot is worn, at a rate learned from all. docs/bandits.md has the
+creative that has been shown a lot is worn, at a rate learned from all, and cells are compared as
+if they were fresh. docs/bandits.md has the
 mathematics.
 """
 
@@ -78,7 +79,7 @@ def learn(exposures: Exposures, *, half_life_days: float, delay_days: int = 0) -
     rate = np.broadcast_to(base[:, None], shown.shape[1:]).copy()
     wear, wear_sd = WEAR, WEAR_SD
     for _ in range(ROUNDS):
-        day_level = _day_levels(shown, counted, rate * np.exp(wear * worn), is_open)
+        day_level = _day_levels(shown, counted, rate * np.exp(wear * worn), weight, is_open)
         expected = shown * day_level[:, :, None] * rate
         wear, wear_sd = _wear(counted, expected, worn, weight)
         effective = np.einsum(
@@ -89,9 +90,9 @@ def learn(exposures: Exposures, *, half_life_days: float, delay_days: int = 0) -
         spread = _spread(effective, clicks, level)
         mean, sd = _pooled(effective, clicks, level, spread)
         rate = _expit(mean)
-    doublings = np.log2(1 + shown[-7:].sum(axis=0) / 7 / (shown.sum(axis=0) + FRESH))
-    log_rate = np.log(rate) + wear * doublings
-    log_sd = np.hypot(sd * (1 - rate), wear_sd * doublings)
+    tomorrow = np.log2(1 + (shown.sum(axis=0) + shown[-7:].sum(axis=0) / 14) / FRESH)
+    log_rate = np.log(rate) + wear * tomorrow
+    log_sd = np.hypot(sd * (1 - rate), wear_sd * (tomorrow - _usual(worn, shown, weight)))
     log_level = np.log(_expit(level))
     if exposures.is_worth:
         worth, worth_sd, mean_worth = _worth(exposures, weight)
@@ -110,15 +111,20 @@ def learn(exposures: Exposures, *, half_life_days: float, delay_days: int = 0) -
 
 
 def _doublings(shown: FloatArray) -> FloatArray:
-    """Return how often a creative's exposure doubles from each day until tomorrow, as 0 or less.
+    """Return how often a creative's exposure had doubled by the middle of each day.
 
     Args:
         shown: (n_days, ...) impressions.
     """
-    start = FRESH
     before = np.cumsum(shown, axis=0) - shown / 2
-    total = shown.sum(axis=0)
-    out: FloatArray = np.log2((before + start) / (total + start))
+    out: FloatArray = np.log2(1 + before / FRESH)
+    return out
+
+
+def _usual(worn: FloatArray, shown: FloatArray, weight: FloatArray) -> FloatArray:
+    """Return the doublings at which each cell's record was made, on average."""
+    n = np.einsum("t,tac->ac", weight, shown)
+    out: FloatArray = np.einsum("t,tac->ac", weight, shown * worn) / np.maximum(n, 1e-300)
     return out
 
 
@@ -133,18 +139,25 @@ def _base(shown: FloatArray, counted: FloatArray, weight: FloatArray) -> FloatAr
 
 
 def _day_levels(
-    shown: FloatArray, counted: FloatArray, rate: FloatArray, is_open: BoolArray
+    shown: FloatArray,
+    counted: FloatArray,
+    rate: FloatArray,
+    weight: FloatArray,
+    is_open: BoolArray,
 ) -> FloatArray:
     """Return (n_days, n_audiences): a day's level against what its creatives usually earn.
 
-    Shrunk to 1 by how far days differ anyway; a day that is still open is taken as it is.
+    Levels are around 1 on average, or a level could pass for a rate. They are shrunk by how far
+    days differ anyway; a day that is still open is taken as it is.
     """
     expected = (shown * rate).sum(axis=2)
     seen = counted.sum(axis=2)
     log_level = np.log((seen + 0.5) / (expected + 0.5))
+    usual = weight[:, None] * expected * ~is_open[:, None]
+    mean = (usual * log_level).sum(axis=0) / np.maximum(usual.sum(axis=0), 1e-300)
     trust = DAY_SPREAD**2 / (DAY_SPREAD**2 + 1 / (expected + 1.0))
     trust = np.where(is_open[:, None], 1.0, trust)
-    out: FloatArray = np.exp(trust * log_level)
+    out: FloatArray = np.exp(trust * (log_level - mean))
     return out
 
 

@@ -19,7 +19,8 @@ from pipeline.core.types import BoolArray, FloatArray
 UNITS = 10_000  # shares are whole hundredths of a percent
 LOSING_NEAR = 5.0  # "nearly the best" may be this much more probable than the error
 NEW_IS_NEEDED = 0.3  # P(a creative nobody has seen beats the best one)
-HOPELESS = 0.25  # of an even P(best): a new creative below it has lost its claim to be tried
+NEW_SHARE = 0.5  # of an even share: the least for a creative that may yet be the best
+NEW_UNTIL = 0.25  # of the impressions after which its own record outweighs what others say of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,8 +118,8 @@ def rotate_audience(
     )
     leaving = [i for i in live if losing[i] >= rules.retire.nights]
     staying = [i for i in live if i not in leaving]
-    is_known = learned.evidence[place] >= learned.known_after[place]
-    shares, binding, notes = _split(staying, best, creatives, held, is_known, rules)
+    is_new = learned.evidence[place] < NEW_UNTIL * learned.known_after[place]
+    shares, binding, notes = _split(staying, best, creatives, held, is_new, rules)
     rows = tuple(
         _row(i, creatives[i], held[creatives[i]], shares, best, near, losing, leaving,
              out, binding, mean, sd)
@@ -169,7 +170,7 @@ def _split(
     best: FloatArray,
     creatives: tuple[str, ...],
     held: Mapping[str, Standing],
-    is_known: BoolArray,
+    is_new: BoolArray,
     rules: RotationRules,
 ) -> tuple[FloatArray, dict[int, tuple[str, ...]], list[str]]:
     """Return every creative's share, the limits that bind, and what had to give way."""
@@ -182,13 +183,12 @@ def _split(
         current = np.full(n, 1 / n)
     current = current / current.sum()  # what leaves hands its share to the others in proportion
     wanted = wanted_shares(best[staying], sharpness=rules.sharpness, uniform=rules.uniform)
-    is_new = ~is_known[staying] & (best[staying] >= HOPELESS / n)
-    floor = np.where(is_new, 1 / n, rules.uniform / n)
+    floor = np.where(is_new[staying], NEW_SHARE / n, rules.uniform / n)
     ceiling = rules.max_share
-    step = np.where(is_new, 1.0, rules.max_daily_change)
+    step = np.where(is_new[staying], 1.0, rules.max_daily_change)
     low, high, widened = room(current, floor, ceiling=ceiling, step=step)
     found = project_shares(np.clip(wanted, low, high), low, high)
-    found = whole_shares(found, low, high, UNITS)
+    found = whole_shares(found, high, UNITS)
     shares[staying] = found
     binding = {
         i: _binding(found[k], low[k], high[k], floor[k], max(ceiling, 1 / n), n)
@@ -256,9 +256,12 @@ def _action(
     if i in leaving:
         return "retire", f"not the best, nor nearly, on {losing[i]} nights in a row"
     if held.share == 0:
-        return "start", "new here: at least an even share until it is known"
+        return "start", "new here: at least half an even share until it is known"
     if losing[i]:
-        return "reduce", f"looks like a loser for {losing[i]} of the nights that retire it"
+        return (
+            "reduce",
+            f"looks like a loser, so far on nights in a row: {losing[i]}",
+        )
     return _moved(float(shares[i] - held.share))
 
 

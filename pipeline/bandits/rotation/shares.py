@@ -62,15 +62,15 @@ def room(
     return low, high, widened
 
 
-def whole_shares(shares: FloatArray, low: FloatArray, high: FloatArray, units: int) -> FloatArray:
-    """Return the shares in whole units of 1/`units` that add up to 1, by largest remainder."""
-    scaled = shares * units
-    whole = np.floor(scaled + 1e-9)
-    missing = round(units - whole.sum())
-    order = np.lexsort((np.arange(shares.size), -(scaled - whole)))
-    can = [index for index in order if whole[index] + 1 <= high[index] * units + 1e-6]
-    for index in (can or list(order))[:missing]:
-        whole[index] += 1
-    del low
+def whole_shares(shares: FloatArray, high: FloatArray, units: int) -> FloatArray:
+    """Return the shares in whole units of 1/`units` that add up to 1, by largest remainder.
+
+    A share goes above its limit only where no other has room.
+    """
+    whole = np.floor(shares * units + 1e-9)
+    for _ in range(round(units - whole.sum())):
+        remainder = shares * units - whole
+        has_room = whole + 1 <= high * units + 1e-6
+        whole[np.where(has_room, remainder, remainder - units).argmax()] += 1
     out: FloatArray = whole / units
     return out

@@ -1,6 +1,7 @@
 """Pages and sheets that people read: the plan, the caps, the nights."""
 
 from pipeline.io.reports.cap_page import render_caps
+from pipeline.io.reports.decision_page import decision_markdown, render_decision
 from pipeline.io.reports.extras import (
     Frontier,
     LineExtras,
@@ -22,9 +23,11 @@ __all__ = [
     "Promise",
     "ReportExtras",
     "WaitingCap",
+    "decision_markdown",
     "line_extras",
     "plan_csv",
     "render_caps",
+    "render_decision",
     "render_index",
     "render_markdown",
     "render_report",

@@ -23,18 +23,19 @@ def render_markdown(plan: Plan, *, sign_command: str = "") -> str:
     """Return the plan in short as Markdown: what is asked, the largest moves, what to look at."""
     lines = line_views(plan)
     head = headline(plan, lines)
-    parts = [f"## {_text(head.ask)}", _text(head.promise), *(_text(r) for r in head.reasons)]
+    first, *rest = (markdown_text(text) for text in (head.ask, head.promise, *head.reasons))
+    parts = [f"## {first}", *rest]
     changing = [line for line in lines if line.kind in {Kind.MOVE, Kind.TEST}]
     changing.sort(key=lambda v: (-abs(v.change), v.key))
     if changing:
         parts.append(_table(plan, changing))
     notes = [f for f in plan.findings if f.level is not Level.PASS]
     if notes:
-        parts.append("\n".join(f"- {f.level.value}: {_text(f.message)}" for f in notes))
-    parts.append(_text(total_words(plan)))
+        parts.append("\n".join(f"- {f.level.value}: {markdown_text(f.message)}" for f in notes))
+    parts.append(markdown_text(total_words(plan)))
     if sign_command:
-        parts.append(f"Sign: {_code(sign_command)}")
-    parts.append(f"Plan {_code(plan.plan_id)}, content {_code(plan.content_hash)}")
+        parts.append(f"Sign: {markdown_code(sign_command)}")
+    parts.append(f"Plan {markdown_code(plan.plan_id)}, content {markdown_code(plan.content_hash)}")
     return "\n\n".join(parts) + "\n"
 
 
@@ -75,9 +76,9 @@ def _table(plan: Plan, changing: list[LineView]) -> str:
         f"| Line | From | To | Change ({plan.currency}) | Why |",
         "|---|---:|---:|---:|---|",
         *(
-            f"| {_text(line.name)} | {money(line.current, plan.currency)} "
+            f"| {markdown_text(line.name)} | {money(line.current, plan.currency)} "
             f"| {money(line.proposed, plan.currency)} "
-            f"| {money_change(line.change, plan.currency)} | {_text(line.reason)} |"
+            f"| {money_change(line.change, plan.currency)} | {markdown_text(line.reason)} |"
             for line in changing[:MOST_ROWS]
         ),
     ]
@@ -88,13 +89,13 @@ def _table(plan: Plan, changing: list[LineView]) -> str:
     return "\n".join(rows)
 
 
-def _text(text: str) -> str:
+def markdown_text(text: str) -> str:
     """Return a text that Markdown shows as it is: no markup, no links, no second line."""
     escaped = _MARKUP.sub(r"\\\g<0>", visible(text))
     return _LINK.sub(lambda m: m[0].replace(":", "\\:").replace(".", "\\."), escaped)
 
 
-def _code(text: str) -> str:
+def markdown_code(text: str) -> str:
     """Return a text as a code span, without an end inside it."""
     return f"`{visible(text).replace('`', chr(0x2019))}`"
 

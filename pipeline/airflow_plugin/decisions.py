@@ -1,0 +1,82 @@
+"""A nightly decision as a DAG: what every one of them has, so that a DAG file says only its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.sdk import DAG, Param, chain, dag, task
+
+from pipeline.airflow_plugin.connections import extract
+from pipeline.airflow_plugin.days import plan_day
+from pipeline.airflow_plugin.portfolios import Listed
+from pipeline.airflow_plugin.retries import RETRY_POLICY
+from pipeline.airflow_plugin.signoff import SignOff, publish_signed
+from pipeline.airflow_plugin.timetable import BusinessDays
+from pipeline.core.plan import Kind
+
+DAY = "{{ plan_day(dag_run, params, zone) }}"
+
+Step = Callable[[str, str], None]
+
+
+def decision_dag(
+    listed: Listed, kind: Kind, steps: Sequence[Step], report: Callable[[str, str], str], doc: str
+) -> DAG:
+    """Return one portfolio's DAG of a decision: extract, its steps, report, sign-off, publish."""
+
+    @dag(
+        dag_id=listed.dag_id,
+        schedule=BusinessDays(listed.schedule.at, zone=listed.zone, first_day=listed.first_day),
+        start_date=datetime(2000, 1, 1, tzinfo=UTC),  # any past night may be asked for
+        catchup=not listed.problem,
+        max_active_runs=1,
+        default_args={
+            "owner": "growth-analytics",
+            "retries": 2,
+            "retry_delay": timedelta(minutes=2),
+            "retry_policy": RETRY_POLICY,
+            "execution_timeout": timedelta(hours=1),
+        },
+        params={
+            "day": Param(None, type=["null", "string"], format="date", title="Business day"),
+            "ask": Param(True, type="boolean", title="Wait for the signature"),
+        },
+        user_defined_macros={"plan_day": plan_day, "zone": listed.zone},
+        tags=["equimarginal", *(["broken"] if listed.problem else [])],
+        doc_md=f"**Broken:** {listed.problem}" if listed.problem else doc,
+    )
+    def nightly() -> None:
+        if listed.problem:
+            task(portfolio_is_broken)(listed.problem)
+            return
+        folder = str(listed.folder)
+        token = task(extract)(folder, DAY, kind.value)
+        done = [silent(step)(folder, token) for step in steps]
+        plan_id = task(report)(folder, token)
+        sign_off = SignOff(
+            task_id="sign_off",
+            folder=folder,
+            plan_id=plan_id,
+            day=DAY,
+            analysts=listed.analysts,
+            retries=0,
+            execution_timeout=None,
+        )
+        publish = task(task_id="publish")(publish_signed)(folder, plan_id, DAY)
+        chain(token, *done, plan_id, sign_off, publish)
+
+    return nightly()
+
+
+def silent(step: Callable[..., Any]) -> Any:
+    """Return the step as a task that hands nothing on: data travels by file."""
+    return task(do_xcom_push=False)(step)
+
+
+def portfolio_is_broken(problem: str) -> None:
+    """Fail with what is wrong, so that a broken portfolio is noticed and the others run."""
+    from pipeline.core.errors import ConfigError
+
+    raise ConfigError(problem)

@@ -1,0 +1,320 @@
+"""The page of a decision other than the budget: the same parts, for shares or touches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from pipeline.core.decision import DecisionLine, DecisionPlan
+from pipeline.core.findings import Finding, Level
+from pipeline.core.plan import Kind, Mode
+from pipeline.core.types import JsonObject
+from pipeline.io.reports.charts import Span, scale_over, span
+from pipeline.io.reports.render import render
+from pipeline.io.reports.words import (
+    chance,
+    label,
+    long_day,
+    number,
+    number_change,
+    percent,
+    plural,
+)
+
+UNDO = (
+    "Not signed, the plan expires by itself and what is in force stays. Signed by mistake: "
+    "'equimarginal revoke' withdraws the signature, and the amounts under Now are what was in "
+    "force before."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """How one kind of decision is spoken of.
+
+    Attributes:
+        what: of the title, such as `creative rotation`.
+        group: what is split, such as `audience`.
+        member: what gets a part, such as `creative`.
+        amount: heading of the amounts, such as `share of exposure`.
+        rate: heading of the line's expectation.
+        rules: what the decision obeys.
+    """
+
+    what: str
+    group: str
+    member: str
+    amount: str
+    rate: str
+    rules: str
+
+
+WORDS = {
+    Kind.ROTATION: Words(
+        what="Creative rotation",
+        group="audience",
+        member="creative",
+        amount="Share of exposure",
+        rate="per 1,000 impressions",
+        rules="brand rules",
+    ),
+    Kind.OFFERS: Words(
+        what="Next best offer",
+        group="segment",
+        member="offer",
+        amount="Share of contacts",
+        rate="per 1,000 contacts",
+        rules="offer and contact rules",
+    ),
+    Kind.CADENCE: Words(
+        what="Lifecycle cadence",
+        group="segment",
+        member="segment",
+        amount="Touches a week",
+        rate="per person and week",
+        rules="frequency and churn rules",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberView:
+    """One line of the decision; `flow` says up, down or flat."""
+
+    name: str
+    now: str
+    then: str
+    change: str
+    flow: str
+    rate: str
+    interval: str
+    span: Span | None
+    best: str
+    reason: str
+    action: str
+    binding: str
+    few: bool
+    width: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupView:
+    """One audience or segment with its lines, the largest first."""
+
+    name: str
+    note: str
+    rows: Sequence[MemberView]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionView:
+    """Everything on the page of a decision."""
+
+    plan: DecisionPlan
+    day: date
+    words: Words
+    ask: str
+    promise: str
+    badge: str
+    total: str
+    figures: Sequence[tuple[str, str, str]]
+    groups: Sequence[GroupView]
+    attention: Sequence[Finding]
+    waiting: Sequence[str]
+    passed: Sequence[Finding]
+    health_level: str
+    health_checks: Sequence[Finding]
+    expires: str
+    refuse_command: str
+    undo: str
+
+
+def render_decision(plan: DecisionPlan, extras: JsonObject, *, sign_command: str) -> str:
+    """Return the decision's page; the same plan and extras give the same bytes.
+
+    Args:
+        extras: `min_group`: lines with fewer impressions or people are not shown in figures.
+    """
+    view = decision_view(plan, float(extras.get("min_group", 0)), sign_command)
+    return render("decision.html.j2", plan.currency, view=view, sign_command=sign_command)
+
+
+def decision_markdown(plan: DecisionPlan) -> str:
+    """Return the decision in short, for a chat, a mail or a sign-off task."""
+    from pipeline.io.reports.summary import markdown_code, markdown_text
+
+    view = decision_view(plan, 0.0, "")
+    parts = [f"## {markdown_text(view.ask)}", markdown_text(view.promise)]
+    for group in view.groups[:8]:
+        moved = [f"{row.name} {row.now} to {row.then}" for row in group.rows if row.flow != "flat"]
+        if moved:
+            parts.append(f"- {markdown_text(group.name)}: {markdown_text('; '.join(moved[:6]))}")
+    parts += [f"- {f.level.value}: {markdown_text(f.message)}" for f in view.attention]
+    code = markdown_code(plan.content_hash)
+    parts.append(f"Plan {markdown_code(plan.plan_id)}, content {code}")
+    return "\n\n".join(parts) + "\n"
+
+
+def decision_view(plan: DecisionPlan, min_group: float, sign_command: str) -> DecisionView:
+    """Return the decision's page as values."""
+    words = WORDS[plan.kind]
+    findings = sorted(plan.findings, key=lambda f: -list(Level).index(f.level))
+    health = plan.model_health
+    changed = [line for line in plan.lines if _is_change(line, plan)]
+    return DecisionView(
+        plan=plan,
+        day=plan.date,
+        words=words,
+        ask=_ask(plan, words, changed),
+        promise=_promise(plan),
+        badge="no change" if plan.mode is Mode.HOLD else "new " + plan.kind.value,
+        total=f"It signs every {words.member} below, as it stands here.",
+        figures=_figures(plan, words, changed),
+        groups=_groups(plan, min_group),
+        attention=[f for f in findings if f.level is not Level.PASS],
+        waiting=[],
+        passed=[f for f in findings if f.level is Level.PASS],
+        health_level=health.level if health else "",
+        health_checks=health.checks if health else (),
+        expires="",
+        refuse_command=sign_command.replace(" approve ", " reject ", 1).partition(" --hash")[0]
+        + ' --why "REASON"',
+        undo=UNDO,
+    )
+
+
+def _is_change(line: DecisionLine, plan: DecisionPlan) -> bool:
+    return abs(line.proposed - line.current) > 0.5 * 10.0**-plan.digits
+
+
+def _ask(plan: DecisionPlan, words: Words, changed: Sequence[DecisionLine]) -> str:
+    if not changed:
+        return f"Sign that nothing changes on {long_day(plan.date)}."
+    retired = sum(line.action == "retire" for line in plan.lines)
+    started = sum(line.action == "start" for line in plan.lines)
+    groups = {line.line[plan.line_columns[0]] for line in changed}
+    parts = [f"{plural(len(changed), words.member)} in {plural(len(groups), words.group)}"]
+    if started:
+        parts.append(f"{started} of them new")
+    if retired:
+        parts.append(f"{plural(retired, words.member)} taken out")
+    return (
+        f"Sign new shares for {', '.join(parts)}."
+        if plan.unit == "share"
+        else (f"Sign new amounts for {', '.join(parts)}.")
+    )
+
+
+def _promise(plan: DecisionPlan) -> str:
+    up, expected = plan.uplift, plan.expected
+    if up is None or expected is None:
+        return "What it brings is not known."
+    return (
+        f"Expected to bring {number_change(up.mean)} {expected.metric} a day "
+        f"({number_change(up.p05)} to {number_change(up.p95)} in 90 of 100 cases), against what "
+        f"is in force. Better than no change in {chance(up.probability_positive)} cases."
+    )
+
+
+def _figures(
+    plan: DecisionPlan, words: Words, changed: Sequence[DecisionLine]
+) -> list[tuple[str, str, str]]:
+    groups = len({line.line[plan.line_columns[0]] for line in plan.lines})
+    expected, up = plan.expected, plan.uplift
+    metric = expected.metric if expected else ""
+    return [
+        (words.group.capitalize() + "s", f"{groups:,}", plural(len(plan.lines), words.member)),
+        ("Changed", f"{len(changed):,}", f"of {plural(len(plan.lines), 'line')}"),
+        (
+            "Expected",
+            number(expected.mean) if expected else "not known",
+            f"{metric} a day" if expected else "",
+        ),
+        (
+            "Better than no change",
+            chance(up.probability_positive) if up else "not known",
+            f"{number_change(up.mean)} {metric} a day" if up else "",
+        ),
+    ]
+
+
+def _groups(plan: DecisionPlan, min_group: float) -> list[GroupView]:
+    depth = max(1, plan.group_columns)
+    groups: dict[tuple[str, ...], list[DecisionLine]] = {}
+    for line in plan.lines:
+        values = [line.line[column] for column in plan.line_columns]
+        groups.setdefault(tuple(values[:depth]) if plan.group_columns else ("",), []).append(line)
+    return [
+        GroupView(
+            name=" / ".join(label(part) for part in key) if any(key) else "All",
+            note=_group_note(lines),
+            rows=_rows(plan, lines, depth if plan.group_columns else 0, min_group),
+        )
+        for key, lines in groups.items()
+    ]
+
+
+def _group_note(lines: Sequence[DecisionLine]) -> str:
+    seen = [line.figures["new_beats_best"] for line in lines if "new_beats_best" in line.figures]
+    return f"A new one would beat the best {percent(seen[0])} of the time." if seen else ""
+
+
+def _rows(
+    plan: DecisionPlan, lines: Sequence[DecisionLine], depth: int, min_group: float
+) -> list[MemberView]:
+    known = [line for line in lines if not _is_small(line, min_group)]
+    values = [v for line in known if line.expected for v in (line.expected.p05, line.expected.p95)]
+    scale = scale_over(values, zero=False)
+    ordered = sorted(lines, key=lambda line: (-line.proposed, -line.current, *line.line.values()))
+    return [_member(plan, line, depth, _is_small(line, min_group), scale) for line in ordered]
+
+
+def _is_small(line: DecisionLine, min_group: float) -> bool:
+    return line.figures.get("impressions", line.figures.get("people", min_group)) < min_group
+
+
+def _member(
+    plan: DecisionPlan, line: DecisionLine, depth: int, few: bool, scale: object
+) -> MemberView:
+    change = line.proposed - line.current
+    is_share = plan.unit == "share"
+    shown = percent if is_share else number
+    expected = None if few else line.expected
+    times = 1_000 if is_share else 1
+    best = line.figures.get("probability_best")
+    return MemberView(
+        name=" / ".join(label(line.line[column]) for column in plan.line_columns[depth:]),
+        now=shown(line.current),
+        then=shown(line.proposed),
+        change=_signed(change, is_share),
+        flow="flat" if not _is_change(line, plan) else "up" if change > 0 else "down",
+        rate=number(expected.mean * times) if expected else _no_rate(few),
+        interval=f"{number(expected.p05 * times)} to {number(expected.p95 * times)}"
+        if expected
+        else "",
+        span=span(expected, scale) if expected and scale else None,  # type: ignore[arg-type]
+        best=_odds(best) if best is not None and not few and line.proposed > 0 else "",
+        reason=line.reason,
+        action=line.action,
+        binding=", ".join(line.binding),
+        few=few,
+        width=f"{100 * min(line.proposed, 1.0):.2f}%" if is_share else "",
+    )
+
+
+def _odds(probability: float) -> str:
+    if probability < 0.01:
+        return "under 1%"
+    return "over 99%" if probability > 0.99 else f"{100 * probability:.0f}%"
+
+
+def _no_rate(few: bool) -> str:
+    return "too few to show" if few else "not known"
+
+
+def _signed(change: float, is_share: bool) -> str:
+    if not is_share:
+        return number_change(change)
+    points = f"{100 * abs(change):.1f}"
+    return "0" if points == "0.0" else f"{'+' if change > 0 else '−'}{points}"

@@ -1,0 +1,228 @@
+"""Large files without loading them: distinct rows and how often each stood there.
+
+Rows stream through DuckDB in batches; what stays is one row per distinct combination of the
+columns that are asked for. A person's key is used to leave people out and is then dropped, so it
+is never stored. A hundred million events of some creatives and days come down to some thousands.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from pipeline.core.policy import Source
+from pipeline.io.engine import engine, quoted
+from pipeline.io.sources.database import Resolver, read_database
+from pipeline.io.sources.files import SourceError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from duckdb import DuckDBPyConnection
+
+MAX_DISTINCT = 5_000_000
+MAX_STREAMED_FILES = 5_000
+_BATCH = 1 << 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """What was read of one source.
+
+    Attributes:
+        table: the columns as texts, and `copies`.
+        columns: which of the wanted columns the source has.
+        files: name and hash of every file.
+        rows: of the source; `withdrawn` of them belong to people who withdrew.
+    """
+
+    table: pa.Table
+    columns: tuple[str, ...]
+    files: tuple[dict[str, Any], ...]
+    rows: int
+    withdrawn: int
+
+
+def count_rows(
+    source: Source,
+    base: Path,
+    *,
+    needed: Sequence[str],
+    optional: Sequence[str] = (),
+    person: str | None = None,
+    withdrawn: frozenset[str] = frozenset(),
+    resolve: Resolver | None = None,
+) -> Counted:
+    """Return the distinct rows of a source with their number.
+
+    Args:
+        needed, optional: columns in the contract's names; `columns:` of the source maps them.
+        person: the column whose value must not be in `withdrawn`; read where the source has it.
+
+    Raises:
+        SourceError: nothing there, unreadable, a column is missing, or too many distinct rows.
+    """
+    wanted = (*needed, *optional, *([person] if person else []))
+    names = {column: source.columns.get(column, column) for column in wanted}
+    shown = str(source.path or source.table or "query")
+    with engine(shown, advice="hand over daily totals") as connection:
+        kept = ", ".join(quoted(column) for column in (*needed, *optional))
+        texts = ", ".join(f"{quoted(column)} text" for column in (*needed, *optional))
+        connection.execute(f"create table counted ({texts}, copies bigint)")
+        connection.execute("create table gone (person text primary key)")
+        if withdrawn:
+            connection.executemany("insert into gone values (?)", [(w,) for w in sorted(withdrawn)])
+        files, rows, left_out, present = [], 0, 0, set(wanted)
+        for file, reader in _tables(source, base, resolve):
+            has = {column for column, name in names.items() if name in reader.schema.names}
+            if missing := [names[column] for column in needed if column not in has]:
+                raise SourceError(
+                    f"{file['name']}: has no column {', '.join(missing)}",
+                    advice="map it under columns of the source",
+                    column=missing[0],
+                )
+            present &= has
+            got, out = _add(connection, reader, names, wanted, person, kept)
+            files.append(file)
+            rows, left_out = rows + got, left_out + out
+        table: pa.Table = connection.sql(
+            f"select {kept}, sum(copies)::bigint as copies from counted group by {kept} "  # noqa: S608
+            f"order by {kept}"
+        ).to_arrow_table()
+    if table.num_rows > MAX_DISTINCT:
+        raise SourceError(
+            f"{shown}: {table.num_rows} distinct rows, at most {MAX_DISTINCT} are kept",
+            advice="hand over daily totals, or fewer days",
+        )
+    return Counted(
+        table=table,
+        columns=tuple(column for column in wanted if column in present),
+        files=tuple(files),
+        rows=rows,
+        withdrawn=left_out,
+    )
+
+
+def read_people(source: Source, base: Path, resolve: Resolver | None = None) -> frozenset[str]:
+    """Return the keys of the `person` column of a source: who withdrew."""
+    found = count_rows(source, base, needed=("person",), resolve=resolve)
+    return frozenset(str(key) for key in found.table.column("person").to_pylist() if key)
+
+
+def _add(
+    connection: DuckDBPyConnection,
+    reader: Any,
+    names: Mapping[str, str],
+    wanted: Sequence[str],
+    person: str | None,
+    kept: str,
+) -> tuple[int, int]:
+    """Count the rows of one file in; return how many there were and how many were left out."""
+    has = set(reader.schema.names)
+    columns = ", ".join(
+        f"coalesce({quoted(names[column])}::text, '') as {quoted(column)}"
+        if names[column] in has
+        else f"'' as {quoted(column)}"
+        for column in wanted
+    )
+    is_gone = "person in (select person from gone)" if person and names[person] in has else "false"
+    is_gone = is_gone.replace("person in", f"{quoted(person or '')} in")
+    connection.register("batches", reader)
+    found = connection.execute(
+        f"create or replace temp table part as select {kept}, {is_gone} as gone, "  # noqa: S608
+        f"count(*) as copies from (select {columns} from batches) group by all"
+    )
+    del found
+    connection.unregister("batches")
+    connection.execute(f"insert into counted select {kept}, copies from part where not gone")  # noqa: S608
+    total, out = connection.execute(
+        "select coalesce(sum(copies), 0), coalesce(sum(copies) filter (where gone), 0) from part"
+    ).fetchall()[0]
+    return int(total), int(out)
+
+
+def _tables(
+    source: Source, base: Path, resolve: Resolver | None
+) -> Iterator[tuple[dict[str, Any], Any]]:
+    """Yield each file's record and a reader of its batches."""
+    import pyarrow as pa
+
+    if source.database is not None:
+        table = read_database(source, base, resolve)
+        arrow = pa.table(dict(zip(table.names, table.columns, strict=True)))
+        yield {"name": table.name}, arrow.to_reader()
+        return
+    for name, opened in _open_files(str(source.path), base):
+        with opened as file:
+            digest = _digest(file)
+            file.seek(0)
+            try:
+                yield {"name": name, "sha256": digest}, _reader(file, name)
+            except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+                said = " ".join(str(error).split())[:200]
+                raise SourceError(f"{name}: cannot be read: {said}") from error
+
+
+def _open_files(path: str, base: Path) -> Iterator[tuple[str, BinaryIO]]:
+    if "://" in path:
+        import fsspec
+
+        opened = fsspec.open_files(path, "rb")
+        if not opened:
+            raise SourceError(f"{path}: no such file", advice="mend the path under sources")
+        for item in opened[:MAX_STREAMED_FILES]:
+            yield item.path, item.open()
+        return
+    root, pattern = (Path("/"), path[1:]) if path.startswith("/") else (base, path)
+    found = sorted(root.glob(pattern))
+    files = [item for item in found if item.is_file() and not item.name.startswith(".")]
+    if not files:
+        raise SourceError(f"{path}: no such file", advice="mend the path under sources")
+    if len(files) > MAX_STREAMED_FILES:
+        raise SourceError(f"{path}: {len(files)} files match, at most {MAX_STREAMED_FILES}")
+    for item in files:
+        try:
+            yield item.name, item.open("rb")
+        except OSError as error:
+            raise SourceError(f"{item.name}: cannot be read: {error.strerror}") from error
+
+
+def _reader(file: BinaryIO, name: str) -> Any:
+    """Return the batches of a file: parquet by its first bytes, else comma-separated text."""
+    import pyarrow as pa
+    import pyarrow.csv as pc
+    import pyarrow.parquet as pq
+
+    start = file.read(4)
+    file.seek(0)
+    if start == b"PAR1":
+        parquet = pq.ParquetFile(file)
+        batches = parquet.iter_batches(batch_size=_BATCH)
+        return pa.RecordBatchReader.from_batches(parquet.schema_arrow, batches)
+    header = file.readline().decode("utf-8-sig").rstrip("\r\n")
+    file.seek(0)
+    columns = next(_csv_rows(header), [])
+    if not columns or len(set(columns)) != len(columns):
+        raise SourceError(f"{name}: its first row names no columns, or one twice")
+    return pc.open_csv(
+        file,
+        read_options=pc.ReadOptions(block_size=1 << 22),
+        convert_options=pc.ConvertOptions(
+            column_types=dict.fromkeys(columns, pa.string()), strings_can_be_null=False
+        ),
+    )
+
+
+def _digest(file: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    while block := file.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def _csv_rows(text: str) -> Iterator[list[str]]:
+    import csv
+
+    yield from csv.reader([text])

@@ -1,0 +1,261 @@
+"""A night of creative rotation end to end: exposures in, a signed split of exposure out."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from pipeline.core.clock import fixed_clock
+from pipeline.core.decision import DecisionPlan
+from pipeline.core.errors import ConfigError, DataNotTrustedError, NotAllowedError
+from pipeline.core.plan import Mode, Status
+from pipeline.runs.checking import replay_plan
+from pipeline.runs.portfolio import Portfolio, open_portfolio
+from pipeline.runs.reports import rewrite_page
+from pipeline.runs.rotation import run_rotation
+from pipeline.runs.signoff import approve_plan
+
+DAY = date(2026, 11, 22)
+RATES = {"good": 0.03, "fair": 0.02, "poor": 0.008}
+RULES: dict[str, Any] = {"creatives": [{"creative": "newcomer", "only_in": ["young"]}]}
+
+
+def daily_rows(days: int = 20, shown: int = 4_000) -> Iterator[dict[str, Any]]:
+    """Yield daily rows of three creatives in two audiences, up to the day before."""
+    rng = np.random.default_rng(7)
+    for back in range(days, 0, -1):
+        for audience, level in (("young", 1.0), ("old", 0.6)):
+            for creative, rate in RATES.items():
+                yield {
+                    "date": (DAY - timedelta(days=back)).isoformat(),
+                    "audience": audience,
+                    "creative": creative,
+                    "impressions": shown,
+                    "clicks": int(rng.binomial(shown, rate * level)),
+                }
+
+
+def write_rows(path: Path, rows: Iterator[dict[str, Any]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    found = list(rows)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(found[0]))
+        writer.writeheader()
+        writer.writerows(found)
+
+
+def settings(folder: Path, rules: Any = RULES, **sources: Any) -> None:
+    """Write a portfolio that rotates creatives."""
+    text = {
+        "portfolio": "acme",
+        "currency": "EUR",
+        "line": ["channel"],
+        "budget": {"daily": 100},
+        "people": {"analysts": ["ana"], "finance": ["fin"]},
+        "sources": {
+            "spend": {"path": "data/spend.csv"},
+            "outcomes": {"path": "data/spend.csv"},
+            "exposures": {"path": "data/exposures.csv"},
+            **sources,
+        },
+        **({} if rules is None else {"rotation": rules}),
+    }
+    (folder / "portfolio.yaml").write_text(yaml.safe_dump(text), encoding="utf-8")
+
+
+def at(folder: Path, day: date = DAY) -> Portfolio:
+    moment = datetime.combine(day, datetime.min.time(), UTC) + timedelta(hours=6)
+    return open_portfolio(folder, fixed_clock(moment))
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    settings(tmp_path)
+    write_rows(tmp_path / "data" / "exposures.csv", daily_rows())
+    return tmp_path
+
+
+def shares(plan: DecisionPlan, audience: str) -> dict[str, float]:
+    return {
+        item.line["creative"]: item.proposed
+        for item in plan.lines
+        if item.line["audience"] == audience
+    }
+
+
+def test_a_night_proposes_signs_publishes_and_replays(shop: Path) -> None:
+    portfolio = at(shop)
+    plan = run_rotation(portfolio, DAY)
+    assert (plan.mode, plan.status) == (Mode.OPTIMISED, Status.PROPOSED)
+    for audience in ("young", "old"):
+        split = shares(plan, audience)
+        assert sum(split.values()) == pytest.approx(1)
+        assert split["good"] > 0.5 > split["fair"] >= split["poor"] > 0
+    assert shares(plan, "young")["newcomer"] > 0
+    assert "newcomer" not in shares(plan, "old")
+    assert plan.uplift is not None
+    assert plan.uplift.p05 > 0
+    done = approve_plan(portfolio, plan.plan_id, "ana", plan.content_hash)
+    assert done.folder is not None
+    sheet = (done.folder / "rotation.csv").read_text(encoding="utf-8")
+    assert sheet.startswith("audience,creative,share,unit")
+    assert replay_plan(portfolio, "latest-rotation").differences == ()
+    assert rewrite_page(portfolio, "latest-rotation").is_same
+
+
+def test_the_same_inputs_give_the_same_plan(shop: Path) -> None:
+    first = run_rotation(at(shop), DAY)
+    assert run_rotation(at(shop), DAY).content_hash == first.content_hash
+    assert len(at(shop).ledger.plans("acme", kind=None)) == 1
+
+
+def test_events_of_people_give_the_same_plan_and_those_who_withdrew_leave_it(shop: Path) -> None:
+    def events() -> Iterator[dict[str, Any]]:
+        for number, row in enumerate(daily_rows(days=3, shown=300)):
+            for index in range(row["impressions"]):
+                yield {
+                    "date": row["date"],
+                    "audience": row["audience"],
+                    "creative": row["creative"],
+                    "clicks": int(index < row["clicks"]),
+                    "person": f"person-{number % 5}-{index}",
+                }
+
+    write_rows(shop / "data" / "exposures.csv", daily_rows(days=3, shown=300))
+    daily = run_rotation(at(shop), DAY)
+    write_rows(shop / "data" / "exposures.csv", events())
+    by_event = run_rotation(at(shop), DAY)
+    assert [item.proposed for item in by_event.lines] == [item.proposed for item in daily.lines]
+    everyone = {row["person"] for row in events()}
+    (shop / "data" / "gone.csv").write_text(
+        "person\n" + "".join(f"{name}\n" for name in sorted(everyone)[:200]), encoding="utf-8"
+    )
+    settings(shop, withdrawals={"path": "data/gone.csv"})
+    without = run_rotation(at(shop), DAY)
+    seen, left = (sum(i.figures["impressions"] for i in p.lines) for p in (by_event, without))
+    assert left < seen
+    (said,) = [item.message for item in without.findings if item.check == "withdrawals"]
+    assert f"{seen - left:.0f} of {seen:.0f} rows" in said
+    for path in shop.rglob("*"):
+        if path.is_file() and ".equimarginal" in path.parts:
+            assert b"person-" not in path.read_bytes(), path
+
+
+def test_brand_rules_hold_and_a_change_of_rules_voids_the_plan(shop: Path) -> None:
+    rules = {
+        "creatives": [{"creative": "good", "expires": "2026-11-21"}],
+        "apart": [["fair", "poor"]],
+        "max_share": 0.8,
+    }
+    settings(shop, rules)
+    plan = run_rotation(at(shop), DAY)
+    for audience in ("young", "old"):
+        assert shares(plan, audience) == {"good": 0.0, "fair": 1.0, "poor": 0.0}
+    assert any("may be shown" in item.message for item in plan.findings)
+    settings(shop, {**rules, "apart": []})
+    with pytest.raises(NotAllowedError, match="rules under rotation changed"):
+        approve_plan(at(shop), plan.plan_id, "ana")
+    assert at(shop).ledger.audit_entries()[-1].action == "denied"
+
+
+def test_a_disclosure_that_is_missing_keeps_a_creative_away(shop: Path) -> None:
+    listed = [{"creative": name, "disclosures": ["ad"]} for name in ("fair", "poor")]
+    settings(shop, {"creatives": listed, "disclosures": [{"audiences": ["old"], "needs": ["ad"]}]})
+    plan = run_rotation(at(shop), DAY)
+    assert shares(plan, "old")["good"] == 0
+    assert shares(plan, "young")["good"] > 0
+
+
+def test_a_loser_is_retired_after_so_many_nights_and_stays_out(shop: Path) -> None:
+    actions = []
+    for later in range(4):
+        day = DAY + timedelta(days=later)
+        plan = run_rotation(at(shop, day), day)
+        approve_plan(at(shop, day), plan.plan_id, "ana")
+        actions.append(
+            {i.line["creative"]: i.action for i in plan.lines if "old" in i.line.values()}
+        )
+    assert [done["poor"] for done in actions] == ["reduce", "reduce", "retire", "retired"]
+    assert shares(plan, "old")["poor"] == 0
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("22.11.2026,young,good,10,1", "unreadable day"),
+        ("2026-11-21,young,good,ten,1", "unreadable number"),
+        ("2026-11-21,,good,10,1", "no audience or creative"),
+        ("2027-01-01,young,good,10,1", "day after today"),
+    ],
+)
+def test_rows_that_cannot_be_trusted_leave_the_shares_as_they_are(
+    shop: Path, row: str, words: str
+) -> None:
+    path = shop / "data" / "exposures.csv"
+    path.write_text(path.read_text(encoding="utf-8") + row + "\n", encoding="utf-8")
+    with pytest.raises(DataNotTrustedError, match=f"{words}.*shares in force stay"):
+        run_rotation(at(shop), DAY)
+    assert at(shop).ledger.plans("acme", kind=None) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "no such file"),
+        ("date,audience,creative\n2026-11-21,a,b\n", "has no column clicks"),
+        ("date,date\n1,2\n", "names no columns, or one twice"),
+        ("date,audience,creative,clicks\n1,2\n", "cannot be read"),
+    ],
+)
+def test_a_source_that_cannot_be_read_is_named(shop: Path, text: str | None, words: str) -> None:
+    path = shop / "data" / "exposures.csv"
+    path.unlink()
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    with pytest.raises(DataNotTrustedError, match=words):
+        run_rotation(at(shop), DAY)
+
+
+def test_without_a_section_nothing_is_decided(shop: Path) -> None:
+    settings(shop, rules=None)
+    with pytest.raises(ConfigError, match="has no section rotation"):
+        run_rotation(at(shop), DAY)
+
+
+@pytest.mark.parametrize(
+    ("rules", "words"),
+    [
+        ({"colour": 1}, "colour"),
+        ({"max_share": 2}, "max_share"),
+        ({"creatives": [{"creative": "a"}, {"creative": "a"}]}, "given twice"),
+        ({"apart": [["a"]]}, "two creatives or more"),
+        ({"creatives": [{"creative": "a", "only_in": ["x"], "not_in": ["x"]}]}, "only_in and in"),
+        ({"reward": "smiles"}, "reward"),
+    ],
+)
+def test_rules_that_contradict_themselves_are_refused(shop: Path, rules: Any, words: str) -> None:
+    settings(shop, rules)
+    with pytest.raises(ConfigError, match=words):
+        at(shop)
+
+
+def test_small_groups_are_not_shown_in_figures(shop: Path) -> None:
+    write_rows(shop / "data" / "exposures.csv", daily_rows(days=1, shown=40))
+    plan = run_rotation(at(shop), DAY)
+    page = (at(shop).state / "runs" / plan.plan_id / "report.html").read_text(encoding="utf-8")
+    assert page.count("too few to show") == len(plan.lines)
+
+
+def test_the_stored_page_and_plan_say_the_same_hash(shop: Path) -> None:
+    plan = run_rotation(at(shop), DAY)
+    folder = at(shop).state / "runs" / plan.plan_id
+    assert plan.content_hash in (folder / "report.html").read_text(encoding="utf-8")
+    assert json.loads((folder / "plan.json").read_bytes())["kind"] == "rotation"

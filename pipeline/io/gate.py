@@ -13,19 +13,19 @@ import numpy as np
 
 from pipeline.core.findings import Level
 from pipeline.core.policy import Policy
-from pipeline.core.types import FloatArray
+from pipeline.core.types import BoolArray, FloatArray
 from pipeline.io.facts import Facts
+from pipeline.io.levels import typical_levels
 from pipeline.io.verdict import SHOWN_DAYS, Verdict, named_lines
 
 MIN_DAYS = 7  # less than one week knows no weekday, and the change limits need a recent mean
 SHORT_DAYS = 28
 RECENT_DAYS = 7
 PAUSED_DAYS = 7  # a line that is silent for longer was switched off
-MISSING_SHARE = 0.10  # of recent spend: more than that missing is an outage
+MISSING_SHARE = 1 / 3  # of recent spend: with more than that unknown, the rest says too little
 STALE_OUTCOME_DAYS = 3
 MATERIAL = 0.01  # of the portfolio's recent daily spend
-PARTIAL = 0.35  # of the lowest of two weeks; holidays halve, a night cuts by a quarter
-PARTIAL_WEEKDAY = 0.45  # of the lowest of the same weekday
+PARTIAL = 0.6  # of the week's lowest; a night cuts a line by a quarter, and holidays halve
 
 
 def check_counts(facts: Facts | None, policy: Policy, verdict: Verdict) -> bool:
@@ -100,60 +100,59 @@ def check_newest_day(facts: Facts, day: date, verdict: Verdict) -> None:
 
 
 def _check_missing(facts: Facts, verdict: Verdict) -> None:
-    """A line that spoke every recent day and is silent on the newest one."""
+    """Find lines that spoke this week and are silent now: unknown, held, and never taken as zero.
+
+    A pause and a lost file look alike, so the lines keep their budgets and the rest is planned.
+    Only where much of the money is silent can nothing be planned.
+    """
     before = slice(-1 - RECENT_DAYS, -1)
     spent = facts.spend[before].sum(axis=0)
     total = float(spent.sum())
-    present = facts.has_spend_row[before]
-    spoke = present.sum(axis=0)
-    # Absent for part of the week: silent since then. Absent for the whole week: paused.
-    silent = ~facts.has_spend_row[-1] & (spoke > 0) & (spent > 0)
+    spoke = facts.has_spend_row[before].any(axis=0) & (spent > 0)
+    silent = ~facts.has_spend_row[-1] & spoke
+    share = float(spent[silent].sum()) / total if total > 0 else 0.0
+    level = Level.FAIL if share >= MISSING_SHARE else Level.REVIEW
     groups = facts.groups()
     lost = np.zeros(len(facts.lines), dtype=bool)
     for group in sorted(set(groups)):
         members = np.array([name == group for name in groups])
-        share = float(spent[members].sum()) / total if total > 0 else 0.0
+        part = float(spent[members].sum()) / total if total > 0 else 0.0
         is_line = len(facts.lines[0]) == 1  # then a group is one line, judged below
-        if is_line or share < MATERIAL or facts.has_spend_row[-1][members].any():
+        if is_line or part < MATERIAL or facts.has_spend_row[-1][members].any():
             continue
         lost |= members
         verdict.add(
-            Level.FAIL,
+            level,
             "missing-group",
-            f"spend: {group} has no row on {facts.days[-1]}, "
-            f"and had {share:.0%} of the week's spend",
+            f"spend: {group} has no row on {facts.days[-1]}, and had {part:.0%} of the week's "
+            "spend; its budgets are held",
             "fetch the source again; if it was paused on purpose, deliver rows with zero spend",
             source="spend",
             value=group,
         )
     left = silent & ~lost
-    share = float(spent[left].sum()) / total if total > 0 else 0.0
-    if share >= MISSING_SHARE:
+    if left.any():
         verdict.add(
-            Level.FAIL,
-            "missing-lines",
-            f"spend: {int(left.sum())} lines with {share:.0%} of the week's money have no row on "
-            f"{facts.days[-1]}: {named_lines(facts, left)}",
-            "fetch the source again; if they were paused on purpose, deliver rows with zero spend",
-            source="spend",
-        )
-    elif left.any():
-        verdict.add(
-            Level.REVIEW,
+            level,
             "missing-lines",
             f"spend: no row on {facts.days[-1]} for {named_lines(facts, left)} "
-            f"({share:.1%} of the week's money)",
-            "taken as unknown, not as zero",
+            f"({float(spent[left].sum()) / total:.1%} of the week's money); their budgets are held",
+            "taken as unknown, not as zero; if they were paused, deliver rows with zero spend",
             source="spend",
         )
-    recent = np.median(facts.spend[before], axis=0)
-    verdict.distrust(
-        facts,
-        [(len(facts.days) - 1, int(line)) for line in np.flatnonzero(left)],
-        "missing-lines",
-        np.broadcast_to(recent, facts.spend.shape),
-    )
+    _distrust_silence(facts, silent, verdict)
     _report_paused(facts, verdict)
+
+
+def _distrust_silence(facts: Facts, silent: BoolArray, verdict: Verdict) -> None:
+    """Keep each silent line's days since its last row from the model; its usual spend stands in."""
+    likely = np.zeros(facts.spend.shape)
+    cells = []
+    for line in np.flatnonzero(silent).tolist():
+        spoken = np.flatnonzero(facts.has_spend_row[:, line])
+        likely[:, line] = np.median(facts.spend[spoken[-RECENT_DAYS:], line])
+        cells += [(day, line) for day in range(int(spoken[-1]) + 1, len(facts.days))]
+    verdict.distrust(facts, cells, "missing-lines", likely)
 
 
 def _report_paused(facts: Facts, verdict: Verdict) -> None:
@@ -176,28 +175,23 @@ def _report_paused(facts: Facts, verdict: Verdict) -> None:
 
 
 def _check_partial(facts: Facts, verdict: Verdict) -> None:
-    """A day that was exported before it was over: nearly every line is far down at once."""
+    """Find a day that was exported before it was over: nearly every line is far down at once."""
     window = facts.spend[-29:-1]
     if window.shape[0] < RECENT_DAYS:
         return
-    totals = window.sum(axis=1)
-    newest = facts.spend[-1]
+    newest, level = facts.spend[-1], typical_levels(facts.spend)
     usual = np.median(window[-14:], axis=0)
-    large = usual > MATERIAL * float(np.median(totals))
+    large = usual > MATERIAL * float(np.median(window.sum(axis=1)))
     if not large.any():
         return
-    same_weekday = totals[::-1][6::7]  # the days 7, 14, 21 and 28 before
-    lowest = float(totals[-14:].min())
-    limit = PARTIAL * lowest
-    if same_weekday.size >= 3:  # 0.55: a level that has been sinking for days is no short day
-        limit = max(limit, min(PARTIAL_WEEKDAY * float(same_weekday.min()), 0.55 * lowest))
-    down = newest[large] < 0.6 * usual[large]
-    if float(newest.sum()) < limit and down.mean() > 0.7:
+    lowest = float(level[-1 - RECENT_DAYS : -1].min())
+    down = newest[large] < 0.75 * usual[large]
+    if float(level[-1]) < PARTIAL * lowest and down.mean() > 0.7:
         verdict.add(
             Level.FAIL,
             "partial-day",
-            f"spend: {facts.days[-1]} has {newest.sum():.2f}, the least of the two weeks before "
-            f"is {lowest:.2f}; the day looks cut short",
+            f"spend: {facts.days[-1]} has {newest.sum():.2f}, {level[-1] / lowest:.0%} of the "
+            "least of the week before by its place in the week; the day looks cut short",
             "fetch the source again when the platform has finished the day",
             source="spend",
             column="spend",

@@ -15,8 +15,6 @@ OUTCOME_JUMP, OUTCOME_BURST = 20.0, 60.0  # outcomes are lumpier than money
 RECENT_DAYS = 7
 SHORT_DAYS = 28
 MATERIAL = 0.01  # of the portfolio's recent daily spend
-COST_STEP, COST_JUMP = 2.2, 6.0  # times the usual price of a click: to look at, to refuse
-COST_BEYOND = 1.5  # times the dearest, or the cheapest, of four weeks
 SHIFT = 8.0  # between one day and the next, in most lines at once: no plan moves like that
 
 
@@ -27,8 +25,8 @@ def check_spend_jumps(facts: Facts, verdict: Verdict) -> None:
     lesser fall of the newest day is shown and believed.
     """
     up, down = spikes(facts.spend, factor=JUMP)
-    usual = _neighbour_median(facts.spend)
-    material = np.maximum(facts.spend, usual) > MATERIAL * _typical_total(facts.spend)[:, None]
+    usual = neighbour_median(facts.spend)
+    material = np.maximum(facts.spend, usual) > MATERIAL * typical_total(facts.spend)[:, None]
     collapsed = down & (facts.spend * COLLAPSE < usual)
     odd = up | collapsed
     _report(
@@ -51,10 +49,10 @@ def check_outcome_jumps(facts: Facts, metric: str, verdict: Verdict) -> None:
     """Find outcomes far above anything the line had: counted twice, or in another unit."""
     values = np.nan_to_num(facts.outcomes[metric])
     up, _ = spikes(values, factor=OUTCOME_JUMP)
-    usual = _neighbour_median(values)
+    usual = neighbour_median(values)
     others = np.sort(values, axis=0)
     second = others[-2] if len(others) > 1 else others[-1]
-    typical = _typical_total(values)[:, None]
+    typical = typical_total(values)[:, None]
     highest_else = np.where(values == others[-1], second, others[-1])
     odd = up & ((values > 5 * highest_else) | (values > 50 * usual)) & (values > 0.05 * typical)
     total = values.sum(axis=1, keepdims=True)
@@ -159,13 +157,14 @@ def _side_extremes(values: FloatArray, pick: np.ufunc) -> FloatArray:
     return np.where(np.isfinite(out), out, default)
 
 
-def _neighbour_median(values: FloatArray) -> FloatArray:
+def neighbour_median(values: FloatArray) -> FloatArray:
+    """Return the median of the week before each day; of the week around it where that is short."""
     before, n_before = _side_medians(values, after=False)
     after, _ = _side_medians(values, after=True)
     return np.nan_to_num(np.where(n_before >= 4, before, np.fmax(before, after)))
 
 
-def _typical_total(values: FloatArray) -> FloatArray:
+def typical_total(values: FloatArray) -> FloatArray:
     """Return the median daily total of the four weeks up to each day, (n_days,)."""
     totals = values.sum(axis=1)
     return np.array(
@@ -231,41 +230,3 @@ def _common_steps(spend: FloatArray) -> FloatArray:
     shared = (np.maximum(up, down) > 0.8 * total) & (total > 0)
     money = later.sum(axis=1) / np.maximum(earlier.sum(axis=1), 1e-12)
     return np.where(shared, np.log(np.maximum(money, 1e-12)), 0.0)
-
-
-def check_unit_cost(facts: Facts, verdict: Verdict) -> None:
-    """Compare what a click and an impression cost on the newest day with the four weeks before.
-
-    Spend may triple on a busy day, but its price per click does not: the surest sign of another
-    unit or another column.
-    """
-    for name, counted in (("click", facts.clicks), ("impression", facts.impressions)):
-        cost = _unit_costs(facts.spend, counted)
-        recent = cost[-1 - SHORT_DAYS : -1]
-        recent = recent[np.isfinite(recent)]
-        newest = float(cost[-1])
-        if recent.size < RECENT_DAYS or not np.isfinite(newest) or newest <= 0:
-            continue
-        usual = float(np.median(recent))
-        factor = max(newest / usual, usual / newest)
-        beyond = max(newest / float(recent.max()), float(recent.min()) / newest)
-        if factor < COST_STEP or beyond < COST_BEYOND:
-            continue
-        verdict.add(
-            Level.FAIL if factor >= COST_JUMP else Level.REVIEW,
-            "unit-cost",
-            f"spend: a {name} cost {newest:.4g} on {facts.days[-1]}, usually {usual:.4g}",
-            f"check the unit of spend, and whether {name}s are complete",
-            source="spend",
-            column="spend",
-            value=f"{newest:.4g}",
-        )
-
-
-def _unit_costs(spend: FloatArray, counted: FloatArray) -> FloatArray:
-    """Return the portfolio's price per unit on each day, NaN where too few were counted."""
-    known = np.isfinite(counted) & (counted > 0)
-    units = np.where(known, counted, 0.0).sum(axis=1)
-    money = np.where(known, spend, 0.0).sum(axis=1)
-    typical = np.median(units)
-    return np.where((units > 0.1 * typical) & (money > 0), money / np.maximum(units, 1e-12), np.nan)

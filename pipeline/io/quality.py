@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.core.findings import Finding, Level, worst_level
 from pipeline.core.policy import Policy
-from pipeline.io import gate, jumps, outages, restated, suites
+from pipeline.io import gate, jumps, outages, proportions, restated, suites
 from pipeline.io.artefacts import RunFolder
 from pipeline.io.sources.snapshot import SOURCES
 from pipeline.io.verdict import Verdict
@@ -119,5 +119,7 @@ def judge_facts(facts: Facts, policy: Policy, day: date, verdict: Verdict) -> No
     jumps.check_spend_jumps(facts, verdict)
     jumps.check_outcome_jumps(facts, metric, verdict)
     jumps.check_unit_shift(facts, verdict)
-    jumps.check_unit_cost(facts, verdict)
+    proportions.check_unit_cost(facts, verdict)
+    proportions.check_day_jump(facts, verdict)
+    proportions.check_line_steps(facts, verdict)
     outages.check_outages(facts, metric, verdict)

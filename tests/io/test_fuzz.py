@@ -17,7 +17,9 @@ from pipeline.io.artefacts import begin_run
 JUNK = [b",", b'"', b"\n", b"\r", b"\x00", b"\xff", b"-", b"e9", b"NaN", b"inf", b";", b"\t", b"0"]
 CODES = {
     "ambiguous-key", "clicks-above-impressions", "conversions-above-clicks", "cut-off", "data",
-    "foreign-currency", "future-day", "missing-group", "missing-lines", "no-outcome", "no-rows",
+    "day-jump",
+    "foreign-currency", "future-day", "line-step", "missing-group", "missing-lines",
+    "no-outcome", "no-rows",
     "no-spend", "outage", "outcome-jump", "outcome-without-spend", "partial-day", "paused",
     "repeated-row", "restated-part", "short-history", "similar-name", "source",
     "spend-against-budget", "spend-fall", "spend-jump", "stale-outcomes", "stale-spend",

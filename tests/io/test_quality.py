@@ -202,19 +202,37 @@ def test_stale_spend_is_refused(tables: Any, night: Any) -> None:
     assert "2026-02-28" in found.named("stale-spend").message
 
 
-def test_a_channel_without_a_newest_row_is_refused(tables: Any, night: Any) -> None:
+def test_with_much_of_the_money_unheard_of_nothing_is_planned(tables: Any, night: Any) -> None:
     drop(tables, lambda row: (row["date"], row["channel"]) != (NEWEST, "social"))
     tables.write()
     assert "missing-group" in night().fails
 
 
-def test_a_large_missing_line_is_refused_and_a_small_one_is_doubted(
+@pytest.mark.parametrize("days", [1, 3, 6])
+def test_a_small_channel_that_falls_silent_is_held_and_never_taken_as_zero(
+    tables: Any, night: Any, days: int
+) -> None:
+    silent = {(DAY - timedelta(days=back)).isoformat() for back in range(1, days + 1)}
+    for row in tables.spend:
+        row["spend"] *= 1.0 if row["channel"] == "search" else 0.5
+    drop(tables, lambda row: row["date"] not in silent or row["channel"] != "social")
+    tables.write()
+    found = night()
+    assert found.fails == set()
+    assert "missing-group" in found.reviews
+    history = warehouse.read_history(night.work, tables.policy())
+    assert not history.trusted[-days:, 2:].any()
+    assert history.trusted[: -days - 1].all()
+    assert history.spend[-days:, 2] == pytest.approx(150, rel=0.3)
+
+
+def test_a_missing_line_is_refused_only_where_it_is_much_of_the_money(
     tables: Any, night: Any
 ) -> None:
     keep = list(tables.spend)
     drop(
         tables,
-        lambda row: (row["date"], row["channel"], row["audience"]) != (NEWEST, "search", "a2"),
+        lambda row: (row["date"], row["channel"], row["audience"]) != (NEWEST, "search", "a1"),
     )
     tables.write()
     assert "missing-lines" in night().fails

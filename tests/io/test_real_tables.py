@@ -60,7 +60,7 @@ TABLES: dict[str, dict[str, Any]] = {
         "day": date(2024, 2, 1),
         "shape": (31, 4),
         "spend": 2226136.36,
-        "reviews": set(),
+        "reviews": {"line-step"},  # one campaign spent 513 after a week of 1290 and more
     },
 }
 
@@ -106,7 +106,7 @@ def test_a_real_table_runs_by_mapping_alone(name: str, work: RunFolder) -> None:
 @pytest.mark.parametrize(
     ("name", "allowed"),
     [
-        ("online ads", {"missing-group"}),  # a campaign of a tenth of the money ends
+        ("online ads", set()),  # a campaign of a tenth of the money ends: it is held
         (
             "attendance system",  # 23 days are missing, and one line now and then
             {"stale-spend", "stale-outcomes", "missing-lines", "spend-jump"},

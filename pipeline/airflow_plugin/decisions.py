@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow.sdk import DAG, Param, chain, dag, task
 
+from pipeline.airflow_plugin.alarms import on_failure, sign_deadline
 from pipeline.airflow_plugin.connections import extract
 from pipeline.airflow_plugin.days import plan_day
 from pipeline.airflow_plugin.portfolios import Listed
@@ -38,7 +39,9 @@ def decision_dag(
             "retry_delay": timedelta(minutes=2),
             "retry_policy": RETRY_POLICY,
             "execution_timeout": timedelta(hours=1),
+            "on_failure_callback": on_failure(str(listed.folder)),
         },
+        deadline=sign_deadline(str(listed.folder), listed.schedule, kind),
         params={
             "day": Param(None, type=["null", "string"], format="date", title="Business day"),
             "ask": Param(True, type="boolean", title="Wait for the signature"),

@@ -22,6 +22,7 @@ DECISION_PREFIXES = {
     Kind.OFFERS: "next_best_offer__",
     Kind.CADENCE: "lifecycle_cadence__",
 }
+CAPS_PREFIX = "cap_change__"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,11 @@ class Listed:
     def analysts(self) -> tuple[str, ...]:
         """Who may sign its plans."""
         return tuple(person.name for person in self.policy.people.analysts) if self.policy else ()
+
+    @property
+    def finance(self) -> tuple[str, ...]:
+        """Who may approve its caps."""
+        return tuple(person.name for person in self.policy.people.finance) if self.policy else ()
 
 
 def portfolio_folders(setting: str) -> tuple[Path, ...]:

@@ -11,6 +11,7 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk.exceptions import AirflowFailException, TaskAwaitingInput
 
 from pipeline.airflow_plugin.addresses import plan_address
+from pipeline.airflow_plugin.alarms import old_fallback
 from pipeline.core.errors import NotAllowedError
 from pipeline.core.plan import Status
 from pipeline.runs.portfolio import open_portfolio
@@ -44,7 +45,7 @@ class SignOff(ApprovalOperator):
         super().__init__(
             subject="Sign the plan",
             response_timeout=SIGNING_WINDOW,
-            assigned_users=_assigned(analysts),
+            assigned_users=assigned_people(analysts),
             ignore_downstream_trigger_rules=True,
             **kwargs,
         )
@@ -56,6 +57,7 @@ class SignOff(ApprovalOperator):
         """Ask for the signature, unless the ledger already knows the answer."""
         portfolio = open_portfolio(self.folder)
         record = plan_of_day(portfolio, self.plan_id, self.day)
+        old_fallback(portfolio, record)
         if record.status is Status.APPROVED:
             self.log.info("plan %s is already approved by %s", record.plan_id, record.decided_by)
             return record.plan_id
@@ -100,7 +102,8 @@ class SignOff(ApprovalOperator):
     def _ask(self, context: Context, record: PlanRecord, *, until: datetime) -> Any:
         """Park the task, together with what the person is shown."""
         self.subject = f"Sign the plan of {record.document.date} for {record.document.portfolio}?"
-        self.body = _question(record, self.dag_id)
+        paused = open_portfolio(self.folder).ledger.is_paused(record.document.portfolio)
+        self.body = _question(record, self.dag_id, paused=paused)
         try:
             return super().execute(context)
         except TaskAwaitingInput as waiting:
@@ -192,7 +195,7 @@ def _nothing_to_ask(portfolio: Portfolio, record: PlanRecord, *, ask: bool) -> s
     return ""
 
 
-def _question(record: PlanRecord, dag_id: str) -> str:
+def _question(record: PlanRecord, dag_id: str, *, paused: bool) -> str:
     """Return what the signer reads, as Markdown: the plan in short, and the way to its page."""
     from pipeline.core.plan import Kind
     from pipeline.io.reports import decision_markdown, render_markdown
@@ -203,14 +206,15 @@ def _question(record: PlanRecord, dag_id: str) -> str:
         text = render_markdown(record.plan)
     else:
         text = decision_markdown(record.decision)
-    return f"{text.rstrip()}\n\n[The whole report]({page})"
+    held = "\n\n**Publishing is paused**: what is signed waits until somebody resumes it."
+    return f"{text.rstrip()}{held if paused else ''}\n\n[The whole report]({page})"
 
 
-def _assigned(analysts: Sequence[str]) -> list[dict[str, str]] | None:
+def assigned_people(names: Sequence[str]) -> list[dict[str, str]] | None:
     """Return who may answer, where Airflow knows people by the name that the portfolio uses.
 
     Other auth managers number their users; there the ledger alone refuses a wrong person.
     """
     if _SIMPLE_AUTH not in conf.get("core", "auth_manager", fallback=_SIMPLE_AUTH):
         return None
-    return [{"id": name, "name": name} for name in analysts] or None
+    return [{"id": name, "name": name} for name in names] or None

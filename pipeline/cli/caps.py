@@ -22,7 +22,6 @@ from pipeline.core.types import scope_label
 
 if TYPE_CHECKING:
     from pipeline.core.caps import Cap
-    from pipeline.core.policy import CapSpec
 
 Day = Annotated[str | None, typer.Option("--date", metavar="DAY", help="Default: today.")]
 CapId = Annotated[str, typer.Argument(metavar="ID", help="Cap id or its unique beginning.")]
@@ -40,7 +39,13 @@ def register(app: typer.Typer) -> None:
 
 @caps_app.callback()
 def list_caps(
-    context: typer.Context, day: Day = None, workspace: Workspace = HERE, as_json: AsJson = False
+    context: typer.Context,
+    day: Day = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Every cap there ever was, and how it stands on the day.")
+    ] = False,
+    workspace: Workspace = HERE,
+    as_json: AsJson = False,
 ) -> None:
     """List the caps in force on a day, and those that wait for finance."""
     if context.invoked_subcommand is not None:
@@ -57,9 +62,14 @@ def list_caps(
     columns = portfolio.policy.line
     _print_caps(f"in force on {overview['date']}", overview["in_force"], columns)
     _print_caps("waiting for finance", overview["waiting"], columns)
+    if every:
+        _print_caps("all there ever were", overview["history"], columns)
     for scope in overview["held"]:
         label = scope_label(_in_order(scope, columns))
         say(f"held at its current budget until a cap is approved: {label}")
+    say(f"version {overview['version']}, which plans of that day are bound to")
+    if overview["paused"]:
+        remark("publishing is paused; 'equimarginal resume' allows it again")
 
 
 @caps_app.command("propose")
@@ -81,9 +91,9 @@ def propose(
 ) -> None:
     """Propose a cap; it takes effect once somebody else of finance approves it."""
     from pipeline.runs.portfolio import open_portfolio
-    from pipeline.runs.signoff import propose_cap
+    from pipeline.runs.signoff import cap_spec, propose_cap
 
-    spec = _spec(
+    spec = cap_spec(
         {
             "scope": _scope(scope or []),
             "min": min,
@@ -151,22 +161,6 @@ def _scope(pairs: list[str]) -> dict[str, str]:
     return scope
 
 
-def _spec(values: dict[str, Any]) -> CapSpec:
-    from pydantic import ValidationError
-
-    from pipeline.core.policy import CapSpec
-
-    try:
-        return CapSpec.model_validate(values)
-    except ValidationError as error:
-        problems = [
-            f"{'.'.join(str(part) for part in item['loc'])} "
-            f"{item['msg'].removeprefix('Value error, ')}".strip()
-            for item in error.errors()
-        ]
-        raise UsageError(f"caps propose: {'; '.join(problems)}") from error
-
-
 def _day(text: str | None, option: str) -> date | None:
     if text is None:
         return None
@@ -183,6 +177,8 @@ def _answer(caps: list[Cap], as_json: bool) -> None:
     for cap in caps:
         by = f" by {cap.decided_by}" if cap.decided_by else ""
         say(f"{cap.id} ({scope_label(cap.scope)}) is {cap.status.value}{by}")
+        if cap.impact and not by:
+            say(f"  {cap.impact}")
 
 
 def _in_order(scope: dict[str, str], columns: tuple[str, ...]) -> dict[str, str]:
@@ -196,7 +192,7 @@ def _print_caps(title: str, caps: list[dict[str, Any]], columns: tuple[str, ...]
     if not caps:
         return
     print_table(
-        ("cap", "scope", "min", "max", "fixed", "from", "until", "proposed by", "approved by"),
+        ("cap", "scope", "min", "max", "fixed", "from", "until", "proposed by", "decided by", "is"),
         [
             (
                 cap["id"],
@@ -208,7 +204,12 @@ def _print_caps(title: str, caps: list[dict[str, Any]], columns: tuple[str, ...]
                 cap["expires"],
                 cap["proposed_by"],
                 cap["decided_by"],
+                cap.get("standing", cap["status"]),
             )
             for cap in caps
         ],
     )
+    for cap in caps:
+        if cap["status"] == "proposed":
+            said = [part for part in (cap["reason"], cap["impact"]) if part]
+            say(f"  {cap['id']}: {'; '.join(said) or 'no reason given'}")

@@ -38,6 +38,7 @@ class Cap(BaseModel):
     status: CapStatus
     proposed_by: str
     reason: str = ""
+    impact: str = ""
     decided_by: str = ""
     decided_seq: int = 0
 
@@ -48,6 +49,14 @@ class Cap(BaseModel):
             and (self.valid_from is None or self.valid_from <= day)
             and (self.expires is None or day <= self.expires)
         )
+
+    def standing(self, day: date) -> str:
+        """Return how the cap stands on `day`: as its status, or whether it is in force or over."""
+        if self.status in {CapStatus.REJECTED, CapStatus.SUPERSEDED}:
+            return self.status.value
+        if self.expires is not None and self.expires < day:
+            return "expired"
+        return "in force" if self.in_force(day) else self.status.value
 
     def covers(self, line: Line, columns: tuple[str, ...]) -> bool:
         """Return whether the line's money counts against this cap."""

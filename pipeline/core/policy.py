@@ -220,7 +220,8 @@ class Privacy(Strict):
 class Schedule(Strict):
     """When a scheduler starts the night of a business day, in the portfolio's zone.
 
-    Feeds are pulled at `pull_at`, before the night.
+    Feeds are pulled at `pull_at`, before the night. Without a signature at `sign_by` an alarm is
+    raised.
 
     `first_day` is how far back missed nights are caught up; without it, as far as the settings
     are old.
@@ -228,7 +229,15 @@ class Schedule(Strict):
 
     at: ClockTime = "05:00"
     pull_at: ClockTime = "04:00"
+    sign_by: ClockTime | None = None
     first_day: date | None = None
+
+
+class Alerts(Strict):
+    """Who is told when nobody signs, a night fails, or a fallback is `fallback_days` old."""
+
+    email: tuple[Annotated[str, Field(strict=True, pattern=r"^[^@\s,;<>]+@[^@\s,;<>]+$")], ...] = ()
+    fallback_days: Annotated[float, Field(strict=True, ge=1)] = 2.0
 
 
 class Policy(Strict):
@@ -248,6 +257,7 @@ class Policy(Strict):
     people: People = People()
     approval: Approval = Approval()
     schedule: Schedule = Schedule()
+    alerts: Alerts = Alerts()
     privacy: Privacy = Privacy()
     rotation: RotationRules | None = None
     sources: Sources

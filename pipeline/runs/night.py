@@ -255,7 +255,7 @@ def _is_trusted(work: RunFolder) -> bool:
 
 
 def _breaches(portfolio: Portfolio, record: PlanRecord) -> tuple[str, ...]:
-    from pipeline.runs.signoff import budget_breaches
+    from pipeline.runs.hard_limits import budget_breaches
 
     return budget_breaches(portfolio, record)
 

@@ -5,13 +5,15 @@ The command line and Airflow's sign-off task call the same functions; the ledger
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.core.errors import NotAllowedError, NotFoundError, PipelineError
-from pipeline.core.types import Line
+from pipeline.core.errors import NotAllowedError, NotFoundError, PipelineError, UsageError
+from pipeline.runs.cap_impact import cap_impact
+from pipeline.runs.hard_limits import plan_breaches, refuse_breaches
 from pipeline.runs.portfolio import Portfolio, open_portfolio
 
 if TYPE_CHECKING:
@@ -108,7 +110,7 @@ def approve_plan(
     ledger = existing_ledger(portfolio)
     plan_id = ledger.plan_id(ref, portfolio.policy.portfolio)
     actor = _actor(portfolio, person, "approve plan", plan_id, verified_by)
-    _refuse_breaches(portfolio, actor, "approve plan", plan_id)
+    refuse_breaches(portfolio, actor, "approve plan", plan_id)
     record = ledger.approve_plan(plan_id, actor, portfolio.policy, expected_hash=expected_hash)
     return _publish_if_allowed(portfolio, record, actor)
 
@@ -179,11 +181,56 @@ def set_paused(portfolio: Portfolio, person: str, why: str, *, paused: bool) -> 
     (ledger.pause if paused else ledger.resume)(actor, portfolio.policy, why)
 
 
-def propose_cap(portfolio: Portfolio, spec: CapSpec, person: str, reason: str) -> Cap:
-    """Propose a cap as a person; it waits for finance."""
+def cap_spec(values: Mapping[str, Any]) -> CapSpec:
+    """Return the cap that a form or a command line states.
+
+    Raises:
+        UsageError: it contradicts itself; the message names every problem.
+    """
+    from pydantic import ValidationError
+
+    from pipeline.core.policy import CapSpec
+
+    try:
+        return CapSpec.model_validate(_whole_numbers_as_floats(values))
+    except ValidationError as error:
+        problems = [
+            f"{'.'.join(str(part) for part in item['loc'])} "
+            f"{item['msg'].removeprefix('Value error, ')}".strip()
+            for item in error.errors()
+        ]
+        raise UsageError(f"cap: {'; '.join(problems)}") from error
+
+
+def _whole_numbers_as_floats(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        for name, value in values.items()
+    }
+
+
+def propose_cap(
+    portfolio: Portfolio, spec: CapSpec, person: str, reason: str, *, verified_by: str = ""
+) -> Cap:
+    """Propose a cap as a person; it waits for finance, with what it would have cost last night."""
     ledger = ready_ledger(portfolio)
-    actor = _actor(portfolio, person, "propose cap", "cap")
-    return ledger.propose_cap(spec, actor, portfolio.policy, reason)
+    actor = _actor(portfolio, person, "propose cap", "cap", verified_by)
+    return ledger.propose_cap(spec, actor, portfolio.policy, reason, cap_impact(portfolio, spec))
+
+
+def decide_cap(
+    portfolio: Portfolio, ref: str, person: str, *, approve: bool, why: str, verified_by: str = ""
+) -> Cap:
+    """Approve or reject a cap as a person.
+
+    Raises:
+        NotAllowedError: the ledger refuses; the attempt is recorded.
+    """
+    ledger = ready_ledger(portfolio)
+    actor = _actor(portfolio, person, "approve cap" if approve else "reject cap", ref, verified_by)
+    if approve:
+        return ledger.approve_cap(ref, actor, portfolio.policy)
+    return ledger.reject_cap(ref, actor, portfolio.policy, why)
 
 
 def approve_caps(portfolio: Portfolio, ref: str | None, person: str) -> tuple[Cap, ...]:
@@ -211,9 +258,7 @@ def approve_caps(portfolio: Portfolio, ref: str | None, person: str) -> tuple[Ca
 
 def reject_cap(portfolio: Portfolio, ref: str, person: str, why: str) -> Cap:
     """Refuse a proposed cap as a person."""
-    ledger = ready_ledger(portfolio)
-    actor = _actor(portfolio, person, "reject cap", ref)
-    return ledger.reject_cap(ref, actor, portfolio.policy, why)
+    return decide_cap(portfolio, ref, person, approve=False, why=why)
 
 
 def waiting_caps(portfolio: Portfolio) -> tuple[Cap, ...]:
@@ -233,35 +278,13 @@ def caps_overview(portfolio: Portfolio, day: date) -> dict[str, Any]:
         "in_force": [cap.model_dump(mode="json") for cap in ledger.caps_in_force(name, day)],
         "waiting": [cap.model_dump(mode="json") for cap in waiting_caps(portfolio)],
         "held": list(ledger.held_scopes(portfolio.policy, day)),
+        "paused": ledger.is_paused(name),
+        "history": [
+            {**cap.model_dump(mode="json"), "standing": cap.standing(day)}
+            for cap in ledger.caps(name)
+        ],
         "version": ledger.caps_version(name, day),
     }
-
-
-def plan_breaches(portfolio: Portfolio, record: PlanRecord) -> tuple[str, ...]:
-    """Return every way in which a plan exceeds the hard limits or rules as they are now."""
-    from pipeline.runs.course import course_of
-
-    return course_of(record.kind).breaches(portfolio, record)
-
-
-def budget_breaches(portfolio: Portfolio, record: PlanRecord) -> tuple[str, ...]:
-    """Return every way in which a plan of budgets exceeds the hard limits as they are now."""
-    from pipeline.io.publish import Limits, breaches
-
-    ledger, policy, plan = portfolio.ledger, portfolio.policy, record.plan
-    last = ledger.last_published(policy.portfolio, plan.date)
-    set_now: dict[Line, int] = {}
-    if last is not None and last.plan.line_columns == plan.line_columns:
-        set_now = {item.line: item.proposed for item in last.money}
-    limits = Limits(
-        caps=ledger.caps_in_force(policy.portfolio, plan.date),
-        held=ledger.held_scopes(policy, plan.date),
-        max_daily_change=policy.max_daily_change,
-        total=policy.budget.daily if policy.budget.daily is not None else policy.budget.monthly,
-        exactly=policy.budget.spend == "exactly",
-        set_now=set_now,
-    )
-    return breaches(plan, limits)
 
 
 def _publish_if_allowed(portfolio: Portfolio, record: PlanRecord, actor: Actor) -> Decided:
@@ -278,28 +301,10 @@ def _publish_if_allowed(portfolio: Portfolio, record: PlanRecord, actor: Actor) 
 def _publish(portfolio: Portfolio, record: PlanRecord, actor: Actor) -> Decided:
     from pipeline.io.publish import publish_files
 
-    _refuse_breaches(portfolio, actor, "publish plan", record.plan_id)
+    refuse_breaches(portfolio, actor, "publish plan", record.plan_id)
     done = publish_files(record, portfolio.ledger, actor, portfolio.folder / PUBLISHED_FOLDER)
     notes = tuple(f"line {line} is not in the sheet: {why}" for line, why in done.left_out)
     return Decided(record=portfolio.ledger.plan(record.plan_id), notes=notes, folder=done.folder)
-
-
-def _refuse_breaches(portfolio: Portfolio, actor: Actor, action: str, plan_id: str) -> None:
-    """Refuse a plan that was altered or is beyond the hard limits, whoever signs it."""
-    from pipeline.core.plan import Status
-    from pipeline.io.ledger.records import AlteredError
-
-    ledger = portfolio.ledger
-    try:
-        record = ledger.plan(plan_id)
-        is_open = record.status in {Status.PROPOSED, Status.APPROVED} and not record.is_published
-        problems = plan_breaches(portfolio, record) if is_open else ()
-        why = f"plan {plan_id} breaks hard limits: {'; '.join(problems)}" if problems else ""
-    except AlteredError as error:
-        why = str(error)
-    if why:
-        ledger.record_denied(actor.name, action, plan_id, why)
-        raise NotAllowedError(why)
 
 
 def _actor(

@@ -16,6 +16,7 @@ from pipeline.core.money import from_minor, minor_digits, to_minor
 from pipeline.core.policy import CapSpec, Policy
 from pipeline.core.types import scope_label
 from pipeline.io.ledger import schema
+from pipeline.io.ledger.audit import printable
 from pipeline.io.ledger.base import Transaction
 from pipeline.io.ledger.identity import POLICY_FILE
 from pipeline.io.ledger.records import Actor
@@ -116,7 +117,12 @@ def _same(row: Row[Any], values: Mapping[str, Any]) -> bool:
 
 
 def insert_cap(
-    transaction: Transaction, policy: Policy, values: dict[str, Any], actor: Actor, reason: str
+    transaction: Transaction,
+    policy: Policy,
+    values: dict[str, Any],
+    actor: Actor,
+    reason: str,
+    impact: str = "",
 ) -> str:
     """Store a proposal; its id depends on what it says and on how many the scope had before."""
     earlier = transaction.connection.execute(
@@ -131,7 +137,8 @@ def insert_cap(
         "proposed_by": actor.name,
     }
     cap_id = "cap-" + content_hash([facts, earlier]).removeprefix("sha256:")[:8]
-    seq = transaction.record(actor.name, "cap.proposed", cap_id, {**facts, "reason": reason})
+    said = {"reason": printable(reason), "impact": printable(impact)}
+    seq = transaction.record(actor.name, "cap.proposed", cap_id, {**facts, **said})
     transaction.connection.execute(
         insert(_TABLE).values(
             cap_id=cap_id,
@@ -139,7 +146,7 @@ def insert_cap(
             status=CapStatus.PROPOSED.value,
             proposed_seq=seq,
             proposed_at=transaction.at,
-            reason=reason,
+            **said,
         )
     )
     return cap_id
@@ -173,6 +180,7 @@ def _cap(row: Row[Any]) -> Cap:
         status=CapStatus(row.status),
         proposed_by=row.proposed_by,
         reason=row.reason,
+        impact=row.impact,
         decided_by=row.decided_by,
         decided_seq=row.decided_seq,
     )

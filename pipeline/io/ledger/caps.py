@@ -89,8 +89,10 @@ class CapBook(LedgerBase):
                     ids.append(insert_cap(transaction, policy, values, actor, _STATED))
             return tuple(find_cap(transaction.connection, item, policy.portfolio) for item in ids)
 
-    def propose_cap(self, spec: CapSpec, actor: Actor, policy: Policy, reason: str = "") -> Cap:
-        """Store a cap that waits for finance.
+    def propose_cap(
+        self, spec: CapSpec, actor: Actor, policy: Policy, reason: str = "", impact: str = ""
+    ) -> Cap:
+        """Store a cap that waits for finance, with what it is expected to cost.
 
         Raises:
             UsageError: the scope names a column that is none of the portfolio's.
@@ -103,7 +105,7 @@ class CapBook(LedgerBase):
         values = stored_values(spec, policy.currency)
         with self._deciding(actor, "propose cap", scope_label(spec.scope)) as transaction:
             require_person(policy, actor, "propose a cap")
-            cap_id = insert_cap(transaction, policy, values, actor, reason)
+            cap_id = insert_cap(transaction, policy, values, actor, reason, impact)
             return find_cap(transaction.connection, cap_id, policy.portfolio)
 
     def approve_cap(self, ref: str, actor: Actor, policy: Policy) -> Cap:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Table, Text
 
-SCHEMA_VERSION = "0003"
+SCHEMA_VERSION = "0004"
 
 metadata = MetaData()
 
@@ -83,6 +83,7 @@ cap = Table(
     _text("proposed_by"),
     _text("proposed_at"),
     _text("reason"),
+    _text("impact"),
     _text("decided_by"),
     Column("decided_seq", BigInteger, nullable=False, default=0),
     _text("decided_at"),

@@ -24,7 +24,9 @@ _CAP_FACTS = (
     "expires",
     "proposed_by",
     "reason",
+    "impact",
 )
+_LATER_FACTS = {"impact": ""}  # what an entry means that is older than the column
 
 
 def table_problems(connection: Connection, history: History) -> Iterator[Problem]:
@@ -114,8 +116,9 @@ def _cap_problems(
         if said is None:
             continue
         for name in (*_CAP_FACTS, "status", "decided_by", "decided_seq"):
-            if row[name] != said.get(name):
-                message = f"its {name} is {row[name]!r}, its history says {said.get(name)!r}"
+            stated = said.get(name, _LATER_FACTS.get(name))
+            if row[name] != stated:
+                message = f"its {name} is {row[name]!r}, its history says {stated!r}"
                 yield Problem(seq=said["seq"], subject=row["cap_id"], message=message)
 
 

@@ -1,0 +1,45 @@
+"""What a cap would cost or bring, told with its proposal so that finance decides knowing it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.core.errors import PipelineError
+from pipeline.runs.portfolio import Portfolio
+
+if TYPE_CHECKING:
+    from pipeline.core.policy import CapSpec
+
+
+def cap_impact(portfolio: Portfolio, spec: CapSpec) -> str:
+    """Return in one sentence what the cap would change of the newest night's best split.
+
+    Where no night has learned curves, or the cap contradicts other limits, the sentence says so:
+    a cap may be proposed all the same.
+    """
+    from pipeline.io.artefacts import open_run
+    from pipeline.runs import storage
+    from pipeline.runs.decide import best_split
+    from pipeline.runs.inputs import read_inputs
+    from pipeline.runs.what_if import Change, changed_facts
+
+    try:
+        plan = portfolio.ledger.plan("latest", portfolio.policy.portfolio).plan
+        run = open_run(portfolio.runs, plan.plan_id)
+        if not run.exists(storage.POSTERIOR):
+            return f"not known: the night of {plan.plan_id} learned no curves"
+        facts, models = storage.read_facts(run, read_inputs(run)), storage.read_models(run)
+        before = best_split(facts, models).solution.spend
+        after = best_split(changed_facts(facts, Change(caps=(spec,))), models).solution.spend
+    except PipelineError as error:
+        return f"not known: {error}"
+    table = models.objective.table
+    gained = table.at(after).sum(axis=1) - table.at(before).sum(axis=1)
+    low, high = np.quantile(gained, [0.05, 0.95])
+    moved = float(np.maximum(after - before, 0.0).sum())
+    return (
+        f"{table.metric} {gained.mean():+,.2f} a day ({low:+,.2f} to {high:+,.2f}) and "
+        f"{moved:,.2f} {plan.currency} moved, by the curves of {plan.plan_id}"
+    )

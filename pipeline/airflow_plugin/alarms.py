@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from pipeline.io.ledger import PlanRecord
     from pipeline.runs.portfolio import Portfolio
 
+_DECIDED = {Status.APPROVED, Status.REJECTED, Status.REVOKED}
+
 log = logging.getLogger(__name__)
 
 
@@ -85,8 +87,10 @@ def not_signed(context: Mapping[str, Any], folder: str) -> bool:
     policy = portfolio.policy
     day = _day_of(context["dag_run"], policy)
     newest = portfolio.ledger.plans(policy.portfolio, limit=50)
-    records = [item for item in newest if item.plan.date.isoformat() == day]
-    if any(item.status in {Status.APPROVED, Status.REJECTED, Status.REVOKED} for item in records):
+    records = [item for item in newest if item.document.date.isoformat() == day]
+    decided = {item.kind for item in records if item.status in _DECIDED}
+    records = [item for item in records if item.kind not in decided]
+    if decided and not records:
         return False
     what = f"plan {records[0].plan_id} is not signed" if records else f"there is no plan for {day}"
     raise_alarm(policy, f"{what} by {policy.schedule.sign_by}; budgets stay as they are")
@@ -95,11 +99,11 @@ def not_signed(context: Mapping[str, Any], folder: str) -> bool:
 
 def old_fallback(portfolio: Portfolio, record: PlanRecord) -> bool:
     """Raise the alarm where a fallback has been in force for too long; return whether it was."""
-    days = getattr(record.plan, "fallback_days", 0)
+    days = getattr(record.document, "fallback_days", 0)
     if days < portfolio.policy.alerts.fallback_days:
         return False
     urgent = "URGENT: " if days >= 2 * portfolio.policy.alerts.fallback_days else ""
-    reason = record.plan.reasons[-1] if record.plan.reasons else ""
+    reason = record.document.reasons[-1] if record.document.reasons else ""
     raise_alarm(
         portfolio.policy,
         f"{urgent}fallback for {days} days, plan {record.plan_id} repeats old budgets; {reason}",

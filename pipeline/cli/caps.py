@@ -52,7 +52,7 @@ def list_caps(
         context.obj = workspace
         return
     from pipeline.runs.portfolio import open_portfolio
-    from pipeline.runs.signoff import caps_overview
+    from pipeline.runs.signoff import caps_overview, paused_notice
 
     portfolio = open_portfolio(workspace)
     overview = caps_overview(portfolio, _day(day, "--date") or portfolio.today())
@@ -68,8 +68,8 @@ def list_caps(
         label = scope_label(_in_order(scope, columns))
         say(f"held at its current budget until a cap is approved: {label}")
     say(f"version {overview['version']}, which plans of that day are bound to")
-    if overview["paused"]:
-        remark("publishing is paused; 'equimarginal resume' allows it again")
+    if notice := paused_notice(portfolio):
+        remark(notice)
 
 
 @caps_app.command("propose")

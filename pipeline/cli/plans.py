@@ -55,8 +55,12 @@ def list_plans(workspace: Workspace = HERE, as_json: AsJson = False) -> None:
     from pipeline.core.plan import Kind
     from pipeline.runs.portfolio import open_portfolio
     from pipeline.runs.signoff import list_plans as stored_plans
+    from pipeline.runs.signoff import paused_notice
 
-    records = stored_plans(open_portfolio(workspace))
+    portfolio = open_portfolio(workspace)
+    records = stored_plans(portfolio)
+    if notice := paused_notice(portfolio):
+        remark(notice)
     if as_json:
         print_json([record.to_json() for record in records])
         return
@@ -82,9 +86,11 @@ def list_plans(workspace: Workspace = HERE, as_json: AsJson = False) -> None:
 def show_plan(plan_id: PlanId, workspace: Workspace = HERE, as_json: AsJson = False) -> None:
     """Show one plan."""
     from pipeline.runs.portfolio import open_portfolio
-    from pipeline.runs.signoff import existing_ledger
+    from pipeline.runs.signoff import existing_ledger, paused_notice
 
     portfolio = open_portfolio(workspace)
+    if notice := paused_notice(portfolio):
+        remark(notice)
     record = existing_ledger(portfolio).plan(plan_id, portfolio.policy.portfolio)
     if as_json:
         print_json(record.to_json())
@@ -183,6 +189,7 @@ def _print_plan(record: PlanRecord) -> None:
     say(f"hash      {record.content_hash}")
     say(f"sign by   {record.expires_at}")
     if isinstance(plan, Plan):
+        say(f"caps      {plan.caps_version or 'none in force'}")
         say(f"budget    {plan.budget:,.2f} {plan.currency}")
     if plan.uplift is not None:
         up = plan.uplift

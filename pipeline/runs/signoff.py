@@ -209,6 +209,15 @@ def _whole_numbers_as_floats(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def paused_notice(portfolio: Portfolio) -> str:
+    """Return what people are told while publishing is stopped; nothing while it is not."""
+    try:
+        is_paused = existing_ledger(portfolio).is_paused(portfolio.policy.portfolio)
+    except NotFoundError:
+        return ""
+    return "publishing is paused; 'equimarginal resume' allows it again" if is_paused else ""
+
+
 def propose_cap(
     portfolio: Portfolio, spec: CapSpec, person: str, reason: str, *, verified_by: str = ""
 ) -> Cap:

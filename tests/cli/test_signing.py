@@ -111,6 +111,21 @@ def test_a_cap_is_proposed_with_a_scope_and_approved_by_another(run):
     assert run("caps", "approve", cap["id"], "--as", "flo")[0] == 0
 
 
+def test_a_proposal_says_why_and_what_it_costs_and_the_history_how_each_cap_stands(run):
+    scope = ("--scope", "channel=search", "--as", "ana")
+    run("caps", "propose", *scope, "--max", "50", "--reason", "sale", "--expires", "2026-11-01")
+    run("caps", "propose", *scope, "--max", "60", "--reason", "less", "--from", "2026-12-01")
+    code, out, _ = run("caps", "--date", "2026-11-22")
+    assert code == 0
+    assert "sale; not known: no plan yet" in out
+    assert "version sha256:" in out
+    code, out, _ = run("caps", "--date", "2026-11-22", "--all", "--json")
+    standing = [
+        cap["standing"] for cap in json.loads(out)["history"] if cap["proposed_by"] == "ana"
+    ]
+    assert standing == ["expired", "proposed"]
+
+
 def test_a_cap_is_rejected_with_its_reason(run):
     (cap,) = json.loads(run("caps", "--json")[1])["waiting"]
     code, out, _ = run("caps", "reject", cap["id"], "--as", "fin", "--why", "too high")
@@ -173,6 +188,9 @@ def test_a_paused_portfolio_publishes_when_it_is_resumed(run, folder):
     assert run("pause", "--as", "fin", "--why", "alarm")[:2] == (0, "publishing is paused\n")
     code, out, err = run("approve", "latest", "--as", "ana")
     assert (code, "is approved" in out, "not published" in err) == (0, True, True)
+    for words in (("plans",), ("plan", "latest"), ("caps",)):
+        code, out, err = run(*words)
+        assert (code, "publishing is paused" in err) == (0, True), words
     assert run("publish", "latest")[0] == 4
     assert run("resume", "--as", "fin")[0] == 0
     code, out, _ = run("publish", "latest")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -93,3 +94,68 @@ def test_the_dag_file_itself_is_short_and_names_its_owner() -> None:
     text = (ROOT / "dags" / "daily_reallocation.py").read_text(encoding="utf-8")
     assert "Owner: " in text
     assert text.count("\n") <= 110
+
+
+class Forger(Answers):
+    """Somebody with an operator's rights: writes XComs and marks the signature as given."""
+
+    def __init__(self, dag_id: str, xcoms: dict[str, object]) -> None:
+        super().__init__(dag_id, ("eve", "Approve"))
+        self._xcoms = xcoms
+
+    def _answer(self, person: str, choice: str) -> bool:
+        from airflow.models.taskinstance import TaskInstance
+        from airflow.models.xcom import XComModel
+        from airflow.utils.session import create_session
+        from sqlalchemy import select
+
+        waiting = select(TaskInstance).where(
+            TaskInstance.dag_id == self._dag_id, TaskInstance.state == "awaiting_input"
+        )
+        with create_session() as session:
+            task = session.scalar(waiting)
+            if task is None:
+                return False
+            for name, value in self._xcoms.items():
+                XComModel.set(
+                    key="return_value",
+                    value=value,
+                    dag_id=task.dag_id,
+                    task_id=name,
+                    run_id=task.run_id,
+                    session=session,
+                )
+            task.state = "success"
+            session.merge(task)
+        return True
+
+
+def test_a_forged_xcom_publishes_nothing(make_portfolio: MakePortfolio) -> None:
+    folder = make_portfolio("xcom")
+    forged = {
+        "chosen_options": ["Approve"],
+        "responded_by_user": {"id": "ana", "name": "ana"},
+    }
+    with Forger("daily_reallocation__xcom", {"sign_off": forged}):
+        run = load_dag("xcom").test(run_conf={"day": DAY})
+    assert states(run)["sign_off"] == "success"
+    assert states(run)["publish"] == "failed"
+    assert (the_plan(folder).status, published(folder)) == ("proposed", [])
+
+
+def test_another_days_signature_under_a_forged_plan_id_publishes_nothing(
+    make_portfolio: MakePortfolio,
+) -> None:
+    from pipeline import run_night
+    from pipeline.runs import signoff
+
+    folder = make_portfolio("swapped")
+    portfolio = open_portfolio(folder)
+    signoff.set_paused(portfolio, "fin", "so that it is signed and not yet published", paused=True)
+    earlier = run_night(portfolio, date.fromisoformat("2026-11-21"))
+    signoff.approve_plan(portfolio, earlier.plan_id, "ana")
+    signoff.set_paused(portfolio, "fin", "", paused=False)
+    with Forger("daily_reallocation__swapped", {"report": earlier.plan_id}):
+        run = load_dag("swapped").test(run_conf={"day": DAY})
+    assert states(run)["publish"] == "failed"
+    assert published(folder) == []

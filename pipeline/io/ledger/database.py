@@ -128,7 +128,7 @@ def _postgres_engine(url: URL, shown: str) -> Any:
     except (ImportError, NoSuchModuleError) as error:
         raise ConfigError(
             f"ledger {shown}: the Postgres driver is not installed ({error}); "
-            "run 'pip install psycopg2-binary'"
+            "run \"pip install 'equimarginal[postgres]'\""
         ) from error
 
 

@@ -19,7 +19,7 @@ from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 
 from pipeline.airflow_plugin.days import plan_day
 from pipeline.core.errors import PipelineError
-from pipeline.core.plan import Status
+from pipeline.core.plan import Kind, Status
 from pipeline.core.policy import Policy, Schedule
 from pipeline.io.checks import printable
 from pipeline.runs.portfolio import open_portfolio
@@ -68,7 +68,9 @@ def on_failure(folder: str) -> Callable[[Mapping[str, Any]], None]:
     return failed
 
 
-def sign_deadline(folder: str, schedule: Schedule) -> DeadlineAlert | None:
+def sign_deadline(
+    folder: str, schedule: Schedule, kind: Kind = Kind.BUDGET
+) -> DeadlineAlert | None:
     """Return the deadline of the signature, None where the portfolio sets no hour."""
     if schedule.sign_by is None:
         return None
@@ -77,20 +79,19 @@ def sign_deadline(folder: str, schedule: Schedule) -> DeadlineAlert | None:
     return DeadlineAlert(
         reference=DeadlineReference.DAGRUN_QUEUED_AT,
         interval=wait if wait > timedelta(0) else wait + timedelta(days=1),
-        callback=SyncCallback(not_signed, kwargs={"folder": folder}),
+        callback=SyncCallback(not_signed, kwargs={"folder": folder, "kind": kind.value}),
     )
 
 
-def not_signed(context: Mapping[str, Any], folder: str) -> bool:
+def not_signed(context: Mapping[str, Any], folder: str, kind: str = Kind.BUDGET.value) -> bool:
     """Raise the alarm unless the day's plan was decided; return whether it was raised."""
     portfolio = open_portfolio(folder)
     policy = portfolio.policy
     day = _day_of(context["dag_run"], policy)
     newest = portfolio.ledger.plans(policy.portfolio, limit=50)
-    records = [item for item in newest if item.document.date.isoformat() == day]
-    decided = {item.kind for item in records if item.status in _DECIDED}
-    records = [item for item in records if item.kind not in decided]
-    if decided and not records:
+    of_day = [item for item in newest if item.document.date.isoformat() == day]
+    records = [item for item in of_day if item.kind.value == kind]
+    if any(item.status in _DECIDED for item in records):
         return False
     what = f"plan {records[0].plan_id} is not signed" if records else f"there is no plan for {day}"
     raise_alarm(policy, f"{what} by {policy.schedule.sign_by}; budgets stay as they are")

@@ -41,6 +41,9 @@ def simulate(
         Path | None, typer.Option(metavar="FILE.svg", help="Draw the gain night by night.")
     ] = None,
     processes: Annotated[int, typer.Option(min=1, help="Worlds at a time.")] = 1,
+    decision: Annotated[
+        str, typer.Option(metavar="KIND", help="budget, or rotation with its own worlds.")
+    ] = "budget",
     as_json: AsJson = False,
 ) -> None:
     """Run the closed loop in worlds whose truth is known, and score what following it earned.
@@ -50,6 +53,12 @@ def simulate(
     """
     from pipeline.simulation.scores import policies_named, summaries
     from pipeline.simulation.worlds import RECIPES
+
+    if decision == "rotation":
+        _simulate_rotation(kinds, range(first_seed, first_seed + seeds), as_json)
+        return
+    if decision != "budget":
+        raise UsageError(f"--decision: {decision!r} has no worlds, need budget or rotation")
 
     names = tuple(dict.fromkeys(_words(policies, "--policies")))
     policies_named(names)
@@ -80,6 +89,38 @@ def simulate(
         ),
         [_cells(row) for row in rows],
     )  # fmt: skip
+
+
+def _simulate_rotation(kinds: str, seeds: range, as_json: bool) -> None:
+    """Play the rotation and its rivals in markets of creatives."""
+    from dataclasses import asdict
+
+    from pipeline.simulation.creatives import KINDS
+    from pipeline.simulation.rotation_scores import score_kind
+
+    chosen = list(KINDS) if kinds in {_DEFAULT_KINDS, "all"} else _words(kinds, "--kinds")
+    if unknown := [kind for kind in chosen if kind not in KINDS]:
+        raise UsageError(f"--kinds: {unknown[0]!r} is unknown, need some of {', '.join(KINDS)}")
+    scores = [score for kind in chosen for score in score_kind(kind, seeds)]
+    if as_json:
+        print_json({"decision": "rotation", "summary": [asdict(score) for score in scores]})
+        return
+    print_table(
+        ("market", "policy", "count", "captured", "below even", "retired", "best", "nearly best"),
+        [
+            (
+                score.kind,
+                score.policy,
+                score.worlds,
+                score.captured,
+                f"{score.losing:.0%}",
+                score.retired,
+                score.best_retired,
+                score.nearly_best_retired,
+            )
+            for score in scores
+        ],
+    )
 
 
 def _run(

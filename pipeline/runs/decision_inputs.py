@@ -94,6 +94,6 @@ def section_of(policy: Policy, kind: Kind) -> Any:
     if section is None:
         raise ConfigError(
             f"portfolio.yaml: has no section {kind.value}, so nothing is decided there; "
-            f"add '{kind.value}: {{}}' and its sources, see docs/decisions-beyond-budget.md"
+            f"add '{kind.value}: {{}}' and its sources, see docs/portfolio.md"
         )
     return section

@@ -60,12 +60,12 @@ class WorldKind:
 KINDS = {
     "week": WorldKind(nights=7),
     "month": WorldKind(nights=28),
-    "month, little traffic": WorldKind(nights=28, traffic=1_500.0),
-    "two months, drifting": WorldKind(nights=60, drift=0.03),
-    "month, one enters half-way": WorldKind(nights=28, late=1),
-    "month, four audiences": WorldKind(nights=28, traffic=1_500.0, audiences=4, own_spread=0.1),
-    "month, wearing out": WorldKind(nights=28, wear=-0.08, late=2),
-    "month, late reports": WorldKind(nights=28, reported=(0.4, 0.6, 0.75, 0.9, 1.0)),
+    "thin": WorldKind(nights=28, traffic=1_500.0),
+    "drifting": WorldKind(nights=60, drift=0.03),
+    "newcomer": WorldKind(nights=28, late=1),
+    "audiences": WorldKind(nights=28, traffic=1_500.0, audiences=4, own_spread=0.1),
+    "wearing": WorldKind(nights=28, wear=-0.08, late=2),
+    "late": WorldKind(nights=28, reported=(0.4, 0.6, 0.75, 0.9, 1.0)),
 }
 
 
@@ -138,6 +138,12 @@ def play(world: CreativeWorld, policy: Policy, rng: np.random.Generator) -> Play
         even[day] = float((traffic * (rate * there).sum(axis=1) / there.sum(axis=1)).sum())
         oracle[day] = float((traffic * np.where(there, rate, 0).max(axis=1)).sum())
     return Played(shares=shares, value=value, even=even, oracle=oracle)
+
+
+def true_rates(world: CreativeWorld, played: Played, day: int) -> FloatArray:
+    """Return (n_audiences, n_creatives): the true rates of a day of a run, wear included."""
+    shown = np.round(world.traffic[:, :, None] * played.shares)
+    return _rates(world, shown, day)
 
 
 def ours(rules: RotationRules | None = None) -> Policy:

@@ -4,7 +4,7 @@ A logistic model whose cells are pooled: audience level + creative effect + the 
 deviation. Yesterday counts more than last month; each audience's day has a level common to its
 creatives (weekday, season, rewards that are not in yet), so recent days are never read as bad; a
 creative that has been shown a lot is worn, at a rate learned from all, and cells are compared as
-if they were fresh. docs/bandits.md has the
+if they were fresh. docs/rotation.md has the
 mathematics.
 """
 

@@ -202,6 +202,7 @@ def _allocate(work: RunFolder) -> None:
 def _decided(work: RunFolder, inputs: Inputs, heading: Heading, findings: list[Finding]) -> Plan:
     from pipeline.allocation.rounding import round_spend
     from pipeline.runs.decide import day_rng, decide
+    from pipeline.runs.outlook import look_out
 
     facts = storage.read_facts(work, inputs)
     models = storage.read_models(work)
@@ -218,7 +219,9 @@ def _decided(work: RunFolder, inputs: Inputs, heading: Heading, findings: list[F
     if models.ahead is not None:
         rng = day_rng(facts, "forecast")
         write_forecast(work, models.ahead.forecast(budgets, facts.current, rng))
-    return optimised_plan(heading, facts, models, decision, budgets, findings)
+    plan = optimised_plan(heading, facts, models, decision, budgets, findings)
+    storage.write_outlook(work, look_out(facts, models, decision, plan))
+    return plan
 
 
 def _verify(work: RunFolder) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from pipeline.core.plan import Interval
@@ -20,25 +21,38 @@ PROMISE_DAYS = 14
 """Of earlier plans that the page lists; 'equimarginal score' knows more."""
 
 
-def write_night_page(work: RunFolder) -> None:
-    """Write the page of the night's plan into the run."""
+def write_night_page(work: RunFolder, sign_link: str = "") -> None:
+    """Write the page of the night's plan into the run.
+
+    Args:
+        sign_link: where the plan can be signed in a browser.
+    """
     inputs, plan = read_inputs(work), storage.read_plan(work)
-    write_page(work, plan, _extras(work, inputs, plan), sign_command(inputs.policy, plan))
+    extras = _extras(work, inputs, plan).model_copy(update={"sign_link": sign_link})
+    write_page(work, plan, extras, sign_command(inputs.policy, plan))
 
 
 def _extras(work: RunFolder, inputs: Inputs, plan: Plan) -> ReportExtras:
-    from pipeline.io.reports import ReportExtras, line_extras
+    from pipeline.io.reports import Frontier, ReportExtras
+    from pipeline.runs.month import month_so_far
 
-    lines: tuple[LineExtras, ...] = ()
-    if work.exists(storage.POSTERIOR) and plan.expected is not None:
-        models = storage.read_models(work)
-        history = warehouse.read_history(work, inputs.policy)
-        lines = line_extras(plan, models.objective.table, history)
+    outlook = storage.read_outlook(work)
+    others = outlook.other_budgets if outlook else None
+    pacing = None
+    if work.exists(warehouse.LINE_DAY):
+        pacing = month_so_far(warehouse.read_facts(work), inputs.policy, plan.date, plan.budget)
     return ReportExtras(
-        lines=lines,
+        lines=_curves(work, inputs, plan),
         waiting_caps=_waiting(inputs, plan),
+        cap_costs=dict(outlook.cap_costs) if outlook else {},
+        frontier=None
+        if others is None
+        else Frontier(**{name: tuple(values) for name, values in asdict(others).items()}),
+        pacing=pacing,
+        exploration_cost=outlook.learning_cost if outlook else None,
         previous=inputs.previous,
         promises=_promises(work),
+        expires=_expiry(inputs, plan),
     )
 
 
@@ -57,6 +71,27 @@ def _promises(work: RunFolder) -> tuple[Promise, ...]:
             complete_share=seen.complete_share,
         )
         for seen in read_day_scores(work)[-PROMISE_DAYS:]
+    )
+
+
+def _curves(work: RunFolder, inputs: Inputs, plan: Plan) -> tuple[LineExtras, ...]:
+    from pipeline.io.reports import line_extras
+    from pipeline.runs.weeks import past_weeks
+
+    if not work.exists(storage.POSTERIOR) or plan.expected is None:
+        return ()
+    table = storage.read_models(work).objective.table
+    history = warehouse.read_history(work, inputs.policy)
+    return line_extras(plan, table, history, past_weeks(history, table))
+
+
+def _expiry(inputs: Inputs, plan: Plan) -> str:
+    """Return until when the ledger takes a signature, in words that hold whenever it is read."""
+    from pipeline.io.reports.words import long_day
+
+    return (
+        f"the end of {long_day(plan.date)} ({inputs.policy.timezone}), "
+        "and for at least 24 hours after it was proposed"
     )
 
 

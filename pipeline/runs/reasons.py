@@ -54,7 +54,7 @@ def reason_of(
         return f"{earns}{against}: no move is likely enough to pay"
     if not binding:
         return f"{earns}{against}"
-    ramp = f"the ramp of {facts.policy.max_daily_change:.0%} a night"
+    ramp = f"the daily change limit of {facts.policy.max_daily_change:.0%}"
     stops = [ramp if name == "ramp" else name for name in binding]
     return f"{earns}{against}; {' and '.join(stops)} stops it here"
 

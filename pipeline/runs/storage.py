@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from pipeline.runs.standing import (
 if TYPE_CHECKING:
     from pipeline.response.predict import Predictive
     from pipeline.runs.decide import Decision, Facts, Models
+    from pipeline.runs.outlook import Outlook
 
 SOURCE_FINDINGS = "source-findings.json"
 POSTERIOR = "posterior.parquet"
@@ -34,6 +36,7 @@ HEALTH = "model-health.json"
 DECISION = "decision.json"
 WATCH = "watch.json"
 AHEAD = "ahead.parquet"
+OUTLOOK = "outlook.json"
 PLAN = "plan.json"
 
 
@@ -248,6 +251,38 @@ def write_decision(work: RunFolder, decision: Decision) -> None:
             "prices": {name: float(price) for name, price in decision.solution.prices.items()},
             "held": {str(index): why for index, why in sorted(decision.limits.why.items())},
         },
+    )
+
+
+def write_outlook(work: RunFolder, outlook: Outlook) -> None:
+    """Write what caps cost and what other budgets would earn."""
+    others = outlook.other_budgets
+    work.write_json(
+        OUTLOOK,
+        {
+            "cap_costs": dict(outlook.cap_costs),
+            "learning_cost": outlook.learning_cost,
+            "other_budgets": None
+            if others is None
+            else {name: values.tolist() for name, values in asdict(others).items()},
+        },
+    )
+
+
+def read_outlook(work: RunFolder) -> Outlook | None:
+    """Return what `write_outlook` wrote; None on a night without a new plan."""
+    from pipeline.runs.outlook import OtherBudgets, Outlook
+
+    if not work.exists(OUTLOOK):
+        return None
+    data = work.read_json(OUTLOOK)
+    others = data["other_budgets"]
+    return Outlook(
+        cap_costs=data["cap_costs"],
+        learning_cost=data["learning_cost"],
+        other_budgets=None
+        if others is None
+        else OtherBudgets(**{name: np.asarray(values) for name, values in others.items()}),
     )
 
 

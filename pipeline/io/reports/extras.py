@@ -7,6 +7,8 @@ byte, without the model.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 from typing import Self
 
@@ -33,8 +35,8 @@ class LineExtras(_Frozen):
 
     Attributes:
         spend, mean, p05, p95: the response curve over ascending spends from 0; equally long.
-        points_spend, points_value: what single past days say of the same curve, net of demand and
-            of what comes without spend, where the model can tell; equally long.
+        points_spend, points_value, points_day: what past weeks say of the same curve, net of
+            demand and of what comes without spend, a day; by their first day, equally long.
         past_spend: of the last days.
     """
 
@@ -45,6 +47,7 @@ class LineExtras(_Frozen):
     p95: Numbers
     points_spend: Numbers = ()
     points_value: Numbers = ()
+    points_day: tuple[date, ...] = ()
     past_spend: Numbers = ()
 
     @model_validator(mode="after")
@@ -52,8 +55,9 @@ class LineExtras(_Frozen):
         lengths = {len(values) for values in (self.spend, self.mean, self.p05, self.p95)}
         if len(lengths) != 1 or len(self.spend) < 2:
             raise ValueError(f"line {self.line}: a curve needs the same points for all, 2 or more")
-        if len(self.points_spend) != len(self.points_value):
-            raise ValueError(f"line {self.line}: points need a spend and a value each")
+        points = {len(self.points_spend), len(self.points_value), len(self.points_day)}
+        if len(points) != 1:
+            raise ValueError(f"line {self.line}: points need a spend, a value and a day each")
         drawn = (*self.spend, *self.mean, *self.p05, *self.p95)
         if not all(math.isfinite(value) for value in drawn):
             raise ValueError(f"line {self.line}: a curve must be finite")
@@ -75,22 +79,34 @@ class WaitingCap(_Frozen):
 
 
 class Frontier(_Frozen):
-    """Expected outcome of the best split at other budgets, ascending and equally long."""
+    """Expected outcome of the best split at other budgets, ascending and equally long.
+
+    `price` is what the next unit of money would earn there; empty where it is not known.
+    """
 
     budget: Numbers
     mean: Numbers
     p05: Numbers
     p95: Numbers
+    price: Numbers = ()
 
 
 class Pacing(_Frozen):
-    """How the month's money runs: amounts in account currency."""
+    """How the month's money runs: amounts in account currency.
+
+    Attributes:
+        planned: money planned up to and with each day of the month, the first day first.
+        course: the same as spent, then as forecast after `passed` days.
+    """
 
     label: str
     budget: float
     spent: float
     planned_by_now: float
     forecast: float
+    planned: Numbers = ()
+    course: Numbers = ()
+    passed: int = 0
 
 
 class Promise(_Frozen):
@@ -108,6 +124,19 @@ class Promise(_Frozen):
     complete_share: float | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastWeeks:
+    """A line's past weeks beside its curve, the oldest first: daily means, equally long.
+
+    Attributes:
+        value: earned a day by that spend, as far as arithmetic tells.
+    """
+
+    first_day: tuple[date, ...]
+    spend: Numbers
+    value: Numbers
+
+
 class ReportExtras(_Frozen):
     """All of it optional: a page without extras is complete, only plainer.
 
@@ -119,6 +148,7 @@ class ReportExtras(_Frozen):
         previous: the plan that was proposed before this one.
         expires: when the plan can no longer be signed, as the page says it.
         undo: how to take the plan back once it is signed, in one sentence.
+        sign_link: where the plan can be signed in a browser.
     """
 
     lines: tuple[LineExtras, ...] = ()
@@ -131,6 +161,7 @@ class ReportExtras(_Frozen):
     previous: Plan | None = None
     expires: str = ""
     undo: str = ""
+    sign_link: str = Field("", pattern=r"^(https?://[^\s\"'<>]+)?$")
 
     def to_json(self) -> JsonObject:
         """Return plain JSON values, what `page.json` holds."""
@@ -143,9 +174,12 @@ class ReportExtras(_Frozen):
 
 
 def line_extras(
-    plan: Plan, table: ResponseTable, history: History | None = None
+    plan: Plan,
+    table: ResponseTable,
+    history: History | None = None,
+    weeks: Mapping[Line, PastWeeks] | None = None,
 ) -> tuple[LineExtras, ...]:
-    """Return curve, 90 % band and past spend of the lines that the page will draw.
+    """Return curve, 90 % band, past weeks and past spend of the lines that the page will draw.
 
     Lines of the plan that the table does not have are left out.
     """
@@ -156,6 +190,7 @@ def line_extras(
         index = place[line]
         low, high = np.quantile(table.value[:, index, :], (0.05, 0.95), axis=0)
         spend = history.spend[-HISTORY_DAYS:, past[line]] if history and line in past else None
+        point = (weeks or {}).get(line)
         out.append(
             LineExtras(
                 line=line,
@@ -163,6 +198,9 @@ def line_extras(
                 mean=tuple(table.value[:, index, :].mean(axis=0).tolist()),
                 p05=tuple(low.tolist()),
                 p95=tuple(high.tolist()),
+                points_spend=point.spend if point else (),
+                points_value=point.value if point else (),
+                points_day=point.first_day if point else (),
                 past_spend=() if spend is None else tuple(spend.tolist()),
             )
         )

@@ -142,9 +142,9 @@ def _cap_price(plan: Plan, cap: PlanCap, used: float, cost: float | None) -> str
     price = abs(cap.shadow_price)
     is_floor = _holds_up(cap, used)
     change = "less" if is_floor else "more"
-    text = f"One {plan.currency} {change} of this cap would earn {number(price)} {metric}."
+    text = f"One {plan.currency} {change} of it would earn {number(price)} {metric}."
     if cost is not None and is_known(cost):
-        return f"{text} It costs about {number(cost)} {metric} a day."
+        return f"Costs about {number(cost)} {metric} a day. {text}"
     step = 0.1 * (cap.fixed if cap.fixed is not None else used)
     loosen = "Lowering" if is_floor else "Raising"
     if step > 0 and price > 0:

@@ -57,7 +57,11 @@ class LineView:
     @property
     def unsaid(self) -> Sequence[str]:
         """The limits that hold the line and that its reason does not name."""
-        return [_limit_words(limit) for limit in self.binding if limit not in self.reason]
+        return [
+            _limit_words(limit)
+            for limit in self.binding
+            if limit not in self.reason and _limit_words(limit) not in self.reason
+        ]
 
     @property
     def held_by(self) -> Sequence[str]:

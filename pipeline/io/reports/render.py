@@ -1,4 +1,4 @@
-"""A plan to one self-contained page: no network, no scripts, every name escaped."""
+"""A plan to one self-contained page: no network, one script that is ours, every name escaped."""
 
 from __future__ import annotations
 
@@ -31,14 +31,16 @@ def render_report(plan: Plan, extras: ReportExtras, *, sign_command: str) -> str
 
 
 def render(template: str, currency: str, **values: Any) -> str:
-    """Return a page of `reports/` with its style sheet and the policy that allows only that."""
-    style = _style()
+    """Return a page of `reports/` with our style and script, and the policy for no other."""
+    style, script = _asset("style.css"), _asset("page.js")
     text = (
         _environment(currency)
         .get_template(template)
         .render(
             style=Markup(style),  # noqa: S704 - our own file, without a value in it
             style_hash=_hash(style),
+            script=Markup(script),  # noqa: S704 - ours as well
+            script_hash=_hash(script),
             currency=currency,
             **values,
         )
@@ -86,9 +88,9 @@ def _finalize(value: Any) -> Any:
 
 
 @cache
-def _style() -> str:
-    """Return the style sheet on few bytes: comments and indentation are for its editors."""
-    text = (asset_folder("reports") / "style.css").read_text(encoding="utf-8")
+def _asset(name: str) -> str:
+    """Return a file of ours on few bytes: comments and indentation are for its editors."""
+    text = (asset_folder("reports") / name).read_text(encoding="utf-8")
     text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
     return _tidy(text)
 
@@ -97,6 +99,6 @@ def _tidy(text: str) -> str:
     return "\n".join(line.strip() for line in text.splitlines() if line.strip())
 
 
-def _hash(style: str) -> str:
-    digest = hashlib.sha256(style.encode("utf-8")).digest()
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode("utf-8")).digest()
     return f"sha256-{base64.b64encode(digest).decode('ascii')}"

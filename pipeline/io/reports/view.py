@@ -9,17 +9,16 @@ from datetime import date
 
 from pipeline.core.findings import Finding, Level
 from pipeline.core.plan import Interval, Mode, Plan
+from pipeline.core.types import Line
 from pipeline.io.reports.charts import (
-    CurveChart,
     Span,
     Tick,
-    curve_chart,
-    frontier_chart,
     scale_over,
     span,
     ticks,
 )
-from pipeline.io.reports.extras import Pacing, ReportExtras
+from pipeline.io.reports.curves import CurveChart, curve_chart
+from pipeline.io.reports.extras import ReportExtras
 from pipeline.io.reports.headline import Headline, headline, metric_name, share_of, total_words
 from pipeline.io.reports.limits import (
     CapView,
@@ -41,8 +40,9 @@ from pipeline.io.reports.lines import (
     price_rows,
     tree,
 )
+from pipeline.io.reports.outlook import FrontierView, PacingView, frontier_view, pacing_view
 from pipeline.io.reports.record import Change, PromiseView, changes_since, promise_views
-from pipeline.io.reports.words import label, number
+from pipeline.io.reports.words import label, number, short_chance
 
 UNDO = (
     "Not signed, the plan expires by itself and the budgets stay as they are. Signed by mistake: "
@@ -81,8 +81,10 @@ class PlanView:
     total: str
     shifted: float
     moved_share: str
+    chance: str
     lines: Sequence[LineView]
     lists: Sequence[LineList]
+    listed: frozenset[Line]
     nodes: Sequence[Node]
     columns: Sequence[str]
     compared: Sequence[Compared]
@@ -97,18 +99,18 @@ class PlanView:
     attention: Sequence[Finding]
     passed: Sequence[Finding]
     health_level: str
-    health_checks: Sequence[Finding]
+    health_attention: Sequence[Finding]
+    health_passed: Sequence[Finding]
     certificate: str
     exploration: float
     exploration_share: str
     exploration_cost: float | None
-    frontier: CurveChart | None
-    pacing: Pacing | None
-    pacing_spent: str
-    pacing_planned: str
+    frontier: FrontierView | None
+    pacing: PacingView | None
     promises: Sequence[PromiseView]
     changes: Sequence[Change]
     expires: str
+    sign_link: str
     undo: str
     refuse_command: str
 
@@ -118,10 +120,13 @@ def plan_view(plan: Plan, extras: ReportExtras, sign_command: str) -> PlanView:
     lines = line_views(plan)
     taken, added = moved(lines, plan.currency)
     attention, passed = _by_weight(plan.findings)
+    health_attention, health_passed = _by_weight(
+        plan.model_health.checks if plan.model_health else ()
+    )
+    lists = line_lists(lines)
     prices, price_scale = price_rows(lines, plan.budget_price)
     exploration = sum(abs(line.exploration) for line in lines)
     compared, zero = _compared(plan)
-    pacing = extras.pacing
     return PlanView(
         plan=plan,
         day=plan.date,
@@ -131,8 +136,10 @@ def plan_view(plan: Plan, extras: ReportExtras, sign_command: str) -> PlanView:
         total=total_words(plan),
         shifted=max(taken, added),
         moved_share=share_of(max(taken, added), plan.budget),
+        chance=short_chance(plan.uplift.probability_positive if plan.uplift else None),
         lines=lines,
-        lists=line_lists(lines),
+        lists=lists,
+        listed=frozenset(row.line.key for each in lists for row in (*each.rows, *each.folded)),
         nodes=tree(lines, plan.line_columns, plan.currency),
         columns=[label(column) for column in plan.line_columns],
         compared=compared,
@@ -149,18 +156,18 @@ def plan_view(plan: Plan, extras: ReportExtras, sign_command: str) -> PlanView:
         attention=attention,
         passed=passed,
         health_level=plan.model_health.level if plan.model_health else "",
-        health_checks=_health(plan),
+        health_attention=health_attention,
+        health_passed=health_passed,
         certificate=_certificate(plan),
         exploration=exploration,
         exploration_share=share_of(exploration, plan.budget),
         exploration_cost=extras.exploration_cost,
-        frontier=frontier_chart(extras.frontier, plan.budget) if extras.frontier else None,
-        pacing=pacing,
-        pacing_spent=_part(pacing.spent, pacing.budget) if pacing else "",
-        pacing_planned=_part(pacing.planned_by_now, pacing.budget) if pacing else "",
+        frontier=frontier_view(extras.frontier, plan.budget) if extras.frontier else None,
+        pacing=pacing_view(extras.pacing) if extras.pacing else None,
         promises=promise_views(extras.promises),
         changes=changes_since(plan, extras.previous),
         expires=extras.expires,
+        sign_link=extras.sign_link,
         undo=extras.undo or UNDO,
         refuse_command=refuse_command(sign_command),
     )
@@ -178,13 +185,6 @@ def _by_weight(findings: Sequence[Finding]) -> tuple[list[Finding], list[Finding
     heavy = [f for f in findings if f.level is Level.FAIL]
     review = [f for f in findings if f.level is Level.REVIEW]
     return heavy + review, [f for f in findings if f.level is Level.PASS]
-
-
-def _health(plan: Plan) -> list[Finding]:
-    if plan.model_health is None:
-        return []
-    attention, passed = _by_weight(plan.model_health.checks)
-    return attention + passed
 
 
 def _compared(plan: Plan) -> tuple[list[Compared], str | None]:
@@ -251,7 +251,3 @@ def _certificate(plan: Plan) -> str:
             "short of that split where the evidence is thin or where money is spent to learn."
         )
     return text
-
-
-def _part(value: float, whole: float) -> str:
-    return f"{100 * min(max(value / whole, 0.0), 1.0):.1f}%" if whole else "0%"

@@ -27,7 +27,10 @@ class Element:
             found
             for found in self.walk()
             if found.tag == tag
-            and all(found.attributes.get(key.strip("_")) == v for key, v in attributes.items())
+            and all(
+                found.attributes.get(key.strip("_").replace("_", "-")) == v
+                for key, v in attributes.items()
+            )
         ]
 
     def one(self, tag: str, **attributes: str) -> Element:
@@ -58,6 +61,10 @@ class Element:
             for body in self.all("tbody")
             for row in body.all("tr")
         ]
+
+
+def _name(keyword: str) -> str:
+    return keyword.strip("_").replace("_", "-")
 
 
 class _Builder(HTMLParser):

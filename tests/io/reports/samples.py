@@ -168,6 +168,7 @@ def sample_extras(plan: Plan | None = None) -> ReportExtras:
         grid = np.linspace(0, 4 * max(current, proposed), 41)
         mean = hill(grid, ceiling(row), row[4])
         spread = (0.10 + 0.02 * i) * (0.6 + grid / grid[-1])
+        weeks = current * rng.uniform(0.6, 1.15, size=8)
         drawn.append(
             LineExtras(
                 line=(channel, audience),
@@ -176,6 +177,9 @@ def sample_extras(plan: Plan | None = None) -> ReportExtras:
                 p05=tuple(mean * (1 - spread)),
                 p95=tuple(mean * (1 + spread)),
                 past_spend=tuple(current * rng.uniform(0.55, 1.2, size=60)),
+                points_spend=tuple(weeks),
+                points_value=tuple(np.interp(weeks, grid, mean) * rng.uniform(0.85, 1.15, size=8)),
+                points_day=tuple(DAY - timedelta(days=7 * k) for k in range(9, 1, -1)),
             )
         )
     budgets = np.linspace(6000, 14000, 17)
@@ -194,9 +198,12 @@ def sample_extras(plan: Plan | None = None) -> ReportExtras:
             mean=tuple(outcome),
             p05=tuple(outcome * 0.9),
             p95=tuple(outcome * 1.11),
+            price=tuple(9400 / budgets),
         ),
         pacing=Pacing(label="November 2026", budget=300000.0, spent=209480.12,
-                      planned_by_now=211000.0, forecast=298300.0),
+                      planned_by_now=210000.0, forecast=298300.0,
+                      planned=tuple(10000.0 * day for day in range(1, 31)),
+                      course=tuple(9975.2438 * day for day in range(1, 31)), passed=21),
         promises=tuple(
             Promise(day=DAY - timedelta(days=k), plan_id=f"plan-{k}",
                     promised=Interval(mean=37900 - 40 * k, p05=34800, p95=41300),

@@ -169,6 +169,88 @@ def test_the_table_folds_and_filters_without_a_script(browser, folder):
     visit.page.close()
 
 
+def column(page: object, selector: str, at: int) -> list[str]:
+    return page.eval_on_selector_all(
+        f"{selector} tbody tr", f"rows => rows.map(row => row.cells[{at}].firstChild.textContent)"
+    )
+
+
+def test_a_table_is_sorted_by_what_its_figures_are_worth(browser, folder):
+    visit = Visit(browser, folder / "plan.html")
+    first = column(visit.page, ".list:first-child .moves", 2)
+    head = visit.page.locator(".list:first-child th:nth-child(3) .sort")
+    for way, state in ((-1, "descending"), (1, "ascending")):
+        head.click()
+        amounts = [
+            float(a.replace(",", "")) for a in column(visit.page, ".list:first-child .moves", 2)
+        ]
+        assert amounts == sorted(amounts, key=lambda amount, way=way: way * amount)
+        assert visit.page.locator(f".moves th[aria-sort={state}]").count() == 1
+    head.click()
+    assert column(visit.page, ".list:first-child .moves", 2) == first
+    assert visit.trouble == []
+    visit.page.close()
+
+
+def test_the_hierarchy_is_sorted_at_every_level(browser, folder):
+    visit = Visit(browser, folder / "plan.html")
+    visit.page.locator(".heads").get_by_role("button", name="Change").click()
+    names = visit.page.locator(".tree summary .name").all_text_contents()
+    changes = [sum(x.proposed - x.current for x in sample_plan().lines if x.line["channel"] in name)
+               for name in names]  # fmt: skip
+    assert changes == sorted(changes, reverse=True)
+    lines = visit.page.locator("details.node", has_text="competitor").locator("tbody th")
+    assert lines.all_text_contents()[0].startswith("generic")
+    visit.page.close()
+
+
+def test_lines_are_found_by_any_words_of_their_path(browser, folder):
+    visit = Visit(browser, folder / "many.html")
+    visit.page.get_by_label("Find in the table").fill("channel_3 0123")
+    assert visit.page.locator("#all-lines tbody tr:visible").count() == 1
+    assert "1 of 300" in visit.page.locator(".filter").inner_text()
+    visit.page.get_by_label("Find in the table").fill("")
+    assert visit.page.locator("#all-lines tbody tr[hidden]").count() == 0
+    visit.page.close()
+
+
+def test_a_curve_is_read_by_pointer_and_by_keyboard(browser, folder):
+    visit = Visit(browser, folder / "plan.html")
+    curve = visit.page.locator("figure svg.curve").first
+    curve.scroll_into_view_if_needed()
+    place = curve.locator(".then").bounding_box()
+    visit.page.mouse.move(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
+    told = visit.page.locator(".tip").inner_text()
+    line = next(item for item in sample_plan().lines if item.line["audience"] == "generic")
+    spend = float(told.splitlines()[0].split()[1].replace(",", ""))
+    earns = float(told.splitlines()[1].split()[1].replace(",", ""))
+    assert abs(spend - line.proposed) < 0.02 * line.proposed
+    assert abs(earns - line.expected.mean) < 0.02 * line.expected.mean
+    visit.page.mouse.move(0, 0)
+    assert not visit.page.locator(".tip").is_visible()
+    curve.focus()
+    visit.page.keyboard.press("ArrowRight")
+    more = visit.page.locator(".tip").inner_text()
+    visit.page.keyboard.press("ArrowRight")
+    assert visit.page.locator(".tip").inner_text() != more
+    visit.page.keyboard.press("Escape")
+    assert not visit.page.locator(".tip").is_visible()
+    assert visit.trouble == []
+    visit.page.close()
+
+
+def test_a_page_says_the_same_without_its_script(browser, folder):
+    def words(*, allowed: bool) -> list[str]:
+        context = browser.new_context(java_script_enabled=allowed)
+        page = context.new_page()
+        page.goto((folder / "plan.html").as_uri())
+        text = page.locator("main").inner_text()
+        context.close()
+        return [word for word in text.split() if word not in {"Copy", "–", "+"}]
+
+    assert words(allowed=False) == words(allowed=True)
+
+
 def test_nights_are_filtered_without_a_script(browser, tmp_path):
     plan = sample_plan()
     nights = [

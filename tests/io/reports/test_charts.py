@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 
 import numpy as np
 import pytest
@@ -9,17 +10,9 @@ from hypothesis import strategies as st
 
 from pipeline.core.curves import ResponseTable
 from pipeline.core.plan import Interval
-from pipeline.io.reports import LineExtras, line_extras
-from pipeline.io.reports.charts import (
-    HEIGHT,
-    WIDTH,
-    curve_chart,
-    round_values,
-    scale_over,
-    smooth,
-    span,
-    track,
-)
+from pipeline.io.reports import LineExtras, Pacing, line_extras
+from pipeline.io.reports.charts import round_values, scale_over, span, track
+from pipeline.io.reports.curves import HEIGHT, WIDTH, curve_chart, month_chart, smooth
 from tests.io.reports.samples import sample_plan
 
 amounts = st.floats(min_value=0, max_value=1e9)
@@ -87,6 +80,37 @@ def test_a_line_that_earns_nothing_can_still_be_drawn():
     none = (0.0, 0.0)
     flat = LineExtras(line=("a",), spend=(0.0, 1.0), mean=none, p05=none, p95=none)
     assert "nan" not in curve_chart(flat, 0.0, 0.0).line
+
+
+def test_past_weeks_are_drawn_where_they_lie_on_the_curve():
+    on_it = curve(past=(100.0, 200.0)).model_copy(
+        update={
+            "points_spend": (100.0, 200.0, 1e9),
+            "points_value": (50.0, 100 * 200 / 300, 1.0),
+            "points_day": (date(2026, 11, 1), date(2026, 11, 8), date(2026, 11, 15)),
+        }
+    )
+    chart = curve_chart(on_it, 100.0, 200.0)
+    assert [(dot.x, dot.y) for dot in chart.dots] == [chart.now, chart.then]
+    assert [dot.day.day for dot in chart.dots] == [1, 8]
+
+
+def test_a_month_that_spends_more_than_planned_lies_above_its_plan():
+    planned = tuple(100.0 * day for day in range(1, 31))
+    course = tuple(110.0 * day for day in range(1, 31))
+    chart = month_chart(
+        Pacing(
+            label="November 2026", budget=3000, spent=1100, planned_by_now=1000, forecast=3300,
+            planned=planned, course=course, passed=10,
+        )
+    )  # fmt: skip
+    assert chart is not None
+    spent, ahead, plan = (numbers(path) for path in (chart.spent, chart.forecast, chart.plan))
+    assert spent[:2] == plan[:2]
+    assert float(chart.now[1]) < plan[1]
+    assert ahead[:2] == spent[-2:] == [float(v) for v in chart.now]
+    low, high = (float(v) for v in chart.y_range.split())
+    assert (low, high) == (-30.0, 300.0)
 
 
 def test_a_value_outside_stays_on_the_edge_and_an_unknown_one_is_not_drawn():

@@ -21,6 +21,7 @@ from pipeline.io.reports import (
     render_markdown,
     render_report,
 )
+from pipeline.io.reports.render import _asset
 from tests.io.reports.dom import Element, parse
 from tests.io.reports.samples import DAY, interval, sample_plan
 
@@ -114,6 +115,8 @@ def pages(text: str) -> list[str]:
 def harm(root: Element) -> list[str]:
     found = []
     for element in root.walk():
+        if element.tag == "script" and element.children == [_asset("page.js")]:
+            continue  # ours, word for word
         if element.tag not in ALLOWED:
             found.append(f"<{element.tag}>")
         for name, value in element.attributes.items():

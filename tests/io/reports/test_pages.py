@@ -51,8 +51,8 @@ def test_caps_in_force_have_prices_and_earlier_ones_their_fate():
         cap("later", CapStatus.APPROVED, max=9.0, valid_from=DAY + timedelta(days=9),
             scope={"channel": "tv"}),
     )  # fmt: skip
-    in_force, past = root.all("table", class_="caps")
-    assert "One EUR more of this cap would earn 0.57 revenue." in in_force.text
+    in_force, past = root.all("table", class_="caps sorts")
+    assert "One EUR more of it would earn 0.57 revenue." in in_force.text
     assert "superseded, decided by fin" in past.text
     assert "approved, not yet in force" in past.text
 

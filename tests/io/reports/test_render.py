@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import re
 import subprocess
@@ -8,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from pipeline.core.errors import PipelineError
 from pipeline.core.plan import Mode, Plan, PlanLine
@@ -51,7 +54,9 @@ def test_every_line_shows_the_plan_s_figures():
 def test_the_moves_show_the_plan_s_figures_and_reasons():
     plan = sample_plan()
     root = page(plan)
-    rows = {row[0]: row for table in root.all("table", class_="moves") for row in table.rows()}
+    rows = {
+        row[0]: row for table in root.all("table", class_="moves sorts") for row in table.rows()
+    }
     for line in plan.lines:
         row = rows[" / ".join(line.line[c] for c in plan.line_columns)]
         assert row[2:4] == [money(line.current, "EUR"), money(line.proposed, "EUR")]
@@ -70,8 +75,8 @@ def test_the_signer_sees_command_hash_and_total():
 
 def test_caps_show_limit_use_and_price_in_words():
     limits = page().with_id("limits-shown").text
-    assert "One EUR more of this cap would earn 0.57 revenue." in limits
-    assert "It costs about 187 revenue a day." in limits
+    assert "One EUR more of it would earn 0.57 revenue." in limits
+    assert "Costs about 187 revenue a day." in limits
     assert "at most 4,140.00" in limits
     assert "100.00 to 1,500.00" in limits
     assert "1 line with 400.00 EUR stays at the current budget until it is decided." in limits
@@ -84,7 +89,9 @@ def test_a_cap_whose_cost_is_not_known_is_priced_by_its_next_tenth():
 
 def test_guardrails_show_what_is_not_known_as_not_known():
     row = next(
-        r for r in page().one("table", class_="rails").rows() if r[0].startswith("new customers")
+        r
+        for r in page().one("table", class_="rails sorts").rows()
+        if r[0].startswith("new customers")
     )
     assert row[1:5] == ["at least 120", "not known", "not known", "review"]
 
@@ -123,7 +130,7 @@ def test_numbers_that_are_not_numbers_are_not_known():
     promise = extras.promises[1].model_copy(update={"realised": float("nan")})
     broken = extras.model_copy(update={"promises": (promise,), "exploration_cost": float("nan")})
     root = page(extras=ReportExtras.from_json(broken.to_json()))
-    row = root.one("table", class_="spans promises").rows()[0]
+    row = root.one("table", class_="spans promises sorts").rows()[0]
     assert row[3] == "not known"
     assert row[6] == "Not yet known"
     assert not re.search(r"\b(nan|inf|None)\b", root.text)
@@ -134,13 +141,18 @@ def test_a_template_cannot_print_what_is_missing():
         _environment("EUR").from_string("{{ value }}").render(value=None)
 
 
-def test_the_page_needs_nothing_from_outside_and_allows_no_script():
+def test_the_page_needs_nothing_from_outside_and_allows_only_its_own_script():
     root = page()
     policy = next(
         m for m in root.all("meta") if m.attributes.get("http-equiv") == "Content-Security-Policy"
     )
+    script = root.one("script").children[0]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert policy.attributes["content"].startswith("default-src 'none'; style-src 'sha256-")
-    assert not root.all("script")
+    assert f"; script-src 'sha256-{digest}'; " in policy.attributes["content"]
+    assert "unsafe" not in policy.attributes["content"]
+    for word in ("fetch", "XMLHttp", "import(", "eval", "innerHTML", "Storage", "cookie", "http:"):
+        assert word not in script
     assert not root.all("img")
     for element in root.walk():
         for name, value in element.attributes.items():
@@ -191,6 +203,35 @@ def test_a_stored_plan_gives_the_same_bytes_in_another_process():
         cwd=Path(__file__).parents[3],
     )
     assert other.stdout == html.encode()
+
+
+def test_the_link_that_signs_is_a_web_address_or_nothing():
+    link = "https://airflow.example/dags/a/runs/b/tasks/sign_off/required_actions"
+    extras = sample_extras().model_copy(update={"sign_link": link})
+    sign = page(extras=extras).one("section", class_="sign")
+    assert [a.attributes["href"] for a in sign.all("a")] == [link]
+    assert not page().one("section", class_="sign").all("a")
+    for text in ("javascript:alert(1)", "//evil.example", 'https://a"b', "https://a b"):
+        with pytest.raises(ValidationError):
+            ReportExtras(sign_link=text)
+
+
+def test_other_budgets_are_told_against_tonight():
+    rows = page().one("table", class_="budgets").rows()
+    assert [row[0] for row in rows] == [
+        "6,000.00", "8,000.00", "9,000.00", "10,000.00", "11,000.00", "12,000.00", "14,000.00"
+    ]  # fmt: skip
+    assert rows[3][1:] == ["tonight", "", "0.94"]
+    assert rows[4][1:] == ["+1,000.00", "+896", "0.85"]
+
+
+def test_the_month_says_whether_it_is_on_track():
+    extras = sample_extras()
+    text = page(extras=extras).one("section", aria_labelledby="pacing").text
+    assert "The month is on track. 209,480.12 EUR is spent (69.8% of the month's" in text
+    late = extras.pacing.model_copy(update={"spent": 180000.0})
+    text = page(extras=extras.model_copy(update={"pacing": late})).text
+    assert "The month is 10% of its budget behind what was planned." in text
 
 
 def test_two_thousand_lines_stay_a_page():

@@ -36,12 +36,8 @@ def fold(problem: Problem) -> Box:
     """Return the box of a problem: no line gets more than its groups or the budget can give."""
     low, high = problem.lower.copy(), np.minimum(problem.upper, problem.budget)
     gate = np.zeros(problem.size) if problem.gate is None else problem.gate.copy()
-    for group in problem.groups:
-        if group.members.size == 1:
-            low[group.members] = np.maximum(low[group.members], group.min)
-        floor = float(low[group.members].sum())
-        room = low[group.members] + max(group.max - floor, 0.0)
-        high[group.members] = np.minimum(high[group.members], room)
+    if problem.groups:
+        _cut_to_groups(problem, low, high)
     spare = max(problem.budget - float(low.sum()), 0.0)
     high = np.maximum(np.minimum(high, low + spare), low)
     if problem.gate is None:
@@ -52,3 +48,19 @@ def fold(problem: Problem) -> Box:
     shut = (gate > high) & (low == 0)
     high, gate = np.where(shut, 0.0, high), np.where(shut, 0.0, gate)
     return Box(low, np.maximum(high, low), gate)
+
+
+def _cut_to_groups(problem: Problem, low: FloatArray, high: FloatArray) -> None:
+    """Raise floors to those of groups of one line, and cut caps to what groups leave."""
+    groups = [group for group in problem.groups if group.members.size]
+    sizes = np.array([group.members.size for group in groups])
+    if not sizes.size:
+        return
+    members = np.concatenate([group.members for group in groups])
+    first = np.cumsum(sizes) - sizes
+    alone = sizes == 1
+    least = np.array([group.min for group in groups])
+    np.maximum.at(low, members[first[alone]], least[alone])
+    floor = np.add.reduceat(low[members], first)
+    spare = np.maximum(np.array([group.max for group in groups]) - floor, 0.0)
+    np.minimum.at(high, members, low[members] + np.repeat(spare, sizes))

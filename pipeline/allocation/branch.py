@@ -57,6 +57,23 @@ class Branch:
         lines = np.flatnonzero(inside)
         return cls(envelope.take(lines), tree, active, owner, lines, tree.home[lines], levels)
 
+    def part(self, chosen: IntArray) -> Branch:
+        """Return the branch below some of the active nodes, given by their place among them."""
+        place = np.full(self.active.size + 1, -1)  # the last one is for nodes outside
+        place[chosen] = np.arange(chosen.size)
+        owner = place[self.owner]
+        levels = tuple(level[owner[level] >= 0] for level in self.levels)
+        inside = np.flatnonzero(owner[self.home] >= 0)
+        return Branch(
+            self.envelope.take(inside),
+            self.tree,
+            self.active[chosen],
+            owner,
+            inside if self.lines is None else self.lines[inside],
+            self.home[inside],
+            tuple(level for level in levels if level.size),
+        )
+
     def demand(self, prices: FloatArray, near: FloatArray | None = None) -> Demand:
         """Return what is wanted at one price per active node."""
         tree = self.tree

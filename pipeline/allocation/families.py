@@ -100,13 +100,12 @@ class Hill(Family):
         return bool((self.slope == 1).all())
 
     def _plain_tail(self, price: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Solve `ceiling k / (k + x)^2 = price`; written so that little is lost near 0."""
+        """Solve `ceiling k / (k + x)^2 = price`."""
         with np.errstate(over="ignore"):
-            ratio = self.ceiling / self.half_saturation / price
-        root = np.sqrt(ratio)
-        spend = self.half_saturation * ((ratio - 1) / (root + 1))
-        response = -0.5 * (self.half_saturation * root)
-        return np.maximum(spend, 0.0), np.where(spend > 0, response, 0.0)
+            root = np.sqrt(self.ceiling / self.half_saturation / price)
+            reach = self.half_saturation * root
+        spend = reach - self.half_saturation
+        return np.maximum(spend, 0.0), np.where(spend > 0, -0.5 * reach, 0.0)
 
     def _bent_tail(
         self, price: FloatArray, near: FloatArray | None

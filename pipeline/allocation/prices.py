@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from pipeline.allocation.box import Box
@@ -27,11 +29,12 @@ def nested_prices(
     at_most = np.isfinite(tree.most) & (totals >= tree.most * (1 - _AT))
     at_least = (tree.least > 0) & (totals <= tree.least + _AT * np.abs(tree.least))
     few = tree.size <= _MANY
+    edge = _Edge.of(problem, box, spend)
     prices = {}
     for node in range(1, tree.size):
         name = problem.groups[int(tree.source[node])].id
         if at_most[node] and extra[node] >= 0 and few:
-            prices[name] = _one_more(problem, box, tree, spend, totals, node)
+            prices[name] = _one_more(problem, edge, tree, totals, node)
         elif at_most[node] or at_least[node]:
             prices[name] = float(extra[node])
         else:
@@ -39,7 +42,7 @@ def nested_prices(
     if totals[ROOT] < tree.most[ROOT] * (1 - _AT):
         prices[BUDGET] = 0.0
     else:
-        taken = _gain(problem, box, tree, spend, totals, ROOT)
+        taken = _gain(edge, tree, totals, ROOT)
         own = float(node_prices[ROOT])
         prices[BUDGET] = own if taken is None else (taken if problem.exactly else max(taken, 0.0))
     return prices
@@ -76,11 +79,31 @@ def line_prices(
     return prices
 
 
-def _one_more(
-    problem: Problem, box: Box, tree: Tree, spend: FloatArray, totals: FloatArray, node: int
-) -> float:
+@dataclass(frozen=True, slots=True)
+class _Edge:
+    """What a little more and a little less earn on every line, and which lines can do so."""
+
+    more: FloatArray
+    less: FloatArray
+    can_take: BoolArray
+    can_give: BoolArray
+
+    @classmethod
+    def of(cls, problem: Problem, box: Box, spend: FloatArray) -> _Edge:
+        """Return the edges of a split."""
+        scale = _scale(problem, spend)
+        step, slack = _STEP * scale, _AT * scale
+        can_take = spend < problem.upper - slack
+        if box.gate.any():
+            can_take &= (spend >= box.gate) | (box.gate == 0)
+        more = problem.curves.marginal(spend + step)
+        less = problem.curves.marginal(np.maximum(spend - step, 0.0)) if problem.groups else more
+        return cls(more, less, can_take, spend > box.low + slack)
+
+
+def _one_more(problem: Problem, edge: _Edge, tree: Tree, totals: FloatArray, node: int) -> float:
     """Return what a unit more of the node's cap earns, taken from where it earns least."""
-    gain = _gain(problem, box, tree, spend, totals, node)
+    gain = _gain(edge, tree, totals, node)
     if gain is None:
         return 0.0
     full = totals >= tree.most * (1 - _AT)
@@ -90,27 +113,19 @@ def _one_more(
     if above == ROOT and not (full[ROOT] or problem.exactly):
         return max(gain, 0.0)
     giving = _open_path(tree, totals > tree.least * (1 + _AT), above)
-    donors = giving[tree.home] & ~tree.under(node)[tree.home]
-    donors &= spend > box.low + _AT * _scale(problem, spend)
+    donors = giving[tree.home] & ~tree.under(node)[tree.home] & edge.can_give
     if not donors.any():
         return 0.0
-    less = np.maximum(spend - _STEP * _scale(problem, spend), 0.0)
-    return max(gain - float(problem.curves.marginal(less)[donors].min()), 0.0)
+    return max(gain - float(edge.less[donors].min()), 0.0)
 
 
-def _gain(
-    problem: Problem, box: Box, tree: Tree, spend: FloatArray, totals: FloatArray, node: int
-) -> float | None:
+def _gain(edge: _Edge, tree: Tree, totals: FloatArray, node: int) -> float | None:
     """Return the best return on a unit more inside the node; None where nothing can take it."""
-    room = totals < tree.most * (1 - _AT)
-    taking = _open_path(tree, room | ~np.isfinite(tree.most), node)[tree.home]
-    scale = _scale(problem, spend)
-    taking &= spend < problem.upper - _AT * scale
-    taking &= (spend >= box.gate) | (box.gate == 0)
-    if not taking.any():
-        return None
-    more = problem.curves.marginal(spend + _STEP * scale)
-    return float(more[taking].max())
+    taking = edge.can_take
+    if tree.size > 1:
+        room = totals < tree.most * (1 - _AT)
+        taking = taking & _open_path(tree, room | ~np.isfinite(tree.most), node)[tree.home]
+    return float(edge.more[taking].max()) if taking.any() else None
 
 
 def _open_path(tree: Tree, passable: BoolArray, node: int) -> BoolArray:

@@ -9,19 +9,29 @@ from pipeline.core.types import BoolArray, FloatArray, IntArray
 
 _LARGEST = np.finfo(float).max
 _STEPS = 300
+_LARGE = 20_000  # lines: from here a smaller branch is worth its making
 _SHRINKING = 14  # halvings that settle a float's exponent
 
 
 def search_prices(
-    branch: Branch, target: FloatArray, guess: FloatArray
+    branch: Branch,
+    target: FloatArray,
+    guess: FloatArray,
+    within: tuple[FloatArray, FloatArray] | None = None,
 ) -> tuple[FloatArray, FloatArray]:
     """Return prices (low, high) per active node, equal or neighbouring floats.
 
     Demand at `low` is at least the target and at `high` at most. Newton in logs where the curves
     are smooth; otherwise halving of the floats between, which ends after 64 steps whatever the
-    scale, because floats in order are integers in order.
+    scale, because floats in order are integers in order. Once most nodes of a large problem are
+    done, the search goes on with the lines of the others alone.
+
+    Args:
+        within: prices that the search has already been confined to.
     """
     low, high = np.full(target.size, -_LARGEST), np.full(target.size, _LARGEST)
+    if within is not None:
+        low, high = within[0].copy(), within[1].copy()
     price = guess.astype(float)
     error, near = np.full(target.size, np.inf), np.zeros(branch.home.size)
     _, steep = branch.envelope.chords()
@@ -43,6 +53,12 @@ def search_prices(
         if jumps and step_index % 3 and not (usable | done).all():
             other = _next_jump(branch, steep, low, high, other)
         price = np.where(done, price, np.where(usable, step, other))
+        if branch.home.size > _LARGE and 2 * int(done.sum()) > done.size:
+            rest = np.flatnonzero(~done)
+            within = low[rest], high[rest]
+            found = search_prices(branch.part(rest), target[rest], price[rest], within)
+            low[rest], high[rest] = found
+            break
     never, always = low == -_LARGEST, high == _LARGEST  # the target is an end, up to rounding
     low, high = np.where(never & ~always, high, low), np.where(always & ~never, low, high)
     flat = close & (demand.slopes == 0) & (price != 0)

@@ -97,23 +97,43 @@ def plant(
     """
     home = np.zeros(n_lines, dtype=np.int64)
     parent, depth, source = [ROOT], [0], [-1]
-    least, most = [total[0]], [total[1]]
     crossing: list[int] = []
-    for index in sorted(range(len(members)), key=lambda i: (-members[i].size, i)):
-        inside = members[index]
-        if not inside.size:
+    for size, same in _by_size(members):
+        if size == 0:
             continue
-        above = int(home[inside[0]])
-        if (home[inside] != above).any():
-            crossing.append(index)
-            continue
-        home[inside] = len(parent)
-        parent.append(above)
-        depth.append(depth[above] + 1)
-        source.append(index)
-        least.append(limits[index][0])
-        most.append(limits[index][1])
+        for batch in _disjoint(n_lines, members, same):
+            block = np.stack([members[index] for index in batch])
+            homes = home[block]
+            above = homes[:, 0]
+            nests = (homes == above[:, None]).all(axis=1)
+            crossing += [
+                index for index, fits in zip(batch, nests.tolist(), strict=True) if not fits
+            ]
+            placed = np.flatnonzero(nests)
+            home[block[placed]] = len(parent) + np.arange(placed.size)[:, None]
+            inner = above[placed].tolist()
+            parent += inner
+            depth += [depth[node] + 1 for node in inner]
+            source += [batch[place] for place in placed.tolist()]
+    least = [total[0], *(limits[index][0] for index in source[1:])]
+    most = [total[1], *(limits[index][1] for index in source[1:])]
     depths = np.array(depth)
     levels = tuple(np.flatnonzero(depths == level) for level in range(max(depth) + 1))
     tree = Tree(np.array(parent), np.array(least), np.array(most), home, levels, np.array(source))
     return tree, tuple(sorted(crossing))
+
+
+def _by_size(members: Sequence[IntArray]) -> list[tuple[int, list[int]]]:
+    """Return the groups' indices by their size, the largest first."""
+    found: dict[int, list[int]] = {}
+    for index, inside in enumerate(members):
+        found.setdefault(inside.size, []).append(index)
+    return sorted(found.items(), reverse=True)
+
+
+def _disjoint(n_lines: int, members: Sequence[IntArray], same: list[int]) -> list[list[int]]:
+    """Return groups of one size in batches that share no line: all at once, or one by one."""
+    if len(same) == 1:
+        return [same]
+    counted = np.bincount(np.concatenate([members[index] for index in same]), minlength=n_lines)
+    return [same] if counted.max() <= 1 else [[index] for index in same]

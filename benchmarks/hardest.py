@@ -81,6 +81,8 @@ def main() -> None:
             except InfeasibleError:
                 continue
             took = time.process_time() - start
+            if took > 20:
+                print(f"slow {kind} {size} seed {seed}: {took:.0f} s", flush=True)
             if not is_allowed(problem, found.spend):
                 print(f"BROKEN {kind} {size} seed {seed}")
             before = worst.get((kind, size), (-1.0, 0.0, 0))

@@ -7,6 +7,7 @@ import numpy as np
 from pipeline.allocation.document import Request
 from pipeline.allocation.goals import least_spend
 from pipeline.allocation.problem import Problem
+from pipeline.allocation.risk import Risk, solve_with_risk
 from pipeline.allocation.rounding import round_spend
 from pipeline.allocation.solve import Solution, relative_gap, solve
 from pipeline.core.errors import InfeasibleError
@@ -19,7 +20,21 @@ def answer(request: Request) -> JsonObject:
     Raises:
         InfeasibleError: no plan can obey the limits.
     """
+    out = _answered(request)
+    if request.pace is not None:
+        pace = request.pace
+        out["pacing"] = {
+            "today": pace.today,
+            "planned_to_date": pace.planned_to_date,
+            "ahead": pace.ahead,
+        }
+    return out
+
+
+def _answered(request: Request) -> JsonObject:
     problem = request.problem
+    if request.risk is not None:
+        return _risky(problem, request.risk, request)
     if request.target is not None:
         least = least_spend(problem, request.target)
         out = _solved(problem, least.solution, _rounded(request, least.solution.spend))
@@ -38,6 +53,24 @@ def answer(request: Request) -> JsonObject:
     solution = solve(problem)
     out = _solved(problem, solution, _rounded(request, solution.spend))
     return {**out, "total_spend": float(np.sum(list(out["spend"].values())))}
+
+
+def _risky(problem: Problem, risk: Risk, request: Request) -> JsonObject:
+    """Return the answer where chance counts: the objective is what was asked to be weighed."""
+    solution = solve_with_risk(problem, risk)
+    spend = _rounded(request, solution.spend)
+    drawn = risk.outcomes(spend)
+    objective = risk.measure(drawn)
+    bound = max(solution.upper_bound, objective)
+    low, high = np.quantile(drawn, (0.05, 0.95))
+    return {
+        **_solved(problem, solution, spend),
+        "objective": objective,
+        "upper_bound": bound,
+        "gap": relative_gap(objective, bound),
+        "outcome": {"mean": float(drawn.mean()), "p05": float(low), "p95": float(high)},
+        "total_spend": float(spend.sum()),
+    }
 
 
 def refusal(error: InfeasibleError) -> JsonObject:

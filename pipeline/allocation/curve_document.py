@@ -86,6 +86,13 @@ def read_metrics(
     rows: Sequence[JsonObject], ids: Sequence[str], notes: Notes
 ) -> tuple[dict[str, Curves], dict[str, FloatArray]]:
     """Return the curves of further metrics, and what comes of them without spend, by name."""
+    before = len(notes.found)
+    for position, row in enumerate(rows):
+        for key in ("metrics", "organic"):
+            if row.get(key) is not None and not isinstance(row[key], dict):
+                notes.add(f"line {ids[position]!r}: {key}: need an object, got {shown(row[key])}")
+    if len(notes.found) > before:
+        return {}, {}
     names = sorted({str(n) for row in rows for n in (row.get("metrics") or {})})
     curves: dict[str, Curves] = {}
     for name in names:

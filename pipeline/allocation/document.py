@@ -8,6 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.allocation.chance_document import (
+    EXPECTED,
+    on_expected,
+    read_draws,
+    read_pacing,
+    read_risk,
+)
 from pipeline.allocation.curve_document import read_curves, read_metrics
 from pipeline.allocation.limit_document import (
     make_guardrail,
@@ -16,15 +23,20 @@ from pipeline.allocation.limit_document import (
     read_guardrails,
 )
 from pipeline.allocation.notes import Notes, shown
+from pipeline.allocation.pacing import Pace
 from pipeline.allocation.problem import OUTCOME, SPEND, Guardrail, Problem
+from pipeline.allocation.risk import Risk
 from pipeline.core.errors import ConfigError
 from pipeline.core.money import minor_digits
 from pipeline.core.types import JsonObject
 
-_TOP = {"budget", "spend", "lines", "groups", "guardrails", "goal", "unit", "currency", "name"}
+_TOP = {
+    "budget", "spend", "lines", "groups", "guardrails", "goal", "unit", "currency", "name", "risk",
+    "pacing",
+}  # fmt: skip
 _LINE = {
-    "id", "curve", "min", "max", "current", "fixed", "ramp", "min_if_on", "labels", "metrics",
-    "organic",
+    "id", "curve", "draws", "min", "max", "current", "fixed", "ramp", "min_if_on", "labels",
+    "metrics", "organic",
 }  # fmt: skip
 _GOAL = {"minimize", "maximize", OUTCOME, "cost_per_outcome", "return"}
 
@@ -36,11 +48,15 @@ class Request:
     Attributes:
         unit: the smallest amount of money; None leaves spends as they are.
         target: the outcome to reach with the least spend; None to earn most.
+        risk: how chance counts; None for the expected outcome.
+        pace: how a month's money stands; its day's share is the budget.
     """
 
     problem: Problem
     unit: float | None
     target: float | None
+    risk: Risk | None = None
+    pace: Pace | None = None
 
 
 def parse_problem(data: object, where: str) -> Request:
@@ -62,8 +78,8 @@ def parse_problem(data: object, where: str) -> Request:
         raise ConfigError(f"{where}: lines: need a list of at least one line, got {shown(lines)}")
     rows = [notes.keys(_line_name(row, i), row, _LINE) for i, row in enumerate(lines)]
     ids = _ids(rows, notes)
-    curves = read_curves([row.get("curve") for row in rows], ids, notes)
-    budget, exactly = _budget(top, notes)
+    pace = read_pacing(top.get("pacing"), notes)
+    budget, exactly = _budget(top, pace, notes)
     index = {name: position for position, name in enumerate(ids)}
     metrics, organic = read_metrics(rows, ids, notes)
     groups = read_groups(top.get("groups", []), rows, index, notes)
@@ -71,6 +87,17 @@ def parse_problem(data: object, where: str) -> Request:
     goal_rails, target = _goal(top, notes)
     unit = _unit(top, notes)
     bounds = read_bounds(rows, ids, notes)
+    draws = read_draws(rows, ids, np.minimum(bounds.high, budget), notes)
+    risk = read_risk(top.get("risk"), draws, notes)
+    rails = [*rails, *goal_rails]
+    if draws is not None:
+        curves = draws.mean()
+    else:
+        curves = read_curves([row.get("curve") for row in rows], ids, notes)
+    if risk is not None:
+        rails, metrics = on_expected(rails), {**metrics, EXPECTED: curves}
+        if target is not None:
+            notes.add("risk: goes with the most outcome for a budget, not with the least spend")
     notes.refuse()
     problem = Problem(
         ids=tuple(ids),
@@ -82,11 +109,11 @@ def parse_problem(data: object, where: str) -> Request:
         budget=budget,
         exactly=exactly,
         groups=tuple(groups),
-        guardrails=(*rails, *goal_rails),
+        guardrails=tuple(rails),
         metrics=metrics,
         limit_names=bounds.names,
     )
-    return Request(problem=problem, unit=unit, target=target)
+    return Request(problem=problem, unit=unit, target=target, risk=risk, pace=pace)
 
 
 def _ids(rows: Sequence[JsonObject], notes: Notes) -> list[str]:
@@ -105,10 +132,15 @@ def _ids(rows: Sequence[JsonObject], notes: Notes) -> list[str]:
     return ids
 
 
-def _budget(top: JsonObject, notes: Notes) -> tuple[float, bool]:
-    mode = top.get("spend", "exactly" if "budget" in top and "goal" not in top else "at_most")
+def _budget(top: JsonObject, pace: Pace | None, notes: Notes) -> tuple[float, bool]:
+    has_budget = "budget" in top or "pacing" in top
+    mode = top.get("spend", "exactly" if has_budget and "goal" not in top else "at_most")
     if mode not in ("exactly", "at_most"):
         notes.add(f"spend: need 'exactly' or 'at_most', got {shown(mode)}")
+    if top.get("pacing") is not None:
+        if top.get("budget") is not None:
+            notes.add("budget: leave it out where pacing gives the day's money")
+        return (math.inf if pace is None else pace.today), mode == "exactly"
     if top.get("budget") is None:
         if mode == "exactly" or not (top.get("guardrails") or top.get("goal")):
             notes.add("budget: need an amount of money")

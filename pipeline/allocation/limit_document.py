@@ -15,6 +15,7 @@ from pipeline.core.types import FloatArray, IntArray, JsonObject
 
 _GROUP = {"id", "lines", "where", "min", "max", "fixed"}
 _RAIL = {"id", "metric", "min", "max", "lines", "where"}
+_LONGEST_NAME = 200
 _RETURN = {"return", "roas"}
 _COST = {"cost_per_outcome", "cac", "cpa"}
 
@@ -158,8 +159,8 @@ def read_guardrails(
         what = f"guardrails[{position}]"
         rail = notes.keys(what, item, _RAIL)
         metric = rail.get("metric")
-        if not isinstance(metric, str) or not metric:
-            notes.add(f"{what}.metric: need a text, got {shown(metric)}")
+        if not isinstance(metric, str) or not 0 < len(metric) <= _LONGEST_NAME:
+            notes.add(f"{what}.metric: need a text of 1 to {_LONGEST_NAME}, got {shown(metric)}")
             continue
         if rail.get("min") is None and rail.get("max") is None:
             notes.add(f"{what}: need min or max")

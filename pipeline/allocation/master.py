@@ -17,7 +17,7 @@ from pipeline.allocation.columns import (
 from pipeline.allocation.curves import Curves
 from pipeline.allocation.problem import OUTCOME, SPEND, Problem
 from pipeline.allocation.tables import Piecewise
-from pipeline.core.errors import PipelineError
+from pipeline.core.errors import ConfigError, PipelineError
 from pipeline.core.types import FloatArray
 
 _KNOTS = 257
@@ -62,6 +62,11 @@ def solve_master(problem: Problem, rows: Rows, columns: Columns, earns: float) -
     escape = identity(kept.size, format="csr")
     cost = np.concatenate([-columns.value / worth * earns, np.ones(kept.size) * (1 - earns)])
     most = np.concatenate([np.full(count, np.inf), np.full(kept.size, 0.0 if earns else np.inf)])
+    if not np.isfinite(cost).all():
+        raise ConfigError(
+            "limits: money or outcomes have no end, or numbers lie too far apart to add up; "
+            "give a budget or a max on every line, and units in which they are comparable"
+        )
     solved = linprog(  # type: ignore[call-overload]  # the stubs know no sparse matrices
         cost,
         A_ub=hstack([upper, -escape]).tocsr(),

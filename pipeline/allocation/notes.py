@@ -8,6 +8,8 @@ from typing import Any
 
 from pipeline.core.errors import ConfigError
 
+_LARGEST = 1e150  # squares of numbers below it are numbers
+_LONGEST = 400  # characters of one problem
 _MANY = 8  # problems of one file that are told in full
 
 
@@ -20,7 +22,7 @@ class Notes:
 
     def add(self, message: str) -> None:
         """Remember one problem."""
-        self.found.append(message)
+        self.found.append(message if len(message) <= _LONGEST else message[:_LONGEST] + "...")
 
     def refuse(self) -> None:
         """Raise what was noted, if anything was."""
@@ -43,6 +45,8 @@ class Notes:
         """Return a finite number that is not below `least`; NaN, noted, where it is none."""
         if isinstance(value, bool) or not isinstance(value, int | float):
             self.add(f"{what}: need a number, got {shown(value)}")
+        elif abs(value) > _LARGEST:  # also an integer that no float can hold
+            self.add(f"{what}: need a number below {_LARGEST:g}, got {shown(value)}")
         elif not math.isfinite(value):
             self.add(f"{what}: need a finite number, got {value!r}")
         elif value < least:

@@ -114,7 +114,11 @@ def _line(row: dict[str, Any]) -> dict[str, Any]:
     given = {key: value for key, value in row.items() if not _is_missing(value)}
     curve = given.pop("curve", None)
     if isinstance(curve, str):
-        curve = json.loads(curve, parse_constant=_refuse)
+        try:
+            curve = json.loads(curve, parse_constant=_refuse)
+        except (ValueError, RecursionError) as error:
+            name = row.get("id")
+            raise ConfigError(f"line {name!r}: its curve is not JSON: {error}") from error
     if isinstance(curve, dict):
         curve = {key: value for key, value in curve.items() if not _is_missing(value)}
     else:

@@ -403,3 +403,13 @@ def test_without_an_explanation_an_impossible_guardrail_is_still_refused():
     with pytest.raises(InfeasibleError) as caught:
         solve(made, explain=False)
     assert "return" in caught.value.conflict
+
+
+def test_guardrails_are_kept_as_closely_as_a_plan_is_allowed_to():
+    """A linear program's own tolerance once left this one a little short."""
+    from benchmarks.hardest import make
+
+    made = make("railed", 20, np.random.default_rng(2))
+    found = solve(made)
+    assert is_allowed(made, found.spend)
+    assert found.gap <= 1e-3

@@ -78,6 +78,11 @@ def test_contradicting_limits_end_with_2_and_the_smallest_set(tmp_path):
         ('{"budget": 1, "budget": 2}', "twice"),
         ('{"budget": 1, "lines": "nowhere.parquet"}', "nowhere.parquet"),
         ("\ufffe\x00", "JSON"),
+        ("[" * 100_000, "nested"),
+        ('{"budget": 1e999, "lines": [{}]}', "budget"),
+        ('{"budget": -1, "lines": [{"id": "a"}]}', "budget"),
+        ('{"budget": ' + "9" * 5000 + "}", "digits"),
+        ('{"budget": 1, "lines": [], "colour": 1}', "colour"),
     ],
 )
 def test_a_file_that_makes_no_sense_ends_with_2_and_one_line(tmp_path, text, word):
@@ -106,3 +111,55 @@ def test_lines_may_come_from_a_parquet_file(tmp_path):
     done = _run(_file(tmp_path, json.dumps(document)), "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["spend"]["a"] <= 50 + 1e-9
+
+
+CURVES = [line["curve"] for line in PROBLEM["lines"]]
+SHOP = {"lines": PROBLEM["lines"]}
+
+
+@pytest.mark.parametrize(
+    ("document", "key"),
+    [
+        (
+            {**SHOP, "goal": {"minimize": "spend", "outcome": 8}, "budget": 200},
+            "lower_bound",
+        ),
+        (
+            {**SHOP, "goal": {"maximize": "outcome", "return": 0.12}, "budget": 200},
+            "goal return",
+        ),
+        (
+            {**SHOP, "goal": {"maximize": "outcome", "cost_per_outcome": 8}, "budget": 200},
+            "goal cost_per_outcome",
+        ),
+        (
+            {**SHOP, "pacing": {"total": 300, "spent": 120, "day": 2, "demand": [1, 2, 1]}},
+            "planned_to_date",
+        ),
+        (
+            {
+                "budget": 50,
+                "risk": {"worst": 0.5},
+                "lines": [{"id": name, "draws": CURVES} for name in "ab"],
+            },
+            "outcome",
+        ),
+    ],
+    ids=["least spend", "return", "cost", "pacing", "risk"],
+)
+def test_goals_risk_and_pacing_are_asked_for_in_the_file(tmp_path, document, key):
+    done = _run(_file(tmp_path, json.dumps(document)), "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["status"] == "optimal"
+    assert f'"{key}"' in done.stdout
+
+
+def test_a_parquet_file_with_a_broken_curve_ends_with_2_and_one_line(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"id": ["a"], "curve": ["{"]}), tmp_path / "lines.parquet")
+    done = _run(_file(tmp_path, json.dumps({"budget": 1, "lines": "lines.parquet"})))
+    assert done.returncode == 2
+    assert "not JSON" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1

@@ -6,6 +6,7 @@ contradicts itself is refused by name, all problems of one file together.
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Annotated, Any, Literal, Self
 
@@ -159,11 +160,24 @@ class Approval(Strict):
     auto_within: AutoWithin | None = None
 
 
+def _without_password(value: str) -> str:
+    """Refuse a password, without repeating it: settings are kept with every night."""
+    if re.search(r"://[^/?#\s]*:[^/?#\s]*@", value) or re.search(r"[?&;]pass(word|wd)?=", value):
+        raise ValueError(
+            "holds a password; name an Airflow connection (AIRFLOW_CONN_NAME), "
+            "or for the ledger env:NAME"
+        )
+    return value
+
+
+Place = Annotated[Name, AfterValidator(_without_password)]
+
+
 class Source(Strict):
     """Where a table is read from: files by path, glob or object-store URL, or a database."""
 
-    path: Name | None = None
-    database: Name | None = None
+    path: Place | None = None
+    database: Place | None = None
     query: str | None = None
     table: Column | None = None
     columns: dict[Column, Name] = Field(default_factory=dict)
@@ -263,8 +277,8 @@ class Policy(Strict):
     sources: Sources
     feeds: dict[Identifier, Feed] = Field(default_factory=dict)
     min_probability: Annotated[float, Field(strict=True, ge=0.5, lt=1)] = 0.6
-    ledger: Name | None = None
-    runs: Name | None = None
+    ledger: Place | None = None
+    runs: Place | None = None
 
     @model_validator(mode="after")
     def _references(self) -> Self:

@@ -57,4 +57,4 @@ ScopeMap = dict[Column, Name]
 class Strict(BaseModel):
     """A section: frozen, and an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)

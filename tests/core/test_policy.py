@@ -119,6 +119,9 @@ def test_what_may_be_left_out_has_a_default(tmp_path):
         ("{path: data/spend.csv}", "{database: sqlite:///a.db}", "exactly one of query and table"),
         ("{path: data/spend.csv}", "{path: a.csv, table: t}", "belong to a database"),
         ("{maximize: revenue}", "{maximise: revenue}", "objective.maximise"),
+        ("{path: data/spend.csv}", "{database: 'pg://u:s3cret@h/d', table: t}", "holds a password"),
+        ("{path: data/spend.csv}", "{path: 'https://u:s3cret@h/x.csv'}", "holds a password"),
+        ("{path: data/spend.csv}", "{path: 'x://h/d?password=s3cret'}", "holds a password"),
     ],
 )  # fmt: skip
 def test_a_setting_that_cannot_be_is_refused_by_name(tmp_path, old, new, said):
@@ -127,6 +130,7 @@ def test_a_setting_that_cannot_be_is_refused_by_name(tmp_path, old, new, said):
         parse(tmp_path, GOOD.replace(old, new))
     message = str(refusal.value)
     assert said in message
+    assert "s3cret" not in message
     assert message.startswith("portfolio.yaml: ")
     assert "\n" not in message
     assert refusal.value.exit_code == 2

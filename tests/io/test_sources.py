@@ -321,15 +321,22 @@ def test_a_database_is_read_by_url_or_airflow_connection(
         ({"database": "unknown_id", "table": "spend"}, "no such connection"),
         ({"database": "nonsense://x", "table": "spend"}, "no driver"),
         (
-            {"database": "postgresql://u:s3cret@127.0.0.1:1/db?connect_timeout=1", "table": "t"},
+            {"database": "shut", "table": "t"},
             "cannot be read",
         ),
     ],
 )
 def test_a_database_that_cannot_be_read_is_one_finding_without_secrets(
-    tables: Any, work: RunFolder, source: dict[str, str], said: str
+    tables: Any,
+    work: RunFolder,
+    source: dict[str, str],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     tables.write()
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_SHUT", "postgresql://u:s3cret@127.0.0.1:1/db?connect_timeout=1"
+    )
     path = database(tables)
     before = path.read_bytes()
     sources = {"spend": source, "outcomes": {"path": "outcomes.csv"}}

@@ -2,14 +2,54 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
 
 from pipeline.core.errors import PipelineError
-from pipeline.core.types import BoolArray, FloatArray, Line
+from pipeline.core.types import BoolArray, FloatArray, IntArray, Line
+
+ALL_LINES: Line = ("all lines",)
+"""The one unit of outcomes that are known as a total."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """Outcomes that are known for groups of lines: a total, or one per region.
+
+    Attributes:
+        levels: positions in a line of the columns that outcomes are known by; none for a total.
+        units: (n_units,), the values of those columns.
+        outcomes: name -> (n_days, n_units), as reported.
+        controls: name -> (n_days, n_units), what else moves the outcomes.
+        trusted: (n_days, n_units), False where nothing may be learned.
+        period_days: how many days a row of the source spans; days inside share it evenly.
+    """
+
+    levels: tuple[int, ...]
+    units: tuple[Line, ...]
+    outcomes: Mapping[str, FloatArray]
+    controls: Mapping[str, FloatArray]
+    trusted: BoolArray
+    period_days: int = 1
+
+    def until(self, end: int) -> Measured:
+        """Return the first `end` days."""
+        return replace(
+            self,
+            outcomes={name: table[:end] for name, table in self.outcomes.items()},
+            controls={name: table[:end] for name, table in self.controls.items()},
+            trusted=self.trusted[:end],
+        )
+
+    def unit_of(self, lines: tuple[Line, ...]) -> IntArray:
+        """Return the unit of every line, (n_lines,); -1 where no outcome is known of it."""
+        index = {unit: i for i, unit in enumerate(self.units)}
+        names = (unit_name(line, self.levels) for line in lines)
+        return np.array([index.get(name, -1) for name in names], dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +62,7 @@ class History:
         spend: (n_days, n_lines), account currency, >= 0.
         outcomes: name -> (n_days, n_lines), as reported; the last days are usually incomplete.
         trusted: (n_days, n_lines), False where a data fault forbids learning from the cell.
-        totals: name -> (n_days,), for outcomes known only for the whole portfolio.
+        measured: set where outcomes are not attributed to lines; `outcomes` is then empty.
     """
 
     days: tuple[date, ...]
@@ -30,7 +70,7 @@ class History:
     spend: FloatArray
     outcomes: Mapping[str, FloatArray]
     trusted: BoolArray
-    totals: Mapping[str, FloatArray] = field(default_factory=dict)
+    measured: Measured | None = None
 
     def __post_init__(self) -> None:
         shape = (len(self.days), len(self.lines))
@@ -42,6 +82,27 @@ class History:
         ordinals = [day.toordinal() for day in self.days]
         if ordinals != list(range(ordinals[0], ordinals[0] + len(ordinals))):
             raise PipelineError("history: the calendar has gaps")
+
+    @property
+    def metrics(self) -> frozenset[str]:
+        """The outcomes that are known, of lines or of groups of them."""
+        return frozenset(self.outcomes if self.measured is None else self.measured.outcomes)
+
+    def until(self, end: int) -> History:
+        """Return the first `end` days."""
+        return replace(
+            self,
+            days=self.days[:end],
+            spend=self.spend[:end],
+            outcomes={name: table[:end] for name, table in self.outcomes.items()},
+            trusted=self.trusted[:end],
+            measured=None if self.measured is None else self.measured.until(end),
+        )
+
+
+def unit_name(line: Line, levels: tuple[int, ...]) -> Line:
+    """Return the unit that a line's outcomes are measured in."""
+    return tuple(line[level] for level in levels) or ALL_LINES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +131,10 @@ class LiftTest:
         first_day, last_day: of the window, inclusive.
         lift: incremental outcome over the window, treated minus what would have been.
         standard_error: of `lift`, > 0.
-        spend_change: money spent more (or less) than in the counterfactual over the window.
+        spend_change: money spent more (or less) than in the counterfactual over the window,
+            all lines together; not 0.
+        name: what people call it.
+        metric: the outcome that `lift` counts; empty means the objective.
     """
 
     lines: tuple[Line, ...]
@@ -79,3 +143,19 @@ class LiftTest:
     lift: float
     standard_error: float
     spend_change: float
+    name: str = "lift test"
+    metric: str = ""
+
+    def __post_init__(self) -> None:
+        numbers = (self.lift, self.standard_error, self.spend_change)
+        if not all(map(math.isfinite, numbers)) or self.standard_error <= 0:
+            raise PipelineError(
+                f"{self.name}: lift, standard_error and spend_change must be finite and "
+                f"standard_error above 0, got {numbers}"
+            )
+        if self.spend_change == 0:
+            raise PipelineError(
+                f"{self.name}: spend_change is 0; a test that moved no money teaches nothing"
+            )
+        if self.last_day < self.first_day:
+            raise PipelineError(f"{self.name}: ends {self.last_day} before {self.first_day}")

@@ -6,7 +6,6 @@ contradicts itself is refused by name, all problems of one file together.
 
 from __future__ import annotations
 
-import re
 from datetime import date
 from typing import Annotated, Any, Literal, Self
 
@@ -27,6 +26,7 @@ from pipeline.core.settings import (
     currency_code,
     zone_name,
 )
+from pipeline.core.sources import Place, Sources
 
 RESERVED_COLUMNS = frozenset(
     {"date", "spend", "budget", "currency", "impressions", "clicks", "conversions", "revenue"}
@@ -160,39 +160,6 @@ class Approval(Strict):
     auto_within: AutoWithin | None = None
 
 
-def _without_password(value: str) -> str:
-    """Refuse a password, without repeating it: settings are kept with every night."""
-    if re.search(r"://[^/?#\s]*:[^/?#\s]*@", value) or re.search(r"[?&;]pass(word|wd)?=", value):
-        raise ValueError(
-            "holds a password; name an Airflow connection (AIRFLOW_CONN_NAME), "
-            "or for the ledger env:NAME"
-        )
-    return value
-
-
-Place = Annotated[Name, AfterValidator(_without_password)]
-
-
-class Source(Strict):
-    """Where a table is read from: files by path, glob or object-store URL, or a database."""
-
-    path: Place | None = None
-    database: Place | None = None
-    query: str | None = None
-    table: Column | None = None
-    columns: dict[Column, Name] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _one_place(self) -> Self:
-        if (self.path is None) == (self.database is None):
-            raise ValueError("give exactly one of path and database")
-        if self.database is None and (self.query or self.table):
-            raise ValueError("query and table belong to a database")
-        if self.database is not None and (self.query is None) == (self.table is None):
-            raise ValueError("a database needs exactly one of query and table")
-        return self
-
-
 class Feed(Strict):
     """An account of a platform whose daily rows `equimarginal pull` keeps as files.
 
@@ -209,20 +176,6 @@ class Feed(Strict):
     value: Name | None = None
     fields: dict[Literal["source", "campaign"], Column] = Field(default_factory=dict)
     qualified: tuple[Name, ...] = ()
-
-
-class Sources(Strict):
-    """The tables that a night reads; the first two may be the same file.
-
-    `exposures` are read by the rotation of creatives, `withdrawals` by every decision whose rows
-    name a person.
-    """
-
-    spend: Source
-    outcomes: Source
-    experiments: Source | None = None
-    exposures: Source | None = None
-    withdrawals: Source | None = None
 
 
 class Privacy(Strict):
@@ -288,6 +241,11 @@ class Policy(Strict):
             raise ValueError("line: a column is named twice")
         if taken := RESERVED_COLUMNS.intersection(self.line):
             raise ValueError(f"line: {sorted(taken)} cannot name a line")
+        if unknown := sorted(set(self.sources.outcomes.by or ()) - set(self.line)):
+            raise ValueError(
+                f"sources.outcomes.by: {unknown} is not a line column, need some of "
+                f"{list(self.line)}"
+            )
         scopes = [("guardrail", rail.scope) for rail in self.guardrails]
         scopes += [("cap", cap.scope) for cap in self.caps]
         for what, scope in scopes:
@@ -295,6 +253,8 @@ class Policy(Strict):
                 raise ValueError(
                     f"{what} scope: {unknown} is not a line column, need one of {list(self.line)}"
                 )
+        if self.objective.maximize in self.sources.outcomes.controls:
+            raise ValueError(f"sources.outcomes.controls: {self.objective.maximize} is maximised")
         seen: set[tuple[tuple[str, str], ...]] = set()
         for cap in self.caps:
             key = tuple(sorted(cap.scope.items()))
@@ -302,6 +262,14 @@ class Policy(Strict):
                 raise ValueError(f"caps: the scope {dict(key)} is given twice")
             seen.add(key)
         return self
+
+
+def measured_levels(policy: Policy) -> tuple[int, ...] | None:
+    """Return the places in a line of the columns that outcomes are known by; None for all."""
+    by = policy.sources.outcomes.by
+    if by is None:
+        return None
+    return tuple(index for index, column in enumerate(policy.line) if column in by)
 
 
 def parse_policy(data: Any, where: str) -> Policy:

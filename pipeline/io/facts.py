@@ -21,6 +21,8 @@ class Facts:
         outcomes: metric -> table; NaN on days that the outcomes do not cover, 0 for a line
             without a row on a covered day.
         has_outcome_row: whether any metric of the cell has a row.
+        measured: the same night by what outcomes are known by, where that is not the line; then
+            `outcomes` here is empty.
     """
 
     days: tuple[date, ...]
@@ -32,6 +34,12 @@ class Facts:
     clicks: FloatArray
     outcomes: Mapping[str, FloatArray]
     has_outcome_row: BoolArray
+    measured: Facts | None = None
+
+    @property
+    def outcome_side(self) -> Facts:
+        """The table whose rows outcomes are known by: this one, or that of the units."""
+        return self.measured or self
 
     def groups(self) -> tuple[str, ...]:
         """Return the outermost level of each line."""

@@ -41,7 +41,7 @@ def check_counts(facts: Facts | None, policy: Policy, verdict: Verdict) -> bool:
         )
         return False
     n_days, n_lines = facts.spend.shape
-    outcome = facts.outcomes.get(metric)
+    outcome = facts.outcome_side.outcomes.get(metric)
     if not facts.spend.any():
         verdict.add(
             Level.FAIL,

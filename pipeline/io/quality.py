@@ -11,6 +11,7 @@ from pipeline.core.findings import Finding, Level, worst_level
 from pipeline.core.policy import Policy
 from pipeline.io import gate, jumps, outages, proportions, restated, suites
 from pipeline.io.artefacts import RunFolder
+from pipeline.io.lift_tests import LIFT_TESTS
 from pipeline.io.sources.snapshot import SOURCES
 from pipeline.io.verdict import Verdict
 from pipeline.io.warehouse import LINE_DAY, ROW_FINDINGS, UNTRUSTED, read_facts
@@ -79,7 +80,8 @@ def judge(
     pending = None
     if gate.check_counts(facts, policy, verdict) and facts is not None:
         if with_suites:
-            pending = suites.begin(facts, policy.objective.maximize)
+            tests = work.read_parquet(LIFT_TESTS) if work.exists(LIFT_TESTS) else None
+            pending = suites.begin(facts, policy.objective.maximize, tests)
         judge_facts(facts, policy, day, verdict)
         gate.check_cut_off(work.read_json(SOURCES)["spend"]["ends_open"], verdict)
         if previous is not None and previous.exists(LINE_DAY):
@@ -112,14 +114,15 @@ def judge_tables(facts: Facts, policy: Policy, day: date) -> Verdict:
 def judge_facts(facts: Facts, policy: Policy, day: date, verdict: Verdict) -> None:
     """Apply every rule that needs only tonight's tables."""
     metric = policy.objective.maximize
+    units = facts.outcome_side
     gate.check_newest_day(facts, day, verdict)
-    gate.check_outcome_cover(facts, metric, verdict)
+    gate.check_outcome_cover(units, metric, verdict)
     gate.check_columns(facts, verdict)
     gate.check_spend_level(facts, policy, verdict)
     jumps.check_spend_jumps(facts, verdict)
-    jumps.check_outcome_jumps(facts, metric, verdict)
+    jumps.check_outcome_jumps(units, metric, verdict)
     jumps.check_unit_shift(facts, verdict)
-    proportions.check_unit_cost(facts, verdict)
+    proportions.check_unit_cost(units, verdict)
     proportions.check_day_jump(facts, verdict)
     proportions.check_line_steps(facts, verdict)
-    outages.check_outages(facts, metric, verdict)
+    outages.check_outages(units, metric, verdict)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.core.findings import Level
-from pipeline.core.types import BoolArray, FloatArray
+from pipeline.core.types import FloatArray, Line
 from pipeline.io.facts import Facts
 from pipeline.io.verdict import Verdict
 
@@ -21,60 +21,52 @@ KEPT = 0.8  # of the days that an earlier night had
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Overlap:
-    """The same days and lines as two nights saw them, (n_days, n_lines)."""
+    """The days and lines that two nights both know.
 
+    Attributes:
+        age: (n_days,), of each day tonight.
+    """
+
+    earlier: Facts
+    facts: Facts
+    first: int
+    lines: tuple[Line, ...]
     age: FloatArray
-    spend: tuple[FloatArray, FloatArray]
-    outcome: tuple[FloatArray, FloatArray]
-    gone: BoolArray
+
+    def both(self, name: str) -> tuple[FloatArray, FloatArray]:
+        """Return a table as the earlier night and as tonight saw it, (n_days, n_lines) each."""
+        return self._cut(self.earlier, name), self._cut(self.facts, name)
+
+    def _cut(self, source: Facts, name: str) -> FloatArray:
+        table = source.outcomes[name] if name in source.outcomes else getattr(source, name)
+        index = {line: position for position, line in enumerate(source.lines)}
+        start = self.first - source.days[0].toordinal()
+        rows = np.nan_to_num(table[start : start + self.age.size].astype(float))
+        return np.asarray(rows[:, [index[line] for line in self.lines]])
 
 
 def check_restated(facts: Facts, earlier: Facts, metric: str, verdict: Verdict) -> None:
     """Compare tonight's tables with an earlier night's and report what changed."""
     _check_shortened(facts, earlier, verdict)
-    overlap = _overlap(facts, earlier, metric)
-    if overlap is None:
-        return
-    _compare(
-        "spend", "spend", overlap.spend, age=overlap.age, settled_days=SETTLED_DAYS, verdict=verdict
-    )
-    _compare(
-        "outcomes",
-        metric,
-        overlap.outcome,
-        age=overlap.age,
-        settled_days=MATURE_DAYS,
-        verdict=verdict,
-    )
-    _check_gone(overlap, verdict)
+    money = _overlap(facts, earlier)
+    if money is not None:
+        _compare("spend", "spend", money, settled_days=SETTLED_DAYS, verdict=verdict)
+        _check_gone(money, verdict)
+    units, seen = facts.outcome_side, earlier.outcome_side
+    earned = _overlap(units, seen) if metric in seen.outcomes else None
+    if earned is not None:
+        _compare("outcomes", metric, earned, settled_days=MATURE_DAYS, verdict=verdict)
 
 
-def _overlap(facts: Facts, earlier: Facts, metric: str) -> _Overlap | None:
+def _overlap(facts: Facts, earlier: Facts) -> _Overlap | None:
     first = max(facts.days[0], earlier.days[0]).toordinal()
     last = min(facts.days[-1], earlier.days[-1]).toordinal()
-    here = {line: index for index, line in enumerate(facts.lines)}
-    lines = [line for line in earlier.lines if line in here]
-    if last < first or not lines or metric not in earlier.outcomes:
+    here = set(facts.lines)
+    lines = tuple(line for line in earlier.lines if line in here)
+    if last < first or not lines:
         return None
-    there = {line: index for index, line in enumerate(earlier.lines)}
-
-    def cut(source: Facts, index: dict[tuple[str, ...], int], table: FloatArray) -> FloatArray:
-        start = first - source.days[0].toordinal()
-        rows = table[start : start + last - first + 1]
-        return np.asarray(rows[:, [index[line] for line in lines]])
-
-    spoke = cut(earlier, there, earlier.has_spend_row.astype(float)) > 0
-    speaks = cut(facts, here, facts.has_spend_row.astype(float)) > 0
-    ordinals = np.arange(first, last + 1)
-    return _Overlap(
-        age=facts.days[-1].toordinal() - ordinals.astype(float),
-        spend=(cut(earlier, there, earlier.spend), cut(facts, here, facts.spend)),
-        outcome=(
-            np.nan_to_num(cut(earlier, there, earlier.outcomes[metric])),
-            np.nan_to_num(cut(facts, here, facts.outcomes[metric])),
-        ),
-        gone=spoke & ~speaks,
-    )
+    ages = facts.days[-1].toordinal() - np.arange(first, last + 1)
+    return _Overlap(earlier=earlier, facts=facts, first=first, lines=lines, age=ages.astype(float))
 
 
 def _check_shortened(facts: Facts, earlier: Facts, verdict: Verdict) -> None:
@@ -95,18 +87,17 @@ def _check_shortened(facts: Facts, earlier: Facts, verdict: Verdict) -> None:
 def _compare(
     source: str,
     column: str,
-    seen: tuple[FloatArray, FloatArray],
+    overlap: _Overlap,
     *,
-    age: FloatArray,
     settled_days: int,
     verdict: Verdict,
 ) -> None:
     """Report how much of the settled days changed, and of the recent ones."""
-    before, after = seen
+    before, after = overlap.both(column)
     changed = np.abs(after - before) > 0.005 * np.maximum(before, after) + 0.005
     if not changed.any():
         return
-    old = age > settled_days
+    old = overlap.age > settled_days
     moved = float(np.abs(after - before)[old].sum())
     total = float(before[old].sum())
     now = float(after[old].sum())
@@ -140,14 +131,15 @@ def _compare(
 
 
 def _check_gone(overlap: _Overlap, verdict: Verdict) -> None:
-    money = float(overlap.spend[0][overlap.gone].sum())
-    total = float(overlap.spend[0].sum())
+    spoke, speaks = overlap.both("has_spend_row")
+    gone, spend = (spoke > 0) & (speaks == 0), overlap.both("spend")[0]
+    money, total = float(spend[gone].sum()), float(spend.sum())
     if total <= 0 or money <= MATERIAL * total:
         return
     verdict.add(
         Level.FAIL if money > GONE * total else Level.REVIEW,
         "rows-gone",
-        f"spend: {int(overlap.gone.sum())} rows with {money / total:.0%} of the money that an "
+        f"spend: {int(gone.sum())} rows with {money / total:.0%} of the money that an "
         "earlier night saw are gone",
         "check whether the file is cut off",
         source="spend",

@@ -19,7 +19,7 @@ from datetime import timedelta
 from functools import lru_cache
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,7 +29,10 @@ from pipeline.io.assets import asset_folder
 from pipeline.io.checks import printable
 from pipeline.io.facts import Facts
 
-TABLES = ("line_day", "outcomes", "spend")
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+TABLES = ("experiments", "line_day", "outcomes", "spend")
 STALE_OUTCOME_DAYS = 3
 
 
@@ -71,9 +74,13 @@ class PendingSuites:
         return results
 
 
-def begin(facts: Facts, metric: str) -> PendingSuites:
-    """Hand the night's tables of budgets to the suites and return at once."""
-    return _begin(request_for(facts, metric))
+def begin(facts: Facts, metric: str, tests: pa.Table | None = None) -> PendingSuites:
+    """Hand the night's tables of budgets to the suites and return at once.
+
+    Args:
+        tests: the mart `lift_test`, where the night has any.
+    """
+    return _begin(request_for(facts, metric, tests))
 
 
 def begin_tables(
@@ -97,14 +104,18 @@ def _begin(request: dict[str, Any]) -> PendingSuites:
     return PendingSuites(request, running)
 
 
-def request_for(facts: Facts, metric: str) -> dict[str, Any]:
+def request_for(facts: Facts, metric: str, tests: pa.Table | None = None) -> dict[str, Any]:
     """Return all that the suites need of a night, as plain values."""
     last_day = facts.days[-1]
+    tables = frames(facts, metric)
+    if tests is not None and tests.num_rows:
+        tables["experiments"] = experiment_frame(tests, facts)
     return {
         "id": next(_numbers),
-        "suites": load_suites(),
-        "frames": {name: stream(columns) for name, columns in frames(facts, metric).items()},
+        "suites": {name: suite for name, suite in load_suites().items() if name in tables},
+        "frames": {name: stream(columns) for name, columns in tables.items()},
         "parameters": {
+            "first_day": facts.days[0].isoformat(),
             "last_day": last_day.isoformat(),
             "oldest_newest_outcome": (last_day - timedelta(days=STALE_OUTCOME_DAYS)).isoformat(),
             "cells": facts.spend.size,
@@ -125,14 +136,37 @@ def frames(facts: Facts, metric: str) -> dict[str, dict[str, Any]]:
         "clicks": facts.clicks.ravel(),
     }
     spoke = facts.has_spend_row.ravel()
-    outcome = facts.outcomes[metric].ravel()
-    covered = np.repeat(np.isfinite(facts.outcomes[metric]).any(axis=1), n_lines)
+    units = facts.outcome_side
+    seen = units.outcomes[metric]
+    covered = np.repeat(np.isfinite(seen).any(axis=1), seen.shape[1])
+    outcomes = {
+        "day": np.repeat(days, seen.shape[1]),
+        "line": np.tile([line_label(unit) for unit in units.lines], n_days),
+        "outcome": seen.ravel(),
+    }
     return {
         "spend": {name: values[spoke] for name, values in {**cells, **flat}.items()},
-        "outcomes": {
-            name: values[covered] for name, values in {**cells, "outcome": outcome}.items()
-        },
+        "outcomes": {name: values[covered] for name, values in outcomes.items()},
         "line_day": {**cells, "spend": flat["spend"], "has_spend_row": spoke.astype(float)},
+    }
+
+
+def experiment_frame(tests: pa.Table, facts: Facts) -> dict[str, Any]:
+    """Return one row per test and treated line."""
+    labels = [line_label(line) for line in facts.lines]
+
+    def column(name: str) -> list[Any]:
+        found: list[Any] = tests.column(name).to_pylist()
+        return found
+
+    keys = zip(column("file"), column("row"), strict=True)
+    return {
+        "test": np.array([f"{file}, row {row}" for file, row in keys]),
+        "line": np.array([labels[index] for index in column("line_id")]),
+        "first_day": np.array([day.isoformat() for day in column("first_day")]),
+        "last_day": np.array([day.isoformat() for day in column("last_day")]),
+        "lift": np.array(column("lift"), dtype=float),
+        "standard_error": np.array(column("standard_error"), dtype=float),
     }
 
 

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipeline.core.errors import DamagedError
-from pipeline.core.history import History
-from pipeline.core.policy import Policy
+from pipeline.core.history import History, Measured
+from pipeline.core.policy import Policy, measured_levels
 from pipeline.core.types import BoolArray, FloatArray
 from pipeline.io.artefacts import RunFolder
 from pipeline.io.checks import run_checks
 from pipeline.io.engine import add_macros, create, engine, sql_text
 from pipeline.io.facts import Facts
+from pipeline.io.lift_tests import LIFT_TESTS, lift_test_table
+from pipeline.io.marts import NUMBERS, create_marts, query_facts
 from pipeline.io.vintages import VINTAGES, vintage_table
 
 if TYPE_CHECKING:
@@ -28,18 +31,19 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 LINE_DAY = "line_day.parquet"
+UNIT_DAY = "unit_day.parquet"
+"""The same table of what outcomes are known by, where they are not known line by line."""
 UNTRUSTED = "untrusted.json"
 ROW_FINDINGS = "row_findings.json"
 MAX_DAYS = 1_095  # three years: older evidence has faded, and a wild date costs no calendar
 MAX_LEVELS = 4
 _OUTCOME = "outcome_"
-_NUMBERS = ("spend", "budget", "impressions", "clicks")
 _SNAPSHOT_COLUMNS = {
     "spend": ("spend", "budget", "currency", "impressions", "clicks"),
     "outcomes": ("currency", "metric", "value"),
+    "experiments": ("from", "to", "lift", "standard_error", "spend_change", "name", "metric"),
 }
 _KEYS = ("file", "day", "line_1", "line_2", "line_3", "line_4", "dimensions")
-_MARTS = ("line", "line_day", "outcome_day", "outcome_cover")
 
 
 def build(
@@ -57,12 +61,18 @@ def build(
     with staged(work, policy, day, today) as connection:
         findings = run_checks(connection)
         is_small = all(finding.check != "too-many-cells" for finding in findings)
-        facts = _query_facts(connection, policy) if is_small else None
+        if is_small:
+            create_marts(connection)
+        facts = query_facts(connection, policy) if is_small else None
+        if facts is not None and policy.sources.experiments is not None:
+            work.write_parquet(LIFT_TESTS, lift_test_table(connection))
     work.write_json(ROW_FINDINGS, [finding.model_dump(mode="json") for finding in findings])
     if facts is None:
         return
-    work.write_parquet(LINE_DAY, _line_day_table(facts, policy))
-    work.write_parquet(VINTAGES, vintage_table(facts, policy, day, previous))
+    work.write_parquet(LINE_DAY, _line_day_table(facts))
+    if facts.measured is not None:
+        work.write_parquet(UNIT_DAY, _line_day_table(facts.measured))
+    work.write_parquet(VINTAGES, vintage_table(facts.outcome_side, policy, day, previous))
 
 
 @contextmanager
@@ -73,13 +83,17 @@ def staged(work: RunFolder, policy: Policy, day: date, today: date) -> Iterator[
         StorageError: the tables do not fit into the memory that a night may use.
     """
     with engine(f"run {work.name}", advice="hand over daily totals per line") as connection:
-        for name in ("spend", "outcomes"):
+        for name in _SNAPSHOT_COLUMNS:
             connection.register(f"{name}_arrow", _snapshot_table(work, name))
             connection.execute(f"create table {name} as from {name}_arrow")
             connection.unregister(f"{name}_arrow")
         connection.execute("set lock_configuration = true")
+        controls = list(policy.sources.outcomes.controls)
+        connection.execute(
+            "create table control as select unnest($names::text[]) as metric", {"names": controls}
+        )
         add_macros(connection)
-        for name in ("stg_spend", "stg_outcomes"):
+        for name in ("stg_spend", "stg_outcomes", "stg_experiments"):
             create(connection, name, sql_text("staging", name))
         _create_night(connection, policy, day, today)
         yield connection
@@ -92,7 +106,14 @@ def read_facts(work: RunFolder) -> Facts:
         NotFoundError: the run staged nothing.
         DamagedError: the file is not what `build` writes.
     """
-    table = work.read_parquet(LINE_DAY)
+    facts = _read_table(work, LINE_DAY)
+    if not work.exists(UNIT_DAY):
+        return facts
+    return replace(facts, measured=_read_table(work, UNIT_DAY))
+
+
+def _read_table(work: RunFolder, file: str) -> Facts:
+    table = work.read_parquet(file)
     names = table.column_names
     levels = [name for name in names if name.startswith("line_")]
     metrics = [name for name in names if name.startswith(_OUTCOME)]
@@ -101,7 +122,7 @@ def read_facts(work: RunFolder) -> Facts:
     first, last = int(ordinals.min()), int(ordinals.max())
     n_days = last - first + 1
     if table.num_rows % n_days:
-        raise DamagedError(f"run {work.name}: {LINE_DAY} is no unbroken calendar")
+        raise DamagedError(f"run {work.name}: {file} is no unbroken calendar")
     n_lines = table.num_rows // n_days
     epoch = date(1970, 1, 1)
     firsts = table.slice(0, table.num_rows).take(list(range(0, table.num_rows, n_days)))
@@ -135,26 +156,52 @@ def read_history(work: RunFolder, policy: Policy) -> History:
     A cell whose day the outcomes do not cover is untrusted too; its outcomes are 0 there.
     """
     facts = read_facts(work)
-    trusted = np.ones(facts.spend.shape, dtype=bool)
-    spend = facts.spend.copy()
-    for values in facts.outcomes.values():
-        trusted &= np.isfinite(values)
-    if work.exists(UNTRUSTED):
-        day_index = {day.isoformat(): index for index, day in enumerate(facts.days)}
-        line_index = {line: index for index, line in enumerate(facts.lines)}
-        for cell in work.read_json(UNTRUSTED):
-            row, column = day_index.get(cell["day"]), line_index.get(tuple(cell["line"]))
-            if row is None or column is None:
-                continue
-            trusted[row, column] = False
-            if cell["spend"] is not None:
-                spend[row, column] = cell["spend"]
-    return History(
+    doubted = work.read_json(UNTRUSTED) if work.exists(UNTRUSTED) else []
+    spend, trusted = _trusted(facts, doubted)
+    history = History(
         days=facts.days,
         lines=facts.lines,
         spend=spend,
         outcomes={name: np.nan_to_num(values) for name, values in facts.outcomes.items()},
         trusted=trusted,
+    )
+    levels = measured_levels(policy)
+    if levels is None or facts.measured is None:
+        return history
+    measured = _measured(facts.measured, policy, levels, doubted)
+    unit = measured.unit_of(facts.lines)
+    return replace(history, measured=measured, trusted=trusted & (unit >= 0))
+
+
+def _trusted(facts: Facts, doubted: Any) -> tuple[FloatArray, BoolArray]:
+    """Return the likely spend, and which cells of a table may teach."""
+    trusted = np.ones(facts.spend.shape, dtype=bool)
+    spend = facts.spend.copy()
+    for values in facts.outcomes.values():
+        trusted &= np.isfinite(values)
+    day_index = {day.isoformat(): index for index, day in enumerate(facts.days)}
+    line_index = {line: index for index, line in enumerate(facts.lines)}
+    for cell in doubted:
+        row, column = day_index.get(cell["day"]), line_index.get(tuple(cell["line"]))
+        if row is None or column is None:
+            continue
+        trusted[row, column] = False
+        if cell["spend"] is not None:
+            spend[row, column] = cell["spend"]
+    return spend, trusted
+
+
+def _measured(units: Facts, policy: Policy, levels: tuple[int, ...], doubted: Any) -> Measured:
+    """Return the outcomes of groups of lines, and what else moves them."""
+    controls = policy.sources.outcomes.controls
+    known = {name: np.nan_to_num(values) for name, values in units.outcomes.items()}
+    return Measured(
+        levels=levels,
+        units=units.lines,
+        outcomes={name: values for name, values in known.items() if name not in controls},
+        controls={name: values for name, values in known.items() if name in controls},
+        trusted=_trusted(units, doubted)[1],
+        period_days=policy.sources.period_days,
     )
 
 
@@ -162,15 +209,21 @@ def _create_night(connection: DuckDBPyConnection, policy: Policy, day: date, tod
     """Make the one-row table that says which days and which currency tonight is about."""
     last_day = day - timedelta(days=1)
     oldest = day - timedelta(days=MAX_DAYS)
+    period_days = policy.sources.period_days
     found = connection.execute(
         "select min(day) from stg_spend where day between $oldest and $last_day",
         {"oldest": oldest, "last_day": last_day},
     ).fetchall()
     first_day = found[0][0] or last_day
+    last_day -= timedelta(days=(day - first_day).days % period_days)  # whole weeks only
+    levels = measured_levels(policy)
+    known = [levels is None or level in levels for level in range(MAX_LEVELS)]
     connection.execute(
         "create table night as select $first_day::date as first_day, $last_day::date as last_day, "
         "$day::date as plan_day, $today::date as today, $currency::text as currency, "
-        "$levels::integer as levels",
+        "$levels::integer as levels, $period_days::integer as period_days, "
+        "$by_1::boolean as by_1, $by_2::boolean as by_2, $by_3::boolean as by_3, "
+        "$by_4::boolean as by_4",
         {
             "first_day": first_day,
             "last_day": last_day,
@@ -178,7 +231,13 @@ def _create_night(connection: DuckDBPyConnection, policy: Policy, day: date, tod
             "today": today,
             "currency": policy.currency,
             "levels": len(policy.line),
+            "period_days": period_days,
+            **{f"by_{level + 1}": is_known for level, is_known in enumerate(known)},
         },
+    )
+    connection.execute(
+        "create table part as select range::integer as number from range($period_days)",
+        {"period_days": period_days},
     )
 
 
@@ -195,78 +254,7 @@ def _snapshot_table(work: RunFolder, name: str) -> pa.Table:
     return pa.table({**empty, **counters})
 
 
-def _query_facts(connection: DuckDBPyConnection, policy: Policy) -> Facts | None:
-    """Run the marts and return them as dense arrays, None when no line has a row."""
-    for name in _MARTS:
-        create(connection, name, sql_text("marts", name))
-    lines = connection.execute("from line order by line_id").fetchall()
-    if not lines:
-        return None
-    days, spend = _spend_arrays(connection, len(lines))
-    shape = (len(days), len(lines))
-    covered = np.zeros(shape[0], dtype=bool)
-    first = days[0].toordinal()
-    for (covered_day,) in connection.execute("from outcome_cover").fetchall():
-        covered[covered_day.toordinal() - first] = True
-    outcomes, has_row = _outcome_arrays(connection, shape, first, covered)
-    return Facts(
-        days=days,
-        lines=tuple(tuple(row[1 : 1 + len(policy.line)]) for row in lines),
-        spend=spend["spend"],
-        has_spend_row=spend["has_spend_row"].astype(bool),
-        budget=spend["budget"],
-        impressions=spend["impressions"],
-        clicks=spend["clicks"],
-        outcomes=outcomes,
-        has_outcome_row=has_row,
-    )
-
-
-def _spend_arrays(
-    connection: DuckDBPyConnection, n_lines: int
-) -> tuple[tuple[date, ...], dict[str, FloatArray]]:
-    rows = connection.execute(
-        "select spend, budget, impressions, clicks, has_spend_row::double as has_spend_row "
-        "from line_day order by line_id, day"
-    ).fetchnumpy()
-    days = connection.execute("select distinct day from line_day order by day").fetchall()
-    arrays = {
-        name: np.ascontiguousarray(_filled(rows[name]).reshape(n_lines, len(days)).T)
-        for name in (*_NUMBERS, "has_spend_row")
-    }
-    return tuple(day for (day,) in days), arrays
-
-
-def _outcome_arrays(
-    connection: DuckDBPyConnection, shape: tuple[int, int], first: int, covered: BoolArray
-) -> tuple[dict[str, FloatArray], BoolArray]:
-    metrics = connection.execute("select distinct metric from outcomes order by metric").fetchall()
-    outcomes: dict[str, FloatArray] = {}
-    has_row = np.zeros(shape, dtype=bool)
-    blank = np.where(covered, 0.0, np.nan)[:, None]
-    for (metric,) in metrics:
-        rows = connection.execute(
-            "select line_id, datediff('day', date '0001-01-01', day) + 1 as ordinal, value "
-            "from outcome_day where metric = $metric",
-            {"metric": metric},
-        ).fetchnumpy()
-        table = np.broadcast_to(blank, shape).copy()
-        cells = (np.asarray(rows["ordinal"], dtype=int) - first, np.asarray(rows["line_id"], int))
-        values = _filled(rows["value"])
-        table[cells] = np.where(np.isfinite(values), values, 0.0)
-        has_row[cells] = True
-        outcomes[str(metric)] = table
-    return outcomes, has_row
-
-
-def _filled(values: Any) -> FloatArray:
-    """Return a query's column as floats, null as NaN."""
-    if isinstance(values, np.ma.MaskedArray):
-        return np.asarray(np.ma.filled(values.astype(float), np.nan), dtype=float)
-    return np.asarray(values, dtype=float)
-
-
-def _line_day_table(facts: Facts, policy: Policy) -> pa.Table:
+def _line_day_table(facts: Facts) -> pa.Table:
     """Return the staged table, lines in order and days in order within each."""
     import pyarrow as pa
 
@@ -274,12 +262,12 @@ def _line_day_table(facts: Facts, policy: Policy) -> pa.Table:
     epoch = date(1970, 1, 1).toordinal()
     ordinals = np.array([day.toordinal() - epoch for day in facts.days], dtype=np.int32)
     columns: dict[str, Any] = {"day": pa.array(np.tile(ordinals, n_lines)).cast(pa.date32())}
-    for level in range(len(policy.line)):
+    for level in range(len(facts.lines[0])):
         names = [line[level] for line in facts.lines]
         columns[f"line_{level + 1}"] = pa.array(
             [name for name in names for _ in range(n_days)], pa.string()
         )
-    for name in _NUMBERS:
+    for name in NUMBERS:
         columns[name] = _flat(getattr(facts, name))
     columns["has_spend_row"] = pa.array(facts.has_spend_row.T.ravel())
     columns["has_outcome_row"] = pa.array(facts.has_outcome_row.T.ravel())

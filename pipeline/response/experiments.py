@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from pipeline.core.findings import Finding, Level
 from pipeline.core.history import History, LiftTest
 from pipeline.core.types import FloatArray, IntArray
 from pipeline.response.curves import RETENTIONS, SHAPES, carried_spend
@@ -36,10 +37,88 @@ class Readout:
     variance: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Treatment:
+    """One test that history covers, placed in it.
+
+    Attributes:
+        lines: (n,), indices of the treated lines.
+        begin, end: of the window, indices of days, half open.
+        spend: (n_days, n), of the treated lines.
+        without: the same if there had been no test.
+        lift, variance: as measured, aged.
+    """
+
+    lines: IntArray
+    begin: int
+    end: int
+    spend: FloatArray
+    without: FloatArray
+    lift: float
+    variance: float
+
+
+def treatments(
+    history: History, tests: tuple[LiftTest, ...], spend: FloatArray
+) -> tuple[Treatment, ...]:
+    """Return the tests that history covers and that moved money on known lines.
+
+    Args:
+        history: for its calendar and lines.
+        tests: as measured, in units of the metric.
+        spend: (n_days, n_lines), cleaned.
+    """
+    index = {line: i for i, line in enumerate(history.lines)}
+    first = history.days[0].toordinal()
+    found = []
+    for test in tests:
+        if not covers(history, test):
+            continue
+        treated = np.array(sorted(index[line] for line in test.lines), dtype=int)
+        begin, end = test.first_day.toordinal() - first, test.last_day.toordinal() - first + 1
+        touched = spend[:, treated]
+        found.append(
+            Treatment(
+                lines=treated,
+                begin=begin,
+                end=end,
+                spend=touched,
+                without=_without(touched, begin, end, test.spend_change),
+                lift=test.lift,
+                variance=test.standard_error**2 * 2 ** ((len(history.days) - end) / HALF_LIFE_DAYS),
+            )
+        )
+    return tuple(found)
+
+
+def covers(history: History, test: LiftTest) -> bool:
+    """Return whether history has the test's lines and days."""
+    inside = history.days[0] <= test.first_day <= test.last_day <= history.days[-1]
+    return inside and bool(test.lines) and set(test.lines) <= set(history.lines)
+
+
+def experiment_finding(history: History, tests: tuple[LiftTest, ...]) -> tuple[Finding, ...]:
+    """Return which experiments the curves rest on, nothing where there are none."""
+    if not tests:
+        return ()
+    used = [test.name for test in tests if covers(history, test)]
+    left = [test.name for test in tests if not covers(history, test)]
+    said = f"{len(used)} lift test{'' if len(used) == 1 else 's'} taught the curves"
+    return (
+        Finding(
+            level=Level.REVIEW if left else Level.PASS,
+            check="model.experiments",
+            message=(f"{said}: {', '.join(used)}" if used else said)
+            + (f"; outside the history or its lines: {', '.join(left)}" if left else ""),
+            value=str(len(used)),
+        ),
+    )
+
+
 def readouts(
     history: History, tests: tuple[LiftTest, ...], spend: FloatArray, reference: FloatArray
 ) -> tuple[Readout, ...]:
-    """Return the tests that history covers and that moved money on known lines.
+    """Return the usable tests as the grid sees them.
 
     Args:
         history: for its calendar and lines.
@@ -47,47 +126,39 @@ def readouts(
         spend: (n_days, n_lines), cleaned.
         reference: (n_lines,).
     """
-    index = {line: i for i, line in enumerate(history.lines)}
-    first = history.days[0].toordinal()
-    found = []
-    for test in tests:
-        treated = np.array(sorted(index[line] for line in test.lines if line in index), dtype=int)
-        begin, end = test.first_day.toordinal() - first, test.last_day.toordinal() - first + 1
-        usable = begin >= 0 and begin < end <= len(history.days) and test.standard_error > 0
-        if treated.size == 0 or treated.size < len(test.lines) or not usable:
-            continue
-        contrast = _contrast(spend[:, treated], reference[treated], begin, end, test.spend_change)
-        age = len(history.days) - end
-        found.append(
-            Readout(
-                lines=treated,
-                contrast=contrast,
-                lift=test.lift,
-                variance=test.standard_error**2 * 2 ** (age / HALF_LIFE_DAYS),
-            )
+    return tuple(
+        Readout(
+            lines=test.lines,
+            contrast=_contrast(test, reference[test.lines]),
+            lift=test.lift,
+            variance=test.variance,
         )
-    return tuple(found)
+        for test in treatments(history, tests, spend)
+    )
 
 
-def _contrast(
-    spend: FloatArray, reference: FloatArray, begin: int, end: int, change: float
-) -> FloatArray:
-    """Return the summed difference of responses with and without the test's money."""
+def _without(spend: FloatArray, begin: int, end: int, change: float) -> FloatArray:
+    """Return the treated lines' spend as it would have been without the test."""
     window = spend[begin:end]
     total = float(window.sum())
     if change > 0:
-        kept = max(1 - change / max(total, 1e-9), 0.0)
-        without = window * kept
+        instead = window * max(1 - change / max(total, 1e-9), 0.0)
     else:  # money was taken away; what would have been spent is spread like the budgets
         usual = spend[max(begin - 28, 0) : begin].mean(axis=0) if begin > 0 else window.mean(axis=0)
         share = usual / max(float(usual.sum()), 1e-9)
-        without = window - change * share / (end - begin)
+        instead = window - change * share / (end - begin)
     other = spend.copy()
-    other[begin:end] = without
-    out = np.empty((len(RETENTIONS), len(SHAPES), spend.shape[1]))
+    other[begin:end] = instead
+    return other
+
+
+def _contrast(test: Treatment, reference: FloatArray) -> FloatArray:
+    """Return the summed difference of responses with and without the test's money."""
+    window = slice(test.begin, test.end)
+    out = np.empty((len(RETENTIONS), len(SHAPES), reference.size))
     for i, retention in enumerate(RETENTIONS):
-        with_test = carried_spend(spend, retention)[begin:end] / reference
-        without_test = carried_spend(other, retention)[begin:end] / reference
+        with_test = carried_spend(test.spend, retention)[window] / reference
+        without_test = carried_spend(test.without, retention)[window] / reference
         for j, shape in enumerate(SHAPES):
             out[i, j] = (shape.value(with_test) - shape.value(without_test)).sum(axis=0)
     return out

@@ -12,7 +12,7 @@ from pipeline.core.types import FloatArray, IntArray
 from pipeline.response.curves import RETENTIONS, carried_spend, features
 from pipeline.response.demand import estimate_demand, shared_slope
 from pipeline.response.evidence import SHARES, Evidence, evaluate
-from pipeline.response.experiments import readouts, with_readouts
+from pipeline.response.experiments import experiment_finding, readouts, with_readouts
 from pipeline.response.faults import Screened, screen
 from pipeline.response.health import model_findings
 from pipeline.response.maturity import Maturity, learn_maturity
@@ -108,14 +108,17 @@ def fit_response(
         worth_sd=data.worth_sd,
         shared_sd=SHARED_SD,
         completeness=data.maturity.curve,
-        findings=model_findings(
-            history.lines,
-            fitted.weights,
-            spend,
-            fitted.standard,
-            data.screened.usable,
-            data.screened,
-            data.maturity,
+        findings=(
+            *model_findings(
+                history.lines,
+                fitted.weights,
+                spend,
+                fitted.standard,
+                data.screened.usable,
+                data.screened,
+                data.maturity,
+            ),
+            *experiment_finding(history, lift_tests),
         ),
     )
 

@@ -12,9 +12,7 @@ from pipeline.core.types import FloatArray, IntArray, Line
 from pipeline.response.curves import RETENTIONS, SHAPES
 from pipeline.response.evidence import SHARES
 from pipeline.response.maturity import MAX_AGE
-
-HOLD_NIGHTS = 14
-"""A plan stays until the next signature; a spend is valued as if it stayed a fortnight."""
+from pipeline.response.value import held_values
 
 TAIL_DAYS = 28
 """Days after that fortnight whose outcomes still count for it."""
@@ -82,31 +80,21 @@ class Posterior:
     def unit_values(self, spend: FloatArray) -> FloatArray:
         """Return the value per night of each spend for a level x share of 1.
 
-        A spend is held `HOLD_NIGHTS` nights from tomorrow's carry-in on, then spend returns to
-        what it was; its value is what that earns over spending nothing in those nights, counted
-        until `TAIL_DAYS` after, divided by the nights.
-
         Args:
             spend: (n_lines, n_knots), >= 0.
 
         Returns:
-            (n_retentions, n_shapes, n_lines, n_knots); 0 at spend 0, never negative.
+            (n_retentions, n_shapes, n_lines, n_knots), as `held_values`.
         """
-        out = np.zeros((len(RETENTIONS), len(SHAPES), *spend.shape))
-        base = self.recent_spend[:, None]
-        for i, retention in enumerate(RETENTIONS):
-            tail = TAIL_DAYS if retention > 0 else 0
-            state = np.repeat(self.carried[i][:, None], spend.shape[1], axis=1)
-            idle = self.carried[i][:, None].copy()
-            for night in range(HOLD_NIGHTS + tail):
-                held = night < HOLD_NIGHTS
-                state = retention * state + (1 - retention) * (spend if held else base)
-                idle = retention * idle + (1 - retention) * (0.0 if held else base)
-                with_spend = state / self.reference[:, None]
-                without = idle / self.reference[:, None]
-                for j, shape in enumerate(SHAPES):
-                    out[i, j] += shape.value(with_spend) - shape.value(without)
-        return out / HOLD_NIGHTS
+        return held_values(
+            spend,
+            carried=self.carried,
+            recent=self.recent_spend,
+            reference=self.reference,
+            retentions=RETENTIONS,
+            shapes=SHAPES,
+            tail_days=TAIL_DAYS,
+        )
 
     def draws(self, spend: FloatArray, rng: np.random.Generator, n_draws: int) -> ResponseTable:
         """Return joint posterior draws of tomorrow's value on a grid of spends.

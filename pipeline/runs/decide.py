@@ -24,7 +24,7 @@ from pipeline.core.history import History, LiftTest, Vintages
 from pipeline.core.policy import Policy
 from pipeline.core.types import BoolArray, FloatArray, line_label
 from pipeline.core.watch import Watch
-from pipeline.response import FitSettings, Posterior, fit_response
+from pipeline.response import Fitted, Posterior, fit_metric
 from pipeline.response.predict import Predictive, predictive
 from pipeline.runs.guardrails import guardrail_metrics, guardrails_of, loosened
 from pipeline.runs.limits import Limits, day_budget, night_limits
@@ -137,10 +137,8 @@ def fit_models(facts: Facts, *, n_draws: int = 400) -> Models:
         n_draws: joint posterior draws; the dice are those of the day, so all metrics share them.
     """
     metric = facts.policy.objective.maximize
-    available = facts.history.outcomes
-    count = "conversions" if metric == "revenue" and "conversions" in available else None
 
-    def learned(posterior: Posterior) -> Learned:
+    def learned(posterior: Fitted) -> Learned:
         grid = spend_grid(facts.current, posterior.recent_spend)
         mean = posterior.mean_value(grid)
         table = posterior.draws(grid, day_rng(facts, "posterior"), n_draws)
@@ -149,22 +147,28 @@ def fit_models(facts: Facts, *, n_draws: int = 400) -> Models:
         centred = mean + away * _widening(facts)[:, None]
         return Learned(table=replace(table, value=centred), mean=mean, findings=posterior.findings)
 
-    objective = fit_response(
-        facts.history,
-        FitSettings(metric=metric, count=count),
-        vintages=facts.vintages,
-        lift_tests=facts.lift_tests,
-    )
+    objective = _fit(facts, metric)
     return Models(
         objective=learned(objective),
         others={
-            name: learned(
-                fit_response(facts.history, FitSettings(metric=name), vintages=facts.vintages)
-            )
+            name: learned(_fit(facts, name))
             for name in sorted(guardrail_metrics(facts.policy) - {metric})
-            if name in available
+            if name in facts.history.metrics
         },
-        ahead=predictive(objective, facts.history, day_rng(facts, "ahead")),
+        ahead=predictive(objective, facts.history, day_rng(facts, "ahead"))
+        if isinstance(objective, Posterior)
+        else None,
+    )
+
+
+def _fit(facts: Facts, metric: str) -> Fitted:
+    return fit_metric(
+        facts.history,
+        metric,
+        day_rng(facts, f"fit {metric}"),
+        is_objective=metric == facts.policy.objective.maximize,
+        vintages=facts.vintages,
+        lift_tests=facts.lift_tests,
     )
 
 

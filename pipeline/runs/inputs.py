@@ -20,7 +20,7 @@ from pipeline.core.policy import Policy
 from pipeline.core.types import Line
 from pipeline.io.artefacts import RunFolder, open_run
 from pipeline.io.vintages import VINTAGES
-from pipeline.io.warehouse import LINE_DAY
+from pipeline.io.warehouse import LINE_DAY, UNIT_DAY
 from pipeline.runs.portfolio import Portfolio
 
 INPUTS = "inputs.json"
@@ -151,7 +151,7 @@ def _keep_previous(portfolio: Portfolio, plan_id: str, work: RunFolder) -> None:
         earlier = open_run(portfolio.runs, plan_id)
     except NotFoundError:
         return  # its folder was archived; tonight learns late outcomes from the prior alone
-    for name in (VINTAGES, LINE_DAY):
+    for name in (VINTAGES, LINE_DAY, UNIT_DAY):
         if earlier.exists(name):
             work.write_bytes(f"{PREVIOUS}/{name}", earlier.read_bytes(name))
 

@@ -15,6 +15,7 @@ from pipeline.core.types import FloatArray
 from pipeline.core.watch import Watch
 from pipeline.io import vintages, warehouse
 from pipeline.io.artefacts import RunFolder
+from pipeline.io.lift_tests import read_lift_tests
 from pipeline.runs.inputs import Inputs
 from pipeline.runs.standing import (
     current_budgets,
@@ -80,7 +81,7 @@ def read_facts(work: RunFolder, inputs: Inputs) -> Facts:
         day=inputs.day,
         history=forgetting(history, watch),
         vintages=seen if seen.day.size else None,
-        lift_tests=(),
+        lift_tests=read_lift_tests(work, staged, metric),
         current=current,
         caps=inputs.caps,
         held_scopes=inputs.held_scopes,

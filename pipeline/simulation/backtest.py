@@ -7,7 +7,7 @@ where a night's run was kept, those days as they were reported that morning.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from datetime import date
 from typing import Any
 
@@ -249,14 +249,7 @@ def _decision_value(weeks: Sequence[FloatArray]) -> DecisionValue | None:
 
 def _restated(history: History, cut: int, metric: str) -> Past:
     """Return the days before `cut` as they are reported today, and said to be complete."""
-    past = replace(
-        history,
-        days=history.days[:cut],
-        spend=history.spend[:cut],
-        outcomes={name: table[:cut] for name, table in history.outcomes.items()},
-        trusted=history.trusted[:cut],
-        totals={name: table[:cut] for name, table in history.totals.items()},
-    )
+    past = history.until(cut)
     names = [line[0] for line in past.lines]
     groups = sorted(set(names))
     member = np.array([[name == group for group in groups] for name in names], dtype=float)

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from pipeline.core.errors import DataNotTrustedError, PipelineError
+from pipeline.core.errors import ConfigError, DataNotTrustedError, PipelineError
 from pipeline.core.findings import Level
 from pipeline.core.history import History
 from pipeline.io import quality, warehouse
@@ -26,8 +26,14 @@ def read_past(portfolio: Portfolio, day: date) -> History:
     The portfolio's runs and plans are left alone.
 
     Raises:
+        ConfigError: outcomes are not known line by line.
         DataNotTrustedError: the sources cannot be read, or hold nothing before `day`.
     """
+    if portfolio.policy.sources.outcomes.by is not None:
+        raise ConfigError(
+            "backtest: scores lines by their own outcomes, and sources.outcomes.by says that they "
+            "are known for groups of lines only; run lift tests, and read model.identified"
+        )
     with TemporaryDirectory(prefix="equimarginal-") as folder:
         work = begin_run(str(Path(folder) / "runs"), "backtest")
         freeze_inputs(portfolio, day, work)
@@ -68,11 +74,4 @@ def _trimmed(history: History) -> History:
     """Return the history without the days after the newest spend."""
     spent = np.flatnonzero(history.spend.sum(axis=1) > 0)
     end = int(spent[-1]) + 1 if spent.size else len(history.days)
-    return History(
-        days=history.days[:end],
-        lines=history.lines,
-        spend=history.spend[:end],
-        outcomes={name: table[:end] for name, table in history.outcomes.items()},
-        trusted=history.trusted[:end],
-        totals={name: table[:end] for name, table in history.totals.items()},
-    )
+    return history.until(end)

@@ -4,7 +4,13 @@
 with
 
 names as (
-    select distinct line_1, line_2, line_3, line_4 from stg_spend
+    select distinct
+        case when night.by_1 then line_1 else '' end as line_1,
+        case when night.by_2 then line_2 else '' end as line_2,
+        case when night.by_3 then line_3 else '' end as line_3,
+        case when night.by_4 then line_4 else '' end as line_4
+    from stg_spend
+    cross join night
 ),
 
 unknown as (

@@ -28,7 +28,13 @@ names as (
 ),
 
 cells as (
-    select source, file, row, unnest([line_1, line_2, line_3, line_4][1:levels]) as value
+    select
+        source,
+        file,
+        row,
+        unnest([line_1, line_2, line_3, line_4][1:levels]) as value,
+        -- outcomes of groups of lines have no name in the other columns
+        unnest([by_1, by_2, by_3, by_4][1:levels]) or source = 'spend' as is_named
     from names
     cross join night
 )
@@ -46,7 +52,7 @@ select
     end as problem
 from cells
 where
-    trim(value) = ''
+    (trim(value) = '' and is_named)
     or length(value) > 200
     or regexp_matches(
         value, '[\x00-\x1f\x7f-\x{9f}\x{200e}\x{200f}\x{202a}-\x{202e}\x{2066}-\x{2069}]'

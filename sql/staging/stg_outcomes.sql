@@ -1,6 +1,7 @@
 -- stg_outcomes: outcomes with types, one row per source row and metric, number beside its cell.
--- Reads: outcomes (the snapshot, all text). A cell that cannot be read is null here and named by
--- sql/checks. A row that repeats an earlier one in every cell is marked; marts leave it out.
+-- Reads: outcomes (the snapshot, all text), control; only what is a control may be below zero. A
+-- cell that cannot be read is null here and named by sql/checks. A row that repeats an earlier one
+-- in every cell is marked; marts leave it out.
 select
     file,
     row,
@@ -14,6 +15,9 @@ select
     dimensions,
     currency,
     metric,
-    plain_amount(value) as value,
+    case
+        when metric in (select control.metric from control) then plain_number(value)
+        else plain_amount(value)
+    end as value,
     value as value_cell
 from outcomes

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from pipeline.core.findings import Finding, Level
@@ -37,16 +38,33 @@ def good_facts() -> Facts:
     )
 
 
+def good_tests() -> pa.Table:
+    """Two tests: one of both search lines, one of social's."""
+    return pa.table(
+        {
+            "file": ["experiments.csv"] * 3,
+            "row": [2, 2, 3],
+            "line_id": [0, 1, 2],
+            "first_day": [date(2026, 1, 5)] * 3,
+            "last_day": [date(2026, 1, 18)] * 3,
+            "lift": [100.0, 100.0, -5.0],
+            "standard_error": [10.0, 10.0, 4.0],
+        }
+    )
+
+
 def run(frames: dict[str, Columns], suite: dict[str, Any] | None = None) -> list[dict[str, Any]]:
     facts = good_facts()
     request = suites.request_for(facts, "revenue")
     request["frames"] = {name: suites.stream(columns) for name, columns in frames.items()}
-    request["suites"] = {name: suite or request["suites"][name] for name in frames}
+    request["suites"] = {name: suite or load_suites()[name] for name in frames}
     return evaluate(request)
 
 
 def frames() -> dict[str, Columns]:
-    return suites.frames(good_facts(), "revenue")
+    facts = good_facts()
+    tests = suites.experiment_frame(good_tests(), facts)
+    return {**suites.frames(facts, "revenue"), "experiments": tests}
 
 
 def broken(name: str, change: Callable[[Columns], None]) -> set[tuple[str, str]]:
@@ -73,7 +91,10 @@ def empty(table: Columns) -> None:
 
 def twice(table: Columns) -> None:
     for name in ("day", "line"):
-        table[name][1] = table[name][0]
+        if name in table:
+            table[name][1] = table[name][0]
+    if "test" in table:
+        table["test"][1] = table["test"][0]
 
 
 def zero(column: str) -> Callable[[Columns], None]:
@@ -89,7 +110,34 @@ def without_last(days: int) -> Callable[[Columns], None]:
     return change
 
 
+def named(column: str, value: str) -> Callable[[Columns], None]:
+    def change(table: Columns) -> None:
+        table[column][0] = value
+
+    return change
+
+
 BROKEN: list[tuple[str, str, str, Callable[[Columns], None]]] = [
+    ("experiments", "expect_compound_columns_to_be_unique", "test, line", twice),
+    ("experiments", "expect_column_values_to_not_be_null", "lift", cell("lift", np.nan)),
+    (
+        "experiments",
+        "expect_column_values_to_be_between",
+        "standard_error",
+        cell("standard_error", 0),
+    ),
+    (
+        "experiments",
+        "expect_column_min_to_be_between",
+        "first_day",
+        named("first_day", "2025-12-31"),
+    ),
+    (
+        "experiments",
+        "expect_column_max_to_be_between",
+        "last_day",
+        named("last_day", "2026-02-10"),
+    ),
     ("spend", "expect_table_row_count_to_be_between", "", empty),
     ("spend", "expect_compound_columns_to_be_unique", "day, line", twice),
     ("spend", "expect_column_values_to_not_be_null", "spend", cell("spend", np.nan)),

@@ -109,14 +109,14 @@ def test_a_model_that_breaks_holds_budgets_and_says_so(shop, monkeypatch):
     def broken(*arguments, **settings):
         raise FloatingPointError("the posterior has no spread")
 
-    monkeypatch.setattr(decisions, "fit_response", broken)
+    monkeypatch.setattr(decisions, "fit_metric", broken)
     plan = shop.night()
     assert plan.mode is Mode.HOLD
     assert all(after == current for current, after in amounts(plan).values())
     assert "model failed" in plan.reasons[0]
     assert "the posterior has no spread" in " ".join(plan.reasons)
     shop.approve()
-    monkeypatch.setattr(decisions, "fit_response", broken)
+    monkeypatch.setattr(decisions, "fit_metric", broken)
     later = shop.night(shop.later())
     assert later.mode is Mode.FALLBACK
     assert later.budgets == plan.budgets

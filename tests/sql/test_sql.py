@@ -18,13 +18,14 @@ from pipeline.io.artefacts import begin_run
 from pipeline.io.assets import asset_folder
 from pipeline.io.exposures import KEYS as KEYS_SHOWN
 from pipeline.io.exposures import NUMBERS, staged_exposures
+from pipeline.io.marts import create_marts
 
 HERE = Path(__file__).parent
 CASES = sorted(path.parent for path in HERE.glob("*/*/params.json"))
-MARTS = ("line", "line_day", "outcome_day", "outcome_cover")
 COLUMNS = {
     "spend": ("spend", "budget", "currency", "impressions", "clicks"),
     "outcomes": ("currency", "metric", "value"),
+    "experiments": ("from", "to", "lift", "standard_error", "spend_change", "name", "metric"),
 }
 KEYS = ("day", "line_1", "line_2", "line_3", "line_4", "dimensions")
 
@@ -60,15 +61,18 @@ def result(case: Path, folder: Path) -> str:
             "currency": params.get("currency", "EUR"),
             "line": [f"level{index}" for index in range(params["levels"])],
             "budget": {"daily": 1},
-            "sources": {"spend": {"path": "x"}, "outcomes": {"path": "y"}},
+            "sources": {
+                "spend": {"path": "x"},
+                "outcomes": {"path": "y", **params.get("outcomes", {})},
+                "period": params.get("period", "day"),
+            },
         },
         "case",
     )
     day = date.fromisoformat(params["day"])
     today = date.fromisoformat(params.get("today", params["day"]))
     with warehouse.staged(work, policy, day, today) as connection:
-        for mart in MARTS:
-            connection.execute(f"create table {mart} as {engine.sql_text('marts', mart)}")
+        create_marts(connection)
         is_check = (asset_folder("sql") / "checks" / f"{table}.sql").exists()
         select = engine.sql_text("checks", table) if is_check else f"from {table}"
         cursor = connection.execute(f"select {params.get('select', '*')} from ({select})")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from pipeline.core.policy import Source
+from pipeline.core.sources import Source
 from pipeline.io.sources.files import SourceError
 from pipeline.io.sources.tables import MAX_ROWS, TextTable, check_cells, check_header
 

@@ -1,7 +1,8 @@
 """Tonight's rows as they were, in the contract's names, as texts with their row numbers.
 
-`snapshot/spend.parquet` holds one row per source row; `snapshot/outcomes.parquet` one per source
-row and metric; `snapshot/sources.json` says what was read. Every later step reads only these.
+`snapshot/spend.parquet` holds one row per source row, or one per row and line of a wide table;
+`snapshot/outcomes.parquet` one per source row and metric; `snapshot/experiments.parquet` one per
+lift test; `snapshot/sources.json` says what was read. Every later step reads only these.
 """
 
 from __future__ import annotations
@@ -10,26 +11,30 @@ import difflib
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipeline.core.findings import Finding, Level
-from pipeline.core.policy import Policy, Source
+from pipeline.core.policy import Policy
+from pipeline.core.sources import Source
 from pipeline.io.artefacts import RunFolder, sha256
 from pipeline.io.sources.database import Resolver, read_database
 from pipeline.io.sources.files import SourceError, fetch_files
+from pipeline.io.sources.rows import (
+    SPEND_OPTIONAL,
+    TABLES,
+    TEST_OPTIONAL,
+    TEST_REQUIRED,
+    Wanted,
+    raw_rows,
+)
 from pipeline.io.sources.tables import TextTable, parse_file
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 SPEND = "snapshot/spend.parquet"
 OUTCOMES = "snapshot/outcomes.parquet"
+EXPERIMENTS = "snapshot/experiments.parquet"
 SOURCES = "snapshot/sources.json"
-MAX_LEVELS = 4
-_SPEND_OPTIONAL = ("budget", "currency", "impressions", "clicks")
 _NUMBER = r"^[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?$"
 _MOMENT = r"^\d{4}-\d{2}-\d{2}(?:[ T].*)?$"
-_SEPARATOR = "\x1f"  # between the cells of one row; no cell of a good file has it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +49,7 @@ class _Read:
 def read_snapshot(
     policy: Policy, base: Path, work: RunFolder, resolve: Resolver | None = None
 ) -> list[Finding]:
-    """Write the snapshot of both sources and return every problem found on the way.
+    """Write the snapshot of every source and return every problem found on the way.
 
     A source with a FAIL leaves no parquet file. Nothing is raised for bad input.
 
@@ -56,20 +61,19 @@ def read_snapshot(
     findings: list[Finding] = []
     read: dict[str, _Read] = {}
     record: dict[str, Any] = {}
-    for name, source in (("spend", policy.sources.spend), ("outcomes", policy.sources.outcomes)):
-        place = source.model_dump_json(exclude={"columns"})
+    for name, source in _sources(policy):
+        place = source.model_dump_json(include={"path", "database", "query", "table"})
         if place not in read:
             read[place] = _read_source(source, base, resolve)
         got = read[place]
         problems = list(got.problems)
         wanted = _wanted(policy, name, source, got.tables)
-        tables = [table for table in got.tables if not _missing(table, wanted, name, problems)]
+        tables = [table for table in got.tables if not _missing(table, wanted, problems)]
         findings += [_finding(name, problem) for problem in problems]
         if problems or not tables:
             continue
         dimensions = _dimensions(tables, set(wanted.mapping.values()))
-        arrow = _spend_table if name == "spend" else _outcome_table
-        work.write_parquet(f"snapshot/{name}.parquet", arrow(tables, wanted, dimensions))
+        work.write_parquet(f"snapshot/{name}.parquet", TABLES[name](tables, wanted, dimensions))
         record[name] = {
             "files": list(got.files),
             "rows": sum(len(table.row) for table in tables),
@@ -84,6 +88,12 @@ def read_snapshot(
         }
     work.write_json(SOURCES, record)
     return findings
+
+
+def _sources(policy: Policy) -> list[tuple[str, Source]]:
+    sources = policy.sources
+    found = [("spend", sources.spend), ("outcomes", sources.outcomes)]
+    return found + ([("experiments", sources.experiments)] if sources.experiments else [])
 
 
 def metrics_of(policy: Policy) -> list[str]:
@@ -108,43 +118,52 @@ def _column_behind(metric: str) -> str:
     return metric
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Wanted:
-    """Which of the source's columns are read, by the contract's names."""
-
-    mapping: dict[str, str]
-    required: tuple[str, ...]
-    metrics: tuple[str, ...]
-    lines: tuple[str, ...]
-
-
-def _wanted(policy: Policy, name: str, source: Source, tables: tuple[TextTable, ...]) -> _Wanted:
+def _wanted(policy: Policy, name: str, source: Source, tables: tuple[TextTable, ...]) -> Wanted:
     mapped = source.columns
     there = {column for table in tables for column in table.names}
+    lines = _known_levels(policy, name, source, there)
     metrics: list[str] = []
-    required = ["date", *policy.line]
+    required = ["date"] if name != "experiments" else []
+    required += [column for column in lines if column]
     optional: list[str] = []
-    if name == "spend":
-        required.append("spend")
-        optional += _SPEND_OPTIONAL
+    if name == "experiments":
+        required += TEST_REQUIRED
+        optional += TEST_OPTIONAL
+    elif name == "spend":
+        required += [] if source.wide else ["spend"]
+        optional += SPEND_OPTIONAL
     else:
-        needed = metrics_of(policy)
-        spend_side = {"date", *policy.line, "spend", *_SPEND_OPTIONAL}
+        needed = {*metrics_of(policy), *source.controls}
+        spend_side = {"date", *policy.line, "spend", *SPEND_OPTIONAL}
         extra = {"conversions", "revenue", *(key for key in mapped if key not in spend_side)}
         metrics = sorted(
             {*needed, *(key for key in extra if key in mapped or mapped.get(key, key) in there)}
         )
         required += metrics
         optional.append("currency")
-    names = [*required, *optional]
-    mapping = {key: mapped.get(key, key) for key in names}
-    required += [key for key in optional if key in mapped]
-    return _Wanted(
+    mapping = {key: mapped.get(key, key) for key in [*required, *optional]}
+    mapping |= {f"spend of {line}": column for line, column in source.wide.items()}
+    required += [key for key in mapping if key in mapped or key.startswith("spend of ")]
+    return Wanted(
+        source=name,
         mapping=mapping,
         required=tuple(dict.fromkeys(required)),
         metrics=tuple(metrics),
-        lines=policy.line,
+        lines=lines,
+        wide=source.wide,
     )
+
+
+def _known_levels(policy: Policy, name: str, source: Source, there: set[str]) -> tuple[str, ...]:
+    """Return the line's columns that a source has, "" in the place of those it has not."""
+    if name == "experiments":  # a test may treat a whole channel, so any level may be left out
+        known = {key for key in policy.line if source.columns.get(key, key) in there}
+        known |= set(source.columns)
+    elif name == "outcomes" and source.by is not None:
+        known = set(source.by)
+    else:
+        known = set(policy.line[:-1] if source.wide else policy.line)
+    return tuple(column if column in known else "" for column in policy.line)
 
 
 def _read_source(source: Source, base: Path, resolve: Resolver | None) -> _Read:
@@ -153,7 +172,7 @@ def _read_source(source: Source, base: Path, resolve: Resolver | None) -> _Read:
             table = read_database(source, base, resolve)
         except SourceError as error:
             return _Read(tables=(), files=(), problems=(error,))
-        digest = sha256("\n".join(_raw(table).to_pylist()).encode())
+        digest = sha256("\n".join(raw_rows(table).to_pylist()).encode())
         file = {"name": table.name, "sha256": digest, "rows": len(table.row)}
         return _Read(tables=(table,), files=(file,), problems=())
     try:
@@ -182,18 +201,21 @@ def _read_source(source: Source, base: Path, resolve: Resolver | None) -> _Read:
     return _Read(tables=tuple(tables), files=tuple(files), problems=tuple(problems))
 
 
-def _missing(
-    table: TextTable, wanted: _Wanted, source: str, problems: list[SourceError]
-) -> list[str]:
+def _missing(table: TextTable, wanted: Wanted, problems: list[SourceError]) -> list[str]:
     """Return the required columns that the table lacks, and report them."""
     lacking = [key for key in wanted.required if wanted.mapping[key] not in table.names]
     for key in lacking:
         column = wanted.mapping[key]
         close = difflib.get_close_matches(column.lower().strip(), _lowered(table), 1, 0.7)
-        advice = f"map it under sources.{source}.columns"
+        advice = f"map it under sources.{wanted.source}.columns"
         if close:
             likely = next(item for item in table.names if item.lower().strip() == close[0])
             advice += f", for example {{{key}: {likely}}}"
+        if wanted.source == "outcomes" and key in wanted.lines:
+            advice += (
+                "; where outcomes are not known line by line, say by which line columns they are "
+                "under sources.outcomes.by, for example by: [] for a total"
+            )
         problems.append(
             SourceError(
                 f"{table.name}: no column {column!r}; the header has "
@@ -237,98 +259,6 @@ def _dimensions(tables: list[TextTable], used: set[str]) -> tuple[str, ...]:
         if is_text and not is_moment:
             found.append(name)
     return tuple(found)
-
-
-def _spend_table(tables: list[TextTable], wanted: _Wanted, dimensions: tuple[str, ...]) -> pa.Table:
-    import pyarrow as pa
-
-    parts = []
-    for table, repeats in zip(tables, _repeats(tables), strict=True):
-        columns = _key_columns(table, wanted, dimensions)
-        for key in ("spend", *_SPEND_OPTIONAL):
-            columns[key] = _column(table, wanted.mapping[key])
-        parts.append(pa.table({**columns, "is_repeat": repeats}))
-    return pa.concat_tables(parts).combine_chunks()
-
-
-def _outcome_table(
-    tables: list[TextTable], wanted: _Wanted, dimensions: tuple[str, ...]
-) -> pa.Table:
-    import pyarrow as pa
-
-    parts = []
-    for table, repeats in zip(tables, _repeats(tables), strict=True):
-        keys = {**_key_columns(table, wanted, dimensions), "is_repeat": repeats}
-        keys["currency"] = _column(table, wanted.mapping["currency"])
-        for metric in wanted.metrics:
-            value = _column(table, wanted.mapping[metric])
-            parts.append(
-                pa.table({**keys, "metric": _constant(metric, len(value)), "value": value})
-            )
-    return pa.concat_tables(parts).combine_chunks()
-
-
-def _key_columns(table: TextTable, wanted: _Wanted, dimensions: tuple[str, ...]) -> dict[str, Any]:
-    count = len(table.row)
-    columns = {
-        "file": _constant(table.name, count),
-        "row": table.row,
-        "day": _column(table, wanted.mapping["date"]),
-    }
-    for level in range(MAX_LEVELS):
-        columns[f"line_{level + 1}"] = (
-            _column(table, wanted.mapping[wanted.lines[level]])
-            if level < len(wanted.lines)
-            else _constant("", count)
-        )
-    present = [name for name in dimensions if name in table.names]
-    columns["dimensions"] = _joined([_column(table, name) for name in present], count)
-    return columns
-
-
-def _repeats(tables: list[TextTable]) -> list[Any]:
-    """Return, per table, which rows equal an earlier row of any table in every cell."""
-    import numpy as np
-    import pyarrow as pa
-
-    raw = pa.chunked_array([_raw(table) for table in tables], pa.string()).combine_chunks()
-    codes = raw.dictionary_encode().indices.to_numpy()
-    is_first = np.zeros(len(codes), dtype=bool)
-    is_first[np.unique(codes, return_index=True)[1]] = True
-    ends = np.cumsum([len(table.row) for table in tables])[:-1]
-    return [pa.array(~part) for part in np.split(is_first, ends)]
-
-
-def _raw(table: TextTable) -> Any:
-    """Return each row's cells as one text, columns in order of name."""
-    columns = [
-        column for _, column in sorted(zip(table.names, table.columns, strict=True), key=_by_name)
-    ]
-    return _joined(columns, len(table.row))
-
-
-def _by_name(item: tuple[str, Any]) -> str:
-    return item[0]
-
-
-def _joined(columns: list[Any], count: int) -> Any:
-    import pyarrow.compute as pc
-
-    if not columns:
-        return _constant("", count)
-    return pc.binary_join_element_wise(*columns, _SEPARATOR)
-
-
-def _column(table: TextTable, name: str) -> Any:
-    if name in table.names:
-        return table.columns[table.names.index(name)]
-    return _constant("", len(table.row))
-
-
-def _constant(value: str, count: int) -> Any:
-    import pyarrow as pa
-
-    return pa.repeat(pa.scalar(value, pa.string()), count)
 
 
 def _finding(source: str, problem: SourceError) -> Finding:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from pipeline.core.policy import Source
+from pipeline.core.sources import Source
 from pipeline.io.engine import engine, quoted
 from pipeline.io.sources.database import Resolver, read_database
 from pipeline.io.sources.files import SourceError

@@ -1,0 +1,90 @@
+"""Where a portfolio's tables are, and what is known in them: `sources` of `portfolio.yaml`."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from pipeline.core.settings import Column, Name, Strict
+
+
+def _without_password(value: str) -> str:
+    """Refuse a password, without repeating it: settings are kept with every night."""
+    if re.search(r"://[^/?#\s]*:[^/?#\s]*@", value) or re.search(r"[?&;]pass(word|wd)?=", value):
+        raise ValueError(
+            "holds a password; name an Airflow connection (AIRFLOW_CONN_NAME), "
+            "or for the ledger env:NAME"
+        )
+    return value
+
+
+Place = Annotated[Name, AfterValidator(_without_password)]
+
+
+class Source(Strict):
+    """Where a table is read from: files by path, glob or object-store URL, or a database.
+
+    Attributes:
+        wide: of a spend table with a column per line: value of the last `line` column -> column.
+        by: of outcomes that are not attributed to lines: the `line` columns they are known by;
+            none for a total. Left out, outcomes are known line by line.
+        controls: columns of such outcomes that move them and that nobody paid for.
+    """
+
+    path: Place | None = None
+    database: Place | None = None
+    query: str | None = None
+    table: Column | None = None
+    columns: dict[Column, Name] = Field(default_factory=dict)
+    wide: dict[Name, Name] = Field(default_factory=dict)
+    by: tuple[Column, ...] | None = None
+    controls: tuple[Column, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.path is None) == (self.database is None):
+            raise ValueError("give exactly one of path and database")
+        if self.database is None and (self.query or self.table):
+            raise ValueError("query and table belong to a database")
+        if self.database is not None and (self.query is None) == (self.table is None):
+            raise ValueError("a database needs exactly one of query and table")
+        return self
+
+
+class Sources(Strict):
+    """The tables that a night reads; spend and outcomes may be the same file.
+
+    `exposures` are read by the rotation of creatives, `withdrawals` by every decision whose rows
+    name a person. `period` is what a row of spend and outcomes spans; a week has its first day.
+    """
+
+    spend: Source
+    outcomes: Source
+    experiments: Source | None = None
+    exposures: Source | None = None
+    withdrawals: Source | None = None
+    period: Literal["day", "week"] = "day"
+
+    @model_validator(mode="after")
+    def _each_its_own(self) -> Self:
+        for name, source in (("spend", self.spend), ("experiments", self.experiments)):
+            if source is not None and (source.by is not None or source.controls):
+                raise ValueError(f"{name}: by and controls belong to outcomes")
+        for name, source in (("outcomes", self.outcomes), ("experiments", self.experiments)):
+            if source is not None and source.wide:
+                raise ValueError(f"{name}: wide belongs to spend")
+        if self.outcomes.controls and self.outcomes.by is None:
+            raise ValueError("outcomes: controls need by: they enter the joint fit of totals")
+        if self.period == "week" and self.outcomes.by is None:
+            raise ValueError(
+                "period: weekly rows are fitted jointly; say under outcomes what they are known "
+                "by, by: [] for a total"
+            )
+        return self
+
+    @property
+    def period_days(self) -> int:
+        """How many days a row spans."""
+        return 7 if self.period == "week" else 1

@@ -1,0 +1,129 @@
+"""The part of a measured outcome that spend does not cause, as regressors with a scale.
+
+Everything is per day, in units of the outcome's mean; a period of several days is averaged, of the
+outcome and of every regressor alike, so that weekly tables are fitted by the same daily curves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+
+from pipeline.core.types import FloatArray
+
+INTERCEPT_SD, TREND_SD, SEASON_SD, WEEKDAY_SD, CONTROL_SD, COMMON_SD = 1.0, 0.3, 0.2, 0.2, 0.3, 0.3
+"""Prior deviation of each coefficient, in shares of the mean outcome; a regressor has sd 1."""
+
+SEASON_DAYS, HALF_YEAR_DAYS = 270, 540  # less of a year cannot tell its season from a trend
+FACTOR_STEPS = 60
+SMOOTHED_DAYS = 7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Design:
+    """Regressors of one series and what is known of their coefficients beforehand.
+
+    Attributes:
+        columns: (n_periods, n_regressors).
+        sd: (n_regressors,), prior deviation of each coefficient.
+    """
+
+    columns: FloatArray
+    sd: FloatArray
+
+
+def averaged(daily: FloatArray, period_days: int) -> FloatArray:
+    """Return the mean of every period of days, first axis; whole periods only."""
+    count = daily.shape[0] // period_days
+    whole = daily[: count * period_days]
+    return np.asarray(whole.reshape(count, period_days, *daily.shape[1:]).mean(axis=1))
+
+
+def baseline_design(
+    days: tuple[date, ...],
+    controls: Mapping[str, FloatArray],
+    spend: FloatArray,
+    period_days: int,
+) -> Design:
+    """Return trend, season, weekday, controls and what the lines' spend has in common.
+
+    Args:
+        controls: name -> (n_days,), what else moves the outcome.
+        spend: (n_days, n_lines), of the series' lines, >= 0.
+        period_days: days per observation.
+    """
+    n_days = len(days)
+    time = np.arange(n_days)
+    columns = [np.ones(n_days), 2 * time / max(n_days - 1, 1) - 1]
+    sds = [INTERCEPT_SD, TREND_SD]
+    day_of_year = np.array([day.timetuple().tm_yday for day in days])
+    for order in range(1, 1 + (n_days >= SEASON_DAYS) + (n_days >= HALF_YEAR_DAYS)):
+        angle = 2 * np.pi * order * day_of_year / 365.25
+        columns += [np.sqrt(2) * np.sin(angle), np.sqrt(2) * np.cos(angle)]
+        sds += [SEASON_SD / order] * 2
+    if period_days == 1:
+        weekday = np.array([day.weekday() for day in days])
+        columns += [(weekday == name) - 1 / 7 for name in range(7)]
+        sds += [WEEKDAY_SD] * 7
+    table = averaged(np.column_stack(columns), period_days)
+    moved = np.log(spend + 0.1 * (spend.mean(axis=0) + 1e-9))
+    known: list[FloatArray] = []
+    # A day's control and a day's common movement are noisy signs of a demand that lasts for days.
+    for window in (1, SMOOTHED_DAYS) if period_days == 1 else (1,):
+        for name in sorted(controls):
+            known.append(_standard(averaged(smoothed(controls[name], window), period_days)))
+            sds.append(CONTROL_SD)
+        known.append(common_factor(_without(averaged(smoothed(moved, window), period_days), table)))
+        sds.append(COMMON_SD)
+    return Design(columns=np.column_stack([table, *known]), sd=np.array(sds))
+
+
+def smoothed(daily: FloatArray, window: int) -> FloatArray:
+    """Return the mean of the days around each day, first axis; an odd number of them."""
+    if window == 1:
+        return daily
+    padding = [(window // 2, window // 2)] + [(0, 0)] * (daily.ndim - 1)
+    head = np.zeros((1, *daily.shape[1:]))
+    summed = np.cumsum(np.concatenate([head, np.pad(daily, padding, mode="edge")]), axis=0)
+    return np.asarray((summed[window:] - summed[:-window]) / window)
+
+
+def common_factor(movements: FloatArray) -> FloatArray:
+    """Return what the lines' spend does in common, (n_periods,), as far as it can be told.
+
+    One factor by maximum likelihood; the score is its posterior mean, so lines that move on their
+    own leave it near zero and lose nothing to it. Money follows demand, and demand is what lines
+    do in common: a movement that may teach nothing. Source: Rubin and Thayer (1982), "EM
+    algorithms for ML factor analysis".
+    """
+    deviation = movements.std(axis=0)
+    moving = movements[:, deviation > 1e-6]
+    if moving.shape[1] < 3 or moving.shape[0] < 3 * moving.shape[1]:
+        return np.zeros(movements.shape[0])  # two lines cannot tell what is theirs
+    data = (moving - moving.mean(axis=0)) / moving.std(axis=0)
+    covariance = data.T @ data / data.shape[0]
+    loading = np.full(data.shape[1], 0.5)
+    own = np.full(data.shape[1], 0.5)
+    for _ in range(FACTOR_STEPS):
+        precision = 1 + np.square(loading) @ (1 / own)
+        weight = loading / own / precision
+        crossed = covariance @ weight
+        second = 1 / precision + weight @ crossed
+        loading = crossed / second
+        own = np.maximum(np.diag(covariance) - loading * crossed, 0.05)
+    precision = 1 + np.square(loading) @ (1 / own)
+    return np.asarray(data @ (loading / own / precision))
+
+
+def _standard(values: FloatArray) -> FloatArray:
+    spread = float(values.std())
+    return np.asarray((values - values.mean()) / (spread if spread > 0 else 1.0))
+
+
+def _without(values: FloatArray, columns: FloatArray) -> FloatArray:
+    """Return what is left of values after a regression on the columns."""
+    fitted, *_ = np.linalg.lstsq(columns, values, rcond=None)
+    return np.asarray(values - columns @ fitted)

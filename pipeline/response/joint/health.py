@@ -1,0 +1,127 @@
+"""Whether a joint fit can be believed, said to the person who signs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.core.findings import Finding, Level
+from pipeline.core.history import ALL_LINES, History
+from pipeline.core.types import FloatArray, IntArray, line_label
+from pipeline.response.joint.posterior import JointPosterior
+from pipeline.response.joint.sampler import MEDIA_LOG_SD, SPREADS, Chains
+
+FEW_PERIODS = 80
+LEARNED = 0.75
+"""Posterior over prior deviation of log marginal return below which the days taught a line."""
+MIXED = 1.1  # Source: Gelman and Rubin (1992); above it the chains still differ
+PRIOR_DRAWS = 4_000
+
+
+def joint_findings(
+    history: History,
+    metric: str,
+    posterior: JointPosterior,
+    chains: Chains,
+    rng: np.random.Generator,
+) -> tuple[Finding, ...]:
+    """Return what the signer must know of a fit to outcomes that nobody attributed."""
+    return (
+        _basis(history, metric),
+        _identified(posterior, rng),
+        _share(posterior, metric),
+        _mixing(posterior, chains),
+    )
+
+
+def _basis(history: History, metric: str) -> Finding:
+    measured = history.measured
+    count, period = (1, 1) if measured is None else (len(measured.units), measured.period_days)
+    periods = len(history.days) // period
+    is_total = measured is None or measured.units == (ALL_LINES,)
+    series = "one total" if is_total else f"{count} series"
+    name = "days" if period == 1 else "weeks"
+    few = periods < FEW_PERIODS
+    return Finding(
+        level=Level.REVIEW if few else Level.PASS,
+        check="model.joint",
+        message=(
+            f"{metric} is known as {series}, not line by line: the curves come from one joint fit "
+            f"of {periods} {name}, which tells lines apart by when their spend moved"
+        ),
+        advice=f"curves lean on the prior below {FEW_PERIODS} {name}" if few else "",
+        value=str(periods),
+    )
+
+
+def _identified(posterior: JointPosterior, rng: np.random.Generator) -> Finding:
+    ratio = learned_ratio(posterior, rng)
+    active = posterior.recent_spend > 0
+    weak = (ratio > LEARNED) & active
+    total = float(posterior.recent_spend.sum())
+    share = float(posterior.recent_spend[weak].sum()) / max(total, 1e-9)
+    names = [line_label(posterior.lines[i]) for i in np.flatnonzero(weak)]
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return Finding(
+        level=Level.REVIEW if share > 0.5 else Level.PASS,
+        check="model.identified",
+        message=(
+            f"{len(names)} of {len(posterior.lines)} lines ({share:.0%} of recent spend) are "
+            f"known mostly from the prior: {', '.join(names[:5])}{more}"
+            if names
+            else "the days taught every line's curve"
+        ),
+        advice="move their budgets at different times or run a lift test" if names else "",
+        value=f"{share:.3f}",
+    )
+
+
+def learned_ratio(posterior: JointPosterior, rng: np.random.Generator) -> FloatArray:
+    """Return posterior over prior deviation of each line's log marginal return, (n_lines,)."""
+    elasticity = posterior.library.elasticities()
+    earned = np.maximum(posterior.coefficient * elasticity[posterior.node], 1e-12)
+    mean = rng.lognormal(0, MEDIA_LOG_SD, PRIOR_DRAWS)
+    around = 1 + rng.choice(SPREADS, PRIOR_DRAWS) * rng.standard_normal(PRIOR_DRAWS)
+    weight = np.exp(posterior.library.log_prior)
+    node = rng.choice(weight.size, PRIOR_DRAWS, p=weight / weight.sum())
+    prior = (mean * around * elasticity[node])[around > 0]
+    return np.asarray(_log_width(earned) / _log_width(prior[:, None]))
+
+
+def _log_width(draws: FloatArray) -> FloatArray:
+    """Return half the middle 68 % of the logs, first axis: a deviation that tails do not own."""
+    low, high = np.quantile(np.log(np.maximum(draws, 1e-12)), [0.16, 0.84], axis=0)
+    return np.asarray((high - low) / 2)
+
+
+def _share(posterior: JointPosterior, metric: str) -> Finding:
+    caused = posterior.value_at(posterior.recent_spend).sum(axis=1)
+    total = caused + posterior.organic.sum(axis=1)
+    low, middle, high = np.quantile(caused / np.maximum(total, 1e-9), [0.05, 0.5, 0.95])
+    return Finding(
+        level=Level.PASS,
+        check="model.share",
+        message=f"spend causes {middle:.0%} of {metric} at present ({low:.0%} to {high:.0%})",
+        value=f"{middle:.3f}",
+    )
+
+
+def _mixing(posterior: JointPosterior, chains: Chains) -> Finding:
+    factor = float(potential_reduction(posterior.coefficient, chains.chain).max())
+    return Finding(
+        level=Level.REVIEW if factor > MIXED else Level.PASS,
+        check="model.mixing",
+        message=f"chains of the sampler agree to a factor of {factor:.2f} (1 is best)",
+        advice="lines whose spend moves alike; merge them" if factor > MIXED else "",
+        value=f"{factor:.3f}",
+    )
+
+
+def potential_reduction(draws: FloatArray, chain: IntArray) -> FloatArray:
+    """Return the potential scale reduction of each column of (n_draws, n)."""
+    count = int(chain.max()) + 1
+    by_chain = draws.reshape(count, -1, draws.shape[1])
+    length = by_chain.shape[1]
+    within = by_chain.var(axis=1, ddof=1).mean(axis=0)
+    between = by_chain.mean(axis=1).var(axis=0, ddof=1)
+    total = (length - 1) / length * within + between
+    return np.asarray(np.sqrt(total / np.maximum(within, 1e-300)))

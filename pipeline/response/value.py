@@ -1,0 +1,55 @@
+"""What a spend is worth if it is held for a while: now and later, over spending nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pipeline.core.types import FloatArray
+from pipeline.response.curves import Shape
+
+HOLD_NIGHTS = 14
+"""A plan stays until the next signature; a spend is valued as if it stayed a fortnight."""
+
+
+def held_values(
+    spend: FloatArray,
+    *,
+    carried: FloatArray,
+    recent: FloatArray,
+    reference: FloatArray,
+    retentions: Sequence[float],
+    shapes: Sequence[Shape],
+    tail_days: int,
+) -> FloatArray:
+    """Return the value per night of each spend for a coefficient of 1.
+
+    A spend is held `HOLD_NIGHTS` nights from tomorrow's carry-in on, then spend returns to what
+    it was; its value is what that earns over spending nothing in those nights, counted until
+    `tail_days` after, divided by the nights.
+
+    Args:
+        spend: (n_lines, n_knots), >= 0.
+        carried: (n_retentions, n_lines), adstock at the end of history.
+        recent: (n_lines,), what goes on being spent afterwards.
+        reference: (n_lines,), spend at which every shape is 1.
+
+    Returns:
+        (n_retentions, n_shapes, n_lines, n_knots); 0 at spend 0, never negative.
+    """
+    out = np.zeros((len(retentions), len(shapes), *spend.shape))
+    base = recent[:, None]
+    for i, retention in enumerate(retentions):
+        tail = tail_days if retention > 0 else 0
+        state = np.repeat(carried[i][:, None], spend.shape[1], axis=1)
+        idle = carried[i][:, None].copy()
+        for night in range(HOLD_NIGHTS + tail):
+            held = night < HOLD_NIGHTS
+            state = retention * state + (1 - retention) * (spend if held else base)
+            idle = retention * idle + (1 - retention) * (0.0 if held else base)
+            with_spend = state / reference[:, None]
+            without = idle / reference[:, None]
+            for j, shape in enumerate(shapes):
+                out[i, j] += shape.value(with_spend) - shape.value(without)
+    return out / HOLD_NIGHTS

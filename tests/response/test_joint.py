@@ -1,0 +1,293 @@
+"""The joint fit of totals on markets whose truth is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from scipy.special import log_ndtr
+
+from benchmarks.mix import captured, history_of, ours, score
+from pipeline.core.errors import PipelineError
+from pipeline.core.history import History, LiftTest, Measured
+from pipeline.response import fit_joint
+from pipeline.response.joint.design import common_factor
+from pipeline.response.joint.health import learned_ratio, potential_reduction
+from pipeline.response.joint.library import library_for
+from pipeline.response.joint.moments import NOISES, series_moments, whitened
+from pipeline.simulation.mix import Mix, make_mix
+
+SEEDS = range(201, 207)
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(5)
+
+
+@pytest.fixture(scope="module")
+def markets() -> list[tuple[Mix, dict]]:
+    return [(mix, ours(mix, seed, 7)) for seed in SEEDS for mix in [make_mix(seed)]]
+
+
+def test_it_finds_what_lines_earn_at_the_margin(markets):
+    errors = [score(mix, answer)["marginal"] for mix, answer in markets]
+    assert np.median(errors) < 0.4
+    gains = [captured(mix, np.asarray(answer["curves"]) / 7) for mix, answer in markets]
+    assert np.mean(gains) > 0.15  # of what is attainable; 0 is never moving
+
+
+def test_intervals_cover_the_truth(markets):
+    inside = [score(mix, answer)["cover"] for mix, answer in markets]
+    assert 0.75 <= np.mean(inside) <= 1.0
+
+
+def test_demand_is_not_taken_for_spend(markets):
+    shares = [
+        np.log(np.sum(answer["contribution"]) / mix.contribution.sum()) for mix, answer in markets
+    ]
+    assert abs(np.mean(shares)) < 0.35
+
+
+def test_days_teach_as_weeks_do():
+    mix = make_mix(203)
+    answer = ours(mix, 1, 1)
+    assert score(mix, answer)["marginal"] < 0.6
+    again = ours(mix, 1, 1)
+    assert np.array_equal(answer["curves"], again["curves"])
+
+
+def test_money_in_another_unit_changes_nothing():
+    mix = make_mix(202, n_lines=3, n_days=364)
+    history = history_of(mix, 7)
+    cents = replace(
+        history,
+        spend=100 * history.spend,
+        measured=replace(
+            history.measured, outcomes={"revenue": 100 * history.measured.outcomes["revenue"]}
+        ),
+    )
+    one, other = (fit_joint(item, "revenue", rng()) for item in (history, cents))
+    np.testing.assert_allclose(100 * one.coefficient, other.coefficient, rtol=1e-6)
+
+
+def test_a_lift_test_moves_the_curve_its_way_and_narrows_it():
+    mix = make_mix(204)
+    history = history_of(mix, 7)
+    posterior = fit_joint(history, "revenue", rng())
+    line, window = 1, slice(-56, -28)
+    true = float(mix.value(mix.spend[window])[:, line].sum())
+    test = LiftTest(
+        lines=(history.lines[line],),
+        first_day=history.days[-56],
+        last_day=history.days[-29],
+        lift=true,
+        standard_error=0.05 * true,
+        spend_change=float(history.spend[window, line].sum()),
+    )
+    taught = fit_joint(history, "revenue", rng(), lift_tests=(test,))
+    before, after = (item.value_at(mix.usual)[:, line] for item in (posterior, taught))
+    truth = mix.value(mix.usual)[line]
+    assert after.std() < 0.6 * before.std()
+    assert abs(after.mean() - truth) < max(abs(before.mean() - truth), 0.1 * truth)
+    assert any(item.check == "model.experiments" for item in taught.findings)
+
+
+def regions(seed: int, n_regions: int) -> tuple[History, list[Mix]]:
+    """Return one market sold in several regions: the same curves, other noise and size."""
+    parts = [make_mix(seed, n_lines=3, n_days=728) for _ in range(n_regions)]
+    names = [f"region {i}" for i in range(n_regions)]
+    others = [make_mix(seed + 50 + i, n_lines=3, n_days=728) for i in range(n_regions)]
+    spends, outcomes = [], []
+    for i, mix in enumerate(parts):
+        spend = others[i].spend / others[i].spend.mean(axis=0) * mix.spend.mean(axis=0)
+        noise = others[i].outcome - others[i].value(others[i].spend).sum(axis=1)
+        spends.append(spend)
+        outcomes.append(mix.value(spend).sum(axis=1) + noise)
+    history = History(
+        days=parts[0].days,
+        lines=tuple((name, channel) for name in names for channel in parts[0].names),
+        spend=np.hstack(spends),
+        outcomes={},
+        trusted=np.ones((728, 3 * n_regions), dtype=bool),
+        measured=Measured(
+            levels=(0,),
+            units=tuple((name,) for name in names),
+            outcomes={"revenue": np.column_stack(outcomes)},
+            controls={},
+            trusted=np.ones((728, n_regions), dtype=bool),
+            period_days=7,
+        ),
+    )
+    return history, parts
+
+
+def test_regions_teach_each_other():
+    history, parts = regions(301, 4)
+    posterior = fit_joint(history, "revenue", rng())
+    alone = replace(
+        history,
+        lines=history.lines[:3],
+        spend=history.spend[:, :3],
+        trusted=history.trusted[:, :3],
+        measured=replace(
+            history.measured,
+            units=history.measured.units[:1],
+            outcomes={"revenue": history.measured.outcomes["revenue"][:, :1]},
+            trusted=history.measured.trusted[:, :1],
+        ),
+    )
+    single = fit_joint(alone, "revenue", rng())
+    usual = history.spend[-28:].mean(axis=0)
+    truth = parts[0].value(usual[:3])
+
+    def spread(found, spend):
+        return (found.value_at(spend)[:, :3].std(axis=0) / truth).mean()
+
+    assert spread(posterior, usual) < spread(single, usual[:3])
+
+
+def test_health_says_what_the_curves_rest_on():
+    mix = make_mix(205, n_lines=3, n_days=140)
+    posterior = fit_joint(history_of(mix, 7), "revenue", rng())
+    found = {item.check: item for item in posterior.findings}
+    assert "one total" in found["model.joint"].message
+    assert found["model.joint"].level == "review"
+    assert (learned_ratio(posterior, rng()) > 0.3).all()
+    flat = history_of(mix, 7)
+    flat = replace(flat, spend=np.full_like(flat.spend, 100.0))
+    unknown = fit_joint(flat, "revenue", rng())
+    found = {item.check: item for item in unknown.findings}
+    assert found["model.identified"].level == "review"
+    assert (learned_ratio(unknown, rng()) > 0.75).all()
+
+
+def test_draws_and_means_agree_and_start_at_nothing():
+    mix = make_mix(206, n_lines=3, n_days=364)
+    posterior = fit_joint(history_of(mix, 7), "revenue", rng())
+    grid = mix.usual[:, None] * np.array([0.0, 0.5, 1.0, 2.0])
+    table = posterior.draws(grid, rng(), 960)
+    np.testing.assert_allclose(table.mean(), posterior.mean_value(grid), rtol=1e-9)
+    assert (table.value[:, :, 0] == 0).all()
+    assert (np.diff(table.value, axis=2) >= -1e-9).all()
+    assert posterior.draws(grid, rng(), 400).value.shape == (400, 3, 4)
+
+
+def test_moments_are_those_of_the_dense_covariance():
+    r = rng()
+    n, known = 40, rng().random(40) > 0.1
+    outcome, fixed, free = r.normal(size=n), r.normal(size=(n, 2)), r.normal(size=(n, 3))
+    variance, sd = np.where(r.random(n) > 0.8, 4.0, 1.0), np.array([0.7, 2.0])
+    found = series_moments(outcome, known, variance, fixed, sd, free)
+    lag = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
+    for index, (kept, share) in enumerate(NOISES):
+        covariance = share * kept ** lag.astype(float) if kept else share * np.eye(n)
+        covariance = covariance + np.diag((1 - share) * variance + 1e-9)
+        covariance = covariance + (fixed * sd**2) @ fixed.T
+        inverse = np.linalg.inv(covariance[np.ix_(known, known)])
+        y, x = outcome[known], free[known]
+        np.testing.assert_allclose(found.gram[index], x.T @ inverse @ x, rtol=1e-6)
+        np.testing.assert_allclose(found.cross[index], x.T @ inverse @ y, rtol=1e-6, atol=1e-8)
+        np.testing.assert_allclose(found.square[index], y @ inverse @ y, rtol=1e-6)
+        logdet = np.linalg.slogdet(covariance[np.ix_(known, known)])[1]
+        np.testing.assert_allclose(found.logdet[index], logdet, rtol=1e-6, atol=1e-6)
+
+
+def test_the_sampler_draws_from_the_exact_posterior_of_one_line():
+    """One line at one node with a known noise: a normal cut off at zero."""
+    from pipeline.response.joint import sampler
+    from pipeline.response.joint.moments import Moments
+
+    precise, pull = 400.0, 40.0
+    moments = Moments(
+        gram=np.full((1, 1, 1), precise),
+        cross=np.full((1, 1), pull),
+        square=np.array([1e6]),
+        logdet=np.zeros(1),
+        count=1_000_000,
+    )
+    item = sampler.Series(
+        moments=moments,
+        lines=np.array([0]),
+        share=np.ones(1),
+        kind=np.array([0]),
+        noise_scale=1.0,
+    )
+    nothing = sampler.Experiments(
+        effect=np.zeros((0, 1, 1)), lifts=np.zeros(0), precisions=np.zeros(0)
+    )
+    chains = sampler.sample((item,), nothing, np.zeros(1), rng())
+    grid = np.linspace(1e-4, 1.5, 4000)
+    prior = np.zeros_like(grid)
+    for mean, weight in zip(
+        sampler.SHARES,
+        np.exp(-0.5 * (np.log(sampler.SHARES / sampler.MEDIA_SHARE) / sampler.MEDIA_LOG_SD) ** 2),
+        strict=True,
+    ):
+        for spread in sampler.SPREADS:
+            sd = spread * mean
+            cut = np.exp(-0.5 * ((grid - mean) / sd) ** 2 - log_ndtr(1 / spread)) / sd
+            prior += weight * cut
+    told = prior * np.exp(sampler.POWER * (pull * grid - 0.5 * precise * grid**2))
+    told /= told.sum()
+    exact = float((grid * told).sum())
+    deviation = float(np.sqrt((grid**2 * told).sum() - exact**2))
+    assert abs(chains.coefficient.mean() - exact) < 0.15 * deviation
+    assert abs(chains.coefficient.std() / deviation - 1) < 0.15
+
+
+def test_lines_that_move_on_their_own_have_nothing_in_common():
+    r = rng()
+    own = r.normal(size=(300, 5))
+    together = own + 1.5 * r.normal(size=(300, 1))
+    assert common_factor(own).std() < 0.7
+    assert common_factor(together).std() > 0.85
+    shared = together.mean(axis=1)
+    assert np.corrcoef(common_factor(together), shared)[0, 1] > 0.95
+
+
+def test_innovations_of_white_noise_are_the_series_itself():
+    table = rng().normal(size=(20, 2))
+    white, logdet = whitened(table, np.ones(20, dtype=bool), np.ones(20))
+    np.testing.assert_allclose(white[0], table, rtol=1e-6)
+    assert abs(logdet[0]) < 1e-6
+
+
+def test_chains_apart_are_noticed():
+    draws = rng().normal(size=(80, 1))
+    chain = np.repeat(np.arange(4), 20)
+    assert potential_reduction(draws, chain)[0] < 1.15
+    assert potential_reduction(draws + chain[:, None], chain)[0] > 1.3
+
+
+def test_what_cannot_be_fitted_is_said():
+    mix = make_mix(207, n_lines=3, n_days=70)
+    history = history_of(mix, 7)
+    with pytest.raises(PipelineError, match="no measured outcome 'profit', only revenue"):
+        fit_joint(history, "profit", rng())
+    nothing = replace(history.measured, outcomes={"revenue": np.zeros((70, 1))})
+    with pytest.raises(PipelineError, match="never above zero"):
+        fit_joint(replace(history, measured=nothing), "revenue", rng())
+    with pytest.raises(PipelineError, match="at most 125 can"):
+        library_for(126)
+    assert library_for(60).log_prior.size < library_for(5).log_prior.size
+
+
+def test_a_line_without_a_series_earns_nothing_and_breaks_nothing():
+    mix = make_mix(208, n_lines=3, n_days=140)
+    history = history_of(mix, 7)
+    lines = (("north", "a"), ("north", "b"), ("south", "a"))
+    measured = replace(history.measured, levels=(0,), units=(("north",),))
+    found = fit_joint(replace(history, lines=lines, measured=measured), "revenue", rng())
+    assert (found.coefficient[:, 2] == 0).all()
+    assert (found.coefficient[:, :2] > 0).all()
+
+
+def test_lift_tests_need_an_error_and_moved_money():
+    day = make_mix(1, n_days=28).days[0]
+    usual = {"lines": (("a",),), "first_day": day, "last_day": day + timedelta(days=7), "lift": 1.0}
+    with pytest.raises(PipelineError, match="standard_error above 0"):
+        LiftTest(**usual, standard_error=0.0, spend_change=1.0)
+    with pytest.raises(PipelineError, match="moved no money"):
+        LiftTest(**usual, standard_error=1.0, spend_change=0.0)

@@ -1,0 +1,103 @@
+"""Lift tests as a source: what they do to a plan, and what is refused by name."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from pipeline.core.errors import DataNotTrustedError
+from pipeline.core.findings import Level
+from pipeline.core.plan import Plan
+from pipeline.runs.checking import check_portfolio, replay_plan
+from tests.runs.shop import DAY, Shop, write_csv
+
+FROM, TO = (DAY - timedelta(days=21)).isoformat(), (DAY - timedelta(days=8)).isoformat()
+
+
+def with_tests(shop: Shop, *rows: dict[str, Any]) -> Shop:
+    shop.settings["sources"]["experiments"] = {"path": "data/experiments.csv"}
+    usual = {"from": FROM, "to": TO, "standard_error": 150, "spend_change": "all", "name": "test"}
+    write_csv(shop.folder / "data" / "experiments.csv", [{**usual, **row} for row in rows])
+    return shop
+
+
+def marginal(plan: Plan, *line: str) -> tuple[float, float]:
+    """Return mean and width of a line's marginal return."""
+    found = next(item for item in plan.lines if tuple(item.line.values()) == line)
+    return_ = found.marginal_return
+    return return_.mean, return_.p95 - return_.p05
+
+
+def test_a_test_moves_the_curve_its_way_and_narrows_it(open_shop):
+    none = open_shop("none").night()
+    shop = with_tests(
+        open_shop("low"), {"channel": "social", "audience": "a", "lift": 300, "name": "pause a"}
+    )
+    low = shop.night()
+    high = with_tests(
+        open_shop("high"), {"channel": "social", "audience": "a", "lift": 14500, "name": "pause a"}
+    ).night()
+    line = ("social", "a")
+    (mean, width), (less, narrow), (more, _) = (marginal(p, *line) for p in (none, low, high))
+    assert less < 0.6 * mean
+    assert narrow < 0.6 * width
+    assert more > 1.04 * mean
+    finding = next(f for f in low.model_health.checks if f.check == "model.experiments")
+    assert finding.message == "1 lift test taught the curves: pause a"
+    page = (shop.run(low).read_bytes("report.html")).decode()
+    assert "pause a" in page
+    assert replay_plan(shop.portfolio, low.plan_id).differences == ()
+
+
+def test_a_test_of_a_channel_teaches_all_its_lines(open_shop):
+    none = open_shop("none").night()
+    low = with_tests(open_shop("low"), {"channel": "social", "lift": 300}).night()
+    for line in (("social", "a"), ("social", "b")):
+        assert marginal(low, *line)[0] < 0.8 * marginal(none, *line)[0]
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"lift": "nan"}, "row 2, column lift: 'nan' is not a plain number"),
+        ({"standard_error": -1}, "row 2, column standard_error: '-1' is not above zero"),
+        ({"to": "1/2/26"}, "row 2, column to: '1/2/26' is not an ISO day"),
+        ({"spend_change": 0}, "row 2, column spend_change: '0' moved no money"),
+    ],
+)
+def test_a_cell_that_is_no_evidence_stops_the_night_by_name(shop, row, said):
+    with_tests(shop, {"channel": "social", "lift": 300, **row})
+    with pytest.raises(DataNotTrustedError, match=said):
+        shop.night()
+
+
+def test_a_test_that_is_given_twice_is_refused(shop):
+    row = {"channel": "social", "lift": 300}
+    with_tests(shop, row, {**row, "lift": 400})
+    with pytest.raises(DataNotTrustedError, match=r"row 3, column from: .* repeats the lines"):
+        shop.night()
+
+
+def test_unknown_lines_and_other_days_are_named_and_left_out(shop):
+    with_tests(
+        shop,
+        {"channel": "radio", "lift": 300},
+        {"channel": "social", "lift": 300, "from": "2020-01-01", "to": "2020-02-01"},
+        {"channel": "social", "lift": 300, "to": DAY.isoformat()},
+    )
+    shop.write()
+    found = [f for f in check_portfolio(shop.portfolio, DAY) if f.check == "unusable-experiment"]
+    assert {f.level for f in found} == {Level.REVIEW}
+    assert "'radio' names no line that has a spend row" in found[0].message
+    plan = shop.night()
+    assert not [f for f in plan.model_health.checks if f.check == "model.experiments"]
+
+
+def test_a_file_without_a_column_says_which(shop):
+    shop.settings["sources"]["experiments"] = {"path": "data/experiments.csv"}
+    rows = [{"channel": "social", "from": FROM, "to": TO, "lift": 300, "spend_change": "all"}]
+    write_csv(shop.folder / "data" / "experiments.csv", rows)
+    with pytest.raises(DataNotTrustedError, match="no column 'standard_error'"):
+        shop.night()

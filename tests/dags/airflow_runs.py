@@ -11,13 +11,13 @@ ROOT = Path(__file__).resolve().parents[2]
 DAY = "2026-11-22"
 
 
-def load_dag(name: str) -> Any:
+def load_dag(name: str, prefix: str = "daily_reallocation__") -> Any:
     """Return the DAG of a portfolio as Airflow parses it now."""
     from airflow.dag_processing.dagbag import DagBag
 
     bag = DagBag(str(ROOT / "dags"), bundle_path=ROOT / "dags", bundle_name="dags-folder")
     assert bag.import_errors == {}
-    return bag.dags[f"daily_reallocation__{name}"]
+    return bag.dags[f"{prefix}{name}"]
 
 
 def states(run: Any) -> dict[str, str]:

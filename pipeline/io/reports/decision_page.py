@@ -124,8 +124,10 @@ class DecisionView:
     waiting: Sequence[str]
     passed: Sequence[Finding]
     health_level: str
-    health_checks: Sequence[Finding]
+    health_attention: Sequence[Finding]
+    health_passed: Sequence[Finding]
     expires: str
+    sign_link: str
     refuse_command: str
     undo: str
 
@@ -134,9 +136,11 @@ def render_decision(plan: DecisionPlan, extras: JsonObject, *, sign_command: str
     """Return the decision's page; the same plan and extras give the same bytes.
 
     Args:
-        extras: `min_group`: lines with fewer impressions or people are not shown in figures.
+        extras: `min_group`, below which a line is not shown in figures, and `sign_link`, where the
+            plan can be signed in a browser.
     """
-    view = decision_view(plan, float(extras.get("min_group", 0)), sign_command)
+    small = float(extras.get("min_group", 0))
+    view = decision_view(plan, small, sign_command, str(extras.get("sign_link", "")))
     return render("decision.html.j2", plan.currency, view=view, sign_command=sign_command)
 
 
@@ -156,11 +160,14 @@ def decision_markdown(plan: DecisionPlan) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def decision_view(plan: DecisionPlan, min_group: float, sign_command: str) -> DecisionView:
+def decision_view(
+    plan: DecisionPlan, min_group: float, sign_command: str, sign_link: str = ""
+) -> DecisionView:
     """Return the decision's page as values."""
     words = WORDS[plan.kind]
     findings = sorted(plan.findings, key=lambda f: -list(Level).index(f.level))
     health = plan.model_health
+    checks = health.checks if health else ()
     changed = [line for line in plan.lines if _is_change(line, plan)]
     return DecisionView(
         plan=plan,
@@ -176,8 +183,10 @@ def decision_view(plan: DecisionPlan, min_group: float, sign_command: str) -> De
         waiting=[],
         passed=[f for f in findings if f.level is Level.PASS],
         health_level=health.level if health else "",
-        health_checks=health.checks if health else (),
+        health_attention=[f for f in checks if f.level is not Level.PASS],
+        health_passed=[f for f in checks if f.level is Level.PASS],
         expires="",
+        sign_link=sign_link,
         refuse_command=sign_command.replace(" approve ", " reject ", 1).partition(" --hash")[0]
         + ' --why "REASON"',
         undo=UNDO,

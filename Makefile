@@ -1,6 +1,6 @@
 # Everything runs from .venv, which `make setup` fills from the locked requirements.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit format bench torture numbers airflow lock wheel clean
+.PHONY: help setup demo test check unit format bench torture numbers pictures airflow lock wheel clean
 
 RUN := .venv/bin/python -m
 BIN := .venv/bin
@@ -47,6 +47,9 @@ torture: setup ## break everything thousands of times; SCALE=0.01 SEED=1 CAMPAIG
 
 numbers: setup ## fill the measured numbers into README.md and docs/
 	$(RUN) benchmarks.numbers
+
+pictures: setup ## take the pictures of the pages that the README shows (after `make demo`)
+	@$(BIN)/python tools/pictures.py
 
 airflow: setup ## start Airflow with the demo portfolio and two demo users; PORT=8080
 	@$(BIN)/python tools/serve.py --port $(PORT)

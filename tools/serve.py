@@ -68,14 +68,16 @@ def main() -> None:
         for name in PEOPLE:
             what = {"ana": "signs plans", "fin": "approves caps", "admin": "operates Airflow"}[name]
             print(f"  {name:6} {passwords[name]:16} {what}")
-        print("Sign under Browse > Required Actions as ana. Ctrl-C stops everything.", flush=True)
+        print("Sign under Browse > Required Actions as ana. A cap waits for fin: trigger the DAG")
+        print("cap_change__example with an empty form, and answer it.")
+        print("Ctrl-C stops everything.", flush=True)
         watch(started)
     finally:
         stop(started)
 
 
 def live_portfolio(today: date) -> None:
-    """Write a portfolio whose data end yesterday, with its caps approved and a night due now."""
+    """Write a portfolio with data up to yesterday, caps approved, one asked for, a night due."""
     marker = FOLDER / "day"
     if marker.is_file() and marker.read_text(encoding="utf-8") == today.isoformat():
         return
@@ -90,7 +92,10 @@ def live_portfolio(today: date) -> None:
     text = settings.read_text(encoding="utf-8")
     settings.write_text(f'{text}\nschedule: {{at: "00:00"}}\n', encoding="utf-8")
     approve = ["caps", "approve", "--all", "--as", "fin", "-w", str(FOLDER)]
-    subprocess.run([str(BIN / "equimarginal"), *approve], check=True, stdout=subprocess.DEVNULL)
+    more = ["caps", "propose", "--as", "ana", "--scope", "channel=search", "--max", "4500"]
+    why = ["--reason", "the season needs room", "-w", str(FOLDER)]
+    for command in (approve, [*more, *why]):
+        subprocess.run([str(BIN / "equimarginal"), *command], check=True, stdout=subprocess.DEVNULL)
     marker.write_text(today.isoformat(), encoding="utf-8")
 
 

@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from airflow.configuration import conf
 from airflow.sdk import DAG, Param, chain, dag, task
 
+from pipeline.airflow_plugin.addresses import sign_off_address
 from pipeline.airflow_plugin.alarms import on_failure, sign_deadline
 from pipeline.airflow_plugin.connections import extract
 from pipeline.airflow_plugin.days import plan_day
@@ -16,6 +18,7 @@ from pipeline.airflow_plugin.retries import RETRY_POLICY
 from pipeline.airflow_plugin.signoff import SignOff, publish_signed
 from pipeline.airflow_plugin.timetable import BusinessDays
 from pipeline.core.plan import Kind
+from pipeline.runs.pages import keep_sign_link
 
 DAY = "{{ plan_day(dag_run, params, zone) }}"
 
@@ -57,7 +60,7 @@ def decision_dag(
         folder = str(listed.folder)
         token = task(extract)(folder, DAY, kind.value)
         done = [silent(step)(folder, token) for step in steps]
-        plan_id = task(report)(folder, token)
+        plan_id = task(task_id="report")(with_link(report))(folder, token)
         sign_off = SignOff(
             task_id="sign_off",
             folder=folder,
@@ -71,6 +74,19 @@ def decision_dag(
         chain(token, *done, plan_id, sign_off, publish)
 
     return nightly()
+
+
+def with_link(report: Callable[[str, str], str]) -> Callable[..., str]:
+    """Return the report step that also tells the page where in Airflow its plan is signed."""
+
+    def reported(folder: str, token: str, **context: Any) -> str:
+        address = sign_off_address(context["dag"].dag_id, context["run_id"])
+        base = conf.get("api", "base_url", fallback="").rstrip("/")
+        if base:
+            keep_sign_link(folder, token, base + address)
+        return report(folder, token)
+
+    return reported
 
 
 def silent(step: Callable[..., Any]) -> Any:

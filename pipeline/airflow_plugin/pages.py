@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from html import escape
 from typing import Annotated, Any
 
@@ -12,7 +13,12 @@ from airflow.models.xcom import XComModel
 from fastapi import Depends, FastAPI, HTTPException, Path, Query, Response
 from fastapi.responses import HTMLResponse
 
-from pipeline.airflow_plugin.portfolios import find_portfolio, latest_of, listed_portfolios
+from pipeline.airflow_plugin.portfolios import (
+    DAG_PREFIX,
+    find_portfolio,
+    latest_of,
+    listed_portfolios,
+)
 from pipeline.core.errors import NotFoundError, PipelineError
 from pipeline.io.artefacts import open_run
 from pipeline.runs.portfolio import Portfolio, open_portfolio
@@ -26,7 +32,7 @@ _POLICY = (
 )
 # Takes a report out of Airflow's origin, so that nothing in it could use the reader's session.
 # The report carries its own, stricter policy beside it.
-_SANDBOX = "; sandbox allow-scripts allow-popups allow-downloads"
+_SANDBOX = "; sandbox allow-scripts allow-popups allow-popups-to-escape-sandbox allow-downloads"
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -45,11 +51,27 @@ def create_app() -> FastAPI:
     @app.get("/latest")
     def latest(user: GetUserDep) -> Response:
         """Show the newest plan; with several portfolios, the newest of each to choose from."""
-        dags = [one.dag_id for one in listed_portfolios() if not one.problem]
-        allowed = [dag_id for dag_id in dags if _may_read(user, dag_id)]
-        if len(allowed) == 1:
-            return _plan_page(_portfolio(allowed[0]), "latest")
-        return _page("Latest plans", _choices(allowed))
+        return _of_one(user, "Latest plans", "plans/latest", lambda one: _plan_page(one, "latest"))
+
+    @app.get("/plans")
+    def plans(user: GetUserDep) -> Response:
+        """Show all plans of a portfolio."""
+        return _of_one(user, "Plans", "plans", _index_page)
+
+    @app.get("/caps")
+    def caps(user: GetUserDep) -> Response:
+        """Show the caps of a portfolio, those that wait for finance first."""
+        return _of_one(user, "Caps", "caps", _caps_page)
+
+    @app.get("/dags/{dag_id}/plans", dependencies=[READS_DAG])
+    def plans_of(dag_id: DagId) -> Response:
+        """Show all plans of one portfolio."""
+        return _index_page(_portfolio(dag_id), base="plans/")
+
+    @app.get("/dags/{dag_id}/caps", dependencies=[READS_DAG])
+    def caps_of(dag_id: DagId) -> Response:
+        """Show the caps of one portfolio."""
+        return _caps_page(_portfolio(dag_id))
 
     @app.get("/dags/{dag_id}/plans/{plan_id}", dependencies=[READS_DAG])
     def plan(dag_id: DagId, plan_id: PlanId) -> Response:
@@ -87,6 +109,32 @@ def _portfolio(dag_id: str) -> Portfolio:
     return open_portfolio(listed.folder)
 
 
+def _of_one(user: Any, title: str, place: str, page: Callable[[Portfolio], Response]) -> Response:
+    """Return the page of the only portfolio that the person may read, else a choice of them."""
+    dags = [one.dag_id for one in listed_portfolios() if not one.problem]
+    allowed = [dag_id for dag_id in dags if _may_read(user, dag_id)]
+    if len(allowed) == 1:
+        return page(_portfolio(allowed[0]))
+    return _page(title, _choices(allowed, place))
+
+
+def _index_page(portfolio: Portfolio, base: str = "") -> Response:
+    from pipeline.runs.reports import index_page
+
+    base = base or f"dags/{DAG_PREFIX}{portfolio.policy.portfolio}/plans/"
+    return _html(index_page(portfolio, lambda plan_id: f"{base}{plan_id}").encode("utf-8"))
+
+
+def _caps_page(portfolio: Portfolio) -> Response:
+    from pipeline.runs.reports import caps_page
+
+    return _html(caps_page(portfolio).encode("utf-8"))
+
+
+def _html(page: bytes) -> Response:
+    return HTMLResponse(page, headers={**_HEADERS, "Content-Security-Policy": _POLICY + _SANDBOX})
+
+
 def _plan_page(portfolio: Portfolio, ref: str) -> Response:
     try:
         plan_id = portfolio.ledger.plan_id(ref, portfolio.policy.portfolio)
@@ -95,7 +143,7 @@ def _plan_page(portfolio: Portfolio, ref: str) -> Response:
         raise HTTPException(404, str(error)) from error
     except PipelineError as error:
         raise HTTPException(409, str(error)) from error
-    return HTMLResponse(report, headers={**_HEADERS, "Content-Security-Policy": _POLICY + _SANDBOX})
+    return _html(report)
 
 
 def _plan_of_run(dag_id: str, run_id: str, session: Any) -> str | None:
@@ -110,11 +158,11 @@ def _plan_of_run(dag_id: str, run_id: str, session: Any) -> str | None:
     return value if re.fullmatch(IDENTIFIER, value) else None
 
 
-def _choices(dag_ids: list[str]) -> str:
+def _choices(dag_ids: list[str], place: str) -> str:
     if not dag_ids:
         return "<p>No portfolio that you may see is set up in this Airflow.</p>"
     items = "".join(
-        f'<li><a href="dags/{escape(dag_id)}/plans/latest">{escape(dag_id)}</a></li>'
+        f'<li><a href="dags/{escape(dag_id)}/{place}">{escape(dag_id)}</a></li>'
         for dag_id in dag_ids
     )
     return f"<ul>{items}</ul>"

@@ -52,6 +52,20 @@ class EquimarginalPlugin(AirflowPlugin):
             "url_route": "latest-plan",
         },
         {
+            "name": "All plans",
+            "href": f"{PREFIX}/plans",
+            "destination": "nav",
+            "category": "browse",
+            "url_route": "plans",
+        },
+        {
+            "name": "Caps",
+            "href": f"{PREFIX}/caps",
+            "destination": "nav",
+            "category": "browse",
+            "url_route": "caps",
+        },
+        {
             "name": "Plan",
             "href": f"{PREFIX}/run?dag_id={{DAG_ID}}&run_id={{RUN_ID}}",
             "destination": "dag_run",

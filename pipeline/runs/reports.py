@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ from pipeline.runs.signoff import ready_ledger
 
 if TYPE_CHECKING:
     from pipeline.io.ledger import PlanRecord
+    from pipeline.runs.scoring import DayScore
 
 PAGE, PAGE_DATA = "report.html", "page.json"
 
@@ -84,50 +86,74 @@ def plan_record(portfolio: Portfolio, ref: str) -> PlanRecord:
     return ready_ledger(portfolio).plan(ref, portfolio.policy.portfolio)
 
 
-def write_index(portfolio: Portfolio, realised: Mapping[str, float] | None = None) -> WrittenPage:
-    """Write the page of all nights.
+def index_page(portfolio: Portfolio, address: Callable[[str], str]) -> str:
+    """Return the page of all nights.
 
     Args:
-        realised: plan id -> outcome of its day, as far as it is known.
+        address: where a plan's page is, by its id; empty where it cannot be linked to.
     """
-    came = realised or {}
-    nights = [
-        Night(
-            plan=record.plan,
-            status=record.status,
-            decided_by=record.decided_by,
-            published=record.is_published,
-            page=_page_beside_index(portfolio, record.plan_id),
-            realised=came.get(record.plan_id),
+    scores = _day_scores(portfolio)
+    nights = []
+    for record in ready_ledger(portfolio).plans(portfolio.policy.portfolio):
+        score = scores.get(record.plan_id)
+        nights.append(
+            Night(
+                plan=record.plan,
+                status=record.status,
+                decided_by=record.decided_by,
+                published=record.is_published,
+                page=address(record.plan_id),
+                promised=score.promised if score else None,
+                realised=score.came if score else None,
+            )
         )
-        for record in ready_ledger(portfolio).plans(portfolio.policy.portfolio)
-    ]
+    return render_index(portfolio.policy.portfolio, nights)
+
+
+def write_index(portfolio: Portfolio) -> WrittenPage:
+    """Write the page of all nights."""
+
+    def beside(plan_id: str) -> str:
+        page = portfolio.state / "runs" / plan_id / PAGE
+        return f"runs/{plan_id}/{PAGE}" if page.is_file() else ""
+
     path = portfolio.state / "index.html"
-    write_file(path, render_index(portfolio.policy.portfolio, nights).encode("utf-8"))
+    write_file(path, index_page(portfolio, beside).encode("utf-8"))
     return WrittenPage(path=path)
 
 
-def write_caps(portfolio: Portfolio) -> WrittenPage:
-    """Write the page of caps on the portfolio's present day, priced by the latest plan."""
+def caps_page(portfolio: Portfolio) -> str:
+    """Return the page of caps on the portfolio's present day, priced by the latest plan."""
     ledger, policy = ready_ledger(portfolio), portfolio.policy
-    try:
+    plan, costs = None, {}
+    with suppress(NotFoundError):
         plan = ledger.plan("latest", policy.portfolio).plan
-    except NotFoundError:
-        plan = None
-    page = render_caps(
+        stored = open_run(portfolio.runs, plan.plan_id).read_json(PAGE_DATA)
+        costs = ReportExtras.from_json(stored["extras"]).cap_costs
+    return render_caps(
         policy.portfolio,
         ledger.caps(policy.portfolio),
         day=portfolio.today(),
         columns=policy.line,
         currency=policy.currency,
         plan=plan,
+        costs=costs,
     )
+
+
+def write_caps(portfolio: Portfolio) -> WrittenPage:
+    """Write the page of caps."""
     path = portfolio.state / "caps.html"
-    write_file(path, page.encode("utf-8"))
+    write_file(path, caps_page(portfolio).encode("utf-8"))
     return WrittenPage(path=path)
 
 
-def _page_beside_index(portfolio: Portfolio, plan_id: str) -> str:
-    """Return the report's path relative to the index; empty where runs live elsewhere."""
-    page = portfolio.state / "runs" / plan_id / PAGE
-    return f"runs/{plan_id}/{PAGE}" if page.is_file() else ""
+def _day_scores(portfolio: Portfolio) -> dict[str, DayScore]:
+    """Return what came of earlier plans, as the newest night saw it."""
+    from pipeline.runs.scoring import read_day_scores
+
+    with suppress(NotFoundError):
+        newest = ready_ledger(portfolio).plan("latest", portfolio.policy.portfolio)
+        seen = read_day_scores(open_run(portfolio.runs, newest.plan_id))
+        return {score.plan_id: score for score in seen}
+    return {}

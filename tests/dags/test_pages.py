@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urljoin
 
 import pytest
 
@@ -52,12 +54,13 @@ def report(folder: Path) -> bytes:
 
 
 LATEST = "/equimarginal/latest"
+PLANS, CAPS = "/equimarginal/plans", "/equimarginal/caps"
 PLAN = "/equimarginal/dags/daily_reallocation__shop/plans/latest"
 
 
 def test_nobody_reads_without_airflows_login(client: Any, shop: Path) -> None:
     run = "/equimarginal/run?dag_id=daily_reallocation__shop&run_id=x"
-    for address in (LATEST, PLAN, run):
+    for address in (LATEST, PLAN, PLANS, CAPS, PLAN.removesuffix("/latest"), run):
         answer = client.get(address)
         assert answer.status_code == 401
         assert report(shop)[:100] not in answer.content
@@ -76,6 +79,35 @@ def test_a_person_reads_the_report_as_it_was_written(
         assert "sandbox" in policy
         assert "allow-same-origin" not in policy
         assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_all_plans_and_caps_are_there_to_read_and_lead_to_each_plan(
+    client: Any, shop: Path, login: Callable[[str], dict[str, str]]
+) -> None:
+    header = login("guest")
+    portfolio = open_portfolio(shop)
+    plan_id = portfolio.ledger.plan_id("latest", "shop")
+    for address in (PLANS, PLAN.removesuffix("/latest")):
+        answer = client.get(address, headers=header)
+        assert answer.status_code == 200
+        assert "sandbox" in answer.headers["content-security-policy"]
+        (link,) = re.findall(r'<th scope="row"><a href="([^"]+)">', answer.text)
+        page = client.get(urljoin(str(answer.url), link), headers=header)
+        assert page.content == report(shop)
+        assert plan_id in link
+    caps = client.get(CAPS, headers=header)
+    assert "No cap waits for finance" in caps.text
+    assert caps.text == client.get(f"{PLAN.removesuffix('plans/latest')}caps", headers=header).text
+
+
+def test_the_page_says_where_in_airflow_its_plan_is_signed(
+    make_portfolio: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example/")
+    folder = make_portfolio("shop")
+    run = load_dag("shop").test(run_conf={"day": DAY, "ask": False})
+    place = f"/dags/daily_reallocation__shop/runs/{quote(run.run_id, safe='')}/tasks/sign_off"
+    assert f'href="https://airflow.example{place}/required_actions"' in report(folder).decode()
 
 
 def test_nothing_but_plans_can_be_named(
@@ -134,7 +166,7 @@ def test_with_several_portfolios_the_latest_plans_are_there_to_choose_from(
     assert 'href="dags/daily_reallocation__west/plans/latest"' in answer.text
 
 
-def test_airflow_offers_both_views(client: Any, login: Callable[[str], dict[str, str]]) -> None:
+def test_airflow_offers_every_view(client: Any, login: Callable[[str], dict[str, str]]) -> None:
     answer = client.get("/api/v2/plugins", headers=login("ana"))
     if answer.status_code == 403:  # listing plugins may need more than a user's role
         from airflow.plugins_manager import get_plugin_info
@@ -144,4 +176,4 @@ def test_airflow_offers_both_views(client: Any, login: Callable[[str], dict[str,
         plugins = answer.json()["plugins"]
     (ours,) = [plugin for plugin in plugins if plugin["name"] == "equimarginal"]
     routes = {view["url_route"]: view["destination"] for view in ours["external_views"]}
-    assert routes == {"latest-plan": "nav", "plan": "dag_run"}
+    assert routes == {"latest-plan": "nav", "plans": "nav", "caps": "nav", "plan": "dag_run"}

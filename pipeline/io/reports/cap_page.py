@@ -62,15 +62,19 @@ def render_caps(
     columns: tuple[str, ...],
     currency: str,
     plan: Plan | None = None,
+    costs: Mapping[str, float] | None = None,
     approve_command: str = "equimarginal caps approve",
 ) -> str:
     """Return the page of all caps: those that wait with their effect, those in force with a price.
 
     Args:
         plan: the latest one; prices and planned amounts are taken from it.
+        costs: cap id -> outcome a day that the latest plan would gain without the cap.
         approve_command: what comes before a cap's id.
     """
-    view = cap_page_view(portfolio, caps, day=day, columns=columns, currency=currency, plan=plan)
+    view = cap_page_view(
+        portfolio, caps, day=day, columns=columns, currency=currency, plan=plan, costs=costs or {}
+    )
     return render("caps.html.j2", currency, view=view, approve_command=approve_command)
 
 
@@ -82,6 +86,7 @@ def cap_page_view(
     columns: tuple[str, ...],
     currency: str,
     plan: Plan | None,
+    costs: Mapping[str, float],
 ) -> CapPageView:
     """Return the page as values."""
     waiting = [cap for cap in caps if cap.status is CapStatus.PROPOSED]
@@ -107,7 +112,7 @@ def cap_page_view(
             )
             for cap in waiting
         ],
-        in_force=_in_force(in_force, plan, columns, currency),
+        in_force=_in_force(in_force, plan, columns, currency, costs),
         dates={cap.id: _dates(cap) for cap in in_force},
         past=[
             PastView(
@@ -123,13 +128,18 @@ def cap_page_view(
 
 
 def _in_force(
-    caps: Sequence[Cap], plan: Plan | None, columns: tuple[str, ...], currency: str
+    caps: Sequence[Cap],
+    plan: Plan | None,
+    columns: tuple[str, ...],
+    currency: str,
+    costs: Mapping[str, float],
 ) -> Sequence[CapView]:
     """Return the caps in force, priced where the plan knows them."""
     if plan is not None:
         priced = {cap.id: cap for cap in plan.caps}
         known = tuple(priced.get(cap.id) or _unpriced(cap) for cap in caps)
-        return cap_views(plan.model_copy(update={"caps": known}), ReportExtras())
+        extras = ReportExtras(cap_costs=dict(costs))
+        return cap_views(plan.model_copy(update={"caps": known}), extras)
     return [
         CapView(
             id=cap.id,

@@ -14,7 +14,7 @@ from pipeline.io.reports.lines import line_views, moved
 from pipeline.io.reports.render import render
 from pipeline.io.reports.words import plural
 
-_PAGE = re.compile(r"[a-z0-9][a-z0-9_-]*(/[a-z0-9][a-z0-9_-]*)*\.html")  # never a place outside
+_PAGE = re.compile(r"[a-z0-9][a-z0-9_-]*(/[a-z0-9][a-z0-9_-]*)*(\.html)?")  # never a place outside
 _STATUS_WORDS = {
     Status.PROPOSED: "waiting",
     Status.APPROVED: "signed",
@@ -30,7 +30,7 @@ class Night:
     """One plan as the ledger holds it.
 
     `page` is the path of its report below the index, empty where there is none; `realised`
-    is the day's outcome as far as it is known.
+    is the day's outcome as far as it is known, `promised` what was forecast of the same figure.
     """
 
     plan: Plan
@@ -38,6 +38,7 @@ class Night:
     decided_by: str = ""
     page: str = ""
     published: bool = False
+    promised: float | None = None
     realised: float | None = None
 
 

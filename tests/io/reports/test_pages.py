@@ -62,7 +62,8 @@ def nights() -> list[Night]:
     return [
         Night(plan=plan.model_copy(update={"date": DAY - timedelta(days=2), "plan_id": "a",
               "mode": Mode.FALLBACK, "uplift": None, "expected": None}), status=Status.APPROVED,
-              decided_by="ana", page="runs/a/report.html", published=True, realised=41000.0),
+              decided_by="ana", page="runs/a/report.html", published=True,
+              promised=40500.0, realised=41000.0),
         Night(plan=plan.model_copy(update={"plan_id": "c"}), status=Status.PROPOSED),
         Night(plan=plan.model_copy(update={"date": DAY - timedelta(days=1), "plan_id": "b"}),
               status=Status.REJECTED, decided_by="ana"),
@@ -74,7 +75,7 @@ def test_nights_are_listed_newest_first_with_state_promise_and_what_came():
     rows = root.rows()
     assert [row[0] for row in rows] == ["2026-11-22 c", "2026-11-21 b", "2026-11-20 a"]
     assert [row[1] for row in rows] == ["waiting", "refused by ana", "signed by ana published"]
-    assert rows[2][6:10] == ["not known", "not known", "not known", "41,000"]
+    assert rows[2][6:10] == ["not known", "not known", "40,500", "41,000"]
     assert [a.attributes["href"] for a in root.one("table").all("a")] == ["runs/a/report.html"]
 
 

@@ -13,6 +13,7 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.core.errors import PipelineError
+from pipeline.core.findings import Finding, Level
 from pipeline.core.plan import Mode, Plan, PlanLine
 from pipeline.io.reports import ReportExtras, render_report
 from pipeline.io.reports.render import _environment
@@ -214,6 +215,17 @@ def test_the_link_that_signs_is_a_web_address_or_nothing():
     for text in ("javascript:alert(1)", "//evil.example", 'https://a"b', "https://a b"):
         with pytest.raises(ValidationError):
             ReportExtras(sign_link=text)
+
+
+def test_a_long_list_of_findings_leaves_the_signing_in_sight():
+    findings = tuple(
+        Finding(level=Level.REVIEW, check=f"c{n}", message=f"finding {n}") for n in range(9)
+    )
+    section = page(sample_plan(findings=findings)).one("section", aria_labelledby="attention")
+    folded = section.one("details")
+    assert "5 more findings" in folded.text
+    assert [f"finding {n}" in folded.text for n in range(9)] == [False] * 4 + [True] * 5
+    assert all(f"finding {n}" in section.text for n in range(9))
 
 
 def test_other_budgets_are_told_against_tonight():

@@ -92,8 +92,6 @@ def _measured(name: str, run: Callable[..., Any], count: int, seed: int) -> dict
         file=sys.stderr,
         flush=True,
     )
-    for failure in outcome.failures:
-        print(f"  {failure}", file=sys.stderr, flush=True)
     return {
         "cases": outcome.cases, "failed": outcome.failed, "seconds": round(seconds, 1),
         "notes": outcome.notes, "failures": outcome.failures,

@@ -88,9 +88,8 @@ def not_signed(context: Mapping[str, Any], folder: str, kind: str = Kind.BUDGET.
     portfolio = open_portfolio(folder)
     policy = portfolio.policy
     day = _day_of(context["dag_run"], policy)
-    newest = portfolio.ledger.plans(policy.portfolio, limit=50)
-    of_day = [item for item in newest if item.document.date.isoformat() == day]
-    records = [item for item in of_day if item.kind.value == kind]
+    newest = portfolio.ledger.plans(policy.portfolio, kind=Kind(kind), limit=50)
+    records = [item for item in newest if item.document.date.isoformat() == day]
     if any(item.status in _DECIDED for item in records):
         return False
     what = f"plan {records[0].plan_id} is not signed" if records else f"there is no plan for {day}"

@@ -20,13 +20,8 @@ PLACES: dict[str, dict[str, Any]] = {
     "a source's password": {"spend": {"database": "shut", "table": "daily"}},
     "a setting that should not hold it": {"spend": {"database": SHUT, "table": "daily"}},
     "a store's address": {"spend": {"path": f"s3://key:{CANARY}@bucket/x.csv"}},
-    "nothing; the night is a good one": {},
 }
 NIGHT = ["night", "--date", "2026-11-22", "--debug"]
-MORE = {
-    "a source's password": [["check", "--date", "2026-11-22", "--json"]],
-    "nothing; the night is a good one": [["audit", "export"]],
-}
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -42,13 +37,12 @@ def test_a_secret_is_in_no_output_and_in_no_file(
     monkeypatch.setenv("THE_LEDGER", SHUT)
     monkeypatch.setenv("AIRFLOW_CONN_SHUT", SHUT)
     monkeypatch.setenv("EQUIMARGINAL_NOW", shop.moment.isoformat())
-    for words in (NIGHT, *MORE.get(place, [])):
-        done = subprocess.run(
-            [sys.executable, "-m", "pipeline", *words, "-w", str(shop.folder)],
-            cwd=ROOT, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert CANARY not in done.stdout + done.stderr, words
-        assert done.returncode in {0, 1, 2, 3}, done.stderr
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline", *NIGHT, "-w", str(shop.folder)],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert CANARY not in done.stdout + done.stderr
+    assert done.returncode in {1, 2, 3}, done.stderr  # with a traceback it is 1
     for path in shop.folder.rglob("*"):
         if path.is_file() and path.name != "portfolio.yaml":
             assert CANARY.encode() not in path.read_bytes(), path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -20,10 +21,11 @@ class Outcome:
     failures: list[str] = field(default_factory=list)
 
     def fail(self, what: str) -> None:
-        """Count a failure; the first ones are kept in words."""
+        """Count a failure and say it at once; the first ones are kept in words."""
         self.failed += 1
         if len(self.failures) < KEPT:
             self.failures.append(what)
+            sys.stderr.write(f"  FAILED {what}\n")
 
     def note(self, name: str, more: int = 1) -> None:
         """Count something worth telling."""

@@ -62,6 +62,7 @@ SEARCH = {"channel": "search"}
         ((110.0, 90.0, 100.0), limits(cap(SEARCH, fixed=200.0))),
         ((100.0, 110.0, 90.0), limits(held=({"channel": "search", "audience": "a"},))),
         ((40.0, 10.0, 250.0), limits(cap(SEARCH, max=50.0), set_now={LINES[2]: 20000})),
+        ((50.0, 0.0, 250.0), limits(cap(SEARCH, max=50.0), set_now={LINES[2]: 20000})),
         ((180.0, 20.0, 100.0), limits(cap(SEARCH, fixed=200.0))),
         ((200.0, 0.0, 100.0), limits(cap(SEARCH, fixed=200.0))),
         ((0.0, 200.0, 100.0), limits(set_now={LINES[0]: 0, LINES[1]: 20000})),

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipeline.core.policy import Source
+from pipeline.core.sources import Source
 from pipeline.io.sources.stream import count_rows
 
 _EVENTS = """

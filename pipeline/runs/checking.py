@@ -9,9 +9,10 @@ from datetime import date
 from pipeline.core.decision import Document
 from pipeline.core.errors import ConfigError, DamagedError, DataNotTrustedError, InfeasibleError
 from pipeline.core.findings import Finding, Level, worst_level
+from pipeline.core.plan import Kind
 from pipeline.io.artefacts import RunFolder, begin_run, open_run
 from pipeline.runs import night, storage
-from pipeline.runs.course import course_of
+from pipeline.runs.course import Course, course_of
 from pipeline.runs.inputs import CLOCK, INPUTS, PREVIOUS, SNAPSHOT
 from pipeline.runs.portfolio import Portfolio
 
@@ -26,25 +27,34 @@ class Replayed:
 
 
 def check_portfolio(portfolio: Portfolio, day: date) -> list[Finding]:
-    """Return everything that a night for `day` would say of data, caps and limits.
+    """Return everything that the nights for `day` would say of data, caps, limits and rules.
 
-    The night is run up to its plan in a temporary folder; nothing is proposed or kept.
+    Each kind that the settings have a section for is run up to its plan in a temporary folder;
+    nothing is proposed or kept.
     """
+    others = [
+        kind
+        for kind in Kind
+        if kind is not Kind.BUDGET and getattr(portfolio.policy, kind.value, None) is not None
+    ]
+    found = [_check_course(course_of(kind), portfolio, day) for kind in (Kind.BUDGET, *others)]
+    return [finding for findings in found for finding in findings]
+
+
+def _check_course(course: Course, portfolio: Portfolio, day: date) -> list[Finding]:
     with tempfile.TemporaryDirectory() as scratch:
         work = begin_run(scratch, "check")
-        night.freeze(portfolio, day, work)
+        course.freeze(portfolio, day, work)
         try:
-            night.COURSE.compute(work)
+            course.compute(work)
         except (ConfigError, InfeasibleError, DataNotTrustedError) as error:
             limits = Finding(level=Level.FAIL, check=error.code, message=str(error))
             return [*storage.read_findings(work, night.FINDINGS), limits]
         findings = storage.read_findings(work, night.FINDINGS)
-        if work.exists(storage.PLAN):
-            plan = storage.read_plan(work)
+        if work.exists(storage.PLAN) and worst_level(findings) is not Level.FAIL:
             findings += [
                 Finding(level=Level.REVIEW, check="limits", message=reason)
-                for reason in plan.reasons
-                if worst_level(findings) is not Level.FAIL
+                for reason in course.read_plan(work).reasons
             ]
         return findings
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.core.policy import Source
+from pipeline.core.sources import Source
 from pipeline.io.sources.files import SourceError
 from pipeline.io.sources.stream import Counted, count_rows, read_people
 

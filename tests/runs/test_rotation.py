@@ -16,8 +16,9 @@ import yaml
 from pipeline.core.clock import fixed_clock
 from pipeline.core.decision import DecisionPlan
 from pipeline.core.errors import ConfigError, DataNotTrustedError, NotAllowedError
+from pipeline.core.findings import Level
 from pipeline.core.plan import Mode, Status
-from pipeline.runs.checking import replay_plan
+from pipeline.runs.checking import check_portfolio, replay_plan
 from pipeline.runs.portfolio import Portfolio, open_portfolio
 from pipeline.runs.reports import rewrite_page
 from pipeline.runs.rotation import run_rotation
@@ -222,6 +223,13 @@ def test_a_source_that_cannot_be_read_is_named(shop: Path, text: str | None, wor
         path.write_text(text, encoding="utf-8")
     with pytest.raises(DataNotTrustedError, match=words):
         run_rotation(at(shop), DAY)
+
+
+def test_a_check_names_the_problems_of_the_rotation_too(shop: Path) -> None:
+    path = shop / "data" / "exposures.csv"
+    path.write_text(path.read_text(encoding="utf-8") + "22.11.2026,young,good,10,1\n", "utf-8")
+    failed = {f.source for f in check_portfolio(at(shop), DAY) if f.level is Level.FAIL}
+    assert {"exposures", "spend"} <= failed  # spend has no file here at all
 
 
 def test_without_a_section_nothing_is_decided(shop: Path) -> None:

@@ -42,3 +42,21 @@ def test_a_cap_covers_the_lines_of_its_scope():
     assert cap(scope={"audience": "brand"}).covers(line, COLUMNS)
     assert not cap(scope={"channel": "Search"}).covers(line, COLUMNS)
     assert not cap(scope={"channel": "search", "audience": "x"}).covers(line, COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("status", "first", "last", "standing"),
+    [
+        (CapStatus.APPROVED, None, None, "in force"),
+        (CapStatus.APPROVED, None, date(2026, 11, 22), "in force"),
+        (CapStatus.APPROVED, date(2026, 11, 23), None, "approved"),
+        (CapStatus.APPROVED, None, date(2026, 11, 21), "expired"),
+        (CapStatus.PROPOSED, None, None, "proposed"),
+        (CapStatus.PROPOSED, None, date(2026, 11, 21), "expired"),
+        (CapStatus.REJECTED, None, date(2026, 11, 21), "rejected"),
+        (CapStatus.SUPERSEDED, None, None, "superseded"),
+    ],
+)
+def test_a_cap_says_how_it_stands_on_a_day(status, first, last, standing):
+    cap = Cap(id="c", max=1.0, status=status, proposed_by="x", valid_from=first, expires=last)
+    assert cap.standing(date(2026, 11, 22)) == standing

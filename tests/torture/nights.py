@@ -20,14 +20,16 @@ from typing import Any
 from pipeline.core import errors
 from pipeline.core.errors import NotAllowedError, PipelineError
 from pipeline.core.findings import Finding, Level
-from pipeline.core.plan import Mode, Plan, PlanLine, Status
+from pipeline.core.plan import Kind, Mode, Plan, PlanLine, Status
 from pipeline.core.policy import CapSpec
 from pipeline.io.artefacts import begin_run, open_run, sha256
 from pipeline.io.ledger import Ledger, PlanRecord
 from pipeline.io.ledger.verify import verify_ledger
 from pipeline.io.publish.sheets import read_sheet
 from pipeline.io.stores import open_store
-from pipeline.runs import night, signoff, storage
+from pipeline.runs import signoff, storage
+from pipeline.runs.course import _propose as _propose_of_night
+from pipeline.runs.course import course_of
 from pipeline.runs.fallback import fallback_plan
 from pipeline.runs.inputs import freeze_inputs, inputs_hash
 from pipeline.runs.plan import Heading
@@ -217,7 +219,7 @@ def _run_night(world: World) -> None:
 
 
 def _propose(world: World, work: Any) -> None:
-    plan = night._propose(world.portfolio, work)
+    plan = _propose_of_night(course_of(Kind.BUDGET), world.portfolio, work)
     if plan.status is Status.APPROVED and plan.plan_id not in world.published:
         _saw_publication(world, world.ledger.plan(plan.plan_id))
 

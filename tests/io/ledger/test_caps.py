@@ -70,7 +70,8 @@ def test_a_changed_or_removed_policy_value_withdraws_the_proposal_that_waits(des
 def test_a_rejected_policy_cap_is_not_proposed_again_and_still_holds_its_scope(desk, new_policy):
     policy = new_policy(caps=scoped(150))
     (cap,) = desk.ledger.register_policy_caps(policy)
-    desk.ledger.reject_cap(cap.id, desk.fin, policy, "too high")
+    rejected = desk.ledger.reject_cap(cap.id, desk.fin, policy, "too high")
+    assert (rejected.status.value, rejected.decided_by) == ("rejected", "fin")
     assert desk.ledger.register_policy_caps(policy) == ()
     assert desk.ledger.held_scopes(policy, DAY) == (SEARCH,)
 

@@ -163,6 +163,7 @@ def test_a_wide_weekly_table_with_controls(tmp_path):
     }
     plan, page = plan_of(tmp_path, date(2019, 10, 31), settings)  # a Thursday
     assert_presentable(plan, page)
+    assert all(line.marginal_return.p05 >= -1e-9 for line in plan.lines)  # also where spend is 0
     assert {line.line["channel"] for line in plan.lines} == set(channels)
     assert "one joint fit of 156 weeks" in page
 

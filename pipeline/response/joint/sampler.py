@@ -16,7 +16,8 @@ from scipy.special import log_ndtr, ndtri_exp
 from pipeline.core.types import FloatArray, IntArray
 from pipeline.response.joint.moments import Moments
 
-CHAINS, WARM_UP, KEPT, THINNING = 32, 80, 30, 3
+CHAINS, WARM_UP, KEPT, THINNING = 40, 80, 10, 6
+"""As many draws are kept as a night decides with, so that its draws and its mean are one set."""
 MEDIA_SHARE, MEDIA_LOG_SD = 0.25, 0.8
 """Prior of the share of an outcome that all its lines cause, and its deviation in logs."""
 SHARES = np.geomspace(0.01, 1.2, 40)

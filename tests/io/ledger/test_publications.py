@@ -123,3 +123,13 @@ def test_what_was_not_approved_is_not_published_under_its_name(desk):
     forged = replace(desk.approve(), content_hash="sha256:" + "0" * 64)
     with pytest.raises(NotAllowedError, match="not what was approved"):
         desk.ledger.start_publication(forged, desk.ana)
+
+
+def test_a_revoked_plan_stays_published_and_is_no_fallback(desk):
+    first = desk.publish(desk.approve(desk.propose("aaaaaaaa").plan_id))
+    second = desk.publish(desk.approve(desk.propose("bbbbbbbb", date(2026, 11, 23)).plan_id))
+    desk.ledger.revoke_plan(second.plan_id, desk.ana, desk.policy, "wrong")
+    assert desk.ledger.last_published("acme").plan_id == second.plan_id
+    assert desk.ledger.last_approved("acme").plan_id == first.plan_id
+    desk.ledger.revoke_plan(first.plan_id, desk.ana, desk.policy, "wrong too")
+    assert desk.ledger.last_approved("acme") is None

@@ -71,34 +71,40 @@ def carried_spend(spend: FloatArray, retention: float | FloatArray) -> FloatArra
 
     Args:
         spend: (n_days, n_lines), >= 0.
-        retention: 0 to below 1, share kept per day; one for all or (n_lines,).
+        retention: 0 to below 1, share kept per day; one for all, (n_lines,), or
+            (n_retentions, 1).
+
+    Returns:
+        (n_days, n_lines), or (n_days, n_retentions, n_lines).
 
     Source: Koyck (1954), "Distributed Lags and Investment Analysis".
     """
-    out = np.empty_like(spend)
-    state = spend[:14].mean(axis=0)
+    state = np.broadcast_to(
+        spend[:14].mean(axis=0), np.broadcast_shapes(np.shape(retention), spend.shape[1:])
+    )
+    out = np.empty((spend.shape[0], *state.shape))
+    fresh = 1 - np.asarray(retention)
     for day in range(spend.shape[0]):
-        state = retention * state + (1 - retention) * spend[day]
+        state = retention * state + fresh * spend[day]
         out[day] = state
     return out
 
 
-def features(spend: FloatArray, reference: FloatArray) -> FloatArray:
-    """Return every library response of every line, (n_retentions, n_shapes, n_days, n_lines).
+def features(
+    spend: FloatArray,
+    reference: FloatArray,
+    retentions: Sequence[float] | FloatArray = RETENTIONS,
+    shapes: Sequence[Shape] = SHAPES,
+) -> FloatArray:
+    """Return every response of every line, (n_days, n_retentions * n_shapes, n_lines).
 
     Args:
         spend: (n_days, n_lines), >= 0.
         reference: (n_lines,), > 0: the spend at which every response is 1.
     """
-    out = np.empty((len(RETENTIONS), len(SHAPES), *spend.shape))
-    for i, retention in enumerate(RETENTIONS):
-        relative = carried_spend(spend, retention) / reference
-        for j, shape in enumerate(SHAPES):
-            out[i, j] = shape.value(relative)
-    return out
-
-
-def shape_prior(shapes: Sequence[Shape] = SHAPES) -> FloatArray:
-    """Return the library's prior weights, summing to 1."""
-    weights = np.array([shape.prior for shape in shapes])
-    return np.asarray(weights / weights.sum())
+    n_days, n_lines = spend.shape
+    out = np.empty((n_days, len(retentions), len(shapes), n_lines))
+    relative = carried_spend(spend, np.asarray(retentions)[:, None]) / reference
+    for j, shape in enumerate(shapes):
+        out[:, :, j] = shape.value(relative)
+    return out.reshape(n_days, -1, n_lines)

@@ -6,7 +6,7 @@ level may drift; seen backwards from today it is a random walk that starts at ze
 makes old evidence on the level fade while short-term contrasts still teach the slope.
 
 Given drift, retention, shape and share the model is linear in `level`, so its marginal likelihood
-is exact. Mathematics: docs/model.md, "Evidence".
+is exact; the drift is averaged over. Mathematics: docs/model.md, "Evidence".
 """
 
 from __future__ import annotations
@@ -15,148 +15,212 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.core.types import FloatArray
+from pipeline.core.types import BoolArray, FloatArray
+from pipeline.response.grid import Grid
 
-DRIFTS = ((1.0, 0.0), (1.0, 0.012), (1.0, 0.04), (0.85, 0.05), (0.85, 0.12))
-"""How a line's relative level wanders, candidates: share kept per day, innovation's deviation.
-
-A share of 1 is a random walk: old evidence on the level fades. Below 1 the level comes back: a
-shock of its own that lasts about a week, which no other line shows.
-"""
-
-SHARES = np.linspace(0.02, 0.98, 13)
-"""Share of the outcome at reference spend that spend causes, candidates."""
+LEVEL_SD = 0.5  # the level is known to within half of itself before anything is seen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """Log marginal likelihood and the level's posterior for every grid node of every line.
 
-    Axes: (n_lines, n_drifts, n_retentions, n_shapes, n_shares).
+    Attributes:
+        log_likelihood, level_mean, level_sd: (n_lines, n_retentions, n_shapes, n_shares).
+        drift: (n_lines, n_drifts), how well each explains the line, summing to 1.
     """
 
     log_likelihood: FloatArray
     level_mean: FloatArray
     level_sd: FloatArray
+    drift: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sums:
+    """Weighted inner products of the fixed regressors and of every response, per drift.
+
+    Attributes:
+        fixed: (n_lines, n_drifts, n_fixed, n_fixed), constant, outcome, nuisances.
+        cross: (n_lines, n_drifts, n_fixed, n_responses).
+        square: (n_lines, n_drifts, n_responses).
+        logdet: (n_lines, n_drifts).
+    """
+
+    fixed: FloatArray
+    cross: FloatArray
+    square: FloatArray
+    logdet: FloatArray
 
 
 def evaluate(
+    grid: Grid,
     outcome: FloatArray,
     variance: FloatArray,
     responses: FloatArray,
     level_guess: FloatArray,
     nuisance: FloatArray,
+    drift_prior: FloatArray,
     *,
     scale_dof: float,
 ) -> Evidence:
     """Return the evidence on every grid node.
 
     Args:
+        grid: what is tried.
         outcome: (n_days, n_lines), freed of demand and completeness, oldest first.
         variance: (n_days, n_lines), of the outcome around its mean; inf leaves the cell out.
-        responses: (n_retentions, n_shapes, n_days, n_lines), 1 at the reference spend.
+        responses: (n_days, n_retentions * n_shapes, n_lines), 1 at the reference spend.
         level_guess: (n_lines,), > 0, what the level roughly is: scales drift and the weak prior.
         nuisance: (n_nuisances, n_days, n_lines), movements that must teach nothing about the
             response; each has a free coefficient, normal with sd `level_guess`.
+        drift_prior: (n_lines, n_drifts), each line's summing to 1.
         scale_dof: how many observations the given variances are worth; the rest is learned from
             the residuals, which makes the likelihood a Student t.
     """
-    n_retentions, n_shapes, n_days, n_lines = responses.shape
-    kept, innovation = np.asarray(DRIFTS).T[:, :, None]  # (Q, 1) each
-    drift_variance = np.square(innovation) * np.square(level_guess)  # (Q, L)
-    walks = kept == 1.0
-    state_variance = np.where(walks, 0.0, drift_variance / np.where(walks, 1.0, 1 - kept**2))
     known = np.isfinite(variance)
-    n_fixed = 2 + nuisance.shape[0]  # constant, outcome, then the nuisances
-    fixed = np.concatenate(
-        [np.ones((1, n_days, n_lines)), np.where(known, outcome, 0.0)[None], nuisance]
-    )
-    mean_fixed = np.zeros((n_fixed, len(DRIFTS), n_lines))
-    mean_grid = np.zeros((len(DRIFTS), n_retentions, n_shapes, n_lines))
-    gram = np.zeros((n_fixed, n_fixed, len(DRIFTS), n_lines))
-    cross = np.zeros((n_fixed, *mean_grid.shape))
-    square, logdet = np.zeros_like(mean_grid), np.zeros_like(drift_variance)
-    for day in range(n_days - 1, -1, -1):
-        state_variance = kept**2 * state_variance + drift_variance
-        mean_fixed *= kept
-        mean_grid *= kept[:, None, None]
-        use = known[day]
-        total = state_variance + np.where(use, variance[day], 1.0)
-        gain = np.where(use, state_variance / total, 0.0)
-        weight = np.where(use, 1.0 / total, 0.0)
-        error = fixed[:, day, None, :] - mean_fixed
-        error_grid = responses[None, :, :, day, :] - mean_grid
-        mean_fixed += gain * error
-        mean_grid += gain[:, None, None] * error_grid
-        state_variance = state_variance * (1 - gain)
-        logdet += np.where(use, np.log(total), 0.0)
-        gram += (weight * error)[:, None] * error[None]
-        weighted = weight[:, None, None] * error_grid
-        square += weighted * error_grid
-        cross += weighted[None] * error[:, :, None, None]
-    logdet += _project_out(gram, cross, square, level_guess)
     count = known.sum(axis=0).astype(float)
-    return _over_shares(
-        (gram[0, 0], gram[0, 1], gram[1, 1], logdet),
-        (cross[0], square, cross[1]),
-        count,
-        level_guess,
-        scale_dof,
+    # In units of the level guess everything is near 1, and so are the sums.
+    seen = np.where(known, outcome / level_guess, 0.0)
+    noise = np.where(known, variance / np.square(level_guess), 1.0)
+    fixed = np.stack([np.ones_like(seen), seen, *nuisance])
+    sums = _project_out(_filter(grid, fixed, noise, known, responses))
+    return _over_shares(grid, sums, count, level_guess, drift_prior, scale_dof)
+
+
+def _filter(
+    grid: Grid, fixed: FloatArray, noise: FloatArray, known: BoolArray, responses: FloatArray
+) -> _Sums:
+    """Return the inner products under every drift, by a Kalman filter that starts today.
+
+    The gains do not depend on the series, so responses are only whitened for their own squares;
+    their products with the fixed regressors come from whitening those twice.
+    """
+    n_days, n_responses, n_lines = responses.shape
+    kept, innovation = grid.drifts.T[:, :, None]  # (Q, 1) each
+    step = np.square(innovation) * np.ones((1, n_lines))
+    walks = kept == 1.0
+    state = np.where(walks, 0.0, step / np.where(walks, 1.0, 1 - kept**2))
+    shape = (n_days, len(grid.drifts), n_lines)
+    gain, weight = np.empty(shape), np.empty(shape)
+    logdet = np.zeros(shape[1:])
+    for day in range(n_days - 1, -1, -1):
+        state = kept**2 * state + step
+        total = state + noise[day]
+        use = known[day]
+        gain[day] = np.where(use, state / total, 0.0)
+        weight[day] = np.where(use, 1.0 / total, 0.0)
+        logdet += np.where(use, np.log(total), 0.0)
+        state = state * (1 - gain[day])
+    square = np.zeros((shape[1], n_responses, n_lines))
+    mean, error, moved = np.zeros_like(square), np.empty_like(square), np.empty_like(square)
+    mean_fixed = np.zeros((fixed.shape[0], *shape[1:]))
+    errors = np.empty((n_days, *mean_fixed.shape))
+    decays = kept[:, :, None]
+    for day in range(n_days - 1, -1, -1):
+        mean *= decays
+        np.subtract(responses[day], mean, out=error)
+        np.multiply(error, gain[day][:, None, :], out=moved)
+        mean += moved
+        np.multiply(error, error, out=error)
+        error *= weight[day][:, None, :]
+        square += error
+        mean_fixed *= kept
+        errors[day] = fixed[:, day, None, :] - mean_fixed
+        mean_fixed += gain[day] * errors[day]
+    whitened = _backwards(errors * weight[:, None], gain, kept)
+    return _Sums(
+        fixed=np.einsum("tfql,tgql->lqfg", errors * weight[:, None], errors),
+        cross=np.matmul(
+            np.ascontiguousarray(whitened.transpose(3, 2, 1, 0)).reshape(n_lines, -1, n_days),
+            np.ascontiguousarray(responses.transpose(2, 0, 1)),
+        ).reshape(n_lines, shape[1], fixed.shape[0], n_responses),
+        square=np.ascontiguousarray(square.transpose(2, 0, 1)),
+        logdet=np.ascontiguousarray(logdet.T),
     )
 
 
-def _project_out(
-    gram: FloatArray, cross: FloatArray, square: FloatArray, level_guess: FloatArray
-) -> FloatArray:
-    """Remove the nuisances from the sums in place; return the log determinant that they add.
+def _backwards(errors: FloatArray, gain: FloatArray, kept: FloatArray) -> FloatArray:
+    """Return the transpose of the filter applied to weighed errors: inverse covariance x series.
+
+    Args:
+        errors: (n_days, n_fixed, n_drifts, n_lines), whitened and weighed.
+        gain: (n_days, n_drifts, n_lines).
+        kept: (n_drifts, 1).
+    """
+    out = np.empty_like(errors)
+    later = np.zeros(errors.shape[1:])
+    for day in range(errors.shape[0]):
+        out[day] = errors[day] - gain[day] * later
+        later = kept * (errors[day] + (1 - gain[day]) * later)
+    return out
+
+
+def _project_out(sums: _Sums) -> _Sums:
+    """Return the sums without the nuisances.
 
     Integrating out a normal coefficient of a known regressor is a rank-one correction of every
     inner product (Woodbury); one nuisance after the other.
     """
-    added = np.zeros_like(gram[0, 0])
-    for c in range(gram.shape[0] - 1, 1, -1):
-        scaled = 1.0 + np.square(level_guess) * gram[c, c]
-        factor = np.square(level_guess) / scaled
-        row, row_grid = gram[:, c].copy(), cross[c].copy()
-        square -= factor[:, None, None] * row_grid**2
-        cross -= (factor * row)[:, :, None, None] * row_grid[None]
-        gram -= factor * row[:, None] * row[None]
-        added += np.log(scaled)
-    return np.asarray(added)
+    fixed, cross = sums.fixed, sums.cross
+    square, logdet = sums.square, sums.logdet
+    for c in range(fixed.shape[-1] - 1, 1, -1):
+        scaled = 1.0 + fixed[..., c, c]
+        row, row_cross = fixed[..., c, :], cross[..., c, :]
+        factor = 1.0 / scaled
+        square = square - factor[..., None] * row_cross**2
+        cross = cross - (factor[..., None] * row)[..., None] * row_cross[..., None, :]
+        fixed = fixed - factor[..., None, None] * row[..., :, None] * row[..., None, :]
+        logdet = logdet + np.log(scaled)
+    return _Sums(fixed=fixed, cross=cross, square=square, logdet=logdet)
 
 
 def _over_shares(
-    flat: tuple[FloatArray, FloatArray, FloatArray, FloatArray],
-    grid: tuple[FloatArray, FloatArray, FloatArray],
+    grid: Grid,
+    sums: _Sums,
     count: FloatArray,
     level_guess: FloatArray,
+    drift_prior: FloatArray,
     scale_dof: float,
 ) -> Evidence:
-    """Return the evidence per share, from the sums that do not depend on it."""
-    s11, s1z, szz, logdet = (item[:, None, None, :, None] for item in flat)
-    s1h, shh, shz = (item[..., None] for item in grid)
-    rest, share = 1 - SHARES, SHARES
-    sxx = rest**2 * s11 + 2 * rest * share * s1h + share**2 * shh
-    sxz = rest * s1z + share * shz
-    guess = level_guess[:, None]
-    prior_precision = 1.0 / np.square(0.5 * guess)  # the level is known to within half of itself
-    precision = sxx + prior_precision
-    mean = (sxz + prior_precision * guess) / precision
-    misfit = szz + prior_precision * guess**2 - precision * mean**2
-    misfit = np.maximum(misfit, 1e-9)
-    dof = scale_dof + count[:, None]
-    log_likelihood = -0.5 * (
-        dof * np.log((scale_dof + misfit) / scale_dof)
-        + logdet
+    """Return the evidence per share, from the sums that do not depend on it, drift averaged."""
+    one_one, one_y, y_y = (
+        sums.fixed[..., i, j][..., None, None] for i, j in ((0, 0), (0, 1), (1, 1))
+    )
+    one_h, y_h, h_h = (
+        sums.cross[..., 0, :, None],
+        sums.cross[..., 1, :, None],
+        sums.square[..., None],
+    )
+    share, rest = grid.shares, 1 - grid.shares
+    prior_precision = 1.0 / LEVEL_SD**2
+    precision = rest**2 * one_one + 2 * rest * share * one_h + share**2 * h_h + prior_precision
+    mean = (rest * one_y + share * y_h + prior_precision) / precision
+    misfit = np.maximum(y_y + prior_precision - precision * mean**2, 1e-9)
+    dof = scale_dof + count[:, None, None, None]
+    fit = -0.5 * (
+        dof * np.log1p(misfit / scale_dof)
+        + sums.logdet[..., None, None]
         + np.log(precision / prior_precision)
     )
-    spread = np.sqrt((scale_dof + misfit) / dof / precision)
-
-    def lines_first(item: FloatArray) -> FloatArray:
-        return np.ascontiguousarray(np.moveaxis(item, 3, 0))
-
+    variance = (scale_dof + misfit) / (dof * precision)
+    # Average over drifts: (L, Q, responses, K) -> (L, responses, K).
+    fit += np.log(drift_prior)[..., None, None]
+    top = fit.max(axis=1)
+    weight = np.exp(fit - top[:, None])
+    total = weight.sum(axis=1)
+    weight /= total[:, None]
+    level = (weight * mean).sum(axis=1)
+    second = (weight * (variance + mean**2)).sum(axis=1)
+    evidence = top + np.log(total)
+    n_lines, nodes = fit.shape[0], grid.nodes
+    prior = evidence.reshape(n_lines, *nodes) + grid.log_prior()
+    node = np.exp(prior - prior.max(axis=(1, 2, 3), keepdims=True)).reshape(total.shape)
+    drift = (weight * node[:, None]).sum(axis=(2, 3))
+    guess = level_guess[:, None, None]
     return Evidence(
-        log_likelihood=lines_first(log_likelihood),
-        level_mean=lines_first(mean),
-        level_sd=lines_first(spread),
+        log_likelihood=evidence.reshape(n_lines, *nodes),
+        level_mean=(level * guess).reshape(n_lines, *nodes),
+        level_sd=(np.sqrt(np.maximum(second - level**2, 1e-12)) * guess).reshape(n_lines, *nodes),
+        drift=drift / drift.sum(axis=1, keepdims=True),
     )

@@ -15,7 +15,8 @@ from pipeline.core.findings import Finding, Level
 from pipeline.core.history import History, LiftTest
 from pipeline.core.types import FloatArray, IntArray
 from pipeline.response.curves import RETENTIONS, SHAPES, carried_spend
-from pipeline.response.evidence import SHARES, Evidence
+from pipeline.response.evidence import Evidence
+from pipeline.response.grid import SHARES
 
 HALF_LIFE_DAYS = 90.0
 """Effects drift: after so many days a test's variance counts twice."""
@@ -182,7 +183,7 @@ def with_readouts(
         for position, line in enumerate(test.lines.tolist()):
             others = float(mean.sum() - mean[position])
             noise = test.variance + float(variance.sum() - variance[position])
-            effect = worth[line] * test.contrast[None, :, :, position, None] * SHARES
+            effect = worth[line] * test.contrast[:, :, position, None] * SHARES
             level, spread = means[line], np.square(sds[line])
             total = np.square(effect) * spread + noise
             miss = test.lift - others - effect * level
@@ -199,7 +200,7 @@ def _predicted(
     """Return mean and variance of each treated line's share of the lift, as known so far."""
     mean, variance = np.empty(test.lines.size), np.empty(test.lines.size)
     for position, line in enumerate(test.lines.tolist()):
-        effect = worth[line] * test.contrast[None, :, :, position, None] * SHARES
+        effect = worth[line] * test.contrast[:, :, position, None] * SHARES
         node = effect * means[line]
         mean[position] = (weights[line] * node).sum()
         second = np.square(node) + np.square(effect * sds[line])

@@ -11,12 +11,14 @@ from pipeline.core.history import History, LiftTest, Vintages
 from pipeline.core.types import FloatArray, IntArray
 from pipeline.response.curves import RETENTIONS, carried_spend, features
 from pipeline.response.demand import estimate_demand, shared_slope
-from pipeline.response.evidence import SHARES, Evidence, evaluate
+from pipeline.response.evidence import Evidence, evaluate
 from pipeline.response.experiments import experiment_finding, readouts, with_readouts
 from pipeline.response.faults import Screened, screen
+from pipeline.response.grid import COARSE, FULL, Grid
 from pipeline.response.health import model_findings
 from pipeline.response.maturity import Maturity, learn_maturity
 from pipeline.response.noise import cell_noise, dispersion, slow_drift, starting_level
+from pipeline.response.pooling import drift_population
 from pipeline.response.population import (
     common_elasticity,
     common_movement,
@@ -27,7 +29,10 @@ from pipeline.response.population import (
 from pipeline.response.posterior import Posterior
 from pipeline.response.worth import worth_per_count
 
-SWEEPS = 8
+SWEEPS = (COARSE,) * 5 + (FULL,) * 2
+"""The grid of each sweep: demand settles on few nodes, the answer is given on all."""
+
+BLOCK_LINES = 64  # so many lines' responses and sums stay in the processor's cache
 SCALE_DOF = 30.0
 FIRST_RETENTION, FIRST_ELASTICITY = 0.3, 0.25  # to begin with; both are learned
 FIRST_NOISE = 0.3**2
@@ -58,7 +63,6 @@ class _Data:
     groups: IntArray
     weekdays: IntArray
     reference: FloatArray
-    responses: FloatArray
     worth: FloatArray
     worth_sd: FloatArray
 
@@ -100,6 +104,7 @@ def fit_response(
         weights=fitted.weights,
         level_mean=fitted.evidence.level_mean,
         level_sd=fitted.evidence.level_sd,
+        drift=fitted.evidence.drift,
         reference=data.reference,
         carried=np.stack([carried_spend(spend, r)[-1] for r in RETENTIONS]),
         recent_spend=spend[-7:].mean(axis=0),
@@ -150,7 +155,6 @@ def _ready(history: History, settings: FitSettings, vintages: Vintages | None) -
         groups=groups,
         weekdays=(first + np.arange(len(history.days) + 1)) % 7,
         reference=reference,
-        responses=features(screened.spend, reference),
         worth=np.maximum(worth, 1e-9),
         worth_sd=worth_sd,
     )
@@ -170,7 +174,8 @@ def _sweep(history: History, data: _Data, lift_tests: tuple[LiftTest, ...]) -> _
     noise = np.full(outcome.shape, FIRST_NOISE)
     elasticity = FIRST_ELASTICITY
     weights: FloatArray | None = None
-    for _ in range(SWEEPS):
+    drift: FloatArray | None = None
+    for grid in SWEEPS:
         seen = expected * share
         relative = np.where(usable, unit / np.maximum(seen, 1e-6) + noise, np.inf)
         slope, slope_sd = shared_slope(outcome, seen, movement, relative)
@@ -189,24 +194,71 @@ def _sweep(history: History, data: _Data, lift_tests: tuple[LiftTest, ...]) -> _
         robust, noise = cell_noise(freed, expected, counting, demand, usable)
         variance = counting + (noise + demand.variance) * expected**2
         variance = np.where(usable, variance * robust, np.inf)
-        evidence = evaluate(freed, variance, data.responses, level, common, scale_dof=SCALE_DOF)
-        if tests and weights is not None:
-            evidence = with_readouts(evidence, tests, weights, data.worth)
+        if drift is None or drift.shape[1] != len(grid.drift_prior):
+            drift = np.tile(grid.drift_prior, (len(level), 1))
+        drift_prior = drift_population(drift, grid.drift_prior, data.groups)
+        evidence = _evidence(grid, data, freed, variance, level, common, drift_prior)
+        drift = evidence.drift
         returned = relative_return(level * data.worth, data.reference)
-        weights = pool_lines(evidence, data.groups, centre, slope_sd, returned)
-        kept = np.einsum("lqrsk,r->l", weights, np.asarray(RETENTIONS))
+        if tests and grid is FULL and weights is not None:
+            if weights.shape != evidence.log_likelihood.shape:
+                weights = pool_lines(grid, evidence, data.groups, centre, slope_sd, returned)
+            evidence = with_readouts(evidence, tests, weights, data.worth)
+        weights = pool_lines(grid, evidence, data.groups, centre, slope_sd, returned)
+        kept = np.einsum("lrsk,r->l", weights, grid.retentions)
         movement = np.log(np.maximum(carried_spend(spend, kept) / data.reference, 0.05))
-        elasticity = mean_elasticity(weights, relative, movement)
-        expected = _expected(evidence, weights, data.responses)
+        elasticity = mean_elasticity(grid, weights, relative, movement)
+        expected = _expected(grid, data, evidence, weights)
         expected = np.maximum(expected * slow_drift(freed, expected, variance), 1e-6)
-        level = np.maximum((weights * evidence.level_mean).sum(axis=(1, 2, 3, 4)), 1e-6)
+        level = np.maximum((weights * evidence.level_mean).sum(axis=(1, 2, 3)), 1e-6)
     if weights is None:
-        raise PipelineError("response: no sweep was made; SWEEPS must be at least 1")
+        raise PipelineError("response: no sweep was made; SWEEPS must name a grid")
     return _Fitted(
         weights=weights,
         evidence=evidence,
         tomorrow=demand.tomorrow,
         standard=np.where(usable, (freed - expected) / np.sqrt(variance), 0.0),
+    )
+
+
+def _blocks(n_lines: int) -> list[slice]:
+    """Return blocks of lines: what needs every response is done for one block after the other."""
+    return [slice(first, first + BLOCK_LINES) for first in range(0, n_lines, BLOCK_LINES)]
+
+
+def _responses(grid: Grid, data: _Data, block: slice) -> FloatArray:
+    spend, reference = data.screened.spend[:, block], data.reference[block]
+    return features(spend, reference, grid.retentions, grid.shapes)
+
+
+def _evidence(
+    grid: Grid,
+    data: _Data,
+    freed: FloatArray,
+    variance: FloatArray,
+    level: FloatArray,
+    common: FloatArray,
+    drift_prior: FloatArray,
+) -> Evidence:
+    """Return the evidence of all lines, block by block."""
+    parts = [
+        evaluate(
+            grid,
+            freed[:, block],
+            variance[:, block],
+            _responses(grid, data, block),
+            level[block],
+            common[:, :, block],
+            drift_prior[block],
+            scale_dof=SCALE_DOF,
+        )
+        for block in _blocks(len(level))
+    ]
+    return Evidence(
+        log_likelihood=np.concatenate([part.log_likelihood for part in parts]),
+        level_mean=np.concatenate([part.level_mean for part in parts]),
+        level_sd=np.concatenate([part.level_sd for part in parts]),
+        drift=np.concatenate([part.drift for part in parts]),
     )
 
 
@@ -225,9 +277,14 @@ def reference_spend(spend: FloatArray) -> FloatArray:
     return np.asarray(np.maximum(np.maximum(recent, 0.05 * spend.mean(axis=0)), 1e-6))
 
 
-def _expected(evidence: Evidence, weights: FloatArray, responses: FloatArray) -> FloatArray:
+def _expected(grid: Grid, data: _Data, evidence: Evidence, weights: FloatArray) -> FloatArray:
     """Return the posterior mean outcome of every past day at today's level."""
     level = weights * evidence.level_mean
-    flat = (level * (1 - SHARES)).sum(axis=(1, 2, 3, 4))
-    effect = (level * SHARES).sum(axis=(1, 4))  # (n_lines, n_retentions, n_shapes)
-    return np.asarray(flat + np.einsum("lrs,rstl->tl", effect, responses))
+    flat = (level * (1 - grid.shares)).sum(axis=(1, 2, 3))
+    effect = (level * grid.shares).sum(axis=3).reshape(len(flat), -1)  # (L, responses)
+    out = np.empty(data.outcome.shape)
+    for block in _blocks(len(flat)):
+        out[:, block] = flat[block] + np.einsum(
+            "lr,trl->tl", effect[block], _responses(grid, data, block)
+        )
+    return out

@@ -7,8 +7,8 @@ import numpy as np
 from pipeline.core.findings import Finding, Level
 from pipeline.core.types import BoolArray, FloatArray, Line, line_label
 from pipeline.response.faults import Screened
+from pipeline.response.grid import FULL
 from pipeline.response.maturity import Maturity
-from pipeline.response.population import NODE_ELASTICITY, node_priors
 
 FEW_DAYS = 56
 RECENT_DAYS = 14
@@ -18,10 +18,9 @@ LEARNED = 0.75
 
 def identified(weights: FloatArray) -> FloatArray:
     """Return posterior over prior deviation of each line's log elasticity, (n_lines,)."""
-    logs = np.log(NODE_ELASTICITY)
-    _, _, shape, share = node_priors()
-    prior = _deviation(np.outer(shape, share)[None], logs)[0]
-    return np.asarray(_deviation(weights.sum(axis=(1, 2)), logs) / prior)
+    logs = np.log(FULL.elasticity)
+    prior = _deviation(np.outer(FULL.shape_prior, FULL.share_prior)[None], logs)[0]
+    return np.asarray(_deviation(weights.sum(axis=1), logs) / prior)
 
 
 def model_findings(

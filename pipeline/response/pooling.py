@@ -1,10 +1,10 @@
 """Lines borrow from their channel: the population of each factor is learned with the lines.
 
-The grid's factors (drift, retention, shape, share) are independent a priori; each channel has its
-own distribution over a factor's values, with a Dirichlet prior centred on the library's. EM gives
-its posterior mean, so that a line with little data looks like its channel and one with much data
-like itself. Source: Laird (1978), "Nonparametric maximum likelihood estimation of a mixing
-distribution", with a Dirichlet prior.
+The grid's factors (retention, shape, share; the drift beside them) are independent a priori; each
+channel has its own distribution over a factor's values, with a Dirichlet prior centred on the
+library's. EM gives its posterior mean, so that a line with little data looks like its channel and
+one with much data like itself. Source: Laird (1978), "Nonparametric maximum likelihood estimation
+of a mixing distribution", with a Dirichlet prior.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import numpy as np
 from pipeline.core.types import FloatArray, IntArray
 
 EM_STEPS = 6
+DRIFT_STRENGTH = 6.0
+"""How many lines the prior of drifts is worth."""
 
 
 def pooled_posterior(
@@ -47,6 +49,22 @@ def pooled_posterior(
             )
         posterior = _normalise(log_likelihood, population, groups)
     return posterior
+
+
+def drift_population(drift: FloatArray, prior: FloatArray, groups: IntArray) -> FloatArray:
+    """Return each line's prior over drifts, (n_lines, n_drifts): its channel's population.
+
+    Args:
+        drift: (n_lines, n_drifts), what each line shows, summing to 1.
+        prior: (n_drifts,), the library's.
+        groups: (n_lines,), 0-based channel.
+    """
+    member = np.eye(int(groups.max()) + 1)[groups].T
+    overall = (DRIFT_STRENGTH * prior + drift.sum(axis=0)) / (DRIFT_STRENGTH + len(groups))
+    table = (DRIFT_STRENGTH * overall + member @ drift) / (
+        DRIFT_STRENGTH + member.sum(axis=1, keepdims=True)
+    )
+    return np.asarray(table[groups])
 
 
 def _normalise(

@@ -12,27 +12,18 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.core.types import FloatArray, IntArray
-from pipeline.response.curves import SHAPES, shape_prior
-from pipeline.response.evidence import SHARES, Evidence
+from pipeline.response.evidence import Evidence
+from pipeline.response.grid import Grid
 from pipeline.response.pooling import pooled_posterior
 
-NODE_ELASTICITY = np.outer([shape.elasticity() for shape in SHAPES], SHARES)
 ELASTICITY, ELASTICITY_SD = 0.25, 0.12  # of the whole outcome, over portfolios: a wide prior
 LOG_SPREAD = 0.65  # of lines' elasticities around the portfolio's, in logs
 TILTS = np.linspace(0.0, 1.0, 6)
 TILT, TILT_SD = 0.5, 0.3  # half of what sets lines' average returns apart is not their margin
 SLOPE_SPREAD = 0.15  # how far lines' elasticities of the whole outcome lie apart
 
-DRIFT_PRIOR = np.array([0.2, 0.3, 0.15, 0.2, 0.15])
-RETENTION_PRIOR = np.array([0.3, 0.2, 0.2, 0.2, 0.1])
-SHARE_PRIOR = SHARES**0.3 * (1 - SHARES) ** 0.3
-STRENGTHS = (6.0, 6.0, 30.0, 30.0)
-"""How many lines the prior of drift, retention, shape and share is worth."""
-
-
-def node_priors() -> list[FloatArray]:
-    """Return the grid's prior: one distribution a factor."""
-    return [DRIFT_PRIOR, RETENTION_PRIOR, shape_prior(), SHARE_PRIOR / SHARE_PRIOR.sum()]
+STRENGTHS = (6.0, 30.0, 30.0)
+"""How many lines the prior of retention, shape and share is worth."""
 
 
 def relative_return(outcome: FloatArray, spend: FloatArray) -> FloatArray:
@@ -42,33 +33,37 @@ def relative_return(outcome: FloatArray, spend: FloatArray) -> FloatArray:
 
 
 def pool_lines(
-    evidence: Evidence, groups: IntArray, centre: float, centre_sd: float, returned: FloatArray
+    grid: Grid,
+    evidence: Evidence,
+    groups: IntArray,
+    centre: float,
+    centre_sd: float,
+    returned: FloatArray,
 ) -> FloatArray:
     """Return every line's posterior over the grid, each summing to 1.
 
     Args:
+        grid: of the evidence.
         evidence: of every node.
         groups: (n_lines,), channel.
         centre, centre_sd: the lines' common elasticity and its error.
         returned: (n_lines,), from `relative_return`.
     """
     spread = LOG_SPREAD**2 + (centre_sd / centre) ** 2
-    drift, retention, shape, share = node_priors()
-    base = np.log(np.outer(shape, share))
-    timing = np.log(np.outer(drift, retention))[:, :, None, None]
-    likelihood = np.logaddexp.reduce(evidence.log_likelihood + timing, axis=(1, 2))
+    base = np.log(np.outer(grid.shape_prior, grid.share_prior))
+    timing = np.log(grid.retention_prior)[:, None, None]
+    likelihood = np.logaddexp.reduce(evidence.log_likelihood + timing, axis=1)
     terms = np.empty((TILTS.size, *likelihood.shape))
     support = -0.5 * np.square((TILTS - TILT) / TILT_SD)
     for i, tilt in enumerate(TILTS):
         wanted = (np.log(centre) - tilt * returned)[:, None, None]
-        term = -0.5 * np.square(np.log(NODE_ELASTICITY) - wanted) / spread
+        term = -0.5 * np.square(np.log(grid.elasticity) - wanted) / spread
         terms[i] = term - np.logaddexp.reduce(base + term, axis=(1, 2), keepdims=True)
         support[i] += np.logaddexp.reduce(likelihood + base + terms[i], axis=(1, 2)).sum()
     support -= np.logaddexp.reduce(support)
     around = np.logaddexp.reduce(terms + support[:, None, None, None], axis=0)
-    return pooled_posterior(
-        evidence.log_likelihood + around[:, None, None], node_priors(), STRENGTHS, groups
-    )
+    priors = [grid.retention_prior, grid.shape_prior, grid.share_prior]
+    return pooled_posterior(evidence.log_likelihood + around[:, None], priors, STRENGTHS, groups)
 
 
 def common_movement(
@@ -96,10 +91,10 @@ def common_elasticity(current: float, slope: float, error: float) -> tuple[float
 
 
 def mean_elasticity(
-    weights: FloatArray, relative_variance: FloatArray, movement: FloatArray
+    grid: Grid, weights: FloatArray, relative_variance: FloatArray, movement: FloatArray
 ) -> float:
     """Return the mean elasticity of the whole outcome, lines weighed by what they can tell."""
-    line = np.einsum("lqrsk,sk->l", weights, NODE_ELASTICITY)
+    line = np.einsum("lrsk,sk->l", weights, grid.elasticity)
     precision = np.where(np.isfinite(relative_variance), 1.0 / relative_variance, 0.0)
     information = (precision * np.square(movement - movement.mean(axis=0))).sum(axis=0) + 1e-9
     return float((information * line).sum() / information.sum())

@@ -10,7 +10,7 @@ from pipeline.core.curves import ResponseTable
 from pipeline.core.findings import Finding
 from pipeline.core.types import FloatArray, IntArray, Line
 from pipeline.response.curves import RETENTIONS, SHAPES
-from pipeline.response.evidence import SHARES
+from pipeline.response.grid import SHARES
 from pipeline.response.maturity import MAX_AGE
 from pipeline.response.value import held_values
 
@@ -25,8 +25,9 @@ class Posterior:
     Attributes:
         metric: what the curves count.
         lines: (n_lines,)
-        weights: (n_lines, n_drifts, n_retentions, n_shapes, n_shares), summing to 1 a line.
+        weights: (n_lines, n_retentions, n_shapes, n_shares), summing to 1 a line.
         level_mean, level_sd: same shape; today's outcome at the reference spend.
+        drift: (n_lines, n_drifts), how each line's level wanders, summing to 1 a line.
         reference: (n_lines,), spend at which every library shape is 1.
         carried: (n_retentions, n_lines), adstock at the end of history.
         recent_spend: (n_lines,), what goes on being spent after a plan ends.
@@ -43,6 +44,7 @@ class Posterior:
     weights: FloatArray
     level_mean: FloatArray
     level_sd: FloatArray
+    drift: FloatArray
     reference: FloatArray
     carried: FloatArray
     recent_spend: FloatArray
@@ -66,7 +68,7 @@ class Posterior:
             [grid[np.searchsorted(c, c[-1] / 2)] for c in (s.value(grid) for s in SHAPES)]
         )
         steep = np.array([shape.elasticity() for shape in SHAPES])
-        weights = self.weights.sum(axis=1)  # (n_lines, retentions, shapes, shares)
+        weights = self.weights
         out = {
             "incremental_share": _quantiles(weights.sum(axis=(1, 2)), SHARES),
             "elasticity": _quantiles(weights.sum(axis=1), np.outer(steep, SHARES)),
@@ -110,7 +112,7 @@ class Posterior:
         organic = np.empty((n_draws, n_lines))
         for index in range(n_lines):
             node = self._sample_nodes(index, rng, n_draws)
-            _, retention, shape, share = np.unravel_index(node, self.weights.shape[1:])
+            retention, shape, share = np.unravel_index(node, self.weights.shape[1:])
             mean = self.level_mean[index].reshape(-1)[node]
             sd = self.level_sd[index].reshape(-1)[node]
             level = np.maximum(mean + sd * rng.standard_normal(n_draws), 0.05 * mean)
@@ -130,7 +132,7 @@ class Posterior:
 
     def mean_value(self, spend: FloatArray) -> FloatArray:
         """Return the exact posterior mean value, (n_lines, n_knots)."""
-        effect = (self.weights * self.level_mean * SHARES).sum(axis=(1, 4))  # (L, R, S)
+        effect = (self.weights * self.level_mean * SHARES).sum(axis=3)  # (L, R, S)
         scale = (self.worth * self.demand)[:, None]
         return np.asarray(scale * np.einsum("lrs,rslk->lk", effect, self.unit_values(spend)))
 

@@ -17,7 +17,7 @@ from pipeline.core.forecast import HORIZONS, LEVELS, Forecast
 from pipeline.core.history import History
 from pipeline.core.types import FloatArray, IntArray, Line
 from pipeline.response.curves import RETENTIONS, SHAPES
-from pipeline.response.evidence import DRIFTS, SHARES
+from pipeline.response.grid import DRIFTS, SHARES
 from pipeline.response.posterior import Posterior
 
 WEEKDAY_WEEKS = 10
@@ -172,9 +172,10 @@ def predictive(
     retention, shape = (np.empty((n_draws, n_lines), dtype=np.int64) for _ in range(2))
     for line in range(n_lines):
         node = _draw_nodes(weights[line].reshape(-1), n_draws, rng)
-        drift, retention[:, line], shape[:, line], part = np.unravel_index(node, weights.shape[1:])
+        retention[:, line], shape[:, line], part = np.unravel_index(node, weights.shape[1:])
         share[:, line] = SHARES[part]
         level[:, line] = _levels(posterior, line, node, rng)
+        drift = _draw_nodes(posterior.drift[line], n_draws, rng)
         kept, innovation = np.asarray(DRIFTS)[drift].T
         walk[:, line] = np.where(kept == 1.0, innovation, 0.0)
     shared_sd, lasting_sd, variance = day_noise(past, posterior.metric)

@@ -230,6 +230,7 @@ class Policy(Strict):
     sources: Sources
     feeds: dict[Identifier, Feed] = Field(default_factory=dict)
     min_probability: Annotated[float, Field(strict=True, ge=0.5, lt=1)] = 0.6
+    risk_aversion: Annotated[float, Field(strict=True, ge=0, le=5)] = 0.2
     ledger: Place | None = None
     runs: Place | None = None
 

@@ -32,9 +32,6 @@ from pipeline.runs.limits import Limits, day_budget, night_limits
 KNOTS = np.array([0, 0.25, 0.5, 0.65, *np.arange(0.75, 1.26, 0.05).round(2), 1.35, 1.5, 2, 3])
 """Spends at which curves are tabulated, in units of the line's current budget."""
 
-CAUTION = 0.2
-"""How many standard deviations of the plan's gain a step must be worth."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
@@ -293,7 +290,7 @@ def _step(
         start,
         solution.spend,
         table,
-        kappa=CAUTION,
+        kappa=facts.policy.risk_aversion,
         min_probability=facts.policy.min_probability,
     )
     moved = float(np.abs(budgets - start).sum())

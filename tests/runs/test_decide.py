@@ -122,3 +122,13 @@ def test_a_line_without_money_is_no_reason_to_fail():
     budgets = propose_budgets(replace(known, current=current))
     assert budgets[0] == 0
     assert budgets.sum() == pytest.approx(1000)
+
+
+def test_aversion_to_risk_moves_less_and_never_more():
+    moved = []
+    for aversion in (0.0, 1.0, 5.0):
+        known = facts(noise=0.4, exploration={"max_share": 0.0}, risk_aversion=aversion)
+        budgets = decide(known, fit_models(known)).budgets
+        moved.append(np.abs(budgets - CURRENT).sum())
+    assert moved[0] >= moved[1] >= moved[2]
+    assert moved[0] > moved[2]

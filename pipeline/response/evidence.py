@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.core.types import BoolArray, FloatArray
-from pipeline.response.grid import Grid
+from pipeline.response.grid import SHOCK_KEPT, Grid
 
 LEVEL_SD = 0.5  # the level is known to within half of itself before anything is seen
 
@@ -97,62 +97,82 @@ def _filter(
     their products with the fixed regressors come from whitening those twice.
     """
     n_days, n_responses, n_lines = responses.shape
-    kept, innovation = grid.drifts.T[:, :, None]  # (Q, 1) each
-    step = np.square(innovation) * np.ones((1, n_lines))
-    walks = kept == 1.0
-    state = np.where(walks, 0.0, step / np.where(walks, 1.0, 1 - kept**2))
-    shape = (n_days, len(grid.drifts), n_lines)
-    gain, weight = np.empty(shape), np.empty(shape)
-    logdet = np.zeros(shape[1:])
+    gains, weight, logdet = _gains(grid, noise, known)
+    square = np.zeros((weight.shape[1], n_responses, n_lines))
+    walk, shock = np.zeros_like(square), np.zeros_like(square)
+    error, moved = np.empty_like(square), np.empty_like(square)
+    walk_fixed = np.zeros((fixed.shape[0], *weight.shape[1:]))
+    shock_fixed = np.zeros_like(walk_fixed)
+    errors = np.empty((n_days, *walk_fixed.shape))
     for day in range(n_days - 1, -1, -1):
-        state = kept**2 * state + step
-        total = state + noise[day]
-        use = known[day]
-        gain[day] = np.where(use, state / total, 0.0)
-        weight[day] = np.where(use, 1.0 / total, 0.0)
-        logdet += np.where(use, np.log(total), 0.0)
-        state = state * (1 - gain[day])
-    square = np.zeros((shape[1], n_responses, n_lines))
-    mean, error, moved = np.zeros_like(square), np.empty_like(square), np.empty_like(square)
-    mean_fixed = np.zeros((fixed.shape[0], *shape[1:]))
-    errors = np.empty((n_days, *mean_fixed.shape))
-    decays = kept[:, :, None]
-    for day in range(n_days - 1, -1, -1):
-        mean *= decays
-        np.subtract(responses[day], mean, out=error)
-        np.multiply(error, gain[day][:, None, :], out=moved)
-        mean += moved
+        of_walk, of_shock = gains[:, day]
+        shock *= SHOCK_KEPT
+        np.subtract(responses[day], walk, out=error)
+        error -= shock
+        walk += np.multiply(error, of_walk[:, None, :], out=moved)
+        shock += np.multiply(error, of_shock[:, None, :], out=moved)
         np.multiply(error, error, out=error)
         error *= weight[day][:, None, :]
         square += error
-        mean_fixed *= kept
-        errors[day] = fixed[:, day, None, :] - mean_fixed
-        mean_fixed += gain[day] * errors[day]
-    whitened = _backwards(errors * weight[:, None], gain, kept)
+        shock_fixed *= SHOCK_KEPT
+        errors[day] = fixed[:, day, None, :] - walk_fixed - shock_fixed
+        walk_fixed += of_walk * errors[day]
+        shock_fixed += of_shock * errors[day]
+    whitened = _backwards(errors * weight[:, None], gains)
     return _Sums(
         fixed=np.einsum("tfql,tgql->lqfg", errors * weight[:, None], errors),
         cross=np.matmul(
             np.ascontiguousarray(whitened.transpose(3, 2, 1, 0)).reshape(n_lines, -1, n_days),
             np.ascontiguousarray(responses.transpose(2, 0, 1)),
-        ).reshape(n_lines, shape[1], fixed.shape[0], n_responses),
+        ).reshape(n_lines, weight.shape[1], fixed.shape[0], n_responses),
         square=np.ascontiguousarray(square.transpose(2, 0, 1)),
         logdet=np.ascontiguousarray(logdet.T),
     )
 
 
-def _backwards(errors: FloatArray, gain: FloatArray, kept: FloatArray) -> FloatArray:
+def _gains(
+    grid: Grid, noise: FloatArray, known: BoolArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return what walk and shock take of a day's error, its weight, and the log determinant.
+
+    Returns:
+        (2, n_days, n_drifts, n_lines), (n_days, n_drifts, n_lines), (n_drifts, n_lines).
+    """
+    walk_step, shock_step = np.square(grid.drifts.T)[:, :, None]
+    shape = (noise.shape[0], len(grid.drifts), noise.shape[1])
+    walk, both = np.zeros(shape[1:]), np.zeros(shape[1:])
+    shock = np.broadcast_to(shock_step / (1 - SHOCK_KEPT**2), shape[1:]).copy()
+    gains, weight = np.empty((2, *shape)), np.empty(shape)
+    logdet = np.zeros(shape[1:])
+    for day in range(shape[0] - 1, -1, -1):
+        walk = walk + walk_step
+        shock = SHOCK_KEPT**2 * shock + shock_step
+        both = SHOCK_KEPT * both
+        to_walk, to_shock = walk + both, shock + both
+        total = to_walk + to_shock + noise[day]
+        use = known[day]
+        weight[day] = np.where(use, 1.0 / total, 0.0)
+        gains[0, day], gains[1, day] = to_walk * weight[day], to_shock * weight[day]
+        logdet += np.where(use, np.log(total), 0.0)
+        walk = walk - gains[0, day] * to_walk
+        shock = shock - gains[1, day] * to_shock
+        both = both - gains[0, day] * to_shock
+    return gains, weight, logdet
+
+
+def _backwards(errors: FloatArray, gains: FloatArray) -> FloatArray:
     """Return the transpose of the filter applied to weighed errors: inverse covariance x series.
 
     Args:
         errors: (n_days, n_fixed, n_drifts, n_lines), whitened and weighed.
-        gain: (n_days, n_drifts, n_lines).
-        kept: (n_drifts, 1).
+        gains: (2, n_days, n_drifts, n_lines).
     """
     out = np.empty_like(errors)
-    later = np.zeros(errors.shape[1:])
+    walk, shock = np.zeros(errors.shape[1:]), np.zeros(errors.shape[1:])
     for day in range(errors.shape[0]):
-        out[day] = errors[day] - gain[day] * later
-        later = kept * (errors[day] + (1 - gain[day]) * later)
+        out[day] = errors[day] + gains[0, day] * walk + gains[1, day] * shock
+        walk = walk - out[day]
+        shock = SHOCK_KEPT * (shock - out[day])
     return out
 
 

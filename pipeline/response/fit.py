@@ -32,6 +32,7 @@ from pipeline.response.worth import worth_per_count
 SWEEPS = (COARSE,) * 5 + (FULL,) * 2
 """The grid of each sweep: demand settles on few nodes, the answer is given on all."""
 
+FURTHEST = 6.0  # the library's shapes say little beyond so many times the reference
 BLOCK_LINES = 64  # so many lines' responses and sums stay in the processor's cache
 SCALE_DOF = 30.0
 FIRST_RETENTION, FIRST_ELASTICITY = 0.3, 0.25  # to begin with; both are learned
@@ -272,9 +273,17 @@ def channel_index(history: History) -> tuple[tuple[str, ...], IntArray]:
 
 
 def reference_spend(spend: FloatArray) -> FloatArray:
-    """Return each line's spend level of the last four weeks, at least a trace of its mean."""
-    recent = spend[-28:].mean(axis=0)
-    return np.asarray(np.maximum(np.maximum(recent, 0.05 * spend.mean(axis=0)), 1e-6))
+    """Return each line's usual spend, (n_lines,): where its curve and its prior are anchored.
+
+    The median of all days with spend, not of the last ones: what the population says of a line
+    holds where people had put it. Were it to follow the line to where plans move it, a line that
+    was given more would be believed to be steeper, because its average return has fallen.
+    """
+    paid = np.where(spend > 0, spend, np.nan)
+    paid[:, ~np.isfinite(paid).any(axis=0)] = 0.0
+    usual, recent = np.nanmedian(paid, axis=0), spend[-28:].mean(axis=0)
+    near = np.clip(usual, recent / FURTHEST, recent * FURTHEST)
+    return np.asarray(np.maximum(np.where(recent > 0, near, usual), 1e-6))
 
 
 def _expected(grid: Grid, data: _Data, evidence: Evidence, weights: FloatArray) -> FloatArray:

@@ -9,17 +9,19 @@ import numpy as np
 from pipeline.core.types import FloatArray
 from pipeline.response.curves import RETENTIONS, SHAPES, Shape
 
-DRIFTS = ((1.0, 0.0), (1.0, 0.012), (1.0, 0.04), (0.85, 0.05), (0.85, 0.12))
-"""How a line's relative level wanders, candidates: share kept per day, innovation's deviation.
+DRIFTS = (
+    (0.0015, 0.015), (0.0015, 0.05), (0.006, 0.015), (0.015, 0.03), (0.04, 0.03), (0.004, 0.12),
+)  # fmt: skip
+"""How a line's relative level wanders, candidates: daily deviation of a random walk, which makes
+old evidence on the level fade, and of a shock of the line's own, which fades itself."""
 
-A share of 1 is a random walk: old evidence on the level fades. Below 1 the level comes back: a
-shock of its own that lasts about a week, which no other line shows.
-"""
+SHOCK_KEPT = 0.85
+"""Share of such a shock that is still there the day after."""
 
 SHARES = np.linspace(0.02, 0.98, 13)
 """Share of the outcome at reference spend that spend causes, candidates."""
 
-DRIFT_PRIOR = np.array([0.2, 0.3, 0.15, 0.2, 0.15])
+DRIFT_PRIOR = np.array([0.25, 0.15, 0.25, 0.15, 0.08, 0.12])
 RETENTION_PRIOR = np.array([0.3, 0.2, 0.2, 0.2, 0.1])
 
 
@@ -28,7 +30,7 @@ class Grid:
     """Candidates of each factor with their prior weights, each summing to 1.
 
     Attributes:
-        drifts: (n_drifts, 2), share kept and innovation's deviation.
+        drifts: (n_drifts, 2), daily deviation of the walk and of the shock.
         retentions: share of the carried effect kept per day.
         shapes: of the response.
         shares: of the outcome at the reference spend that spend causes.
@@ -81,5 +83,5 @@ def _whole(weights: FloatArray) -> FloatArray:
 FULL = make_grid(
     tuple(range(len(DRIFTS))), tuple(range(len(RETENTIONS))), tuple(range(len(SHAPES)))
 )
-COARSE = make_grid((1, 3), (0, 2, 4), (0, 2, 4, 10), every=2)
+COARSE = make_grid((2, 3), (0, 2, 4), (0, 2, 4, 10), every=2)
 """A tenth of the nodes: enough to part demand from response before the last sweeps."""

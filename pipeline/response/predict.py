@@ -176,8 +176,7 @@ def predictive(
         share[:, line] = SHARES[part]
         level[:, line] = _levels(posterior, line, node, rng)
         drift = _draw_nodes(posterior.drift[line], n_draws, rng)
-        kept, innovation = np.asarray(DRIFTS)[drift].T
-        walk[:, line] = np.where(kept == 1.0, innovation, 0.0)
+        walk[:, line] = np.asarray(DRIFTS)[drift][:, 0]
     shared_sd, lasting_sd, variance = day_noise(past, posterior.metric)
     return Predictive(
         metric=posterior.metric,

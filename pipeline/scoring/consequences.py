@@ -32,6 +32,15 @@ CONSEQUENCES = {
     "residual": "forget",
 }
 
+MATERIAL = {"delivery": 0.2, "cpc": 0.2, "cpm": 0.2, "tracking": 0.6, "response": 0.4}
+"""Log change from which a shift of a line is news.
+
+A ratio that hardly varies shows every rounding, and a line's conversions per click and outcome move
+when a plan moves its money; a tracker that breaks halves them or worse."""
+
+WHOLE_MATERIAL = 0.15
+"""The same for the portfolio as a whole, whose ratios are steadier."""
+
 _WHAT = {
     "tracking": "conversions per click",
     "delivery": "spend against its budget",
@@ -67,7 +76,7 @@ def alarms_of(
         today: the plan's day.
     """
     out = []
-    for shift in shifts:
+    for shift in (item for item in shifts if _is_material(watched, item)):
         kind, whole = watched.kind[shift.series], watched.line[shift.series] == PORTFOLIO
         noticed = days[shift.noticed]
         ends = noticed + timedelta(days=hold_days)
@@ -170,8 +179,17 @@ def _finding(alarm: Alarm) -> Finding:
 
 def _change(kind: str, shift: Shift) -> float:
     """Return the relative change; residuals are in standard deviations already."""
-    step = shift.after - shift.before
+    step = shift.step
     return round(step if kind == "residual" else float(np.expm1(np.clip(step, -5, 5))), 4)
+
+
+def _is_material(watched: Watched, shift: Shift) -> bool:
+    """Return whether anybody would act on it; residuals are in standard deviations already."""
+    kind = watched.kind[shift.series]
+    if kind == "residual":
+        return True
+    whole = watched.line[shift.series] == PORTFOLIO
+    return abs(shift.step) >= (WHOLE_MATERIAL if whole else MATERIAL[kind])
 
 
 def _is_back(watched: Watched, shift: Shift) -> bool:

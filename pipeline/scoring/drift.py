@@ -45,6 +45,11 @@ class Shift:
     after: float
     spread: float
 
+    @property
+    def step(self) -> float:
+        """How far the level moved, in the series' own units."""
+        return self.after - self.before
+
 
 def alarm_limit(n_series: int, false_alarms_per_year: float) -> float:
     """Return the limit of each sum that gives so many false alarms a year over all series."""

@@ -18,6 +18,7 @@ LEAST_COMPLETE = 0.6
 LEAST_DAYS = 42
 LEAST_KNOWN = 0.6  # of the days: a series with more gaps is not watched
 USUAL_ELASTICITY = 0.5  # of outcomes to spend, only to free the response of moved budgets
+SLOPE_DAYS = 14.0
 SHARED_LINES = 4  # from so many lines on, what they share is taken out
 
 PORTFOLIO = -1
@@ -89,7 +90,8 @@ def _counts_ratio(seen: Seen) -> FloatArray:
     usual = np.nansum(seen.conversions, axis=0) / np.maximum(np.nansum(seen.clicks, axis=0), 1e-9)
     clicks = np.where(usable, seen.clicks, 1.0)
     top = np.where(usable, seen.conversions / seen.complete, 0.0) + 2 * usual / usual.clip(1e-12)
-    return np.where(usable, np.log(top / (clicks * usual.clip(1e-12) + 2)), np.nan)
+    ratio = np.where(usable, np.log(top / (clicks * usual.clip(1e-12) + 2)), np.nan)
+    return _without_own_money(ratio, seen.spend, usable, expected=USUAL_ELASTICITY - 1)
 
 
 def _response(seen: Seen) -> FloatArray:
@@ -98,8 +100,27 @@ def _response(seen: Seen) -> FloatArray:
     outcome = np.where(usable, seen.outcome / np.maximum(seen.complete, 1e-9), np.nan)
     usual = np.nan_to_num(np.nanmean(np.where(usable, outcome, 0.0), axis=0)) + 1e-9
     level = np.log(np.where(usable, outcome, usual) + 0.25 * usual)
-    money = USUAL_ELASTICITY * np.log(np.where(usable, seen.spend, 1.0))
-    return np.where(usable, level - money, np.nan)
+    level = np.where(usable, level, np.nan)
+    return _without_own_money(level, seen.spend, usable, expected=USUAL_ELASTICITY)
+
+
+def _without_own_money(
+    table: FloatArray, spend: FloatArray, usable: BoolArray, *, expected: float
+) -> FloatArray:
+    """Return the logs less what each line's own spend makes of them.
+
+    A slope per line by least squares, drawn to the `expected` one as if `SLOPE_DAYS` days of a
+    half-again budget had shown that.
+    """
+    known = usable & np.isfinite(table) & (spend > 0)
+    money = np.log(np.where(known, spend, 1.0))
+    days = np.maximum(known.sum(axis=0), 1)
+    away = np.where(known, money - np.where(known, money, 0.0).sum(axis=0) / days, 0.0)
+    rest = np.where(known, table, 0.0)
+    rest = np.where(known, rest - rest.sum(axis=0) / days, 0.0)
+    weight = SLOPE_DAYS * np.log(1.5) ** 2
+    slope = ((away * rest).sum(axis=0) + weight * expected) / ((away**2).sum(axis=0) + weight)
+    return np.where(known, table - slope * away, np.nan)
 
 
 def _freed(table: FloatArray) -> FloatArray:

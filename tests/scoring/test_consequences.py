@@ -124,3 +124,28 @@ def test_a_better_week_of_all_lines_widens_but_does_not_fall_back() -> None:
     assert {f.level.value for f in found.findings} == {"review"}
     assert all(item.widen == 2.0 and not item.hold for item in found.by_line().values())
     assert len(found.by_line()) == len(LINES)
+
+
+def test_a_ratio_that_shows_only_rounding_is_no_alarm() -> None:
+    data = world()
+    exact = np.arange(DAYS)[:, None] * 1e-5 * np.ones(len(LINES))  # a steady creep of nothing
+    data["clicks"] = data["spend"] * 2 * np.exp(exact)
+    data["impressions"] = data["clicks"] * 50
+    found = watch(data)
+    assert not [alarm for alarm in found.alarms if alarm.kind in {"cpc", "cpm"}]
+
+
+def test_money_that_a_plan_moves_is_no_alarm_whatever_the_line_saturates_like() -> None:
+    for steepness in (0.15, 0.5, 0.9):
+        data = world()
+        rng = np.random.default_rng(5)
+        moves = np.ones((DAYS, len(LINES)))
+        for line in range(len(LINES)):
+            path = np.cumsum(rng.choice([-0.2, 0.0, 0.2], DAYS // 3 + 1))
+            moves[:, line] = np.exp(np.clip(np.repeat(path, 3)[:DAYS], -1, 1))
+        for name in ("spend", "budget", "clicks", "impressions"):
+            data[name] = data[name] * moves
+        usual = data["clicks"] / moves * 0.05
+        data["conversions"] = rng.poisson(usual * moves**steepness).astype(float)
+        found = watch(data)
+        assert not [alarm.kind for alarm in found.alarms if alarm.kind in {"tracking", "response"}]

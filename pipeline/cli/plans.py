@@ -33,6 +33,10 @@ ExpectedHash = Annotated[
     str | None,
     typer.Option("--hash", metavar="SHA256", help="Sign only if the plan has this content hash."),
 ]
+ExpectedTotal = Annotated[
+    float | None,
+    typer.Option("--total", metavar="MONEY", help="Sign only if the lines add up to this."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -102,6 +106,7 @@ def approve(
     plan_id: PlanId,
     person: Person,
     expected_hash: ExpectedHash = None,
+    expected_total: ExpectedTotal = None,
     workspace: Workspace = HERE,
     as_json: AsJson = False,
 ) -> None:
@@ -109,7 +114,10 @@ def approve(
     from pipeline.runs.portfolio import open_portfolio
     from pipeline.runs.signoff import approve_plan
 
-    _answer(approve_plan(open_portfolio(workspace), plan_id, person, expected_hash), as_json)
+    decided = approve_plan(
+        open_portfolio(workspace), plan_id, person, expected_hash, expected_total=expected_total
+    )
+    _answer(decided, as_json)
 
 
 def reject(
@@ -173,7 +181,9 @@ def _answer(decided: Decided, as_json: bool) -> None:
         print_json(decided.to_json())
         return
     by = f" by {record.decided_by}" if record.decided_by else ""
-    say(f"plan {record.plan_id} is {record.status.value}{by}")
+    portfolio = record.document.portfolio
+    say(f"plan {record.plan_id} of {portfolio} is {record.status.value}{by}")
+    say(f"it gives out {record.total_label}, hash {record.content_hash}")
     if decided.folder is not None:
         say(f"published in {decided.folder}")
 
@@ -191,6 +201,7 @@ def _print_plan(record: PlanRecord) -> None:
     if isinstance(plan, Plan):
         say(f"caps      {plan.caps_version or 'none in force'}")
         say(f"budget    {plan.budget:,.2f} {plan.currency}")
+        say(f"total     {record.total_label}")
     if plan.uplift is not None:
         up = plan.uplift
         say(

@@ -104,14 +104,21 @@ def approve_plan(
     person: str,
     expected_hash: str | None = None,
     *,
+    expected_total: float | None = None,
     verified_by: str = "",
 ) -> Decided:
-    """Sign a plan as a person and publish it."""
+    """Sign a plan as a person, if it has the hash and total that are named, and publish it."""
     ledger = existing_ledger(portfolio)
     plan_id = ledger.plan_id(ref, portfolio.policy.portfolio)
     actor = _actor(portfolio, person, "approve plan", plan_id, verified_by)
     refuse_breaches(portfolio, actor, "approve plan", plan_id)
-    record = ledger.approve_plan(plan_id, actor, portfolio.policy, expected_hash=expected_hash)
+    record = ledger.approve_plan(
+        plan_id,
+        actor,
+        portfolio.policy,
+        expected_hash=expected_hash,
+        expected_total=expected_total,
+    )
     return _publish_if_allowed(portfolio, record, actor)
 
 

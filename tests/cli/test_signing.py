@@ -140,6 +140,10 @@ def test_a_cap_is_rejected_with_its_reason(run):
         (("approve", "latest", "--as", "fin"), 4, "may not approve plan"),
         (("approve", "latest", "--as", "eve"), 4, "nobody of that name"),
         (("approve", "latest", "--as", "ana", "--hash", "sha256:0"), 4, "read the report"),
+        (("approve", "latest", "--as", "ana", "--total", "300.01"), 4, "gives out 300.00 EUR"),
+        (("approve", "latest", "--as", "ana", "--total", "300.001"), 4, "gives out 300.00 EUR"),
+        (("approve", "latest", "--as", "ana", "--total", "nan"), 4, "--total is nan"),
+        (("approve", "latest", "--as", "ana", "--total", "lots"), 2, "--total"),
         (("approve", "nothing", "--as", "ana"), 2, "no such plan"),
         (("approve", "latest"), 2, "--as"),
         (("reject", "latest", "--as", "ana"), 2, "--why"),
@@ -172,6 +176,21 @@ def test_what_cannot_be_done_is_one_line_and_the_right_code(run, folder, argumen
     assert says in err
     assert err.count("\n") == 1
     assert json.loads(run("plan", "latest", "--json")[1])["status"] == "proposed"
+
+
+def test_what_the_plan_shows_is_what_the_signature_may_name_and_the_answer_repeats(run, folder):
+    propose(folder)
+    _, shown, _ = run("plan", "latest")
+    lines = [line.split(maxsplit=1) for line in shown.splitlines()]
+    facts = {line[0]: line[1] for line in lines if len(line) > 1}
+    assert facts["total"] == "300.00 EUR"
+    sign = ("approve", "latest", "--as", "ana", "--hash", facts["hash"], "--total")
+    code, _, err = run(*sign, "299.99")
+    assert (code, "read it with 'equimarginal plan" in err) == (4, True)
+    assert json.loads(run("audit", "export")[1].splitlines()[-1])["action"] == "denied"
+    code, out, _ = run(*sign, "300")
+    assert code == 0
+    assert f"of acme is approved by ana\nit gives out 300.00 EUR, hash {facts['hash']}\n" in out
 
 
 def test_a_plan_is_signed_once(run, folder):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
+from pydantic import ValidationError
 
 from pipeline.core.caps import Cap, CapStatus
 
@@ -33,6 +34,13 @@ def test_an_approved_cap_binds_on_its_days_first_and_last_included(first, last, 
 @pytest.mark.parametrize("status", [s for s in CapStatus if s is not CapStatus.APPROVED])
 def test_a_cap_that_is_not_approved_binds_nobody(status):
     assert not cap(status=status).in_force(date(2026, 11, 22))
+
+
+def test_a_cap_that_nobody_decided_has_no_place_among_decisions_and_none_is_changed_in_place():
+    waiting = cap(status=CapStatus.PROPOSED)
+    assert (waiting.decided_by, waiting.decided_seq) == ("", 0)
+    with pytest.raises(ValidationError, match="frozen"):
+        waiting.status = CapStatus.APPROVED
 
 
 def test_a_cap_covers_the_lines_of_its_scope():

@@ -118,12 +118,22 @@ class PlanBook(LedgerBase):
             return None if row is None else read_record(connection, row)
 
     def approve_plan(
-        self, ref: str, actor: Actor, policy: Policy, *, expected_hash: str | None = None
+        self,
+        ref: str,
+        actor: Actor,
+        policy: Policy,
+        *,
+        expected_hash: str | None = None,
+        expected_total: float | None = None,
     ) -> PlanRecord:
         """Sign a plan. Binds its content, portfolio, day and the caps in force.
 
+        Args:
+            expected_hash, expected_total: of the plan that is meant; nothing else is signed.
+
         Raises:
-            NotAllowedError: wrong role, decided, expired, other content or caps; it is recorded.
+            NotAllowedError: wrong role, decided, expired, other content, total or caps; it is
+                recorded.
         """
         plan_id = self._open_for_decision(ref, policy)
         with self._deciding(actor, "approve plan", plan_id) as transaction:
@@ -132,6 +142,7 @@ class PlanBook(LedgerBase):
             record = undamaged_plan(connection, plan_id)
             _check_waiting(record, transaction.at)
             _check_hash(record, expected_hash)
+            _check_total(record, expected_total)
             _check_still_true(connection, record)
             signers = signers_of_caps(connection, policy.portfolio, record.document.date)
             if record.kind is Kind.BUDGET and actor.name in signers:
@@ -229,6 +240,16 @@ def _check_hash(record: PlanRecord, expected_hash: str | None) -> None:
             f"plan {record.plan_id}: its content is {record.content_hash}, "
             f"what was reviewed is {expected_hash}; read the report again"
         )
+
+
+def _check_total(record: PlanRecord, expected: float | None) -> None:
+    """Refuse another total than the person named, to the last minor unit."""
+    if expected is None or expected == record.total:
+        return
+    raise NotAllowedError(
+        f"plan {record.plan_id}: it gives out {record.total_label}, --total is {expected!r}; "
+        f"read it with 'equimarginal plan {record.plan_id}'"
+    )
 
 
 def _check_still_true(connection: Connection, record: PlanRecord) -> None:

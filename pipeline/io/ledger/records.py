@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.core.decision import DecisionPlan, Document
 from pipeline.core.errors import DamagedError, UsageError
+from pipeline.core.money import from_minor
 from pipeline.core.plan import Kind, Plan, Status
 from pipeline.core.types import Line
 from pipeline.io.ledger.states import PublicationStatus, RowStatus
@@ -130,6 +131,20 @@ class PlanRecord:
     def plan_id(self) -> str:
         """The plan's id."""
         return self.document.plan_id
+
+    @property
+    def total(self) -> float | None:
+        """All lines' money together, exact, account currency; None where no money is decided."""
+        if self.kind is not Kind.BUDGET:
+            return None
+        return from_minor(sum(item.proposed for item in self.money), self.document.currency)
+
+    @property
+    def total_label(self) -> str:
+        """The total for people, such as `1,234.50 EUR`; `no money` where none is decided."""
+        if self.total is None:
+            return "no money"
+        return f"{self.total:,.{self.document.digits}f} {self.document.currency}"
 
     @property
     def is_published(self) -> bool:

@@ -236,8 +236,14 @@ def test_a_cap_is_found_by_its_beginning(sqlite_desk):
     ids = [cap.id for cap in desk.ledger.caps("acme")]
     assert len(set(ids)) == 5
     assert desk.ledger.cap(ids[0], "acme").id == ids[0]
-    with pytest.raises(UsageError, match="5 caps begin so"):
+    begins = [ids[0][:length] for length in range(5, 12)]
+    short = next(part for part in begins if sum(item.startswith(part) for item in ids) == 1)
+    assert desk.ledger.cap(short, "acme").id == ids[0]
+    desk.ledger.propose_cap(CapSpec(scope=SEARCH, max=9.0), desk.ana, desk.policy)
+    with pytest.raises(UsageError, match="6 caps begin so") as refused:
         desk.ledger.cap("cap-", "acme")
+    assert [name in str(refused.value) for name in ids] == [True] * 5
+    assert str(refused.value).count("cap-") == 1 + 5
     for ref in ("", "cap-zz", "nothing"):
         with pytest.raises(NotFoundError):
             desk.ledger.cap(ref, "acme")

@@ -109,6 +109,15 @@ def test_a_plan_is_not_taken_for_one_of_another_kind(desk):
     assert record.to_json()["kind"] == "rotation"
 
 
+def test_a_decision_without_money_has_no_total_to_sign(sqlite_desk):
+    record = propose(sqlite_desk, rotation())
+    assert (record.total, record.total_label) == (None, "no money")
+    with pytest.raises(NotAllowedError, match="gives out no money"):
+        sqlite_desk.ledger.approve_plan(
+            record.plan_id, sqlite_desk.ana, sqlite_desk.policy, expected_total=0.0
+        )
+
+
 def test_a_decision_does_not_sign_itself(desk):
     from pipeline.core.policy import Approval, AutoWithin
 

@@ -7,6 +7,7 @@ import pytest
 from pipeline.core.errors import DamagedError, NotAllowedError, NotFoundError, UsageError
 from pipeline.core.findings import Finding, Level
 from pipeline.core.plan import Mode, ModelHealth, PlanGuardrail, PlanLine, Status
+from pipeline.core.policy import CapSpec
 from pipeline.io.ledger import Actor
 from pipeline.io.ledger.plan_rows import end_of_window
 
@@ -318,6 +319,22 @@ def test_a_plan_that_changes_nothing_is_small(sqlite_desk, new_policy):
     limits = {"auto_within": {"line_change": 0.0, "moved": 0.0}}
     signed = sqlite_desk.ledger.approve_by_policy("latest", new_policy(approval=limits))
     assert signed.decided_by == "policy"
+
+
+def test_the_policy_signs_no_plan_whose_caps_changed_or_whose_day_was_overtaken(desk, new_policy):
+    small = new_policy(approval=AUTO)
+    old = desk.propose("aaaaaaaa")
+    desk.publish(desk.approve(desk.propose("bbbbbbbb", date(2026, 11, 23)).plan_id))
+    with pytest.raises(NotAllowedError, match="a past day cannot be signed"):
+        desk.ledger.approve_by_policy(old.plan_id, small)
+    new = desk.propose("cccccccc", date(2026, 11, 24))
+    cap = desk.ledger.propose_cap(
+        CapSpec(scope={"channel": "search"}, max=105.0), desk.ana, desk.policy
+    )
+    desk.ledger.approve_cap(cap.id, desk.fin, desk.policy)
+    with pytest.raises(NotAllowedError, match="changed since it was made"):
+        desk.ledger.approve_by_policy(new.plan_id, small)
+    assert desk.ledger.plan(new.plan_id).status is Status.PROPOSED
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,19 @@ def test_the_kill_switch_stops_publishing_and_says_who_pressed_it(desk):
     assert desk.verify().is_sound
 
 
+def test_the_kill_switch_stops_a_publication_under_way_and_leaves_what_is_out(desk):
+    first = desk.publish(desk.approve(desk.propose("aaaaaaaa").plan_id))
+    second = desk.approve(desk.propose("bbbbbbbb", date(2026, 11, 23)).plan_id)
+    begun = desk.ledger.start_publication(second, desk.ana)
+    desk.ledger.pause(desk.fin, desk.policy, "attack")
+    with pytest.raises(NotAllowedError, match="paused by fin"):
+        desk.ledger.start_publication(second, desk.ana)
+    stored = desk.ledger.plan(second.plan_id).publication
+    assert (stored.status, stored.rows) == (PublicationStatus.PUBLISHING, begun.rows)
+    assert desk.ledger.start_publication(first, desk.ana) == first.publication
+    assert desk.actions()[-1] == "denied"
+
+
 def test_a_stranger_does_not_press_the_kill_switch(desk):
     with pytest.raises(NotAllowedError, match="not in people"):
         desk.ledger.pause(Actor(name="eve", verified_by="name"), desk.policy)

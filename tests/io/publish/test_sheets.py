@@ -19,6 +19,7 @@ from pipeline.io.publish.sheets import (
     read_sheet,
     sheet_bytes,
 )
+from tests.core.test_decision import decision
 
 
 def plan(currency="EUR"):
@@ -57,6 +58,8 @@ def plan(currency="EUR"):
         "a\0b",
         "\ud800",
         "-x",
+        "-1.2.3",
+        "+1.2.3",
     ],
 )
 def test_a_name_that_a_sheet_would_run_is_refused_and_never_renamed(name):
@@ -103,6 +106,16 @@ def test_a_sheet_read_back_is_what_was_written(rows, currency):
         list(rows.values())
     )
     assert found["total_minor"] == sum(rows.values())
+
+
+def test_a_sheet_names_the_lines_the_amount_and_what_it_is_counted_in():
+    rows = [(("search", "a"), 12345)]
+    money = b"channel,campaign,budget,currency\r\nsearch,a,123.45,EUR\r\n"
+    assert sheet_bytes(plan(), rows) == money
+    share = decision()
+    columns = ",".join(share.line_columns).encode()
+    header = sheet_bytes(share, []).rstrip()
+    assert header == columns + b"," + share.unit.split()[0].encode() + b",unit"
 
 
 @pytest.mark.parametrize(

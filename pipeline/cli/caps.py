@@ -95,7 +95,7 @@ def propose(
 
     spec = cap_spec(
         {
-            "scope": _scope(scope or []),
+            "scope": scope_of(scope or []),
             "min": min,
             "max": max,
             "fixed": fixed,
@@ -151,7 +151,12 @@ def _folder(context: typer.Context, workspace: Any) -> Any:
     return context.obj if workspace == HERE and context.obj is not None else workspace
 
 
-def _scope(pairs: list[str]) -> dict[str, str]:
+def scope_of(pairs: list[str]) -> dict[str, str]:
+    """Return the scope that COLUMN=VALUE options name.
+
+    Raises:
+        UsageError: not such a pair, or a column twice.
+    """
     scope: dict[str, str] = {}
     for pair in pairs:
         column, equals, value = pair.partition("=")

@@ -110,7 +110,7 @@ def approve_plan(
     """Sign a plan as a person, if it has the hash and total that are named, and publish it."""
     ledger = existing_ledger(portfolio)
     plan_id = ledger.plan_id(ref, portfolio.policy.portfolio)
-    actor = _actor(portfolio, person, "approve plan", plan_id, verified_by)
+    actor = acting(portfolio, person, "approve plan", plan_id, verified_by)
     refuse_breaches(portfolio, actor, "approve plan", plan_id)
     record = ledger.approve_plan(
         plan_id,
@@ -150,7 +150,7 @@ def reject_plan(
     """Refuse a plan as a person."""
     ledger = existing_ledger(portfolio)
     plan_id = ledger.plan_id(ref, portfolio.policy.portfolio)
-    actor = _actor(portfolio, person, "reject plan", plan_id, verified_by)
+    actor = acting(portfolio, person, "reject plan", plan_id, verified_by)
     record = ledger.reject_plan(plan_id, actor, portfolio.policy, why, expected_hash=expected_hash)
     return Decided(record=record)
 
@@ -159,7 +159,7 @@ def revoke_plan(portfolio: Portfolio, ref: str, person: str, why: str) -> Decide
     """Withdraw a signature as a person."""
     ledger = existing_ledger(portfolio)
     plan_id = ledger.plan_id(ref, portfolio.policy.portfolio)
-    actor = _actor(portfolio, person, "revoke plan", plan_id)
+    actor = acting(portfolio, person, "revoke plan", plan_id)
     return Decided(record=ledger.revoke_plan(plan_id, actor, portfolio.policy, why))
 
 
@@ -176,7 +176,7 @@ def publish_plan(portfolio: Portfolio, ref: str, person: str | None = None) -> D
     if person is None:
         actor = Actor(name=record.decided_by or "nobody", verified_by="signature")
     else:
-        actor = _actor(portfolio, person, "publish plan", plan_id)
+        actor = acting(portfolio, person, "publish plan", plan_id)
     return _publish(portfolio, record, actor)
 
 
@@ -184,7 +184,7 @@ def set_paused(portfolio: Portfolio, person: str, why: str, *, paused: bool) -> 
     """Stop or allow publishing, as a person."""
     verb = "pause" if paused else "resume"
     ledger = ready_ledger(portfolio)
-    actor = _actor(portfolio, person, verb, portfolio.policy.portfolio)
+    actor = acting(portfolio, person, verb, portfolio.policy.portfolio)
     (ledger.pause if paused else ledger.resume)(actor, portfolio.policy, why)
 
 
@@ -230,7 +230,7 @@ def propose_cap(
 ) -> Cap:
     """Propose a cap as a person; it waits for finance, with what it would have cost last night."""
     ledger = ready_ledger(portfolio)
-    actor = _actor(portfolio, person, "propose cap", "cap", verified_by)
+    actor = acting(portfolio, person, "propose cap", "cap", verified_by)
     return ledger.propose_cap(spec, actor, portfolio.policy, reason, cap_impact(portfolio, spec))
 
 
@@ -243,7 +243,7 @@ def decide_cap(
         NotAllowedError: the ledger refuses; the attempt is recorded.
     """
     ledger = ready_ledger(portfolio)
-    actor = _actor(portfolio, person, "approve cap" if approve else "reject cap", ref, verified_by)
+    actor = acting(portfolio, person, "approve cap" if approve else "reject cap", ref, verified_by)
     if approve:
         return ledger.approve_cap(ref, actor, portfolio.policy)
     return ledger.reject_cap(ref, actor, portfolio.policy, why)
@@ -258,7 +258,7 @@ def approve_caps(portfolio: Portfolio, ref: str | None, person: str) -> tuple[Ca
     ledger = ready_ledger(portfolio)
     name = portfolio.policy.portfolio
     waiting = [ref] if ref is not None else [cap.id for cap in waiting_caps(portfolio)]
-    actor = _actor(portfolio, person, "approve cap", ", ".join(waiting) or name)
+    actor = acting(portfolio, person, "approve cap", ", ".join(waiting) or name)
     approved: list[Cap] = []
     refused: list[NotAllowedError] = []
     for cap_id in waiting:
@@ -323,7 +323,7 @@ def _publish(portfolio: Portfolio, record: PlanRecord, actor: Actor) -> Decided:
     return Decided(record=portfolio.ledger.plan(record.plan_id), notes=notes, folder=done.folder)
 
 
-def _actor(
+def acting(
     portfolio: Portfolio, person: str, action: str, subject: str, verified_by: str = ""
 ) -> Actor:
     """Return who acts; somebody unknown or from another login is refused and recorded."""

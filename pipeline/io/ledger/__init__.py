@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipeline.io.ledger.audit import AuditEntry
+from pipeline.io.ledger.experiments import ExperimentRecord
 from pipeline.io.ledger.identity import resolve_actor
 from pipeline.io.ledger.ledger import (
     Ledger,
@@ -16,6 +17,7 @@ from pipeline.io.ledger.records import Actor, LineMoney, PlanRecord, Publication
 __all__ = [
     "Actor",
     "AuditEntry",
+    "ExperimentRecord",
     "Ledger",
     "LineMoney",
     "PlanRecord",

@@ -18,6 +18,7 @@ from pipeline.io.ledger.audit import AuditEntry, AuditHead, append_entry, last_l
 from pipeline.io.ledger.base import moment_text
 from pipeline.io.ledger.caps import CapBook
 from pipeline.io.ledger.database import Database
+from pipeline.io.ledger.experiments import ExperimentBook
 from pipeline.io.ledger.plans import PlanBook
 from pipeline.io.ledger.publications import PublicationBook, newest_published_id
 from pipeline.io.ledger.records import PlanRecord
@@ -27,8 +28,8 @@ DEFAULT_PLACE = Path(".equimarginal") / "ledger.sqlite"
 _CREATOR = "ledger"
 
 
-class Ledger(PlanBook, CapBook, PublicationBook):
-    """Plans, caps, signatures, publications and the audit chain of one database."""
+class Ledger(PlanBook, CapBook, PublicationBook, ExperimentBook):
+    """Plans, caps, signatures, publications, experiments and the audit chain of one database."""
 
     @property
     def shown(self) -> str:

@@ -1,0 +1,122 @@
+"""Experiments in the audit chain: who is treated, before it starts, and every look at it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from pipeline.core.errors import NotAllowedError, NotFoundError
+from pipeline.core.policy import Policy
+from pipeline.io.ledger import schema
+from pipeline.io.ledger.base import LedgerBase
+from pipeline.io.ledger.identity import require_person
+from pipeline.io.ledger.records import Actor
+
+_ASSIGNED = "experiment.assigned"
+_LOOKED = "experiment.looked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentRecord:
+    """One experiment as the audit chain tells it.
+
+    Attributes:
+        assigned_at: moment, before the first day.
+        assignment: what was recorded then; it never changes.
+        looks: at the result, in order; what each showed.
+    """
+
+    name: str
+    assigned_at: str
+    assigned_by: str
+    assignment: dict[str, Any]
+    looks: tuple[dict[str, Any], ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as plain JSON values."""
+        return {
+            "name": self.name,
+            "assigned_at": self.assigned_at,
+            "assigned_by": self.assigned_by,
+            **self.assignment,
+            "looks": list(self.looks),
+        }
+
+
+class ExperimentBook(LedgerBase):
+    """Assignments and looks, which are entries of the audit chain and nothing else."""
+
+    def record_assignment(
+        self, name: str, assignment: Mapping[str, Any], actor: Actor, policy: Policy
+    ) -> ExperimentRecord:
+        """Record who is treated; an experiment is assigned once.
+
+        Raises:
+            NotAllowedError: the name is taken, or the person has no role; recorded.
+        """
+        subject = f"{policy.portfolio}/{name}"
+        with self._deciding(actor, "assign experiment", subject) as transaction:
+            require_person(policy, actor, "assign an experiment")
+            if _read(transaction.connection, policy.portfolio).get(name):
+                raise NotAllowedError(
+                    f"experiment {name!r}: assigned already, once and for all; use another name"
+                )
+            transaction.record(actor.name, _ASSIGNED, subject, dict(assignment))
+            return _read(transaction.connection, policy.portfolio)[name]
+
+    def record_look(self, name: str, look: Mapping[str, Any], actor: Actor, policy: Policy) -> None:
+        """Record that somebody looked at the result, and what it showed.
+
+        Raises:
+            NotAllowedError: the person has no role; recorded.
+        """
+        subject = f"{policy.portfolio}/{name}"
+        with self._deciding(actor, "read experiment", subject) as transaction:
+            require_person(policy, actor, "read an experiment")
+            transaction.record(actor.name, _LOOKED, subject, dict(look))
+
+    def experiments(self, portfolio: str) -> tuple[ExperimentRecord, ...]:
+        """Return every experiment of a portfolio, oldest first."""
+        with self._database.read() as connection:
+            return tuple(_read(connection, portfolio).values())
+
+    def experiment(self, portfolio: str, name: str) -> ExperimentRecord:
+        """Return one experiment.
+
+        Raises:
+            NotFoundError: none of that name.
+        """
+        known = {record.name: record for record in self.experiments(portfolio)}
+        if name not in known:
+            raise NotFoundError(
+                f"experiment {name!r}: not assigned, only {', '.join(known) or 'none yet'}; "
+                "see 'equimarginal experiment list'"
+            )
+        return known[name]
+
+
+def _read(connection: Connection, portfolio: str) -> dict[str, ExperimentRecord]:
+    """Return the experiments by name, as the chain tells them."""
+    audit = schema.audit
+    query = (
+        select(audit.c.at, audit.c.actor, audit.c.action, audit.c.subject, audit.c.payload)
+        .where(audit.c.action.in_((_ASSIGNED, _LOOKED)))
+        .order_by(audit.c.seq)
+    )
+    found: dict[str, ExperimentRecord] = {}
+    for row in connection.execute(query):
+        owner, _, name = row.subject.partition("/")
+        if owner != portfolio:
+            continue
+        payload = json.loads(row.payload)
+        if row.action == _ASSIGNED:
+            found[name] = ExperimentRecord(
+                name=name, assigned_at=row.at, assigned_by=row.actor, assignment=payload
+            )
+        else:
+            found[name] = replace(found[name], looks=(*found[name].looks, payload))
+    return found

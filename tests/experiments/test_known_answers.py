@@ -1,0 +1,167 @@
+"""Tests read out where the truth is known: the GeoLift demo, and simulated regions."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.core.errors import UsageError
+from pipeline.core.panel import Panel
+from pipeline.experiments.design import choose, design_geo
+from pipeline.experiments.readout import read_out
+from pipeline.experiments.sequential import alpha_of_look, spent
+from pipeline.io.panel import read_panel
+
+DEMO = Path(__file__).resolve().parents[3] / "shared" / "data" / "holdout_geolift_demo"
+START, END = date(2021, 4, 1), date(2021, 4, 15)
+FIRST = date(2026, 1, 1)
+needs_demo = pytest.mark.skipif(not DEMO.is_dir(), reason="the GeoLift demo data are not here")
+
+
+def demo(name: str) -> Panel:
+    return read_panel(str(DEMO / name), unit="location", day="date", outcome="Y")
+
+
+@needs_demo
+def test_the_geolift_demo_shows_its_published_lift():
+    found = read_out(
+        demo("GeoLift_Test.csv"),
+        ["chicago", "portland"],
+        START,
+        END,
+        rng=np.random.default_rng(1),
+    )
+    assert found.lift == pytest.approx(0.054, abs=0.01)
+    assert found.incremental == pytest.approx(4667, rel=0.1)
+    assert found.lift_low < 0.054 < found.lift_high
+
+
+@needs_demo
+def test_two_cells_of_one_demo_are_read_apart():
+    panel = demo("GeoLift_Test_MultiCell.csv")
+    a, b = ["chicago", "cincinnati"], ["honolulu", "indianapolis"]
+    rng = np.random.default_rng(1)
+    first = read_out(panel, a, START, END, rng=rng, excluded=b)
+    second = read_out(panel, b, START, END, rng=rng, excluded=a)
+    assert first.lift == pytest.approx(0.228, abs=0.01)
+    assert first.is_significant
+    assert second.lift == pytest.approx(0.071, abs=0.01)
+
+
+def regions(seed: int, *, units: int = 24, days: int = 90) -> Panel:
+    """Return regions that share two wandering factors and a week, with serial noise."""
+    rng = np.random.default_rng(seed)
+    factors = np.cumsum(rng.normal(0, 0.03, (days, 2)), axis=0)
+    noise, shock = np.zeros((days, units)), rng.normal(0, 0.05, (days, units))
+    for day in range(1, days):
+        noise[day] = 0.5 * noise[day - 1] + shock[day]
+    week = 1 + 0.15 * np.sin(2 * np.pi * np.arange(days) / 7)[:, None]
+    level = np.exp(factors @ (0.5 * rng.normal(1, 0.4, (2, units))) + noise)
+    return Panel(
+        days=tuple(FIRST + timedelta(days=day) for day in range(days)),
+        units=tuple(f"r{unit:02d}" for unit in range(units)),
+        outcome=np.exp(rng.normal(6, 0.8, units)) * week * level,
+        spend=np.full((days, units), 10.0),
+    )
+
+
+def with_effect(panel: Panel, treated: tuple[str, ...], start: int, lift: float) -> Panel:
+    outcome = panel.outcome.copy()
+    outcome[start:, panel.columns(treated)] *= 1 + lift
+    return Panel(days=panel.days, units=panel.units, outcome=outcome, spend=panel.spend)
+
+
+def test_a_design_keeps_its_promises_in_worlds_of_known_effect():
+    worlds, start = 12, 76
+    false_alarms = found = covered = 0
+    for seed in range(worlds):
+        rng = np.random.default_rng(seed)
+        panel = regions(seed)
+        chosen = choose(design_geo(panel.until(panel.days[start]), 2, 14, rng), rng)
+        for lift in (0.0, chosen.least_effect):
+            seen = read_out(
+                with_effect(panel, chosen.treated, start, lift),
+                chosen.treated,
+                panel.days[start],
+                panel.days[-1],
+                rng=rng,
+            )
+            covered += seen.lift_low <= lift <= seen.lift_high
+            if lift:
+                found += seen.is_significant
+            else:
+                false_alarms += seen.is_significant
+    # binomial bounds that a test as promised misses once in a thousand: size 0.1, power 0.8
+    assert false_alarms <= 5
+    assert found >= 5
+    assert covered >= 16
+
+
+def test_an_effect_is_read_in_its_size_and_direction_and_money():
+    panel = regions(5)
+    treated = ("r03", "r11")
+    spend = panel.spend.copy()
+    spend[76:, panel.columns(treated)] = 0
+    stopped = with_effect(panel, treated, 76, -0.5)
+    seen = read_out(
+        Panel(days=panel.days, units=panel.units, outcome=stopped.outcome, spend=spend),
+        treated,
+        panel.days[76],
+        panel.days[-1],
+        rng=np.random.default_rng(1),
+    )
+    assert seen.lift == pytest.approx(-0.5, abs=0.08)
+    assert seen.is_significant
+    assert seen.spend_change == pytest.approx(-14 * 2 * 10)
+    assert seen.iroas == pytest.approx(seen.incremental / seen.spend_change)
+    assert seen.iroas > 0
+
+
+def test_few_units_are_read_by_differences_in_differences():
+    days = tuple(FIRST + timedelta(days=day) for day in range(60))
+    common = 100 + 10 * np.sin(np.arange(60) / 3)
+    outcome = common[:, None] * np.array([1.0, 2.0, 3.0, 4.0])
+    outcome[50:, 0] *= 1.2
+    panel = Panel(days=days, units=("a", "b", "c", "d"), outcome=outcome)
+    with pytest.raises(UsageError, match=r"3 untreated units for 1 treated.*need at least 10"):
+        read_out(panel, ["a"], days[50], days[-1], rng=np.random.default_rng(1))
+
+
+def test_designs_rank_by_what_they_find_and_cost_what_is_moved():
+    panel = regions(2)
+    designs = design_geo(
+        panel, 2, 14, np.random.default_rng(1), effect=0.1, spend_change=-1, excluded=["r00"]
+    )
+    least = [item.least_effect for item in designs]
+    assert least == sorted(least)
+    assert least[0] > 0
+    powers = [item.power for item in designs]
+    assert powers[0] == max(powers)
+    assert all(item.price == pytest.approx(2 * 14 * 10) for item in designs)
+    assert all("r00" not in item.treated for item in designs)
+    again = design_geo(
+        panel, 2, 14, np.random.default_rng(1), effect=0.1, spend_change=-1, excluded=["r00"]
+    )
+    assert again == designs
+
+
+def test_longer_past_and_fewer_units_are_asked_for():
+    with pytest.raises(UsageError, match="need 42; load more or shorten --days"):
+        design_geo(regions(1, days=40), 2, 14, np.random.default_rng(1))
+    with pytest.raises(UsageError, match="20 units to treat of 24"):
+        design_geo(regions(1), 20, 14, np.random.default_rng(1))
+
+
+def test_looks_spend_the_error_once_and_little_of_it_early():
+    fractions = [0.2, 0.5, 0.8, 1.0]
+    spending = [alpha_of_look(fractions[:i], fractions[i], 0.1) for i in range(4)]
+    assert sum(spending) == pytest.approx(0.1)
+    assert spending[0] < 0.001
+    assert spent(1.0, 0.05) == pytest.approx(0.05)
+    # Lan and DeMets (1983): half way through, a two-sided 5 % test may have spent 0.56 %
+    assert spent(0.5, 0.05) == pytest.approx(0.00557, abs=5e-5)
+    with pytest.raises(UsageError, match="wait"):
+        alpha_of_look([0.5], 0.5, 0.1)

@@ -1,0 +1,95 @@
+"""What a log of offers proves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.cli.show import say
+
+if TYPE_CHECKING:
+    from pipeline.bandits.offers.decide import Candidate, OfferDecision
+    from pipeline.runs.offer_log import ReadLog
+
+_SEED = 1  # the same log gives the same answer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command group to the command line."""
+    offers = typer.Typer(help="Next best offers, judged from logged decisions.")
+    offers.command("evaluate")(evaluate)
+    offers.callback()(_group)
+    app.add_typer(offers, name="offers")
+
+
+def _group() -> None:
+    """Next best offers, judged from logged decisions."""
+
+
+def evaluate(log: Annotated[Path, typer.Argument(metavar="LOG.csv")]) -> None:
+    """Say what the logged policy earned and whether the log proves a better one."""
+    import numpy as np
+
+    from pipeline.bandits.offers.decide import decide_offers
+    from pipeline.runs.offer_log import read_log
+
+    read = read_log(log)
+    decision = decide_offers(read.log, np.random.default_rng(_SEED))
+    now = decision.current.robust
+    say(
+        f"log       {read.log.total:,.0f} decisions; {read.without_consent:,} left out without "
+        "consent"
+    )
+    say(f"in force  {now.value:.5g} a decision ({now.lower(0.025):.5g} to {now.upper(0.025):.5g})")
+    for candidate in decision.candidates:
+        _say_candidate(candidate, read.log.total)
+    say(f"answer    {decision.choice.value}")
+    _say_shares(decision, read)
+
+
+def _say_candidate(candidate: Candidate, total: float) -> None:
+    overlap = candidate.overlap
+    say(
+        f"{candidate.name.value}: worth {overlap.decisions:,.0f} decisions and "
+        f"{overlap.rewards:,.0f} rewards, largest weight {overlap.max_weight:.2%}"
+    )
+    if candidate.refusals:
+        say(f"  cannot be evaluated from this log: {'; '.join(candidate.refusals)}")
+    else:
+        value, gain = candidate.value, candidate.gain
+        say(
+            f"  value DR {value.robust.value:.5g}, SNIPS {value.normalised.value:.5g}, "
+            f"IPW {value.weighted.value:.5g}, DM {value.direct.value:.5g}"
+        )
+        say(f"  gain {gain.robust.value:.5g}, lower bound {candidate.lower:.5g}")
+    if not candidate.is_better:
+        needed = candidate.decisions_needed
+        if needed == float("inf"):
+            say("  no amount of the same log would prove it better")
+        elif needed > total:
+            say(f"  would need about {needed:,.0f} such decisions, {needed - total:,.0f} more")
+        else:
+            say("  its estimators disagree: more data alone may not help")
+
+
+def _say_shares(decision: OfferDecision, read: ReadLog) -> None:
+    from pipeline.runs.offer_log import SMALLEST_GROUP
+
+    if decision.shares is None:
+        return
+    contexts = read.log.contexts
+    hidden = sum(people < SMALLEST_GROUP for people in read.people)
+    for index, segment in enumerate(contexts.segment.tolist()):
+        if read.people[segment] < SMALLEST_GROUP:
+            continue
+        row = decision.shares[index]
+        parts = (
+            f"{name} {row[action]:.1%}"
+            for action, name in enumerate(contexts.actions)
+            if contexts.eligible[index, action]
+        )
+        say(f"  {contexts.segments[segment]}: {', '.join(parts)}")
+    if hidden:
+        say(f"  {hidden} segments of fewer than {SMALLEST_GROUP} people are not shown")

@@ -120,7 +120,7 @@ def test_an_effect_is_read_in_its_size_and_direction_and_money():
     assert seen.iroas > 0
 
 
-def test_few_units_are_read_by_differences_in_differences():
+def test_too_few_units_to_compare_with_are_refused():
     days = tuple(FIRST + timedelta(days=day) for day in range(60))
     common = 100 + 10 * np.sin(np.arange(60) / 3)
     outcome = common[:, None] * np.array([1.0, 2.0, 3.0, 4.0])

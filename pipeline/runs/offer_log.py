@@ -1,4 +1,4 @@
-"""A file of logged offer decisions, added up in one pass for evaluation."""
+"""A file of logged offer decisions, read whole into memory and added up for evaluation."""
 
 from __future__ import annotations
 

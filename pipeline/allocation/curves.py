@@ -8,8 +8,9 @@ from typing import Self
 
 import numpy as np
 
-from pipeline.allocation.envelope import Envelope, envelope_part
+from pipeline.allocation.envelope import Envelope
 from pipeline.allocation.families import Family
+from pipeline.allocation.hulls import envelope_part
 from pipeline.allocation.tables import Piecewise, Smooth, knot_slopes, refined, smooth_rows
 from pipeline.core.types import FloatArray, IntArray
 

@@ -24,7 +24,7 @@ from pipeline.allocation.blocks import (
 from pipeline.allocation.box import Box
 from pipeline.allocation.concave import TreeSolution, solve_tree
 from pipeline.allocation.curves import Curves
-from pipeline.allocation.envelope import cut_knots
+from pipeline.allocation.hulls import cut_knots
 from pipeline.allocation.tables import Piecewise
 from pipeline.allocation.tree import ROOT, Tree
 from pipeline.core.types import BoolArray, FloatArray, IntArray

@@ -60,12 +60,6 @@ class Tree:
             inside[level] |= inside[self.parent[level]]
         return inside
 
-    def with_root(self, least: float, most: float) -> Tree:
-        """Return the same tree with another limit on the total."""
-        low, high = self.least.copy(), self.most.copy()
-        low[ROOT], high[ROOT] = least, most
-        return Tree(self.parent, low, high, self.home, self.levels, self.source)
-
     def reach(self, low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the least and most total that each node can have, limits inside it kept.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,6 +11,7 @@ from pipeline.cli.show import (
     AsJson,
     Person,
     Workspace,
+    iso_day,
     print_json,
     print_table,
     remark,
@@ -55,7 +55,7 @@ def list_caps(
     from pipeline.runs.signoff import caps_overview, paused_notice
 
     portfolio = open_portfolio(workspace)
-    overview = caps_overview(portfolio, _day(day, "--date") or portfolio.today())
+    overview = caps_overview(portfolio, iso_day(day) or portfolio.today())
     if as_json:
         print_json(overview)
         return
@@ -99,8 +99,8 @@ def propose(
             "min": min,
             "max": max,
             "fixed": fixed,
-            "valid_from": _day(valid_from, "--from"),
-            "expires": _day(expires, "--expires"),
+            "valid_from": iso_day(valid_from, "--from"),
+            "expires": iso_day(expires, "--expires"),
         }
     )
     portfolio = open_portfolio(_folder(context, workspace))
@@ -164,15 +164,6 @@ def scope_of(pairs: list[str]) -> dict[str, str]:
             raise UsageError(f"--scope {pair}: need COLUMN=VALUE, each column once")
         scope[column] = value
     return scope
-
-
-def _day(text: str | None, option: str) -> date | None:
-    if text is None:
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(f"{option}: got {text!r}, need an ISO date such as 2026-11-22") from error
 
 
 def _answer(caps: list[Cap], as_json: bool) -> None:

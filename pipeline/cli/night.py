@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.show import HERE, AsJson, Workspace, print_json, remark, say
+from pipeline.cli.show import HERE, AsJson, Workspace, iso_day, print_json, remark, say
 
 if TYPE_CHECKING:
     from pipeline.core.findings import Finding
@@ -132,16 +132,9 @@ def replay(
 
 def day_of(text: str | None, folder: Path) -> date:
     """Return the day that was asked for; today where the portfolio is by default."""
-    from pipeline.core.errors import UsageError
+    from pipeline.runs.portfolio import open_portfolio
 
-    if text is None:
-        from pipeline.runs.portfolio import open_portfolio
-
-        return open_portfolio(folder).today()
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(f"--date: got {text!r}, need an ISO date such as 2026-11-22") from error
+    return iso_day(text) or open_portfolio(folder).today()
 
 
 def _next_day(day: date) -> str:

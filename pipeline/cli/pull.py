@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated
 
 import typer
 
-from pipeline.cli.show import HERE, AsJson, Workspace, print_json, remark, say
+from pipeline.cli.show import HERE, AsJson, Workspace, iso_day, print_json, remark, say
 
 Back = Annotated[
     str | None, typer.Option("--from", metavar="DATE", help="First day to fetch, for a first load.")
@@ -39,9 +38,9 @@ def pull(
     portfolio = open_portfolio(workspace)
     found = pull_feeds(
         portfolio,
-        _day(day, "--date") or portfolio.today(),
+        iso_day(day) or portfolio.today(),
         only=feed,
-        first=_day(first, "--from"),
+        first=iso_day(first, "--from"),
         progress=remark,
     )
     if as_json:
@@ -52,14 +51,3 @@ def pull(
             say(f"{item.feed}  {state}")
     if failed := [item.feed for item in found if item.problem]:
         raise CheckFailedError(f"{', '.join(failed)}: not fetched; the days before are untouched")
-
-
-def _day(text: str | None, option: str) -> date | None:
-    from pipeline.core.errors import UsageError
-
-    if text is None:
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(f"{option} {text!r}: need an ISO day, such as 2026-11-22") from error

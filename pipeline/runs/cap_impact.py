@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.core.errors import PipelineError
+from pipeline.core.money import minor_digits
 from pipeline.runs.portfolio import Portfolio
 
 if TYPE_CHECKING:
@@ -38,8 +39,19 @@ def cap_impact(portfolio: Portfolio, spec: CapSpec) -> str:
     table = models.objective.table
     gained = table.at(after).sum(axis=1) - table.at(before).sum(axis=1)
     low, high = np.quantile(gained, [0.05, 0.95])
-    moved = float(np.maximum(after - before, 0.0).sum())
+    moved = float(np.abs(after - before).max(initial=0.0))
+    by = f"by the curves of {plan.plan_id}"
+    if moved < 0.5 * 10.0 ** -minor_digits(plan.currency):
+        return f"nothing today: the best split stays as it is, {by}"
+    mean = float(gained.mean())
+    if mean < 0:
+        verb, mean, low, high = "costs", -mean, -high, -low
+    else:
+        verb = "brings"
+    placed = float(np.maximum(after - before, 0.0).sum())
+    taken = float(np.maximum(before - after, 0.0).sum())
+    interval = f"90 % interval {low:+,.2f} to {high:+,.2f}"
     return (
-        f"{table.metric} {gained.mean():+,.2f} a day ({low:+,.2f} to {high:+,.2f}) and "
-        f"{moved:,.2f} {plan.currency} moved, by the curves of {plan.plan_id}"
+        f"{verb} about {mean:,.2f} {table.metric} a day ({interval}); "
+        f"{max(placed, taken):,.2f} {plan.currency} would stand elsewhere, {by}"
     )

@@ -38,8 +38,6 @@ Step = Callable[[RunFolder], None]
 _MODULES = {
     Kind.BUDGET: "pipeline.runs.night",
     Kind.ROTATION: "pipeline.runs.rotation",
-    Kind.OFFERS: "pipeline.runs.offers",
-    Kind.CADENCE: "pipeline.runs.cadence",
 }
 
 
@@ -77,7 +75,13 @@ class Course:
 
 
 def course_of(kind: Kind) -> Course:
-    """Return how plans of a kind are made."""
+    """Return how plans of a kind are made.
+
+    Raises:
+        NotFoundError: no night makes such plans.
+    """
+    if kind not in _MODULES:
+        raise NotFoundError(f"{kind.value}: no night makes such plans in this version")
     course = import_module(_MODULES[kind]).COURSE
     assert isinstance(course, Course)  # noqa: S101  each of the modules has one
     return course

@@ -59,22 +59,6 @@ WORDS = {
         rate="per 1,000 impressions",
         rules="brand rules",
     ),
-    Kind.OFFERS: Words(
-        what="Next best offer",
-        group="segment",
-        member="offer",
-        amount="Share of contacts",
-        rate="per 1,000 contacts",
-        rules="offer and contact rules",
-    ),
-    Kind.CADENCE: Words(
-        what="Lifecycle cadence",
-        group="segment",
-        member="segment",
-        amount="Touches a week",
-        rate="per person and week",
-        rules="frequency and churn rules",
-    ),
 }
 
 

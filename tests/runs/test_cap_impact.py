@@ -1,0 +1,46 @@
+"""What finance is told that a cap costs."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from pipeline.core.policy import CapSpec
+from pipeline.runs.cap_impact import cap_impact
+from tests.runs.shop import Shop, amounts
+
+
+def impact(shop: Shop, **limits: float) -> str:
+    spec = CapSpec.model_validate({"scope": {"channel": "social"}, **limits})
+    return cap_impact(shop.portfolio, spec)
+
+
+def test_a_cap_that_the_best_split_does_not_touch_costs_nothing(shop: Shop) -> None:
+    shop.night()
+    said = impact(shop, max=100000.0)
+    assert said.startswith("nothing today: the best split stays as it is, by the curves of ")
+    assert "0.00" not in said
+
+
+def test_a_tighter_cap_costs_more_and_is_said_as_a_cost(shop: Shop) -> None:
+    proposed = amounts(shop.night())
+    social = sum(new for line, (_, new) in proposed.items() if line[0] == "social")
+    costs = []
+    for share in (0.95, 0.85):
+        said = impact(shop, max=round(share * social, 2))
+        found = re.match(r"costs about ([0-9,.]+) revenue a day \(90 % interval", said)
+        assert found, said
+        costs.append(float(found[1].replace(",", "")))
+    assert 0 < costs[0] < costs[1]
+
+
+def test_without_a_night_nothing_is_known(shop: Shop) -> None:
+    shop.write()
+    assert impact(shop, max=10.0).startswith("not known: ")
+
+
+@pytest.mark.parametrize("limits", [{"fixed": 1e9}, {"min": 1e9}])
+def test_a_cap_that_cannot_be_kept_is_not_priced(shop: Shop, limits: dict[str, float]) -> None:
+    shop.night()
+    assert not re.search(r"[0-9] revenue a day", impact(shop, **limits))

@@ -85,7 +85,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     import pyarrow.parquet as pq
 
     try:
-        rows = pq.read_table(path).to_pylist()
+        rows = pq.ParquetFile(path).read().to_pylist()
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: cannot be read as parquet: {error}") from error
     return [_line(row) for row in rows]

@@ -11,9 +11,6 @@ from __future__ import annotations
 from pipeline.airflow_plugin.decisions import decision_dag
 from pipeline.airflow_plugin.portfolios import listed_decisions
 from pipeline.core.plan import Kind
-from pipeline.runs import rotation
-
-STEPS = (rotation.stage, rotation.validate, rotation.split, rotation.verify)
 
 for portfolio in listed_decisions(Kind.ROTATION):
-    decision_dag(portfolio, Kind.ROTATION, STEPS, rotation.report, __doc__)
+    decision_dag(portfolio, Kind.ROTATION, __doc__)

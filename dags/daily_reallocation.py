@@ -11,9 +11,6 @@ from __future__ import annotations
 from pipeline.airflow_plugin.decisions import decision_dag
 from pipeline.airflow_plugin.portfolios import listed_portfolios
 from pipeline.core.plan import Kind
-from pipeline.runs import night
-
-STEPS = (night.stage, night.validate, night.score, night.fit, night.allocate, night.verify)
 
 for portfolio in listed_portfolios():
-    decision_dag(portfolio, Kind.BUDGET, STEPS, night.report, __doc__)
+    decision_dag(portfolio, Kind.BUDGET, __doc__)

@@ -19,6 +19,7 @@ from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 
 from pipeline.airflow_plugin.days import plan_day
 from pipeline.core.errors import PipelineError
+from pipeline.core.kinds import KINDS
 from pipeline.core.plan import Kind, Status
 from pipeline.core.policy import Policy, Schedule
 from pipeline.io.checks import printable
@@ -52,7 +53,7 @@ def raise_alarm(policy: Policy, text: str) -> None:
         log.exception("the alarm could not be sent by mail; check the connection smtp_default")
 
 
-def on_failure(folder: str) -> Callable[[Mapping[str, Any]], None]:
+def on_failure(folder: str, kind: Kind) -> Callable[[Mapping[str, Any]], None]:
     """Return what a failed task of the portfolio calls."""
 
     def failed(context: Mapping[str, Any]) -> None:
@@ -63,7 +64,7 @@ def on_failure(folder: str) -> Callable[[Mapping[str, Any]], None]:
             log.error("ALARM %s: %s", Path(folder).name, printable(str(problem)))  # noqa: TRY400
             return
         why = f" ({error})" if error else ""
-        raise_alarm(policy, f"{task} failed{why}; budgets stay as they are")
+        raise_alarm(policy, f"{task} failed{why}; {KINDS[kind].stays}")
 
     return failed
 
@@ -93,7 +94,7 @@ def not_signed(context: Mapping[str, Any], folder: str, kind: str = Kind.BUDGET.
     if any(item.status in _DECIDED for item in records):
         return False
     what = f"plan {records[0].plan_id} is not signed" if records else f"there is no plan for {day}"
-    raise_alarm(policy, f"{what} by {policy.schedule.sign_by}; budgets stay as they are")
+    raise_alarm(policy, f"{what} by {policy.schedule.sign_by}; {KINDS[Kind(kind)].stays}")
     return True
 
 

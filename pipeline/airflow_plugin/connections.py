@@ -11,21 +11,20 @@ from typing import Any
 from airflow.sdk import Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
 
-from pipeline.core.plan import Kind
 from pipeline.core.sources import Source
 from pipeline.runs import course
 from pipeline.runs.portfolio import open_portfolio
 from pipeline.runs.pull import pull_for
 
 
-def extract(folder: str, day: str, kind: str = Kind.BUDGET.value) -> str:
+def extract(folder: str, day: str, kind: str) -> str:
     """Read a decision's sources and freeze its inputs, with Airflow's connections at hand."""
     sources = open_portfolio(folder).policy.sources
     listed = (getattr(sources, name) for name in type(sources).model_fields)
     places = (item.database for item in listed if isinstance(item, Source))
     names = sorted({place for place in places if place and "://" not in place})
     with _in_environment(names, _as_uri):
-        return course.extract(course.course_of(Kind(kind)), folder, day)
+        return course.extract(folder, day, kind)
 
 
 def pull(folder: str, day: str) -> int:

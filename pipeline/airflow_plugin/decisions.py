@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,17 +17,14 @@ from pipeline.airflow_plugin.retries import RETRY_POLICY
 from pipeline.airflow_plugin.signoff import SignOff, publish_signed
 from pipeline.airflow_plugin.timetable import BusinessDays
 from pipeline.core.plan import Kind
-from pipeline.runs.pages import keep_sign_link
+from pipeline.runs.course import course_of, finish, keep_sign_link, run_step
 
 DAY = "{{ plan_day(dag_run, params, zone) }}"
 
-Step = Callable[[str, str], None]
 
-
-def decision_dag(
-    listed: Listed, kind: Kind, steps: Sequence[Step], report: Callable[[str, str], str], doc: str
-) -> DAG:
+def decision_dag(listed: Listed, kind: Kind, doc: str) -> DAG:
     """Return one portfolio's DAG of a decision: extract, its steps, report, sign-off, publish."""
+    *steps, report = course_of(kind).steps
 
     @dag(
         dag_id=listed.dag_id,
@@ -42,7 +38,7 @@ def decision_dag(
             "retry_delay": timedelta(minutes=2),
             "retry_policy": RETRY_POLICY,
             "execution_timeout": timedelta(hours=1),
-            "on_failure_callback": on_failure(str(listed.folder)),
+            "on_failure_callback": on_failure(str(listed.folder), kind),
         },
         deadline=sign_deadline(str(listed.folder), listed.schedule, kind),
         params={
@@ -59,8 +55,13 @@ def decision_dag(
             return
         folder = str(listed.folder)
         token = task(extract)(folder, DAY, kind.value)
-        done = [silent(step)(folder, token) for step in steps]
-        plan_id = task(task_id="report")(with_link(report))(folder, token)
+        done = [
+            task(task_id=step.task, do_xcom_push=False)(run_step)(
+                folder, token, kind.value, step.task
+            )
+            for step in steps
+        ]
+        plan_id = task(task_id=report.task)(finish_with_link)(folder, token, kind.value)
         sign_off = SignOff(
             task_id="sign_off",
             folder=folder,
@@ -76,22 +77,13 @@ def decision_dag(
     return nightly()
 
 
-def with_link(report: Callable[[str, str], str]) -> Callable[..., str]:
-    """Return the report step that also tells the page where in Airflow its plan is signed."""
-
-    def reported(folder: str, token: str, **context: Any) -> str:
-        address = sign_off_address(context["dag"].dag_id, context["run_id"])
-        base = conf.get("api", "base_url", fallback="").rstrip("/")
-        if base:
-            keep_sign_link(folder, token, base + address)
-        return report(folder, token)
-
-    return reported
-
-
-def silent(step: Callable[..., Any]) -> Any:
-    """Return the step as a task that hands nothing on: data travels by file."""
-    return task(do_xcom_push=False)(step)
+def finish_with_link(folder: str, token: str, kind: str, **context: Any) -> str:
+    """Complete the night, whose page also tells where in Airflow its plan is signed."""
+    address = sign_off_address(context["dag"].dag_id, context["run_id"])
+    base = conf.get("api", "base_url", fallback="").rstrip("/")
+    if base:
+        keep_sign_link(folder, token, base + address)
+    return finish(folder, token, kind)
 
 
 def portfolio_is_broken(problem: str) -> None:

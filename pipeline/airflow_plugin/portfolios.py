@@ -11,17 +11,13 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from pipeline.core.errors import PipelineError
+from pipeline.core.kinds import KINDS, kinds_of
 from pipeline.core.plan import Kind
 from pipeline.core.policy import Policy, Schedule
 from pipeline.runs.portfolio import CONFIG_NAME, open_portfolio
 
 FOLDERS_VARIABLE = "EQUIMARGINAL_PORTFOLIOS"
-DAG_PREFIX = "daily_reallocation__"
-DECISION_PREFIXES = {
-    Kind.ROTATION: "creative_rotation__",
-    Kind.OFFERS: "next_best_offer__",
-    Kind.CADENCE: "lifecycle_cadence__",
-}
+DAG_PREFIX = KINDS[Kind.BUDGET].dag
 CAPS_PREFIX = "cap_change__"
 
 
@@ -100,19 +96,18 @@ def listed_portfolios(setting: str | None = None) -> tuple[Listed, ...]:
 def listed_decisions(kind: Kind) -> tuple[Listed, ...]:
     """Return every readable portfolio that has a section of a kind, with that decision's DAG."""
     return tuple(
-        replace(listed, dag_id=listed.dag_id.replace(DAG_PREFIX, DECISION_PREFIXES[kind], 1))
+        replace(listed, dag_id=listed.dag_id.replace(DAG_PREFIX, KINDS[kind].dag, 1))
         for listed in listed_portfolios()
-        if listed.policy is not None
-        and not listed.problem
-        and getattr(listed.policy, kind.value, None) is not None
+        if listed.policy is not None and not listed.problem and kind in kinds_of(listed.policy)
     )
 
 
 def find_portfolio(dag_id: str) -> Listed | None:
     """Return the portfolio that a DAG runs, None when no readable one does."""
     budget = dag_id
-    for prefix in DECISION_PREFIXES.values():
-        budget = budget.replace(prefix, DAG_PREFIX, 1) if dag_id.startswith(prefix) else budget
+    for entry in KINDS.values():
+        if dag_id.startswith(entry.dag):
+            budget = dag_id.replace(entry.dag, DAG_PREFIX, 1)
     for listed in listed_portfolios():
         if listed.dag_id == budget and not listed.problem:
             return listed
@@ -121,8 +116,8 @@ def find_portfolio(dag_id: str) -> Listed | None:
 
 def latest_of(dag_id: str) -> str:
     """Return how the newest plan of a DAG is called."""
-    for kind, prefix in DECISION_PREFIXES.items():
-        if dag_id.startswith(prefix):
+    for kind, entry in KINDS.items():
+        if dag_id.startswith(entry.dag) and kind is not Kind.BUDGET:
             return f"latest-{kind.value}"
     return "latest"
 

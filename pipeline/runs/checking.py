@@ -9,9 +9,9 @@ from datetime import date
 from pipeline.core.decision import Document
 from pipeline.core.errors import ConfigError, DamagedError, DataNotTrustedError, InfeasibleError
 from pipeline.core.findings import Finding, Level, worst_level
-from pipeline.core.plan import Kind
+from pipeline.core.kinds import kinds_of
 from pipeline.io.artefacts import RunFolder, begin_run, open_run
-from pipeline.runs import night, storage
+from pipeline.runs import storage
 from pipeline.runs.course import Course, course_of
 from pipeline.runs.inputs import CLOCK, INPUTS, PREVIOUS, SNAPSHOT
 from pipeline.runs.portfolio import Portfolio
@@ -32,12 +32,8 @@ def check_portfolio(portfolio: Portfolio, day: date) -> list[Finding]:
     Each kind that the settings have a section for is run up to its plan in a temporary folder;
     nothing is proposed or kept.
     """
-    others = [
-        kind
-        for kind in Kind
-        if kind is not Kind.BUDGET and getattr(portfolio.policy, kind.value, None) is not None
-    ]
-    found = [_check_course(course_of(kind), portfolio, day) for kind in (Kind.BUDGET, *others)]
+    kinds = kinds_of(portfolio.policy)
+    found = [_check_course(course_of(kind), portfolio, day) for kind in kinds]
     return [finding for findings in found for finding in findings]
 
 
@@ -49,8 +45,8 @@ def _check_course(course: Course, portfolio: Portfolio, day: date) -> list[Findi
             course.compute(work)
         except (ConfigError, InfeasibleError, DataNotTrustedError) as error:
             limits = Finding(level=Level.FAIL, check=error.code, message=str(error))
-            return [*storage.read_findings(work, night.FINDINGS), limits]
-        findings = storage.read_findings(work, night.FINDINGS)
+            return [*storage.read_findings(work, storage.FINDINGS), limits]
+        findings = storage.read_findings(work, storage.FINDINGS)
         if work.exists(storage.PLAN) and worst_level(findings) is not Level.FAIL:
             findings += [
                 Finding(level=Level.REVIEW, check="limits", message=reason)

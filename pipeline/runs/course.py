@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from importlib import import_module
@@ -19,10 +19,13 @@ from typing import TYPE_CHECKING
 
 from pipeline.core.decision import Document
 from pipeline.core.errors import ConfigError, DataNotTrustedError, InfeasibleError, NotFoundError
+from pipeline.core.findings import Level
+from pipeline.core.kinds import KINDS
 from pipeline.core.plan import Kind
 from pipeline.io.artefacts import RunFolder, begin_run, list_work, open_run, resume_run
 from pipeline.runs.inputs import inputs_hash, read_day
 from pipeline.runs.portfolio import Portfolio, open_portfolio
+from pipeline.runs.storage import FINDINGS, PLAN, SIGN_LINK, read_findings
 
 if TYPE_CHECKING:
     from pipeline.io.ledger import PlanRecord
@@ -35,10 +38,21 @@ _WORK = "night"
 Progress = Callable[[str], None]
 Step = Callable[[RunFolder], None]
 
-_MODULES = {
-    Kind.BUDGET: "pipeline.runs.night",
-    Kind.ROTATION: "pipeline.runs.rotation",
-}
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CourseStep:
+    """One step of a night.
+
+    Attributes:
+        task: its name as a task.
+        label: what a person is told while it runs.
+        decides: after it there is a plan, or there will be none tonight.
+    """
+
+    task: str
+    label: str
+    run: Step
+    decides: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,31 +61,52 @@ class Course:
 
     Attributes:
         freeze: writes the inputs and the snapshot into an empty work folder.
-        steps: what a person is told -> step, in order; the last writes the page.
-        check: raises where a night has no plan to propose.
+        steps: in order; the last writes the page.
         read_plan: the plan that a work folder or a run holds.
         breaches: every way in which a stored plan exceeds the rules as they are now.
         warm_up: begins what takes long to load, before anything else.
+        otherwise: what else is said where there is no plan tonight.
     """
 
     kind: Kind
     freeze: Callable[[Portfolio, date, RunFolder], None]
-    steps: Mapping[str, Step]
-    check: Step
+    steps: Sequence[CourseStep]
     read_plan: Callable[[RunFolder], Document]
     breaches: Callable[[Portfolio, PlanRecord], tuple[str, ...]]
     warm_up: Callable[[], None] = lambda: None
+    otherwise: str = ""
 
     def compute(self, work: RunFolder) -> None:
         """Run every step after extraction on a work folder: what a replay does."""
-        for step in self.steps.values():
-            step(work)
+        for step in self.steps:
+            step.run(work)
+
+    def step(self, task: str) -> CourseStep:
+        """Return the step of a task's name."""
+        return next(step for step in self.steps if step.task == task)
 
     def plan_id(self, work: RunFolder) -> str:
         """Return the id of the plan that these inputs lead to: kind, day, digits of their hash."""
         digits = inputs_hash(work).removeprefix("sha256:")[:8]
         start = "" if self.kind is Kind.BUDGET else f"{self.kind.value}-"
         return f"{start}{read_day(work).isoformat()}-{digits}"
+
+    def require_plan(self, work: RunFolder) -> None:
+        """Raise where the night has no plan to propose: what is in force then stays in force.
+
+        Raises:
+            DataNotTrustedError: with the first reason why.
+        """
+        if work.exists(PLAN):
+            return
+        entry = KINDS[self.kind]
+        failed = [f for f in read_findings(work, FINDINGS) if f.level is Level.FAIL]
+        more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+        also = f"{self.otherwise}, " if self.otherwise else ""
+        raise DataNotTrustedError(
+            f"no {entry.name} for {read_day(work).isoformat()}: {failed[0].message}{more}; "
+            f"{also}{entry.stays}; 'equimarginal check' lists every problem"
+        )
 
 
 def course_of(kind: Kind) -> Course:
@@ -80,9 +115,9 @@ def course_of(kind: Kind) -> Course:
     Raises:
         NotFoundError: no night makes such plans.
     """
-    if kind not in _MODULES:
+    if not KINDS[kind].course:
         raise NotFoundError(f"{kind.value}: no night makes such plans in this version")
-    course = import_module(_MODULES[kind]).COURSE
+    course = import_module(KINDS[kind].course).COURSE
     assert isinstance(course, Course)  # noqa: S101  each of the modules has one
     return course
 
@@ -107,10 +142,10 @@ def run_course(
     work = begin(course, portfolio, day)
     if not work.is_complete:
         try:
-            for label, step in course.steps.items():
-                progress(label)
-                step(work)
-            course.check(work)
+            for step in course.steps:
+                progress(step.label)
+                step.run(work)
+            course.require_plan(work)
         except (ConfigError, InfeasibleError, DataNotTrustedError):
             work.discard()
             raise
@@ -134,25 +169,41 @@ def begin(course: Course, portfolio: Portfolio, day: date) -> RunFolder:
     return done
 
 
-def extract(course: Course, folder: str | Path, day: str) -> str:
+def extract(folder: str | Path, day: str, kind: str) -> str:
     """Read the sources and freeze the inputs; return the night's token."""
-    return begin(course, open_portfolio(folder), date.fromisoformat(day)).name
+    return begin(course_of(Kind(kind)), open_portfolio(folder), date.fromisoformat(day)).name
 
 
-def at_work(folder: str | Path, token: str, step: Step) -> None:
-    """Run one step on the night of a token, unless that is complete."""
+def run_step(folder: str | Path, token: str, kind: str, name: str) -> None:
+    """Run the step of a name on the night of a token, unless that is complete.
+
+    Raises:
+        DataNotTrustedError, InfeasibleError: there is no plan tonight.
+    """
+    course = course_of(Kind(kind))
+    step = course.step(name)
+    work = _open(open_portfolio(folder), token)
+    if work.is_complete:
+        return
+    step.run(work)
+    if step.decides:
+        course.require_plan(work)
+
+
+def keep_sign_link(folder: str | Path, token: str, link: str) -> None:
+    """Keep where a night's plan can be signed in a browser, for its page to say."""
     work = _open(open_portfolio(folder), token)
     if not work.is_complete:
-        step(work)
+        work.write_json(SIGN_LINK, link)
 
 
-def finish(course: Course, folder: str | Path, token: str) -> str:
+def finish(folder: str | Path, token: str, kind: str) -> str:
     """Write the page, complete the run and propose its plan; return the plan's id."""
-    portfolio = open_portfolio(folder)
+    course, portfolio = course_of(Kind(kind)), open_portfolio(folder)
     work = _open(portfolio, token)
     if not work.is_complete:
-        list(course.steps.values())[-1](work)
-        course.check(work)
+        course.steps[-1].run(work)
+        course.require_plan(work)
         work = work.complete(course.plan_id(work))
     return _propose(course, portfolio, work).plan_id
 

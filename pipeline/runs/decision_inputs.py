@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 import pipeline
 from pipeline.core.canonical import content_hash
 from pipeline.core.decision import DecisionPlan
+from pipeline.core.kinds import KINDS
 from pipeline.core.plan import Kind
 from pipeline.core.policy import Policy
 from pipeline.io.artefacts import RunFolder
@@ -72,13 +73,13 @@ def read_decision_inputs(work: RunFolder) -> DecisionInputs:
     return DecisionInputs.model_validate(read_plain(work.read_json(INPUTS)))
 
 
-def rule_changes(policy: Policy, plan: DecisionPlan, command: str) -> tuple[str, ...]:
+def rule_changes(policy: Policy, plan: DecisionPlan) -> tuple[str, ...]:
     """Return what voids a stored plan: rules that are no longer those it was made for."""
     if rules_version(policy, plan.kind) == plan.rules_version:
         return ()
     return (
         f"the rules under {plan.kind.value} changed since it was made; run 'equimarginal "
-        f"{command} --date {plan.date.isoformat()}' again",
+        f"{KINDS[plan.kind].command} --date {plan.date.isoformat()}' again",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pipeline.core.decision import DecisionPlan
 from pipeline.io.artefacts import RunFolder
 from pipeline.io.reports.decision_page import render_decision
+from pipeline.runs import storage
 from pipeline.runs.decision_inputs import read_decision_inputs
 from pipeline.runs.reports import PAGE, PAGE_DATA, sign_command
 
@@ -12,7 +13,10 @@ from pipeline.runs.reports import PAGE, PAGE_DATA, sign_command
 def write_decision_page(work: RunFolder, plan: DecisionPlan) -> None:
     """Write the page of the night's plan into the run, with what it takes to write it again."""
     policy = read_decision_inputs(work).policy
-    extras = {"min_group": policy.privacy.min_group}
+    extras = {
+        "min_group": policy.privacy.min_group,
+        "sign_link": storage.sign_link(work),
+    }
     command = sign_command(policy, plan)
     work.write_json(PAGE_DATA, {"extras": extras, "sign_command": command})
     work.write_bytes(PAGE, render_decision(plan, extras, sign_command=command).encode("utf-8"))

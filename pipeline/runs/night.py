@@ -1,17 +1,16 @@
 """The night of budgets: one function per step, each reading and writing the run folder.
 
-`run_night` runs them in this process; Airflow runs the same functions, one task each.
+`run_night` runs them in this process; Airflow runs the same steps, one task each.
 """
 
 from __future__ import annotations
 
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.core.errors import DataNotTrustedError, InfeasibleError
+from pipeline.core.errors import InfeasibleError
 from pipeline.core.findings import Finding, Level, worst_level
 from pipeline.core.money import minor_digits
 from pipeline.core.plan import Kind, Plan
@@ -19,8 +18,8 @@ from pipeline.core.types import line_label
 from pipeline.io import quality, warehouse
 from pipeline.io.artefacts import RunFolder
 from pipeline.io.sources import read_snapshot
-from pipeline.runs import course, scoring, storage
-from pipeline.runs.course import Course, Progress, run_course
+from pipeline.runs import scoring, storage
+from pipeline.runs.course import Course, CourseStep, Progress, run_course
 from pipeline.runs.fallback import fallback_plan
 from pipeline.runs.inputs import (
     Inputs,
@@ -39,7 +38,6 @@ from pipeline.runs.verification import verify_night
 if TYPE_CHECKING:
     from pipeline.io.ledger import PlanRecord
 
-FINDINGS = "findings.json"
 VERIFICATION = "verification.json"
 
 
@@ -57,55 +55,6 @@ def run_night(
     plan = run_course(COURSE, portfolio, day, progress=progress)
     assert isinstance(plan, Plan)  # noqa: S101  a course of budgets makes plans of budgets
     return plan
-
-
-def extract(folder: str | Path, day: str) -> str:
-    """Read the sources and freeze the inputs; return the night's token."""
-    return course.extract(COURSE, folder, day)
-
-
-def stage(folder: str | Path, token: str) -> None:
-    """Build the daily tables from the snapshot."""
-    course.at_work(folder, token, _stage)
-
-
-def validate(folder: str | Path, token: str) -> None:
-    """Judge the data; what is wrong becomes findings."""
-    course.at_work(folder, token, _validate)
-
-
-def score(folder: str | Path, token: str) -> None:
-    """Hold earlier plans against what came, and watch the inputs for breaks."""
-    course.at_work(folder, token, _score)
-
-
-def fit(folder: str | Path, token: str) -> None:
-    """Learn the response curves, where the data can be trusted."""
-    course.at_work(folder, token, _fit)
-
-
-def allocate(folder: str | Path, token: str) -> None:
-    """Decide tonight's budgets, or fall back.
-
-    Raises:
-        DataNotTrustedError, InfeasibleError: there is no plan tonight.
-    """
-
-    def step(work: RunFolder) -> None:
-        _allocate(work)
-        _check_outcome(work)
-
-    course.at_work(folder, token, step)
-
-
-def verify(folder: str | Path, token: str) -> None:
-    """Check the plan with code that shares nothing with the solver."""
-    course.at_work(folder, token, _verify)
-
-
-def report(folder: str | Path, token: str) -> str:
-    """Write the page, complete the run and propose its plan; return the plan's id."""
-    return course.finish(COURSE, folder, token)
 
 
 def learn(work: RunFolder) -> None:
@@ -137,7 +86,7 @@ def _validate(work: RunFolder) -> None:
             *quality.validate(work, inputs.policy, inputs.day, previous_run(work)),
             *_without_data(work, inputs),
         ]
-    storage.write_findings(work, FINDINGS, found)
+    storage.write_findings(work, storage.FINDINGS, found)
 
 
 def _without_data(work: RunFolder, inputs: Inputs) -> list[Finding]:
@@ -160,7 +109,7 @@ def _without_data(work: RunFolder, inputs: Inputs) -> list[Finding]:
 def _score(work: RunFolder) -> None:
     """Score and watch; what the watch finds joins the findings, so that a break can fall back."""
     scoring.score(work)
-    storage.add_findings(work, FINDINGS, storage.read_watch(work).drifts())
+    storage.add_findings(work, storage.FINDINGS, storage.read_watch(work).drifts())
 
 
 def _fit(work: RunFolder) -> None:
@@ -177,14 +126,14 @@ def _fit(work: RunFolder) -> None:
             message=f"the response model failed: {type(error).__name__}: {error}",
             advice="the last approved plan stays; send the run folder to the maintainers",
         )
-        storage.add_findings(work, FINDINGS, (fault,))
+        storage.add_findings(work, storage.FINDINGS, (fault,))
         return
     storage.write_models(work, models)
 
 
 def _allocate(work: RunFolder) -> None:
     inputs = read_inputs(work)
-    findings = storage.read_findings(work, FINDINGS)
+    findings = storage.read_findings(work, storage.FINDINGS)
     heading = Heading(
         plan_id=COURSE.plan_id(work),
         inputs_hash=inputs_hash(work),
@@ -241,20 +190,8 @@ def _page(work: RunFolder) -> None:
         write_night_page(work)
 
 
-def _check_outcome(work: RunFolder) -> None:
-    """Raise where the night has no plan to propose."""
-    if work.exists(storage.PLAN):
-        return
-    failed = [f for f in storage.read_findings(work, FINDINGS) if f.level is Level.FAIL]
-    more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
-    raise DataNotTrustedError(
-        f"no plan for {read_inputs(work).day.isoformat()}: {failed[0].message}{more}; "
-        "there is no approved plan to fall back on; 'equimarginal check' lists every problem"
-    )
-
-
 def _is_trusted(work: RunFolder) -> bool:
-    return worst_level(storage.read_findings(work, FINDINGS)) is not Level.FAIL
+    return worst_level(storage.read_findings(work, storage.FINDINGS)) is not Level.FAIL
 
 
 def _breaches(portfolio: Portfolio, record: PlanRecord) -> tuple[str, ...]:
@@ -266,17 +203,17 @@ def _breaches(portfolio: Portfolio, record: PlanRecord) -> tuple[str, ...]:
 COURSE = Course(
     kind=Kind.BUDGET,
     freeze=freeze,
-    steps={
-        "building the daily tables": _stage,
-        "judging the data": _validate,
-        "scoring earlier plans": _score,
-        "fitting the response curves": _fit,
-        "allocating the budget": _allocate,
-        "verifying the plan": _verify,
-        "writing the page": _page,
-    },
-    check=_check_outcome,
+    steps=(
+        CourseStep(task="stage", label="building the daily tables", run=_stage),
+        CourseStep(task="validate", label="judging the data", run=_validate),
+        CourseStep(task="score", label="scoring earlier plans", run=_score),
+        CourseStep(task="fit", label="fitting the response curves", run=_fit),
+        CourseStep(task="allocate", label="allocating the budget", run=_allocate, decides=True),
+        CourseStep(task="verify", label="verifying the plan", run=_verify),
+        CourseStep(task="report", label="writing the page", run=_page),
+    ),
     read_plan=storage.read_plan,
     breaches=_breaches,
     warm_up=quality.start_suites,
+    otherwise="there is no approved plan to fall back on",
 )

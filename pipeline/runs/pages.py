@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.core.plan import Interval
 from pipeline.core.types import in_scope
 from pipeline.io import warehouse
 from pipeline.io.artefacts import RunFolder
-from pipeline.runs import course, storage
+from pipeline.runs import storage
 from pipeline.runs.inputs import Inputs, read_inputs
 from pipeline.runs.reports import sign_command, write_page
 
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from pipeline.core.plan import Plan
     from pipeline.io.reports import LineExtras, Promise, ReportExtras, WaitingCap
 
-SIGN_LINK = "sign-link.json"
 PROMISE_DAYS = 14
 """Of earlier plans that the page lists; 'equimarginal score' knows more."""
 
@@ -28,11 +26,6 @@ def write_night_page(work: RunFolder) -> None:
     inputs, plan = read_inputs(work), storage.read_plan(work)
     extras = _extras(work, inputs, plan)
     write_page(work, plan, extras, sign_command(inputs.policy, plan))
-
-
-def keep_sign_link(folder: str | Path, token: str, link: str) -> None:
-    """Keep where a night's plan can be signed in a browser, for its page to say."""
-    course.at_work(folder, token, lambda work: work.write_json(SIGN_LINK, link))
 
 
 def _extras(work: RunFolder, inputs: Inputs, plan: Plan) -> ReportExtras:
@@ -56,7 +49,7 @@ def _extras(work: RunFolder, inputs: Inputs, plan: Plan) -> ReportExtras:
         previous=inputs.previous,
         promises=_promises(work),
         expires=_expiry(inputs, plan),
-        sign_link=work.read_json(SIGN_LINK) if work.exists(SIGN_LINK) else "",
+        sign_link=storage.sign_link(work),
     )
 
 

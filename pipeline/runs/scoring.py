@@ -164,7 +164,7 @@ def score_portfolio(portfolio: Portfolio, day: date) -> ScoreCard:
         work = begin_run(scratch, "score")
         night.freeze(portfolio, day, work)
         night.learn(work)
-        found = storage.read_findings(work, night.FINDINGS)
+        found = storage.read_findings(work, storage.FINDINGS)
         if not work.exists(warehouse.LINE_DAY):
             bad = [item for item in found if item.level is Level.FAIL]
             why = bad[0].message if bad else f"no row before {day.isoformat()}"

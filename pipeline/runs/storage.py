@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pipeline.runs.outlook import Outlook
 
 SOURCE_FINDINGS = "source-findings.json"
+FINDINGS = "findings.json"
 POSTERIOR = "posterior.parquet"
 ORGANIC = "organic.parquet"
 HEALTH = "model-health.json"
@@ -39,6 +40,7 @@ WATCH = "watch.json"
 AHEAD = "ahead.parquet"
 OUTLOOK = "outlook.json"
 PLAN = "plan.json"
+SIGN_LINK = "sign-link.json"
 
 
 def write_findings(work: RunFolder, name: str, findings: Sequence[Finding]) -> None:
@@ -57,6 +59,11 @@ def add_findings(work: RunFolder, name: str, findings: Sequence[Finding]) -> Non
     """Write findings after those that a step before wrote."""
     if findings:
         write_findings(work, name, [*read_findings(work, name), *findings])
+
+
+def sign_link(work: RunFolder) -> str:
+    """Return where the night's plan can be signed in a browser, empty where nowhere."""
+    return str(work.read_json(SIGN_LINK)) if work.exists(SIGN_LINK) else ""
 
 
 def read_plan(work: RunFolder) -> Plan:

@@ -15,6 +15,7 @@ import pytest
 
 from pipeline import open_portfolio
 from pipeline.airflow_plugin.alarms import not_signed, old_fallback, on_failure, sign_deadline
+from pipeline.core.plan import Kind
 from pipeline.core.policy import parse_policy
 from pipeline.runs import signoff
 from tests.dags.airflow_runs import DAY, load_dag
@@ -149,8 +150,9 @@ def test_a_failed_task_is_an_alarm_even_where_no_mail_can_be_sent(
     (folder / "portfolio.yaml").write_text(text + "alerts: {email: [a@b.c]}\n", encoding="utf-8")
     task = type("Task", (), {"task_id": "allocate"})()
     with caplog.at_level(logging.ERROR):
-        on_failure(str(folder))({"ti": task, "exception": ValueError("bad\x1b[2J\nline")})
-        on_failure(str(folder / "gone"))({"ti": task})
+        error = ValueError("bad\x1b[2J\nline")
+        on_failure(str(folder), Kind.BUDGET)({"ti": task, "exception": error})
+        on_failure(str(folder / "gone"), Kind.BUDGET)({"ti": task})
     assert "ALARM failing: allocate failed (bad\\x1b[2J" in caplog.text.replace("\\u001b", "\\x1b")
     assert "could not be sent" in caplog.text
     assert "ALARM gone" in caplog.text

@@ -13,8 +13,7 @@ from pipeline import open_portfolio, run_night
 from pipeline.core.errors import InfeasibleError
 from pipeline.core.money import sum_money
 from pipeline.core.plan import Mode, Plan
-from pipeline.runs import night as steps
-from pipeline.runs import signoff
+from pipeline.runs import course, signoff
 from pipeline.runs.inputs import read_inputs
 from tests.runs.shop import BUDGET, DAY, Shop, amounts
 
@@ -251,13 +250,13 @@ def test_the_steps_one_by_one_are_the_same_night(shop, open_shop):
     other = open_shop("other")
     other.write()
     folder = str(other.folder)
-    token = steps.extract(folder, DAY.isoformat())
-    for step in (steps.stage, steps.validate, steps.fit, steps.allocate, steps.verify):
-        step(folder, token)
-        step(folder, token)
-    assert steps.report(folder, token) == whole.plan_id
-    assert steps.extract(folder, DAY.isoformat()) == whole.plan_id
-    steps.allocate(folder, whole.plan_id)
+    token = course.extract(folder, DAY.isoformat(), "budget")
+    for step in ("stage", "validate", "score", "fit", "allocate", "verify"):
+        course.run_step(folder, token, "budget", step)
+        course.run_step(folder, token, "budget", step)
+    assert course.finish(folder, token, "budget") == whole.plan_id
+    assert course.extract(folder, DAY.isoformat(), "budget") == whole.plan_id
+    course.run_step(folder, whole.plan_id, "budget", "allocate")
 
 
 def test_the_two_functions_of_the_package_run_a_night(shop, monkeypatch):
@@ -272,7 +271,7 @@ def test_the_two_functions_of_the_package_run_a_night(shop, monkeypatch):
 def test_what_a_killed_night_left_is_removed_after_a_day(shop, monkeypatch):
     shop.write()
     monkeypatch.setenv("EQUIMARGINAL_NOW", shop.moment.isoformat())
-    token = steps.extract(str(shop.folder), DAY.isoformat())
+    token = course.extract(str(shop.folder), DAY.isoformat(), "budget")
     work = shop.folder / ".equimarginal" / "runs" / ".work"
     shop.night()
     assert [path.name for path in work.iterdir()] == [token]  # it may still be running

@@ -17,11 +17,11 @@ from pipeline.core.clock import fixed_clock
 from pipeline.core.decision import DecisionPlan
 from pipeline.core.errors import ConfigError, DataNotTrustedError, NotAllowedError
 from pipeline.core.findings import Level
-from pipeline.core.plan import Mode, Status
+from pipeline.core.plan import Kind, Mode, Status
 from pipeline.runs.checking import check_portfolio, replay_plan
+from pipeline.runs.decisions import run_decision
 from pipeline.runs.portfolio import Portfolio, open_portfolio
 from pipeline.runs.reports import rewrite_page
-from pipeline.runs.rotation import run_rotation
 from pipeline.runs.signoff import approve_plan
 
 DAY = date(2026, 11, 22)
@@ -75,6 +75,10 @@ def settings(folder: Path, rules: Any = RULES, **sources: Any) -> None:
 def at(folder: Path, day: date = DAY) -> Portfolio:
     moment = datetime.combine(day, datetime.min.time(), UTC) + timedelta(hours=6)
     return open_portfolio(folder, fixed_clock(moment))
+
+
+def run_rotation(portfolio: Portfolio, day: date) -> DecisionPlan:
+    return run_decision(portfolio, Kind.ROTATION, day)
 
 
 @pytest.fixture

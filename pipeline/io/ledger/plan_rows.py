@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from pipeline.core.canonical import canonical_bytes
 from pipeline.core.decision import Document, read_document
 from pipeline.core.errors import NotAllowedError, NotFoundError, UsageError
+from pipeline.core.kinds import KINDS
 from pipeline.core.plan import Kind, Status
 from pipeline.io.ledger import schema
 from pipeline.io.ledger.base import Transaction, moment_text
@@ -24,12 +25,6 @@ from pipeline.io.ledger.states import PLAN_MOVES
 
 _TABLE = schema.plan
 LATEST = "latest"
-KIND_COMMANDS = {
-    Kind.BUDGET: "night",
-    Kind.ROTATION: "rotate",
-    Kind.OFFERS: "offers",
-    Kind.CADENCE: "cadence",
-}
 _LATEST_OF = {
     LATEST: Kind.BUDGET,
     **{f"{LATEST}-{kind.value}": kind for kind in Kind if kind is not Kind.BUDGET},
@@ -54,7 +49,7 @@ def find_plan(connection: Connection, ref: str, portfolio: str | None) -> Row[An
         newest = query.where(_TABLE.c.kind == kind.value).order_by(_TABLE.c.proposed_seq.desc())
         row = connection.execute(newest.limit(1)).first()
         if row is None:
-            raise NotFoundError(f"no plan yet; run 'equimarginal {KIND_COMMANDS[kind]}' first")
+            raise NotFoundError(f"no plan yet; run 'equimarginal {KINDS[kind].command}' first")
         return row
     rows: Sequence[Row[Any]] = []
     if ref and ref.isascii() and ref.isprintable():

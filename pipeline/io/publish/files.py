@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.core.errors import DamagedError, StorageError
+from pipeline.core.kinds import KINDS
 from pipeline.core.plan import Kind
 from pipeline.io.artefacts import json_bytes, sha256, write_file
 from pipeline.io.ledger import Actor, Ledger, PlanRecord, Publication
@@ -20,12 +21,6 @@ from pipeline.io.ledger.states import PublicationStatus, RowStatus
 from pipeline.io.publish.sheets import amounts_json, formula_reason, read_sheet, sheet_bytes
 
 MANIFEST, LATEST = "manifest.json", "latest.json"
-FILE_STEMS = {
-    Kind.BUDGET: "budgets",
-    Kind.ROTATION: "rotation",
-    Kind.OFFERS: "offers",
-    Kind.CADENCE: "cadence",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +81,7 @@ def _files(
 ) -> dict[str, bytes]:
     """Return the files in the order of writing; the manifest with their hashes comes last."""
     everything = [(row.line, row.amount) for row in publication.rows]
-    stem = FILE_STEMS[record.kind]
+    stem = KINDS[record.kind].files
     files = {
         f"{stem}.csv": sheet_bytes(record.document, in_sheet),
         f"{stem}.json": amounts_json(record.document, record.content_hash, everything),
@@ -121,7 +116,7 @@ def _read_back(
     except OSError as error:
         raise StorageError(f"{folder}: cannot be read back ({error.strerror})") from error
     wrong = [name for name, data in files.items() if found[name] != data]
-    sheet = f"{FILE_STEMS[record.kind]}.csv"
+    sheet = f"{KINDS[record.kind].files}.csv"
     if wrong or read_sheet(found[sheet], record.document) != sent:
         raise DamagedError(
             f"{folder}: {', '.join(wrong) or sheet} read back differs from what was sent; "

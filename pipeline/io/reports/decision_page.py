@@ -8,7 +8,8 @@ from datetime import date
 
 from pipeline.core.decision import DecisionLine, DecisionPlan
 from pipeline.core.findings import Finding, Level
-from pipeline.core.plan import Kind, Mode
+from pipeline.core.kinds import KINDS, Words
+from pipeline.core.plan import Mode
 from pipeline.core.types import JsonObject
 from pipeline.io.reports.charts import Span, scale_over, span
 from pipeline.io.reports.render import render
@@ -27,39 +28,6 @@ UNDO = (
     "'equimarginal revoke' withdraws the signature, and the amounts under Now are what was in "
     "force before."
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Words:
-    """How one kind of decision is spoken of.
-
-    Attributes:
-        what: of the title, such as `creative rotation`.
-        group: what is split, such as `audience`.
-        member: what gets a part, such as `creative`.
-        amount: heading of the amounts, such as `share of exposure`.
-        rate: heading of the line's expectation.
-        rules: what the decision obeys.
-    """
-
-    what: str
-    group: str
-    member: str
-    amount: str
-    rate: str
-    rules: str
-
-
-WORDS = {
-    Kind.ROTATION: Words(
-        what="Creative rotation",
-        group="audience",
-        member="creative",
-        amount="Share of exposure",
-        rate="per 1,000 impressions",
-        rules="brand rules",
-    ),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +116,8 @@ def decision_view(
     plan: DecisionPlan, min_group: float, sign_command: str, sign_link: str = ""
 ) -> DecisionView:
     """Return the decision's page as values."""
-    words = WORDS[plan.kind]
+    words = KINDS[plan.kind].words
+    assert words is not None  # noqa: S101  a decision has words, a budget is none
     findings = sorted(plan.findings, key=lambda f: -list(Level).index(f.level))
     health = plan.model_health
     checks = health.checks if health else ()
@@ -162,7 +131,7 @@ def decision_view(
         badge="no change" if plan.mode is Mode.HOLD else "new " + plan.kind.value,
         total=f"It signs every {words.member} below, as it stands here.",
         figures=_figures(plan, words, changed),
-        groups=_groups(plan, min_group),
+        groups=_groups(plan, words, min_group),
         attention=[f for f in findings if f.level is not Level.PASS],
         waiting=[],
         passed=[f for f in findings if f.level is Level.PASS],
@@ -232,7 +201,7 @@ def _figures(
     ]
 
 
-def _groups(plan: DecisionPlan, min_group: float) -> list[GroupView]:
+def _groups(plan: DecisionPlan, words: Words, min_group: float) -> list[GroupView]:
     depth = max(1, plan.group_columns)
     groups: dict[tuple[str, ...], list[DecisionLine]] = {}
     for line in plan.lines:
@@ -242,7 +211,7 @@ def _groups(plan: DecisionPlan, min_group: float) -> list[GroupView]:
         GroupView(
             name=" / ".join(label(part) for part in key) if any(key) else "All",
             note=_group_note(lines),
-            rows=_rows(plan, lines, depth if plan.group_columns else 0, min_group),
+            rows=_rows(plan, words, lines, depth if plan.group_columns else 0, min_group),
         )
         for key, lines in groups.items()
     ]
@@ -254,13 +223,16 @@ def _group_note(lines: Sequence[DecisionLine]) -> str:
 
 
 def _rows(
-    plan: DecisionPlan, lines: Sequence[DecisionLine], depth: int, min_group: float
+    plan: DecisionPlan, words: Words, lines: Sequence[DecisionLine], depth: int, min_group: float
 ) -> list[MemberView]:
     known = [line for line in lines if not _is_small(line, min_group)]
     values = [v for line in known if line.expected for v in (line.expected.p05, line.expected.p95)]
     scale = scale_over(values, zero=False)
     ordered = sorted(lines, key=lambda line: (-line.proposed, -line.current, *line.line.values()))
-    return [_member(plan, line, depth, _is_small(line, min_group), scale) for line in ordered]
+    times = words.rate_times
+    return [
+        _member(plan, line, depth, _is_small(line, min_group), scale, times) for line in ordered
+    ]
 
 
 def _is_small(line: DecisionLine, min_group: float) -> bool:
@@ -268,13 +240,12 @@ def _is_small(line: DecisionLine, min_group: float) -> bool:
 
 
 def _member(
-    plan: DecisionPlan, line: DecisionLine, depth: int, few: bool, scale: object
+    plan: DecisionPlan, line: DecisionLine, depth: int, few: bool, scale: object, times: float
 ) -> MemberView:
     change = line.proposed - line.current
     is_share = plan.unit == "share"
     shown = percent if is_share else number
     expected = None if few else line.expected
-    times = 1_000 if is_share else 1
     best = line.figures.get("probability_best")
     return MemberView(
         name=" / ".join(label(line.line[column]) for column in plan.line_columns[depth:]),

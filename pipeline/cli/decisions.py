@@ -1,30 +1,46 @@
-"""The night of creative rotation."""
+"""The nights of decisions other than the budget."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from pipeline.cli.night import Day, day_of
 from pipeline.cli.show import HERE, AsJson, Workspace, print_json, remark, say
+from pipeline.core.plan import Kind
+
+if TYPE_CHECKING:
+    from pipeline.core.decision import DecisionPlan
+    from pipeline.runs.portfolio import Portfolio
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to the command line."""
+    """Add the commands to the command line."""
     app.command("rotate")(rotate)
 
 
 def rotate(day: Day = None, workspace: Workspace = HERE, as_json: AsJson = False) -> None:
     """Split a day's exposure between creatives, from data up to the day before; propose it."""
+    propose(Kind.ROTATION, day, workspace, as_json=as_json)
+
+
+def propose(kind: Kind, day: str | None, workspace: Path, *, as_json: bool) -> None:
+    """Run the night of a kind and say what it proposes and how that is signed."""
+    from pipeline.runs.decisions import run_decision
     from pipeline.runs.portfolio import open_portfolio
-    from pipeline.runs.rotation import run_rotation
 
     portfolio = open_portfolio(workspace)
-    plan = run_rotation(portfolio, day_of(day, portfolio.folder), progress=remark)
-    record = portfolio.ledger.plan(plan.plan_id)
+    plan = run_decision(portfolio, kind, day_of(day, portfolio.folder), progress=remark)
     if as_json:
-        print_json(record.to_json())
-        return
-    say(f"plan    {plan.plan_id}  {plan.mode.value}, {record.status.value}")
+        print_json(portfolio.ledger.plan(plan.plan_id).to_json())
+    else:
+        _say_plan(portfolio, plan, workspace)
+
+
+def _say_plan(portfolio: Portfolio, plan: DecisionPlan, workspace: Path) -> None:
+    say(f"plan    {plan.plan_id}  {plan.mode.value}, {plan.status.value}")
     if plan.uplift is not None and plan.expected is not None:
         up = plan.uplift
         say(

@@ -1,0 +1,150 @@
+"""The night of any decision other than the budget: what all of them do alike.
+
+A kind says how its data are frozen, staged and judged, how it decides and what breaks its rules;
+the steps, the page, the check against today's rules and the replay are the same for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+from pipeline.core.decision import DecisionPlan
+from pipeline.core.errors import InfeasibleError
+from pipeline.core.findings import Finding, Level, worst_level
+from pipeline.core.kinds import KINDS
+from pipeline.core.plan import Kind
+from pipeline.io import suites
+from pipeline.io.artefacts import RunFolder
+from pipeline.runs import storage
+from pipeline.runs.course import Course, CourseStep, Progress, course_of, run_course
+from pipeline.runs.decision_inputs import (
+    freeze_decision,
+    read_decision_inputs,
+    rule_changes,
+    section_of,
+)
+from pipeline.runs.decision_pages import write_decision_page
+from pipeline.runs.portfolio import Portfolio
+
+if TYPE_CHECKING:
+    from pipeline.io.ledger import PlanRecord
+
+FAULTS = "row-findings.json"
+
+Tables = Mapping[str, dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionNight:
+    """What is a kind's own in its night.
+
+    Attributes:
+        snapshot: freezes the data into the work folder; returns what is wrong with the sources.
+        stage: builds the tables from the snapshot; returns what is wrong with rows.
+        tables: suite -> its table, column by column; empty where nothing was staged.
+        decide: the plan of the night, given its id and the findings so far.
+        breaches: every way in which a plan breaks the section's rules.
+        counting, deciding: what a person is told while it stages and decides.
+        task: name of the deciding step.
+    """
+
+    kind: Kind
+    snapshot: Callable[[Portfolio, RunFolder], Sequence[Finding]]
+    stage: Callable[[RunFolder], Sequence[Finding]]
+    tables: Callable[[RunFolder], Tables]
+    decide: Callable[[RunFolder, str, Sequence[Finding]], DecisionPlan]
+    breaches: Callable[[DecisionPlan, Any], tuple[str, ...]]
+    counting: str
+    deciding: str
+    task: str
+
+    def course(self) -> Course:
+        """Return how its plans are made."""
+        return Course(
+            kind=self.kind,
+            freeze=self._freeze,
+            steps=(
+                CourseStep(task="stage", label=self.counting, run=self._stage),
+                CourseStep(task="validate", label="judging the data", run=self._validate),
+                CourseStep(task=self.task, label=self.deciding, run=self._decide, decides=True),
+                CourseStep(task="verify", label="verifying the plan", run=self._verify),
+                CourseStep(task="report", label="writing the page", run=_page),
+            ),
+            read_plan=read_decision,
+            breaches=self._breaches,
+            warm_up=suites.start,
+        )
+
+    def _freeze(self, portfolio: Portfolio, day: date, work: RunFolder) -> None:
+        section_of(portfolio.policy, self.kind)
+        freeze_decision(portfolio, self.kind, day, work)
+        found = self.snapshot(portfolio, work)
+        storage.write_findings(work, storage.SOURCE_FINDINGS, found)
+
+    def _stage(self, work: RunFolder) -> None:
+        if worst_level(storage.read_findings(work, storage.SOURCE_FINDINGS)) is not Level.FAIL:
+            storage.write_findings(work, FAULTS, self.stage(work))
+
+    def _validate(self, work: RunFolder) -> None:
+        found = storage.read_findings(work, storage.SOURCE_FINDINGS)
+        found += storage.read_findings(work, FAULTS)
+        if tables := self.tables(work):
+            last_day = read_decision_inputs(work).day - timedelta(days=1)
+            found += suites.begin_tables(tables, {"last_day": last_day.isoformat()}).findings()
+        if worst_level(found) is Level.PASS:
+            found.append(
+                Finding(level=Level.PASS, check="data", message="every check of the input passed")
+            )
+        weight = list(Level)
+        found.sort(key=lambda finding: -weight.index(finding.level))
+        storage.write_findings(work, storage.FINDINGS, found)
+
+    def _decide(self, work: RunFolder) -> None:
+        findings = storage.read_findings(work, storage.FINDINGS)
+        if worst_level(findings) is not Level.FAIL:
+            plan = self.decide(work, course_of(self.kind).plan_id(work), findings)
+            work.write_json(storage.PLAN, plan.content())
+
+    def _verify(self, work: RunFolder) -> None:
+        if not work.exists(storage.PLAN):
+            return
+        rules = section_of(read_decision_inputs(work).policy, self.kind)
+        if problems := self.breaches(read_decision(work), rules):
+            entry = KINDS[self.kind]
+            raise InfeasibleError(
+                f"the {entry.name} breaks a rule and was not proposed: {problems[0]}; "
+                f"{entry.stays}; send the run folder to the maintainers"
+            )
+
+    def _breaches(self, portfolio: Portfolio, record: PlanRecord) -> tuple[str, ...]:
+        if changed := rule_changes(portfolio.policy, record.decision):
+            return changed
+        return self.breaches(record.decision, section_of(portfolio.policy, self.kind))
+
+
+def run_decision(
+    portfolio: Portfolio, kind: Kind, day: date, *, progress: Progress = lambda message: None
+) -> DecisionPlan:
+    """Return what one whole night of a kind proposes for `day`.
+
+    Raises:
+        ConfigError: the portfolio has no section of that kind.
+        DataNotTrustedError: the data cannot be trusted; what is in force stays.
+        InfeasibleError: the plan breaks a rule.
+    """
+    plan = run_course(course_of(kind), portfolio, day, progress=progress)
+    assert isinstance(plan, DecisionPlan)  # noqa: S101  only a course of budgets makes others
+    return plan
+
+
+def read_decision(work: RunFolder) -> DecisionPlan:
+    """Return the plan that a work folder or a run holds."""
+    return DecisionPlan.from_json(work.read_json(storage.PLAN))
+
+
+def _page(work: RunFolder) -> None:
+    if work.exists(storage.PLAN):
+        write_decision_page(work, read_decision(work))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 import numpy as np
@@ -53,6 +53,19 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LeadSeries:
+    """A metric that arrives earlier than the outcome and predicts it.
+
+    Attributes:
+        table: (n_days, n_lines), as reported.
+        vintages: what earlier nights had seen of it; None where it is whole at once.
+    """
+
+    table: FloatArray
+    vintages: Vintages | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class History:
     """Spend and outcomes per day and line over an unbroken calendar.
 
@@ -63,6 +76,7 @@ class History:
         outcomes: name -> (n_days, n_lines), as reported; the last days are usually incomplete.
         trusted: (n_days, n_lines), False where a data fault forbids learning from the cell.
         measured: set where outcomes are not attributed to lines; `outcomes` is then empty.
+        leads: name -> metric that predicts the objective before it is reported.
     """
 
     days: tuple[date, ...]
@@ -71,6 +85,7 @@ class History:
     outcomes: Mapping[str, FloatArray]
     trusted: BoolArray
     measured: Measured | None = None
+    leads: Mapping[str, LeadSeries] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         shape = (len(self.days), len(self.lines))
@@ -97,6 +112,9 @@ class History:
             outcomes={name: table[:end] for name, table in self.outcomes.items()},
             trusted=self.trusted[:end],
             measured=None if self.measured is None else self.measured.until(end),
+            leads={
+                name: replace(lead, table=lead.table[:end]) for name, lead in self.leads.items()
+            },
         )
 
 

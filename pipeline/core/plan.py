@@ -15,8 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pipeline.core.canonical import canonical_bytes, content_hash
 from pipeline.core.findings import Finding
+from pipeline.core.learning import PlanKpi
 from pipeline.core.money import minor_digits, to_minor
 from pipeline.core.types import Line
+
+OPTIONAL_PARTS = frozenset({"kpi"})
+"""Keys of a plan's content that are there only where they say something."""
 
 Amounts: TypeAlias = tuple[Line, int, int]
 """A line with what it has and what it is to get, in whole units."""
@@ -186,6 +190,7 @@ class Plan(Signed):
     caps: tuple[PlanCap, ...] = ()
     caps_version: str = ""
     guardrails: tuple[PlanGuardrail, ...] = ()
+    kpi: PlanKpi | None = None
     findings: tuple[Finding, ...] = ()
     model_health: ModelHealth | None = None
     certificate: Certificate | None = None
@@ -200,6 +205,14 @@ class Plan(Signed):
         for item in self.lines:
             ordered_line(item.line, self.line_columns)
         return self
+
+    def content(self) -> dict[str, Any]:
+        """Return what is hashed and signed; parts that a night has nothing to say of are left out.
+
+        A plan that was stored before such a part existed thus keeps its bytes and its hash.
+        """
+        content = super().content()
+        return {key: value for key, value in content.items() if value or key not in OPTIONAL_PARTS}
 
     @property
     def budgets(self) -> dict[Line, float]:

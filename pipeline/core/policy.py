@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from pipeline.core.errors import ConfigError
+from pipeline.core.objective import Objective
 from pipeline.core.rotation_rules import RotationRules
 from pipeline.core.settings import (
     Amount,
@@ -31,12 +32,6 @@ from pipeline.core.sources import Place, Sources
 RESERVED_COLUMNS = frozenset(
     {"date", "spend", "budget", "currency", "impressions", "clicks", "conversions", "revenue"}
 )
-
-
-class Objective(Strict):
-    """The north-star metric: an outcome column."""
-
-    maximize: Column = "revenue"
 
 
 class Guardrail(Strict):
@@ -254,6 +249,11 @@ class Policy(Strict):
                 raise ValueError(
                     f"{what} scope: {unknown} is not a line column, need one of {list(self.line)}"
                 )
+        if self.objective.leads and self.sources.outcomes.by is not None:
+            raise ValueError(
+                "objective.leads: need outcomes that are known line by line, and "
+                "sources.outcomes.by says they are not"
+            )
         if self.objective.maximize in self.sources.outcomes.controls:
             raise ValueError(f"sources.outcomes.controls: {self.objective.maximize} is maximised")
         seen: set[tuple[tuple[str, str], ...]] = set()

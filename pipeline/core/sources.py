@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -20,6 +20,10 @@ def _without_password(value: str) -> str:
     return value
 
 
+Credit: TypeAlias = Literal["platform", "modelled", "crm", "experiment"]
+"""How outcomes were credited to lines: by the platform that sold the ads, by an attribution model,
+by a CRM that knows the customer, or by an experiment."""
+
 Place = Annotated[Name, AfterValidator(_without_password)]
 
 
@@ -31,6 +35,7 @@ class Source(Strict):
         by: of outcomes that are not attributed to lines: the `line` columns they are known by;
             none for a total. Left out, outcomes are known line by line.
         controls: columns of such outcomes that move them and that nobody paid for.
+        credit: of outcomes: who says that a line earned them; None where nobody said.
     """
 
     path: Place | None = None
@@ -41,6 +46,7 @@ class Source(Strict):
     wide: dict[Name, Name] = Field(default_factory=dict)
     by: tuple[Column, ...] | None = None
     controls: tuple[Column, ...] = ()
+    credit: Credit | None = None
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -75,6 +81,8 @@ class Sources(Strict):
         for name, source in (("outcomes", self.outcomes), ("experiments", self.experiments)):
             if source is not None and source.wide:
                 raise ValueError(f"{name}: wide belongs to spend")
+        if self.spend.credit is not None:
+            raise ValueError("spend: credit belongs to outcomes, it says who credited them")
         if self.outcomes.controls and self.outcomes.by is None:
             raise ValueError("outcomes: controls need by: they enter the joint fit of totals")
         if self.period == "week" and self.outcomes.by is None:

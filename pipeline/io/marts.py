@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from pipeline.core.policy import Policy, measured_levels
 from pipeline.core.types import BoolArray, FloatArray, Line
 from pipeline.io.engine import create, sql_text
 from pipeline.io.facts import Facts
+from pipeline.io.objective import with_objective
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -39,7 +41,8 @@ def query_facts(connection: DuckDBPyConnection, policy: Policy) -> Facts | None:
     for (covered_day,) in connection.execute("from outcome_cover").fetchall():
         covered[covered_day.toordinal() - first] = True
     units = connection.execute("select * exclude (unit_id) from unit order by unit_id").fetchall()
-    outcomes, has_row = _outcome_arrays(connection, (len(days), len(units)), first, covered)
+    found, has_row = _outcome_arrays(connection, (len(days), len(units)), first, covered)
+    outcomes = with_objective(found, policy.objective)
     facts = Facts(
         days=days,
         lines=tuple(tuple(row[1 : 1 + len(policy.line)]) for row in lines),
@@ -61,7 +64,7 @@ def _unit_facts(
     facts: Facts,
     units: tuple[Line, ...],
     levels: tuple[int, ...],
-    outcomes: dict[str, FloatArray],
+    outcomes: Mapping[str, FloatArray],
     has_row: BoolArray,
 ) -> Facts:
     """Return the same night with units in the place of lines: the money behind each outcome."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.core.findings import Finding, Level, worst_level
 from pipeline.core.policy import Policy
-from pipeline.io import gate, jumps, outages, proportions, restated, suites
+from pipeline.io import gate, jumps, objective, outages, proportions, restated, suites
 from pipeline.io.artefacts import RunFolder
 from pipeline.io.lift_tests import LIFT_TESTS
 from pipeline.io.sources.snapshot import SOURCES
@@ -126,3 +126,4 @@ def judge_facts(facts: Facts, policy: Policy, day: date, verdict: Verdict) -> No
     proportions.check_day_jump(facts, verdict)
     proportions.check_line_steps(facts, verdict)
     outages.check_outages(units, metric, verdict)
+    objective.check_totals(units, policy.objective, verdict)

@@ -60,7 +60,8 @@ def vintage_table(facts: Facts, policy: Policy, day: date, previous: RunFolder |
 def _tonight(facts: Facts, policy: Policy, day: date) -> pa.Table:
     import pyarrow as pa
 
-    wanted = sorted({policy.objective.maximize, "conversions"} & set(facts.outcomes))
+    objective = policy.objective
+    wanted = sorted({objective.maximize, "conversions", *objective.leads} & set(facts.outcomes))
     group_of = np.array(facts.groups())
     start = max(0, len(facts.days) - VINTAGE_DAYS)
     rows: list[tuple[int, int, str, str, float]] = []

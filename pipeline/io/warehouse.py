@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.core.errors import DamagedError
-from pipeline.core.history import History, Measured
+from pipeline.core.history import History, LeadSeries, Measured
+from pipeline.core.objective import SPEND_LEADS
 from pipeline.core.policy import Policy, measured_levels
 from pipeline.core.types import BoolArray, FloatArray
 from pipeline.io.artefacts import RunFolder
@@ -24,7 +25,7 @@ from pipeline.io.engine import add_macros, create, engine, sql_text
 from pipeline.io.facts import Facts
 from pipeline.io.lift_tests import LIFT_TESTS, lift_test_table
 from pipeline.io.marts import NUMBERS, create_marts, query_facts
-from pipeline.io.vintages import VINTAGES, vintage_table
+from pipeline.io.vintages import VINTAGES, read_vintages, vintage_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -164,6 +165,7 @@ def read_history(work: RunFolder, policy: Policy) -> History:
         spend=spend,
         outcomes={name: np.nan_to_num(values) for name, values in facts.outcomes.items()},
         trusted=trusted,
+        leads={name: _lead(work, facts, name) for name in policy.objective.leads},
     )
     levels = measured_levels(policy)
     if levels is None or facts.measured is None:
@@ -171,6 +173,14 @@ def read_history(work: RunFolder, policy: Policy) -> History:
     measured = _measured(facts.measured, policy, levels, doubted)
     unit = measured.unit_of(facts.lines)
     return replace(history, measured=measured, trusted=trusted & (unit >= 0))
+
+
+def _lead(work: RunFolder, facts: Facts, name: str) -> LeadSeries:
+    """Return a lead; what the platforms count as they spend is whole at once."""
+    if name in SPEND_LEADS:
+        return LeadSeries(table=np.nan_to_num(getattr(facts, name)))
+    table = np.nan_to_num(facts.outcomes.get(name, np.zeros(facts.spend.shape)))
+    return LeadSeries(table=table, vintages=read_vintages(work, name))
 
 
 def _trusted(facts: Facts, doubted: Any) -> tuple[FloatArray, BoolArray]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pipeline.core.errors import PipelineError
 from pipeline.core.history import History, LiftTest, Vintages
-from pipeline.core.types import FloatArray, IntArray
+from pipeline.core.types import BoolArray, FloatArray, IntArray
 from pipeline.response.curves import RETENTIONS, carried_spend, features
 from pipeline.response.demand import estimate_demand, shared_slope
 from pipeline.response.evidence import Evidence, evaluate
@@ -16,6 +16,7 @@ from pipeline.response.experiments import experiment_finding, readouts, with_rea
 from pipeline.response.faults import Screened, screen
 from pipeline.response.grid import COARSE, FULL, Grid
 from pipeline.response.health import model_findings
+from pipeline.response.leads import Lead, complete, lead_findings
 from pipeline.response.maturity import Maturity, learn_maturity
 from pipeline.response.noise import cell_noise, dispersion, slow_drift, starting_level
 from pipeline.response.pooling import drift_population
@@ -53,10 +54,12 @@ class FitSettings:
         metric: the outcome whose response is wanted.
         count: the outcome that is counted, `conversions` under a revenue metric; None counts
             the metric itself.
+        is_led: whether the history's leads predict it.
     """
 
     metric: str
     count: str | None = None
+    is_led: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +74,7 @@ class _Data:
     reference: FloatArray
     worth: FloatArray
     worth_sd: FloatArray
+    leads: tuple[Lead, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +133,7 @@ def fit_response(
                 data.screened,
                 data.maturity,
             ),
+            *lead_findings(data.leads, settings.count or settings.metric, history.leads),
             *experiment_finding(history, lift_tests),
         ),
     )
@@ -144,15 +149,16 @@ def _ready(history: History, settings: FitSettings, vintages: Vintages | None) -
     channels, groups = channel_index(history)
     maturity = learn_maturity(vintages, len(history.days), channels, groups)
     seen = history.outcomes[counted]
-    outcome = np.maximum(np.nan_to_num(seen), 0.0)
+    reported = np.maximum(np.nan_to_num(seen), 0.0)
     money = history.outcomes[settings.metric] if settings.count else None
     screened = screen(
-        history.spend, outcome, money, history.trusted & np.isfinite(seen), maturity.share
+        history.spend, reported, money, history.trusted & np.isfinite(seen), maturity.share
     )
+    outcome, maturity, leads = _completed(history, settings, reported, screened.usable, maturity)
     reference = reference_spend(screened.spend)
     worth, worth_sd = np.ones(groups.size), np.zeros(groups.size)
     if money is not None:
-        worth, worth_sd = worth_per_count(outcome, money, screened.valued, groups)
+        worth, worth_sd = worth_per_count(reported, money, screened.valued, groups)
     first = history.days[0].weekday()
     return _Data(
         outcome=outcome,
@@ -163,7 +169,37 @@ def _ready(history: History, settings: FitSettings, vintages: Vintages | None) -
         reference=reference,
         worth=np.maximum(worth, 1e-9),
         worth_sd=worth_sd,
+        leads=leads,
     )
+
+
+def _completed(
+    history: History,
+    settings: FitSettings,
+    outcome: FloatArray,
+    usable: BoolArray,
+    maturity: Maturity,
+) -> tuple[FloatArray, Maturity, tuple[Lead, ...]]:
+    """Return the counted outcome with its young days completed, and what is known of each then."""
+    if not (history.leads and settings.is_led):
+        return outcome, maturity, ()
+    channels, groups = channel_index(history)
+    found = complete(
+        outcome,
+        maturity,
+        {
+            name: (
+                lead.table,
+                None
+                if lead.vintages is None
+                else learn_maturity(lead.vintages, len(history.days), channels, groups),
+            )
+            for name, lead in history.leads.items()
+        },
+        usable,
+        groups,
+    )
+    return found.outcome, replace(maturity, share=found.share, log_sd=found.log_sd), found.leads
 
 
 def _sweep(history: History, data: _Data, lift_tests: tuple[LiftTest, ...]) -> _Fitted:

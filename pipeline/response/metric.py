@@ -38,5 +38,7 @@ def fit_metric(
     if history.measured is not None:
         return fit_joint(history, metric, rng, lift_tests=tests)
     is_counted = is_objective and metric == "revenue" and "conversions" in history.outcomes
-    settings = FitSettings(metric=metric, count="conversions" if is_counted else None)
+    settings = FitSettings(
+        metric=metric, count="conversions" if is_counted else None, is_led=is_objective
+    )
     return fit_response(history, settings, vintages=vintages, lift_tests=tests)

@@ -92,4 +92,4 @@ def _copy_inputs(run: RunFolder, work: RunFolder) -> None:
 
 def _differences(stored: Document, again: Document) -> tuple[str, ...]:
     left, right = stored.content(), again.content()
-    return tuple(name for name in left if left[name] != right[name])
+    return tuple(name for name in {**left, **right} if left.get(name) != right.get(name))

@@ -27,6 +27,7 @@ from pipeline.core.plan import (
 from pipeline.core.types import FloatArray, in_scope, line_label
 from pipeline.runs.decide import Decision, Facts, Models
 from pipeline.runs.guardrails import rail_name, ratio_of
+from pipeline.runs.kpi import kpi_of
 from pipeline.runs.limits import cap_name
 from pipeline.runs.reasons import TOUCH, action_of, binding_limits, reason_of
 
@@ -91,6 +92,7 @@ def optimised_plan(
         caps=tuple(_cap(facts, decision, cap, budgets) for cap in facts.caps),
         caps_version=heading.caps_version,
         guardrails=guardrail_rows(facts, decision.table, decision.others, budgets, decision),
+        kpi=kpi_of(facts, table),
         findings=tuple(findings),
         model_health=ModelHealth(level=worst_level(health).value, checks=tuple(health)),
         certificate=Certificate(

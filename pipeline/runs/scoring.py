@@ -32,6 +32,7 @@ from pipeline.scoring.value import Worth, plan_worth
 
 if TYPE_CHECKING:
     from pipeline.core.history import History
+    from pipeline.core.objective import Objective
     from pipeline.io.facts import Facts as Tables
 
 SCORES = "scores.parquet"
@@ -200,7 +201,7 @@ def _score_card(work: RunFolder, inputs: Inputs, *, with_curves: bool = False) -
     tables = warehouse.read_facts(work)
     history = warehouse.read_history(work, inputs.policy)
     metric = inputs.policy.objective.maximize
-    complete = _completeness(work, history, metric)
+    complete = _completeness(work, history, inputs.policy.objective)
     promises = read_promises(work)
     realised = Realised(
         days=history.days,
@@ -232,12 +233,12 @@ def _adoptions(promises: list[Promised], realised: Realised) -> tuple[Adoption, 
     return tuple(item for item in found if item is not None)
 
 
-def _completeness(work: RunFolder, history: History, metric: str) -> FloatArray:
+def _completeness(work: RunFolder, history: History, objective: Objective) -> FloatArray:
     """Return the share of every day's outcome that is thought to be reported by now."""
     from pipeline.response.fit import channel_index
     from pipeline.response.maturity import learn_maturity
 
-    counted = "conversions" if "conversions" in history.outcomes else metric
+    counted = objective.counted(history.outcomes)
     seen = vintages.read_vintages(work, counted)
     channels, groups = channel_index(history)
     known = seen if seen.day.size else None

@@ -85,6 +85,9 @@ def with_lines_without_data(
         spend=padded(history.spend),
         outcomes={name: padded(table) for name, table in history.outcomes.items()},
         trusted=padded(history.trusted) > 0,
+        leads={
+            name: replace(lead, table=padded(lead.table)) for name, lead in history.leads.items()
+        },
     )
     return wide, np.append(current, [budgets[line] for line in unseen])[order]
 

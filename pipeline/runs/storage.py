@@ -80,7 +80,7 @@ def read_facts(work: RunFolder, inputs: Inputs) -> Facts:
         warehouse.read_history(work, inputs.policy), current_budgets(staged, inputs), inputs
     )
     metric = inputs.policy.objective.maximize
-    counted = "conversions" if "conversions" in history.outcomes else metric
+    counted = inputs.policy.objective.counted(history.outcomes)
     seen = vintages.read_vintages(work, counted)
     watch = read_watch(work)
     return DecisionFacts(

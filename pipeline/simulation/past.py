@@ -57,13 +57,12 @@ def read_past(portfolio: Portfolio, day: date) -> History:
 def known_pasts(portfolio: Portfolio) -> dict[date, Past]:
     """Return what each night's run kept of the past, by the night's day."""
     pasts: dict[date, Past] = {}
-    metric = portfolio.policy.objective.maximize
+    objective = portfolio.policy.objective
     for name in list_runs(portfolio.runs):
         try:
             run = open_run(portfolio.runs, name)
             history = warehouse.read_history(run, portfolio.policy)
-            counted = "conversions" if "conversions" in history.outcomes else metric
-            vintages = read_vintages(run, counted)
+            vintages = read_vintages(run, objective.counted(history.outcomes))
             pasts[read_inputs(run).day] = Past(history=history, vintages=vintages)
         except PipelineError:
             continue  # a run that staged nothing, or was kept by another version

@@ -71,3 +71,20 @@ def test_the_heaviest_finding_counts():
     levels = [Level.REVIEW, Level.FAIL, Level.PASS]
     found = [Finding(level=level, check="c", message="m") for level in levels]
     assert worst_level(found) is Level.FAIL
+
+
+def test_parts_with_nothing_to_say_leave_a_stored_plan_s_bytes_alone():
+    plan = Plan.model_validate(
+        {
+            "plan_id": "p",
+            "portfolio": "acme",
+            "date": "2026-11-22",
+            "currency": "EUR",
+            "line_columns": ("channel",),
+            "mode": "hold",
+            "budget": 0.0,
+            "lines": (),
+        }
+    )
+    assert "kpi" not in plan.content()
+    assert Plan.from_json(plan.to_json()).content_hash == plan.content_hash

@@ -101,10 +101,11 @@ def metrics_of(policy: Policy) -> list[str]:
 
     A ratio is made from columns: `roas` from revenue, `cost_per_conversion` from conversions.
     """
-    named = {policy.objective.maximize}
+    named = set(policy.objective.columns)
+    built = {policy.objective.maximize} if policy.objective.values else set()
     for rail in policy.guardrails:
         named.add(_column_behind(rail.metric))
-    return sorted(named - {"spend"})
+    return sorted(named - {"spend"} - built)
 
 
 def _column_behind(metric: str) -> str:

@@ -1,0 +1,102 @@
+"""What a plan says of its north-star metric: its parts, who credited it, what money caused."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.core.curves import ResponseTable
+from pipeline.core.history import History
+from pipeline.core.learning import CreditRow, KpiPart, PlanKpi
+from pipeline.core.types import FloatArray
+from pipeline.response.fit import channel_index
+from pipeline.response.maturity import learn_maturity
+from pipeline.runs.decide import Facts
+
+RECENT_DAYS = 28
+
+
+def kpi_of(facts: Facts, table: ResponseTable) -> PlanKpi:
+    """Return what the plan's north-star metric is made of, and how much of it money caused."""
+    objective = facts.policy.objective
+    return PlanKpi(
+        north_star=objective.maximize,
+        credit=facts.policy.sources.outcomes.credit or "",
+        parts=_parts(facts.history, objective.values),
+        leads=objective.leads,
+        credited=_credited(facts, table),
+    )
+
+
+def _parts(history: History, values: dict[str, float]) -> tuple[KpiPart, ...]:
+    known = history.outcomes if history.measured is None else history.measured.outcomes
+    amounts = {
+        name: float(known[name][-RECENT_DAYS:].sum() / len(known[name][-RECENT_DAYS:]))
+        for name in values
+    }
+    whole = sum(amounts[name] * worth for name, worth in values.items()) or 1.0
+    return tuple(
+        KpiPart(
+            metric=name,
+            worth=worth,
+            amount=_number(amounts[name]),
+            share=_number(amounts[name] * worth / whole),
+        )
+        for name, worth in sorted(values.items(), key=lambda item: -amounts[item[0]] * item[1])
+    )
+
+
+def _credited(facts: Facts, table: ResponseTable) -> tuple[CreditRow, ...]:
+    """Return attributed beside incremental; nothing where outcomes are not attributed at all."""
+    history = facts.history
+    if history.measured is not None or table.metric not in history.outcomes:
+        return ()
+    recent = slice(-RECENT_DAYS, None)
+    attributed = (_whole(facts, table.metric)[recent]).mean(axis=0)
+    caused = table.at(history.spend[recent].mean(axis=0))
+    channels = list(dict.fromkeys(line[0] for line in history.lines))
+    every = np.arange(len(history.lines))
+    rows = [_row(facts, {}, every, attributed, caused)]
+    for channel in channels:
+        members = np.array([i for i in every if history.lines[i][0] == channel])
+        rows.append(_row(facts, {facts.policy.line[0]: channel}, members, attributed, caused))
+    return tuple(rows if len(channels) > 1 else rows[:1])
+
+
+def _row(
+    facts: Facts,
+    scope: dict[str, str],
+    members: FloatArray,
+    attributed: FloatArray,
+    caused: FloatArray,
+) -> CreditRow:
+    draws = caused[:, members].sum(axis=1)
+    low, high = np.quantile(draws, (0.05, 0.95))
+    credited, mean = float(attributed[members].sum()), float(draws.mean())
+    lines = {facts.history.lines[int(index)] for index in members}
+    return CreditRow(
+        scope=scope,
+        attributed=_number(credited),
+        incremental=_number(mean),
+        p05=_number(float(low)),
+        p95=_number(float(high)),
+        factor=_number(mean / credited) if credited > 0 else None,
+        tests=tuple(
+            test.name
+            for test in facts.lift_tests
+            if lines.intersection(test.lines)
+            and test.metric in {"", facts.policy.objective.maximize}
+        ),
+    )
+
+
+def _whole(facts: Facts, metric: str) -> FloatArray:
+    """Return a metric with what is still to come of its last days, (n_days, n_lines)."""
+    history = facts.history
+    channels, groups = channel_index(history)
+    late = learn_maturity(facts.vintages, len(history.days), channels, groups)
+    return np.asarray(np.nan_to_num(history.outcomes[metric]) / late.share)
+
+
+def _number(value: float) -> float:
+    """Return a number with the nine digits that any machine agrees on."""
+    return float(f"{value:.9g}")

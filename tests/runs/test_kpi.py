@@ -1,0 +1,101 @@
+"""Whole nights of a portfolio whose north star is built from valued outcomes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.core.errors import DataNotTrustedError
+from pipeline.core.plan import Mode
+from pipeline.runs.checking import replay_plan
+from tests.runs.shop import DAY, Shop
+
+
+def funnel(folder: Path, **objective: object) -> Shop:
+    """Return a shop whose outcomes are trials and leads, and whose clicks come at once."""
+    shop = Shop(folder, days=56)
+    rng = np.random.default_rng(1)
+    for paid, row in zip(shop.spend, shop.outcomes, strict=True):
+        got = int(row.pop("conversions"))
+        row["trial"] = int(rng.binomial(got, 0.3))
+        row["lead"] = got - row["trial"]
+        row["all_signups"] = got
+        paid["clicks"] = int(rng.poisson(20 * got + 20))
+        paid["impressions"] = 100 * paid["clicks"]
+        del row["revenue"]
+    shop.settings["objective"] = {"values": {"trial": 30, "lead": 12}, **objective}
+    names = ("trial", "lead", "all_signups")
+    shop.settings["sources"]["outcomes"] = {
+        "path": "data/outcomes.csv",
+        "credit": "crm",
+        "columns": {name: name for name in names},
+    }
+    return shop
+
+
+def test_a_night_maximises_the_sum_of_valued_parts(tmp_path: Path):
+    shop = funnel(tmp_path, leads=["clicks"], totals={"all_signups": ["trial", "lead"]})
+    plan = shop.night()
+    assert plan.mode is Mode.OPTIMISED
+    assert plan.expected is not None
+    assert plan.kpi is not None
+    assert plan.expected.metric == plan.kpi.north_star == "value"
+    assert plan.kpi.credit == "crm"
+    assert plan.kpi.leads == ("clicks",)
+    days = {row["date"] for row in shop.outcomes[-28 * 5 :]}
+    trials = sum(row["trial"] for row in shop.outcomes if row["date"] in days) / 28
+    found = {part.metric: part for part in plan.kpi.parts}
+    assert found["trial"].amount == pytest.approx(trials)
+    assert sum(part.share for part in plan.kpi.parts) == pytest.approx(1)
+    total, *channels = plan.kpi.credited
+    assert [row.scope["channel"] for row in channels] == ["search", "social", "tv"]
+    assert total.attributed == pytest.approx(sum(row.attributed for row in channels))
+    assert total.factor == pytest.approx(total.incremental / total.attributed)
+    assert 0 < total.factor < 1.2
+    assert total.tests == ()
+    assert [item.check for item in plan.findings] == ["data"]
+    assert plan.model_health is not None
+    leads = [item for item in plan.model_health.checks if item.check == "model.lead"]
+    assert len(leads) == 1
+    page = (shop.run(plan).read_bytes("report.html")).decode()
+    assert "What value rests on" in page
+    assert "no experiment: read off how outcomes move with money" in page
+    assert replay_plan(shop.portfolio, plan.plan_id).differences == ()
+
+
+def test_parts_that_do_not_add_up_are_said_with_the_day(tmp_path: Path):
+    shop = funnel(tmp_path, totals={"all_signups": ["trial", "lead"]})
+    for row in shop.outcomes[-5 * 10 :]:
+        row["lead"] = 0
+    plan = shop.night()
+    (found,) = [item for item in plan.findings if item.check == "totals"]
+    assert found.level == "review"
+    assert "are missing from its parts, since 2026-11-12" in found.message
+    assert "all_signups" in found.message
+
+
+def test_a_part_that_is_not_in_the_data_is_named(tmp_path: Path):
+    shop = funnel(tmp_path)
+    for row in shop.outcomes:
+        del row["lead"]
+    with pytest.raises(DataNotTrustedError, match="lead"):
+        shop.night(DAY)
+
+
+def test_tests_that_support_the_factor_are_named(tmp_path: Path):
+    shop = funnel(tmp_path)
+    rows = ["name,channel,from,to,lift,standard_error,spend_change"]
+    rows.append("autumn,social,2026-10-20,2026-11-02,900,120,all")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "tests.csv").write_text("\n".join(rows) + "\n")
+    shop.settings["sources"]["experiments"] = {"path": "data/tests.csv"}
+    plan = shop.night()
+    assert plan.kpi is not None
+    assert {row.scope.get("channel", "all"): row.tests for row in plan.kpi.credited} == {
+        "all": ("autumn",),
+        "search": (),
+        "social": ("autumn",),
+        "tv": (),
+    }

@@ -1,11 +1,11 @@
-"""Airflow's connections for the sources that name one."""
+"""Airflow's connections for the sources, feeds and destinations that name one."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from airflow.sdk import Connection
@@ -32,6 +32,13 @@ def pull(folder: str, day: str) -> int:
     feeds = open_portfolio(folder).policy.feeds.values()
     with _in_environment(sorted({feed.connection for feed in feeds}), _as_json):
         return pull_for(folder, day)
+
+
+def at_destinations(folder: str) -> AbstractContextManager[None]:
+    """Return the context in which a portfolio's destinations find Airflow's connections."""
+    places = open_portfolio(folder).policy.destinations.values()
+    names = {place.connection for place in places if place.connection}
+    return _in_environment(sorted(names), _as_json)
 
 
 @contextmanager

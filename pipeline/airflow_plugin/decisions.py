@@ -10,7 +10,7 @@ from airflow.sdk import DAG, Param, chain, dag, task
 
 from pipeline.airflow_plugin.addresses import sign_off_address
 from pipeline.airflow_plugin.alarms import on_failure, sign_deadline
-from pipeline.airflow_plugin.connections import extract
+from pipeline.airflow_plugin.connections import at_destinations, extract
 from pipeline.airflow_plugin.days import plan_day
 from pipeline.airflow_plugin.portfolios import Listed
 from pipeline.airflow_plugin.retries import RETRY_POLICY
@@ -83,7 +83,8 @@ def finish_with_link(folder: str, token: str, kind: str, **context: Any) -> str:
     base = conf.get("api", "base_url", fallback="").rstrip("/")
     if base:
         keep_sign_link(folder, token, base + address)
-    return finish(folder, token, kind)
+    with at_destinations(folder):  # a policy may sign the plan, which publishes it
+        return finish(folder, token, kind)
 
 
 def portfolio_is_broken(problem: str) -> None:

@@ -12,6 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException, TaskAwaitingInput
 
 from pipeline.airflow_plugin.addresses import plan_address
 from pipeline.airflow_plugin.alarms import old_fallback
+from pipeline.airflow_plugin.connections import at_destinations
 from pipeline.core.errors import NotAllowedError
 from pipeline.core.plan import Status
 from pipeline.runs.portfolio import open_portfolio
@@ -81,15 +82,16 @@ class SignOff(ApprovalOperator):
         approve = answer["chosen_options"] == [self.APPROVE]
         person = (event["responded_by_user"] or {}).get("name") or ""
         try:
-            done = decide(
-                self.folder,
-                shown_id,
-                shown_hash,
-                person,
-                approve,
-                "rejected in Airflow",
-                identity_verified_by="airflow",
-            )
+            with at_destinations(self.folder):
+                done = decide(
+                    self.folder,
+                    shown_id,
+                    shown_hash,
+                    person,
+                    approve,
+                    "rejected in Airflow",
+                    identity_verified_by="airflow",
+                )
         except NotAllowedError as error:
             return self._refused(context, error, shown_id, person, until)
         for note in done.notes:
@@ -163,7 +165,8 @@ def publish_signed(folder: str, plan_id: str, day: str) -> str:
             f"plan {record.plan_id} is {record.status.value}, not approved: nothing is published; "
             "an analyst signs it with 'equimarginal approve' or in the sign-off task"
         )
-    return publish_plan(portfolio, record.plan_id).record.plan_id
+    with at_destinations(folder):
+        return publish_plan(portfolio, record.plan_id).record.plan_id
 
 
 def plan_of_day(portfolio: Portfolio, plan_id: str, day: str) -> PlanRecord:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
+from pipeline.core.destinations import Destination
 from pipeline.core.errors import ConfigError
 from pipeline.core.objective import Objective
 from pipeline.core.rotation_rules import RotationRules
@@ -224,6 +225,7 @@ class Policy(Strict):
     rotation: RotationRules | None = None
     sources: Sources
     feeds: dict[Identifier, Feed] = Field(default_factory=dict)
+    destinations: dict[Identifier, Destination] = Field(default_factory=dict)
     min_probability: Annotated[float, Field(strict=True, ge=0.5, lt=1)] = 0.6
     risk_aversion: Annotated[float, Field(strict=True, ge=0, le=5)] = 0.2
     ledger: Place | None = None
@@ -233,6 +235,8 @@ class Policy(Strict):
     def _references(self) -> Self:
         if self.rotation is not None and self.sources.exposures is None:
             raise ValueError("rotation: needs sources.exposures, the rows it learns from")
+        if "files" in self.destinations:
+            raise ValueError("destinations: 'files' is the portfolio's own; use another name")
         if len(set(self.line)) != len(self.line):
             raise ValueError("line: a column is named twice")
         if taken := RESERVED_COLUMNS.intersection(self.line):
@@ -244,6 +248,7 @@ class Policy(Strict):
             )
         scopes = [("guardrail", rail.scope) for rail in self.guardrails]
         scopes += [("cap", cap.scope) for cap in self.caps]
+        scopes += [(f"destination {name}", to.scope) for name, to in self.destinations.items()]
         for what, scope in scopes:
             if unknown := sorted(set(scope) - set(self.line)):
                 raise ValueError(

@@ -17,6 +17,7 @@ from pipeline.core.plan import Kind, Plan
 from pipeline.core.types import line_label
 from pipeline.io import quality, warehouse
 from pipeline.io.artefacts import RunFolder
+from pipeline.io.publish.targets import freeze_targets
 from pipeline.io.sources import read_snapshot
 from pipeline.runs import scoring, storage
 from pipeline.runs.course import Course, CourseStep, Progress, run_course
@@ -68,6 +69,7 @@ def freeze(portfolio: Portfolio, day: date, work: RunFolder) -> None:
     freeze_inputs(portfolio, day, work)
     keep_promises(portfolio, day, work)
     found = read_snapshot(portfolio.policy, portfolio.folder, work)
+    found += freeze_targets(portfolio.policy, portfolio.folder, work)
     storage.write_findings(work, storage.SOURCE_FINDINGS, found)
 
 

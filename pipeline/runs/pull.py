@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.core.errors import ConfigError, StorageError, UsageError
 from pipeline.core.policy import Feed
-from pipeline.io.feeds import COLUMNS, Ask, FeedError, Window, credentials, fetch, store_rows
+from pipeline.io.feeds import COLUMNS, Ask, PlatformError, Window, credentials, fetch, store_rows
 from pipeline.runs.portfolio import Portfolio
 
 FEEDS = "data/feeds"
@@ -109,6 +109,6 @@ def _pull_one(
         )
         folder = portfolio.folder / FEEDS / name
         stored = store_rows(folder, COLUMNS[feed.platform], rows, window)
-    except FeedError as error:
+    except PlatformError as error:
         return Pulled(feed=name, window=window, problem=f"feed {name}: {error}")
     return Pulled(feed=name, window=window, rows=stored.rows, files=stored.files)

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 from pipeline.core.decision import DecisionPlan, Document
 from pipeline.core.errors import NotFoundError
@@ -24,14 +22,13 @@ from pipeline.io.reports import (
     render_report,
 )
 from pipeline.runs.portfolio import Portfolio
-from pipeline.runs.signoff import ready_ledger, waiting_caps
+from pipeline.runs.signoff import ready_ledger
 
 if TYPE_CHECKING:
     from pipeline.io.ledger import PlanRecord
     from pipeline.runs.scoring import DayScore
 
 PAGE, PAGE_DATA = "report.html", "page.json"
-MOST_IMPACTS = 6  # caps whose effect the caps' page finds anew: each takes a solution of its own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,10 +92,9 @@ def index_page(portfolio: Portfolio, address: Callable[[str], str]) -> str:
     Args:
         address: where a plan's page is, by its id; empty where it cannot be linked to.
     """
-    ledger, name = ready_ledger(portfolio), portfolio.policy.portfolio
     scores = _day_scores(portfolio)
     nights = []
-    for record in ledger.plans(name):
+    for record in ready_ledger(portfolio).plans(portfolio.policy.portfolio):
         score = scores.get(record.plan_id)
         nights.append(
             Night(
@@ -111,7 +107,7 @@ def index_page(portfolio: Portfolio, address: Callable[[str], str]) -> str:
                 realised=score.came if score else None,
             )
         )
-    return render_index(name, nights, is_paused=ledger.is_paused(name))
+    return render_index(portfolio.policy.portfolio, nights)
 
 
 def write_index(portfolio: Portfolio) -> WrittenPage:
@@ -142,8 +138,6 @@ def caps_page(portfolio: Portfolio) -> str:
         currency=policy.currency,
         plan=plan,
         costs=costs,
-        impacts=_impacts(portfolio),
-        decided_on=_decided_on(portfolio),
     )
 
 
@@ -152,29 +146,6 @@ def write_caps(portfolio: Portfolio) -> WrittenPage:
     path = portfolio.state / "caps.html"
     write_file(path, caps_page(portfolio).encode("utf-8"))
     return WrittenPage(path=path)
-
-
-def _impacts(portfolio: Portfolio) -> dict[str, str]:
-    """Return what the oldest caps that wait would change of the newest night's split, by id."""
-    from pipeline.core.policy import CapSpec
-    from pipeline.runs.cap_impact import cap_impact
-
-    return {
-        cap.id: cap_impact(
-            portfolio, CapSpec(scope=cap.scope, min=cap.min, max=cap.max, fixed=cap.fixed)
-        )
-        for cap in waiting_caps(portfolio)[:MOST_IMPACTS]
-    }
-
-
-def _decided_on(portfolio: Portfolio) -> dict[str, date]:
-    """Return when each cap was decided, by its id, as the portfolio's calendar has it."""
-    zone = ZoneInfo(portfolio.policy.timezone)
-    return {
-        entry.subject: datetime.fromisoformat(entry.at).astimezone(zone).date()
-        for entry in ready_ledger(portfolio).audit_entries()
-        if entry.action in {"cap.approved", "cap.rejected"}
-    }
 
 
 def _day_scores(portfolio: Portfolio) -> dict[str, DayScore]:

@@ -11,8 +11,15 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.core.errors import NotAllowedError, NotFoundError, PipelineError, UsageError
+from pipeline.core.errors import (
+    NotAllowedError,
+    NotFoundError,
+    PipelineError,
+    StorageError,
+    UsageError,
+)
 from pipeline.runs.cap_impact import cap_impact
+from pipeline.runs.destinations import deliver_everywhere
 from pipeline.runs.hard_limits import plan_breaches, refuse_breaches
 from pipeline.runs.portfolio import Portfolio, open_portfolio
 
@@ -304,13 +311,13 @@ def caps_overview(portfolio: Portfolio, day: date) -> dict[str, Any]:
 
 
 def _publish_if_allowed(portfolio: Portfolio, record: PlanRecord, actor: Actor) -> Decided:
-    """Publish right after signing; where that cannot be, the plan stays signed and it is said."""
+    """Publish right after signing; what cannot be is said, and the plan stays signed."""
     try:
         return _publish(portfolio, record, actor)
     except PipelineError as error:
         return Decided(
             record=portfolio.ledger.plan(record.plan_id),
-            notes=(f"signed, but not published: {error}",),
+            notes=(f"signed, but not published everywhere: {error}",),
         )
 
 
@@ -319,8 +326,14 @@ def _publish(portfolio: Portfolio, record: PlanRecord, actor: Actor) -> Decided:
 
     refuse_breaches(portfolio, actor, "publish plan", record.plan_id)
     done = publish_files(record, portfolio.ledger, actor, portfolio.folder / PUBLISHED_FOLDER)
-    notes = tuple(f"line {line} is not in the sheet: {why}" for line, why in done.left_out)
-    return Decided(record=portfolio.ledger.plan(record.plan_id), notes=notes, folder=done.folder)
+    notes = [f"line {line} is not in the sheet: {why}" for line, why in done.left_out]
+    delivered = deliver_everywhere(portfolio, record, actor, done.folder)
+    notes += delivered.notes
+    if delivered.problems:
+        raise StorageError("; ".join((*delivered.problems, *notes)))
+    return Decided(
+        record=portfolio.ledger.plan(record.plan_id), notes=tuple(notes), folder=done.folder
+    )
 
 
 def acting(

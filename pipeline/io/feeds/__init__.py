@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from pipeline.io.feeds.api import FeedError
 from pipeline.io.feeds.archive import Stored, store_rows
-from pipeline.io.feeds.credentials import Credentials, credentials
 from pipeline.io.feeds.platforms import COLUMNS, fetch
 from pipeline.io.feeds.rows import Ask, Window
+from pipeline.io.web.api import PlatformError
+from pipeline.io.web.credentials import Credentials, credentials
 
 __all__ = [
     "COLUMNS",
     "Ask",
     "Credentials",
-    "FeedError",
+    "PlatformError",
     "Stored",
     "Window",
     "credentials",

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.io.artefacts import write_file
-from pipeline.io.feeds.api import FeedError
 from pipeline.io.feeds.rows import Row, Window
+from pipeline.io.web.api import PlatformError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,18 +25,18 @@ def store_rows(folder: Path, columns: Sequence[str], rows: Sequence[Row], window
     """Put the window's rows in place of those that were there, month by month, and return them.
 
     Raises:
-        FeedError: nothing came where there was something before, or a day is outside the window.
+        PlatformError: nothing came where there was something before, or another day was told.
         StorageError: the folder cannot be written.
     """
     first, last = window.first.isoformat(), window.last.isoformat()
     outside = sorted({row["date"] for row in rows if not first <= row["date"] <= last})
     if outside:
-        raise FeedError(f"{folder.name}: answered for {outside[0]}, which was not asked for")
+        raise PlatformError(f"{folder.name}: answered for {outside[0]}, which was not asked for")
     months = {day[:7] for day in _days(first, last)}
     known = {month: _read(folder / f"{month}.csv", columns) for month in months}
     had = [row for kept in known.values() for row in kept if first <= row["date"] <= last]
     if had and not rows:
-        raise FeedError(
+        raise PlatformError(
             f"{folder.name}: no rows from {first} to {last} where {len(had)} are known; "
             "nothing was replaced, see whether the account can still be read"
         )
@@ -67,7 +67,7 @@ def _read(path: Path, columns: Sequence[str]) -> list[Row]:
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         if list(reader.fieldnames or ()) != list(columns):
-            raise FeedError(
+            raise PlatformError(
                 f"{path}: has other columns than this feed writes; move it away and fetch again"
             )
         return [dict(row) for row in reader]

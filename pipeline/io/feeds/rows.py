@@ -9,8 +9,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from pipeline.core.policy import Feed
-from pipeline.io.feeds.api import FeedError
-from pipeline.io.feeds.credentials import Credentials
+from pipeline.io.web.api import PlatformError
+from pipeline.io.web.credentials import Credentials
 
 Row = Mapping[str, str]
 
@@ -58,14 +58,16 @@ def number(value: Any, what: str) -> str:
     """Return a platform's number as plain text, exactly as many digits as it gave.
 
     Raises:
-        FeedError: it is not a number.
+        PlatformError: it is not a number.
     """
     try:
         amount = Decimal(str(value if value not in (None, "") else 0))
     except InvalidOperation:
         amount = Decimal("NaN")
     if not amount.is_finite():
-        raise FeedError(f"{what}: got {value!r}, need a number; the platform changed its answer")
+        raise PlatformError(
+            f"{what}: got {value!r}, need a number; the platform changed its answer"
+        )
     return f"{amount.normalize():f}"
 
 
@@ -78,7 +80,7 @@ def day_text(value: Any, what: str) -> str:
     """Return a day as ISO text: the start of a moment, or eight digits.
 
     Raises:
-        FeedError: it is not a day.
+        PlatformError: it is not a day.
     """
     text = str(value)[:10]
     if len(text) == 8 and text.isdigit():
@@ -86,7 +88,7 @@ def day_text(value: Any, what: str) -> str:
     try:
         return date.fromisoformat(text).isoformat()
     except ValueError:
-        raise FeedError(
+        raise PlatformError(
             f"{what}: got {value!r}, need a day; the platform changed its answer"
         ) from None
 

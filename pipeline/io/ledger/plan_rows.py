@@ -19,7 +19,7 @@ from pipeline.core.plan import Kind, Status
 from pipeline.io.ledger import schema
 from pipeline.io.ledger.base import Transaction, moment_text
 from pipeline.io.ledger.identity import NIGHT
-from pipeline.io.ledger.publications import read_publication
+from pipeline.io.ledger.publications import read_destinations, read_publication
 from pipeline.io.ledger.records import AlteredError, LineMoney, PlanRecord
 from pipeline.io.ledger.states import PLAN_MOVES
 
@@ -88,6 +88,7 @@ def read_record(connection: Connection, row: Row[Any]) -> PlanRecord:
     plan = read_document(json.loads(content)).with_status(Status(row.status))
     if money != _lines(plan) or _key(plan) != (row.plan_id, row.portfolio, row.day, row.kind):
         raise _damaged(row.plan_id, "its rows do not match its content")
+    lines = [item.line for item in money]
     return PlanRecord(
         document=plan,
         content=content,
@@ -101,7 +102,8 @@ def read_record(connection: Connection, row: Row[Any]) -> PlanRecord:
         why=row.why,
         verified_by=row.verified_by,
         money=money,
-        publication=read_publication(connection, row.plan_id, [item.line for item in money]),
+        publication=read_publication(connection, row.plan_id, lines),
+        destinations=read_destinations(connection, row.plan_id, lines),
     )
 
 

@@ -28,9 +28,16 @@ class PublicationBook(LedgerBase):
     """The steps of publishing an approved plan, and who stopped it."""
 
     def start_publication(
-        self, record: PlanRecord, actor: Actor, target: str = FILES
+        self,
+        record: PlanRecord,
+        actor: Actor,
+        target: str = FILES,
+        positions: Sequence[int] | None = None,
     ) -> Publication:
-        """State the intent to publish every line; a publication under way is taken up again.
+        """State the intent to publish lines; a publication under way is taken up again.
+
+        Args:
+            positions: of the lines that this target gets; all by default.
 
         Raises:
             NotAllowedError: paused, not approved, out of time, other caps, or overtaken; recorded.
@@ -64,6 +71,7 @@ class PublicationBook(LedgerBase):
                     "status": RowStatus.INTENT.value,
                 }
                 for position, item in enumerate(record.money)
+                if positions is None or position in positions
             ]
             if rows:
                 connection.execute(insert(_ROWS), rows)
@@ -80,7 +88,7 @@ class PublicationBook(LedgerBase):
     def mark_rows(
         self, publication: Publication, move: str, positions: Sequence[int], why: str = ""
     ) -> None:
-        """Move rows along intent, sent, confirmed; or refuse them, with the reason.
+        """Move rows along intent, sent, confirmed; or refuse or bounce them, with the reason.
 
         Raises:
             NotAllowedError: a row is not where the move begins.
@@ -187,6 +195,19 @@ class PublicationBook(LedgerBase):
                 portfolio,
                 {"why": why},
             )
+
+
+def read_destinations(
+    connection: Connection, plan_id: str, lines: Sequence[Line]
+) -> tuple[Publication, ...]:
+    """Return what was published beside the files, by the target's name."""
+    targets = connection.execute(
+        select(_HEAD.c.target)
+        .where(_HEAD.c.plan_id == plan_id, _HEAD.c.target != FILES)
+        .order_by(_HEAD.c.target)
+    ).scalars()
+    found = [read_publication(connection, plan_id, lines, target) for target in targets]
+    return tuple(publication for publication in found if publication is not None)
 
 
 def read_publication(

@@ -50,7 +50,7 @@ class PublicationRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    """The publishing of one plan to one target."""
+    """The publishing of one plan to one target: the portfolio's files, or a destination."""
 
     plan_id: str
     target: str
@@ -96,6 +96,7 @@ class PlanRecord:
     verified_by: str
     money: tuple[LineMoney, ...]
     publication: Publication | None
+    destinations: tuple[Publication, ...]
 
     @property
     def plan(self) -> Plan:
@@ -179,4 +180,5 @@ class PlanRecord:
             "expires_at": self.expires_at,
             "decision": decision,
             "publication": self.publication.to_json() if self.publication else None,
+            "destinations": [item.to_json() for item in self.destinations],
         }

@@ -18,7 +18,10 @@ class PublicationStatus(StrEnum):
 
 
 class RowStatus(StrEnum):
-    """Where one line of a publication stands. `refused` was left out of the sheet, and said so."""
+    """Where one line of a publication stands.
+
+    `refused` was left out by the publisher or not taken by the platform, and it was said why.
+    """
 
     INTENT = "intent"
     SENT = "sent"
@@ -71,6 +74,7 @@ ROW_MOVES: Mapping[str, Move] = {
     "send": Move(before=(RowStatus.INTENT,), after=RowStatus.SENT, audit=""),
     "confirm": Move(before=(RowStatus.SENT,), after=RowStatus.CONFIRMED, audit=""),
     "refuse": Move(before=(RowStatus.INTENT,), after=RowStatus.REFUSED, audit=""),
+    "bounce": Move(before=(RowStatus.SENT,), after=RowStatus.REFUSED, audit=""),
 }
 
 

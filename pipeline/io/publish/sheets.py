@@ -39,6 +39,15 @@ def amount_text(minor: int, digits: int) -> str:
     return f"{Decimal(minor).scaleb(-digits):.{digits}f}"
 
 
+def amount_units(text: str, digits: int) -> int | None:
+    """Return the whole units of an amount that was read back; None where it is no such amount."""
+    try:
+        scaled = Decimal(text).scaleb(digits)
+        return int(scaled) if scaled == int(scaled) else None
+    except (ArithmeticError, ValueError):
+        return None
+
+
 def sheet_bytes(plan: Document, rows: Sequence[tuple[Line, int]]) -> bytes:
     """Return the CSV: the line columns, the amount and its unit, one row per line."""
     text = io.StringIO(newline="")

@@ -38,8 +38,8 @@ _MOMENT = r"^\d{4}-\d{2}-\d{2}(?:[ T].*)?$"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Read:
-    """One source, read: its tables, and what is recorded about its bytes."""
+class ReadSource:
+    """One source, read: its tables, what is recorded about its bytes, and what is wrong."""
 
     tables: tuple[TextTable, ...]
     files: tuple[dict[str, Any], ...]
@@ -59,12 +59,12 @@ def read_snapshot(
         resolve: how an Airflow connection id becomes a URL; from the environment by default.
     """
     findings: list[Finding] = []
-    read: dict[str, _Read] = {}
+    read: dict[str, ReadSource] = {}
     record: dict[str, Any] = {}
     for name, source in _sources(policy):
         place = source.model_dump_json(include={"path", "database", "query", "table"})
         if place not in read:
-            read[place] = _read_source(source, base, resolve)
+            read[place] = read_source(source, base, resolve)
         got = read[place]
         problems = list(got.problems)
         wanted = _wanted(policy, name, source, got.tables)
@@ -167,19 +167,20 @@ def _known_levels(policy: Policy, name: str, source: Source, there: set[str]) ->
     return tuple(column if column in known else "" for column in policy.line)
 
 
-def _read_source(source: Source, base: Path, resolve: Resolver | None) -> _Read:
+def read_source(source: Source, base: Path, resolve: Resolver | None = None) -> ReadSource:
+    """Return every table of a source; what is wrong is reported, not raised."""
     if source.database is not None:
         try:
             table = read_database(source, base, resolve)
         except SourceError as error:
-            return _Read(tables=(), files=(), problems=(error,))
+            return ReadSource(tables=(), files=(), problems=(error,))
         digest = sha256("\n".join(raw_rows(table).to_pylist()).encode())
         file = {"name": table.name, "sha256": digest, "rows": len(table.row)}
-        return _Read(tables=(table,), files=(file,), problems=())
+        return ReadSource(tables=(table,), files=(file,), problems=())
     try:
         raws = fetch_files(source.path or "", base)
     except SourceError as error:
-        return _Read(tables=(), files=(), problems=(error,))
+        return ReadSource(tables=(), files=(), problems=(error,))
     tables: list[TextTable] = []
     files: list[dict[str, Any]] = []
     problems: list[SourceError] = []
@@ -199,7 +200,7 @@ def _read_source(source: Source, base: Path, resolve: Resolver | None) -> _Read:
             tables.append(parse_file(raw))
         except SourceError as error:
             problems.append(error)
-    return _Read(tables=tuple(tables), files=tuple(files), problems=tuple(problems))
+    return ReadSource(tables=tuple(tables), files=tuple(files), problems=tuple(problems))
 
 
 def _missing(table: TextTable, wanted: Wanted, problems: list[SourceError]) -> list[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.io.feeds import FeedError, Window, store_rows
+from pipeline.io.feeds import PlatformError, Window, store_rows
 
 COLUMNS = ("date", "campaign", "spend")
 
@@ -61,7 +61,7 @@ def test_an_empty_answer_does_not_wipe_what_is_known(tmp_path: Path) -> None:
     days = window("2026-11-01", "2026-11-02")
     store_rows(tmp_path, COLUMNS, [row("2026-11-01")], days)
     before = (tmp_path / "2026-11.csv").read_bytes()
-    with pytest.raises(FeedError, match="nothing was replaced"):
+    with pytest.raises(PlatformError, match="nothing was replaced"):
         store_rows(tmp_path, COLUMNS, [], days)
     assert (tmp_path / "2026-11.csv").read_bytes() == before
 
@@ -73,12 +73,12 @@ def test_an_account_without_activity_yet_leaves_no_file(tmp_path: Path) -> None:
 
 
 def test_a_day_that_was_not_asked_for_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FeedError, match="2026-11-03, which was not asked for"):
+    with pytest.raises(PlatformError, match="2026-11-03, which was not asked for"):
         store_rows(tmp_path, COLUMNS, [row("2026-11-03")], window("2026-11-01", "2026-11-02"))
 
 
 def test_a_file_of_other_columns_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "2026-11.csv").write_text("mine\n1\n", encoding="utf-8")
-    with pytest.raises(FeedError, match="other columns"):
+    with pytest.raises(PlatformError, match="other columns"):
         store_rows(tmp_path, COLUMNS, [row("2026-11-01")], window("2026-11-01", "2026-11-02"))
     assert lines(tmp_path / "2026-11.csv") == ["mine", "1"]

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from pipeline.core.policy import Feed
-from pipeline.io.feeds import COLUMNS, Ask, Credentials, FeedError, Window, fetch
-from pipeline.io.feeds.api import ATTEMPTS
+from pipeline.io.feeds import COLUMNS, Ask, Credentials, PlatformError, Window, fetch
+from pipeline.io.web.api import ATTEMPTS
 from tests.io.feeds.platform import Platform, platform
 
 WEEK = Window(first=date(2026, 11, 15), last=date(2026, 11, 21))
@@ -185,7 +185,7 @@ def test_microsoft_refuses_a_broken_archive(served: Platform, data: bytes) -> No
     status = {"Status": "Success", "ReportDownloadUrl": f"{served.url}/x"}
     served.says({"ReportRequestStatus": status})
     served.says(data)
-    with pytest.raises(FeedError, match="cannot be unpacked"):
+    with pytest.raises(PlatformError, match="cannot be unpacked"):
         ask(served, "microsoft")
 
 
@@ -249,7 +249,7 @@ def test_linkedin_keeps_its_brackets_and_splits_what_would_be_cut_off(served: Pl
 def test_linkedin_refuses_a_day_that_is_cut_off(served: Platform) -> None:
     served.says({"currency": "USD"})
     served.says(linkedin(15_000))
-    with pytest.raises(FeedError, match="cut off"):
+    with pytest.raises(PlatformError, match="cut off"):
         ask(served, "linkedin")
 
 
@@ -278,7 +278,7 @@ def test_ga4_reads_until_all_rows_are_there(served: Platform) -> None:
 @pytest.mark.parametrize("key", ["dataLossFromOtherRow", "subjectToThresholding"])
 def test_ga4_refuses_a_report_that_does_not_add_up(served: Platform, key: str) -> None:
     served.says(ga4(1, 1, **{key: True}))
-    with pytest.raises(FeedError, match="cannot add up"):
+    with pytest.raises(PlatformError, match="cannot add up"):
         ask(served, "ga4")
 
 
@@ -331,7 +331,7 @@ def test_salesforce_credits_deals_to_the_day_that_brought_them(served: Platform)
 
 def test_salesforce_never_leaves_its_instance(served: Platform) -> None:
     served.says({"done": False, "nextRecordsUrl": "https://evil.example/x", "records": []})
-    with pytest.raises(FeedError, match="not on the instance"):
+    with pytest.raises(PlatformError, match="not on the instance"):
         ask(served, "salesforce")
 
 
@@ -363,7 +363,7 @@ def test_a_refusal_is_said_once_in_one_line_without_the_secret(
     served: Platform, name: str, status: int, said: Any, match: str
 ) -> None:
     served.says(said, status)
-    with pytest.raises(FeedError, match=match) as caught:
+    with pytest.raises(PlatformError, match=match) as caught:
         ask(served, name)
     assert len(served.asked) == 1
     assert "bearer-secret" not in str(caught.value)
@@ -407,7 +407,7 @@ def test_a_platform_that_stays_busy_ends_in_one_line(
 ) -> None:
     served.says(said, status)
     waits = Waits()
-    with pytest.raises(FeedError, match="try again later"):
+    with pytest.raises(PlatformError, match="try again later"):
         ask(served, name, waits)
     assert len(served.asked) == ATTEMPTS
     assert len(waits) == ATTEMPTS - 1
@@ -417,14 +417,14 @@ def test_a_platform_that_stays_busy_ends_in_one_line(
 @pytest.mark.parametrize("data", [b"<html>maintenance</html>", b"", b"\xff\xfe"])
 def test_an_answer_that_is_not_json_is_refused(served: Platform, name: str, data: bytes) -> None:
     served.says(data)
-    with pytest.raises(FeedError, match="not JSON"):
+    with pytest.raises(PlatformError, match="not JSON"):
         ask(served, name)
 
 
 @pytest.mark.parametrize("amount", ["NaN", "1,5", "12 EUR", "Infinity", [1]])
 def test_an_amount_that_is_no_number_is_refused(served: Platform, amount: Any) -> None:
     served.says({"data": [{"date_start": "2026-11-21", "spend": amount}]})
-    with pytest.raises(FeedError, match=r"spend: got .* need a number"):
+    with pytest.raises(PlatformError, match=r"spend: got .* need a number"):
         ask(served, "meta")
 
 
@@ -432,7 +432,7 @@ def test_a_platform_out_of_reach_is_waited_for() -> None:
     with platform() as server:
         gone = server
     waits = Waits()
-    with pytest.raises(FeedError, match="cannot be reached"):
+    with pytest.raises(PlatformError, match="cannot be reached"):
         ask(gone, "meta", waits)
     assert len(waits) == ATTEMPTS - 1
 
@@ -440,7 +440,7 @@ def test_a_platform_out_of_reach_is_waited_for() -> None:
 @pytest.mark.parametrize("name", sorted(COLUMNS))
 def test_redirects_to_elsewhere_are_not_followed(served: Platform, name: str) -> None:
     served.says({}, 302, Location="http://127.0.0.1:1/")
-    with pytest.raises(FeedError, match="answered 302"):
+    with pytest.raises(PlatformError, match="answered 302"):
         ask(served, name)
 
 

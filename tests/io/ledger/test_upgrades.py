@@ -17,7 +17,7 @@ from pipeline.io.ledger.database import Database
 from pipeline.io.ledger.migrate import run_migrations
 from pipeline.io.ledger.verify import verify_ledger
 
-VERSIONS = ["0001", "0002", "0003"]
+VERSIONS = ["0001", "0002", "0003", "0004"]
 BORN = {"publication": "0002", "publication_row": "0002"}
 LATER = {"0004": {"impact"}, "0003": {"kind"}}  # what entries and rows did not have before
 

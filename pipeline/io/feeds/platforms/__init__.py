@@ -22,7 +22,7 @@ def fetch(ask: Ask) -> list[Row]:
     """Return the window's rows of one account, in any order, keyed by the platform's ids.
 
     Raises:
-        FeedError: the platform refuses, or does not answer in the form it documents.
+        PlatformError: the platform refuses, or does not answer in the form it documents.
     """
     module = import_module(f"pipeline.io.feeds.platforms.{ask.feed.platform}")
     rows: list[Row] = module.fetch(ask)

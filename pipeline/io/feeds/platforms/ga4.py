@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.core.policy import Feed
-from pipeline.io.feeds.api import MAX_PAGES, Api, FeedError
-from pipeline.io.feeds.oauth import google_token
 from pipeline.io.feeds.rows import Ask, Row, day_text, dig, number
+from pipeline.io.web.api import MAX_PAGES, Api, PlatformError
+from pipeline.io.web.oauth import google_token
 
 BASE = "https://analyticsdata.googleapis.com"
 PAGE = 100_000
@@ -53,7 +53,7 @@ def fetch(ask: Ask) -> list[Row]:
         rows += [_row(feed, item, currency, label) for item in answer.get("rows", [])]
         if len(rows) >= int(answer.get("rowCount") or 0):
             return rows
-    raise FeedError(f"{label}: more than {MAX_PAGES} pages; ask for fewer days")
+    raise PlatformError(f"{label}: more than {MAX_PAGES} pages; ask for fewer days")
 
 
 def _check_whole(answer: Any, label: str) -> None:
@@ -64,7 +64,7 @@ def _check_whole(answer: Any, label: str) -> None:
     }
     for key, problem in said.items():
         if dig(answer, "metadata", key):
-            raise FeedError(f"{label}: the report {problem} and cannot add up; use the export")
+            raise PlatformError(f"{label}: the report {problem} and cannot add up; use the export")
 
 
 def _row(feed: Feed, item: Any, currency: str, label: str) -> Row:

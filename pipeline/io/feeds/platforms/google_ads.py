@@ -6,12 +6,14 @@ Documented wire format: POST customers/ID/googleAds:search with a GAQL query, pa
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from pipeline.core.policy import Feed
-from pipeline.io.feeds.api import MAX_PAGES, Api, FeedError
-from pipeline.io.feeds.oauth import google_token
 from pipeline.io.feeds.rows import Ask, Row, Window, day_text, dig, micros, number
+from pipeline.io.web.api import MAX_PAGES, Api, PlatformError
+from pipeline.io.web.credentials import Credentials
+from pipeline.io.web.oauth import google_token
 
 BASE, VERSION = "https://googleads.googleapis.com", "v21"
 _BUSY = {"RESOURCE_EXHAUSTED", "UNAVAILABLE", "DEADLINE_EXCEEDED", "INTERNAL"}
@@ -20,25 +22,9 @@ _METRICS = ("cost_micros", "impressions", "clicks", "conversions", "conversions_
 
 def fetch(ask: Ask) -> list[Row]:
     """Return a row per day and campaign, or ad group where the feed's level says so."""
-    feed, account = ask.feed, ask.account
-    label = f"google_ads {feed.account}"
-    token = google_token(label, account, ask.sleep)
-    headers = {
-        "Authorization": f"Bearer {token}",
-        "developer-token": account.need("developer_token"),
-    }
-    if manager := account.extra.get("login_customer_id"):
-        headers["login-customer-id"] = manager.replace("-", "")
-    api = Api(
-        label,
-        account.host or BASE,
-        headers=headers,
-        secrets=(*account.secrets, token),
-        sleep=ask.sleep,
-        judge=_judge,
-    )
-    version = account.extra.get("version", VERSION)
-    path = f"{version}/customers/{feed.account.replace('-', '')}/googleAds:search"
+    feed = ask.feed
+    api, customer = connected(feed.account, ask.account, ask.sleep)
+    label, path = api.label, f"{customer}/googleAds:search"
     rows, page = [], None
     for _ in range(MAX_PAGES):
         body = {"query": _query(feed, ask.window), **({"pageToken": page} if page else {})}
@@ -47,7 +33,29 @@ def fetch(ask: Ask) -> list[Row]:
         page = answer.get("nextPageToken")
         if not page:
             return rows
-    raise FeedError(f"{label}: more than {MAX_PAGES} pages; ask for fewer days")
+    raise PlatformError(f"{label}: more than {MAX_PAGES} pages; ask for fewer days")
+
+
+def connected(account: str, login: Credentials, sleep: Callable[[float], None]) -> tuple[Api, str]:
+    """Return the interface for one customer, and the path that its calls begin with."""
+    label = f"google_ads {account}"
+    token = google_token(label, login, sleep)
+    headers = {
+        "Authorization": f"Bearer {token}",
+        "developer-token": login.need("developer_token"),
+    }
+    if manager := login.extra.get("login_customer_id"):
+        headers["login-customer-id"] = manager.replace("-", "")
+    api = Api(
+        label,
+        login.host or BASE,
+        headers=headers,
+        secrets=(*login.secrets, token),
+        sleep=sleep,
+        judge=_judge,
+    )
+    version = login.extra.get("version", VERSION)
+    return api, f"{version}/customers/{account.replace('-', '')}"
 
 
 def _query(feed: Feed, window: Window) -> str:

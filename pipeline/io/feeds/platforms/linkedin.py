@@ -11,8 +11,8 @@ from datetime import date
 from typing import Any
 
 from pipeline.core.policy import Feed
-from pipeline.io.feeds.api import Api, FeedError
 from pipeline.io.feeds.rows import Ask, Row, Window, dig, number
+from pipeline.io.web.api import Api, PlatformError
 
 BASE, VERSION = "https://api.linkedin.com/rest", "202609"
 DAYS_A_CALL, MOST_ELEMENTS = 7, 15_000
@@ -50,7 +50,7 @@ def fetch(ask: Ask) -> list[Row]:
 def _one_day(api: Api, feed: Feed, day: Window, label: str) -> list[Any]:
     found = _elements(api, feed, day)
     if len(found) >= MOST_ELEMENTS:
-        raise FeedError(f"{label}: {day.first} has {MOST_ELEMENTS} rows or more and is cut off")
+        raise PlatformError(f"{label}: {day.first} has {MOST_ELEMENTS} rows or more and is cut off")
     return found
 
 
@@ -74,7 +74,7 @@ def _row(feed: Feed, item: Any, currency: str, label: str) -> Row:
     try:
         day = date(int(start["year"]), int(start["month"]), int(start["day"])).isoformat()
     except (KeyError, ValueError, TypeError):
-        raise FeedError(f"{label}: an element has no day, got {start!r}") from None
+        raise PlatformError(f"{label}: an element has no day, got {start!r}") from None
     urn = str(dig(item, "pivotValues", 0) or "")
     return {
         "date": day,

@@ -8,11 +8,13 @@ with a code; codes 1, 2, 4, 17, 32, 341, 613 and 80000 to 80014 pass by waiting.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from pipeline.core.policy import Feed
-from pipeline.io.feeds.api import MAX_PAGES, Api, FeedError
 from pipeline.io.feeds.rows import Ask, Row, day_text, dig, number
+from pipeline.io.web.api import MAX_PAGES, Api, PlatformError
+from pipeline.io.web.credentials import Credentials
 
 BASE, VERSION = "https://graph.facebook.com", "v24.0"
 _FIELDS = (
@@ -30,17 +32,9 @@ _BUSY = {1, 2, 4, 17, 32, 341, 613, *range(80000, 80015)}
 
 def fetch(ask: Ask) -> list[Row]:
     """Return a row per day and campaign, or ad set where the feed's level says so."""
-    feed, account = ask.feed, ask.account
-    label = f"meta {feed.account}"
-    api = Api(
-        label,
-        account.host or BASE,
-        headers={"Authorization": f"Bearer {account.token}"},
-        secrets=account.secrets,
-        sleep=ask.sleep,
-        judge=_judge,
-    )
-    version = account.extra.get("version", VERSION)
+    feed = ask.feed
+    api, version = connected(feed.account, ask.account, ask.sleep)
+    label = api.label
     fields = (
         "campaign_id,campaign_name,account_currency,spend,impressions,clicks,actions,action_values"
     )
@@ -61,7 +55,20 @@ def fetch(ask: Ask) -> list[Row]:
         after = dig(answer, "paging", "cursors", "after")
         if not after or not dig(answer, "paging", "next"):
             return rows
-    raise FeedError(f"{label}: more than {MAX_PAGES} pages; ask for fewer days")
+    raise PlatformError(f"{label}: more than {MAX_PAGES} pages; ask for fewer days")
+
+
+def connected(account: str, login: Credentials, sleep: Callable[[float], None]) -> tuple[Api, str]:
+    """Return the interface for one account's login, and the version that paths begin with."""
+    api = Api(
+        f"meta {account}",
+        login.host or BASE,
+        headers={"Authorization": f"Bearer {login.token}"},
+        secrets=login.secrets,
+        sleep=sleep,
+        judge=fault_of,
+    )
+    return api, login.extra.get("version", VERSION)
 
 
 def _row(feed: Feed, item: Any, label: str) -> Row:
@@ -91,7 +98,8 @@ def _of_type(actions: Any, wanted: str, label: str) -> str:
     return "0"
 
 
-def _judge(payload: Any) -> tuple[str, bool] | None:
+def fault_of(payload: Any) -> tuple[str, bool] | None:
+    """Return what an answer says went wrong and whether waiting helps; None when it is good."""
     error = dig(payload, "error")
     if error is None:
         return None

@@ -14,9 +14,9 @@ from datetime import date
 from typing import Any
 
 from pipeline.core.policy import Feed
-from pipeline.io.feeds.api import MAX_BYTES, Api, FeedError
-from pipeline.io.feeds.oauth import microsoft_token
 from pipeline.io.feeds.rows import Ask, Row, Window, day_text, dig, number
+from pipeline.io.web.api import MAX_BYTES, Api, PlatformError
+from pipeline.io.web.oauth import microsoft_token
 
 BASE = "https://reporting.api.bingads.microsoft.com/Reporting/v13"
 POLLS, POLL_SECONDS = 60, 10.0
@@ -89,9 +89,9 @@ def _wait_for(api: Api, request: str, label: str, sleep: Callable[[float], None]
         if state == "Success":
             return str(dig(status, "ReportRequestStatus", "ReportDownloadUrl") or "")
         if state != "Pending":
-            raise FeedError(f"{label}: the report ended as {state!r}; ask again")
+            raise PlatformError(f"{label}: the report ended as {state!r}; ask again")
         sleep(POLL_SECONDS)
-    raise FeedError(f"{label}: the report was not ready after {POLLS * POLL_SECONDS:.0f} s")
+    raise PlatformError(f"{label}: the report was not ready after {POLLS * POLL_SECONDS:.0f} s")
 
 
 def _unzipped(data: bytes, label: str) -> list[dict[str, str]]:
@@ -99,10 +99,10 @@ def _unzipped(data: bytes, label: str) -> list[dict[str, str]]:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             names = archive.namelist()
             if len(names) != 1 or archive.getinfo(names[0]).file_size > MAX_BYTES:
-                raise FeedError(f"{label}: the report's archive is not one file of a sane size")
+                raise PlatformError(f"{label}: the report's archive is not one file of a sane size")
             text = archive.read(names[0]).decode("utf-8-sig")
     except (zipfile.BadZipFile, UnicodeDecodeError, OSError) as error:
-        raise FeedError(f"{label}: the report cannot be unpacked: {error}") from None
+        raise PlatformError(f"{label}: the report cannot be unpacked: {error}") from None
     return list(csv.DictReader(io.StringIO(text)))
 
 

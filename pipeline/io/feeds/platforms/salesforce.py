@@ -13,8 +13,8 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pipeline.io.feeds.api import MAX_PAGES, Api, FeedError
 from pipeline.io.feeds.rows import Ask, Row, dig, number
+from pipeline.io.web.api import MAX_PAGES, Api, PlatformError
 
 VERSION = "v62.0"
 _FIELDS = ("Amount", "Probability", "StageName", "IsWon", "CreatedDate")
@@ -30,7 +30,7 @@ def fetch(ask: Ask) -> list[Row]:
     feed, account = ask.feed, ask.account
     label = f"salesforce {feed.account}"
     if not account.host:
-        raise FeedError(f"connection {account.name}: needs host, the address of your instance")
+        raise PlatformError(f"connection {account.name}: needs host, the address of your instance")
     api = Api(
         label,
         account.host,
@@ -54,9 +54,9 @@ def fetch(ask: Ask) -> list[Row]:
             return _added_up(ask, records, label)
         following = str(answer.get("nextRecordsUrl") or "")
         if not following.startswith("/"):
-            raise FeedError(f"{label}: the next page {following!r} is not on the instance")
+            raise PlatformError(f"{label}: the next page {following!r} is not on the instance")
         answer = api.get(following)
-    raise FeedError(f"{label}: more than {MAX_PAGES} pages; ask for fewer days")
+    raise PlatformError(f"{label}: more than {MAX_PAGES} pages; ask for fewer days")
 
 
 def _added_up(ask: Ask, records: list[Any], label: str) -> list[Row]:
@@ -98,7 +98,7 @@ def _local_day(value: Any, zone: str, label: str) -> str:
     try:
         moment = datetime.fromisoformat(str(value))
     except ValueError:
-        raise FeedError(f"{label}: CreatedDate is {value!r}, need a moment") from None
+        raise PlatformError(f"{label}: CreatedDate is {value!r}, need a moment") from None
     return moment.astimezone(ZoneInfo(zone)).date().isoformat()
 
 

@@ -10,8 +10,8 @@ import json
 from typing import Any
 
 from pipeline.core.policy import Feed
-from pipeline.io.feeds.api import MAX_PAGES, Api, FeedError
 from pipeline.io.feeds.rows import Ask, Row, Window, day_text, dig, number
+from pipeline.io.web.api import MAX_PAGES, Api, PlatformError
 
 BASE = "https://business-api.tiktok.com/open_api/v1.3"
 DAYS_A_CALL, PAGE = 30, 1000
@@ -59,7 +59,7 @@ def _items(api: Api, feed: Feed, window: Window, label: str) -> list[Any]:
         found += dig(answer, "data", "list") or []
         if page >= int(dig(answer, "data", "page_info", "total_page") or 1):
             return found
-    raise FeedError(f"{label}: more than {MAX_PAGES} pages; ask for fewer days")
+    raise PlatformError(f"{label}: more than {MAX_PAGES} pages; ask for fewer days")
 
 
 def _row(feed: Feed, item: Any, label: str) -> Row:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pipeline.io.feeds.api import Api, FeedError
-from pipeline.io.feeds.credentials import Credentials
+from pipeline.io.web.api import Api, PlatformError
+from pipeline.io.web.credentials import Credentials
 
 GOOGLE = "https://oauth2.googleapis.com/token"
 MICROSOFT = "https://login.microsoftonline.com/common/oauth2/v2.0/token"
@@ -30,7 +30,7 @@ def _refreshed(
     sleep: Callable[[float], None],
 ) -> str:
     api = Api(label, url, headers={}, secrets=account.secrets, sleep=sleep)
-    answer = api.form(
+    answer = api.form_elsewhere(
         account.extra.get("token_url", url),
         {
             "grant_type": "refresh_token",
@@ -42,5 +42,5 @@ def _refreshed(
     )
     token = str(answer.get("access_token") or "")
     if not token:
-        raise FeedError(f"{label}: the refresh token gave no access token; log in anew")
+        raise PlatformError(f"{label}: the refresh token gave no access token; log in anew")
     return token

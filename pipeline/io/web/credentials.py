@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from pipeline.io.feeds.api import FeedError
+from pipeline.io.web.api import PlatformError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,12 +35,12 @@ class Credentials:
         """Return an entry of `extra`.
 
         Raises:
-            FeedError: it is missing.
+            PlatformError: it is missing.
         """
         try:
             return self.extra[key]
         except KeyError:
-            raise FeedError(
+            raise PlatformError(
                 f"connection {self.name}: its extra has no {key!r}; add it to the connection"
             ) from None
 
@@ -49,12 +49,12 @@ def credentials(name: str) -> Credentials:
     """Return the connection of that name: an Airflow connection, as JSON or as a URI.
 
     Raises:
-        FeedError: there is none, or it cannot be read.
+        PlatformError: there is none, or it cannot be read.
     """
     variable = f"AIRFLOW_CONN_{name.upper()}"
     text = os.environ.get(variable)
     if not text:
-        raise FeedError(f"connection {name}: not found; set {variable} to its JSON form")
+        raise PlatformError(f"connection {name}: not found; set {variable} to its JSON form")
     try:
         spec = json.loads(text) if text.lstrip().startswith("{") else _from_uri(text)
         extra = spec.get("extra") or {}
@@ -67,7 +67,7 @@ def credentials(name: str) -> Credentials:
             extra={str(key): str(value) for key, value in extra.items()},
         )
     except (ValueError, AttributeError, TypeError):
-        raise FeedError(
+        raise PlatformError(
             f"connection {name}: {variable} cannot be read; need JSON with "
             "conn_type, host, password and extra"
         ) from None

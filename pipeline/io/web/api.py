@@ -20,10 +20,10 @@ MAX_PAGES = 10_000
 MAX_BYTES = 256 << 20
 
 
-class FeedError(StorageError):
-    """A platform could not be read; what was stored before stays as it was."""
+class PlatformError(StorageError):
+    """A platform could not be read or written; what was stored before stays as it was."""
 
-    code = "feed"
+    code = "platform"
 
 
 class _TryAgainError(Exception):
@@ -82,9 +82,17 @@ class Api:
         """Return the JSON of a POST of JSON."""
         return self._json("POST", path, json=body)
 
-    def form(self, url: str, data: Mapping[str, str]) -> Any:
+    def form(self, path: str, data: Mapping[str, str]) -> Any:
+        """Return the JSON of a POST of a form."""
+        return self._json("POST", path, data=dict(data))
+
+    def form_elsewhere(self, url: str, data: Mapping[str, str]) -> Any:
         """Return the JSON of a POST of a form, without the account's headers."""
         return self._json("POST", url, data=dict(data), headers={})
+
+    def send(self, path: str, body: bytes, headers: Mapping[str, str]) -> Any:
+        """Return the JSON of a POST of exactly these bytes, with headers of its own."""
+        return self._json("POST", path, content=body, headers={**self._headers, **headers})
 
     def download(self, url: str) -> bytes:
         """Return the bytes behind a link that the platform gave, without the account's headers."""
@@ -96,13 +104,13 @@ class Api:
             try:
                 payload = answer.json()
             except ValueError:
-                raise FeedError(f"{self.label}: answered something that is not JSON") from None
+                raise PlatformError(f"{self.label}: answered something that is not JSON") from None
             fault = self._judge(payload)
             if fault is not None:
                 said, passes = fault
                 if passes:
                     raise _TryAgainError(said)
-                raise FeedError(self._clean(said))
+                raise PlatformError(self._clean(said))
             return payload
 
         return self._patiently(once)
@@ -121,7 +129,7 @@ class Api:
                 reraise=True,
             )(once)
         except _TryAgainError as busy:
-            raise FeedError(
+            raise PlatformError(
                 self._clean(f"{busy}; asked {ATTEMPTS} times, try again later")
             ) from None
 
@@ -134,9 +142,9 @@ class Api:
         except httpx.TransportError as error:
             raise _TryAgainError(f"cannot be reached ({type(error).__name__})") from None
         except httpx.InvalidURL as error:
-            raise FeedError(self._clean(f"not an address: {error}")) from None
+            raise PlatformError(self._clean(f"not an address: {error}")) from None
         if len(answer.content) > MAX_BYTES:
-            raise FeedError(
+            raise PlatformError(
                 f"{self.label}: answered {len(answer.content)} bytes; ask for fewer days"
             )
         if answer.status_code == 429 or answer.status_code >= 500:
@@ -154,7 +162,7 @@ class Api:
         said, passes = fault or (" ".join(answer.text.split())[:200], False)
         if passes:
             raise _TryAgainError(said, _after(answer))
-        raise FeedError(self._clean(f"answered {answer.status_code}: {said}"))
+        raise PlatformError(self._clean(f"answered {answer.status_code}: {said}"))
 
     def _clean(self, said: str) -> str:
         for secret in self._secrets:

@@ -148,6 +148,13 @@
     });
   });
 
+  /* a frame, such as Airflow's on a run, may let no link out: say where else to go */
+  if (self !== top) all(".sign .go a").forEach((link) => link.addEventListener("click", () => {
+    if (link.dataset.told) return;
+    link.dataset.told = "yes";
+    link.parentNode.after(make("p", {}, "If nothing opened, this frame lets no link out: choose the task sign_off of this run, or open " + link.href));
+  }));
+
   /* the command that signs, one press away */
   all("pre.command").forEach((pre) => {
     const button = make("button", { type: "button", className: "copy", textContent: "Copy" });

@@ -43,27 +43,26 @@ class EquimarginalPlugin(AirflowPlugin):
     fastapi_apps: ClassVar[list[Any]] = [
         {"app": Pages(), "url_prefix": PREFIX, "name": "Equimarginal plans"}
     ]
+    # Entries of the menu have no route of Airflow's: they open as pages of their own. Airflow would
+    # show them in a frame that lets no link out, so that a plan's page could not lead to its task.
     external_views: ClassVar[list[Any]] = [
         {
             "name": "Latest plan",
             "href": f"{PREFIX}/latest",
             "destination": "nav",
             "category": "browse",
-            "url_route": "latest-plan",
         },
         {
             "name": "All plans",
             "href": f"{PREFIX}/plans",
             "destination": "nav",
             "category": "browse",
-            "url_route": "plans",
         },
         {
             "name": "Caps",
             "href": f"{PREFIX}/caps",
             "destination": "nav",
             "category": "browse",
-            "url_route": "caps",
         },
         {
             "name": "Plan",

@@ -25,6 +25,7 @@ from pipeline.runs.portfolio import Portfolio
 
 INPUTS = "inputs.json"
 CLOCK = "clock.json"
+BESIDE = "beside.json"
 PREVIOUS = "previous"
 SNAPSHOT = "snapshot/"
 
@@ -94,6 +95,14 @@ def freeze_inputs(portfolio: Portfolio, day: date, work: RunFolder) -> Inputs:
     work.write_json(INPUTS, inputs.model_dump(mode="json"))
     # A night ahead of the clock is a rehearsal or a simulation: its own day is then the present.
     work.write_json(CLOCK, {"today": max(portfolio.today(), day).isoformat()})
+    # What the page tells and the plan does not rest on.
+    work.write_json(
+        BESIDE,
+        {
+            "is_paused": ledger.is_paused(name),
+            "experiments": [item.to_json() for item in ledger.experiments(name)],
+        },
+    )
     if inputs.previous is not None:
         _keep_previous(portfolio, inputs.previous.plan_id, work)
     return inputs

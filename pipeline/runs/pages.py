@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import date
 from typing import TYPE_CHECKING
 
 from pipeline.core.plan import Interval
-from pipeline.core.types import in_scope
+from pipeline.core.types import JsonObject, in_scope
 from pipeline.io import warehouse
 from pipeline.io.artefacts import RunFolder
 from pipeline.runs import storage
-from pipeline.runs.inputs import Inputs, read_inputs
+from pipeline.runs.inputs import BESIDE, Inputs, read_inputs
 from pipeline.runs.reports import sign_command, write_page
 
 if TYPE_CHECKING:
     from pipeline.core.plan import Plan
-    from pipeline.io.reports import LineExtras, Promise, ReportExtras, WaitingCap
+    from pipeline.io.reports import (
+        Brought,
+        LineExtras,
+        Promise,
+        ReportExtras,
+        Running,
+        WaitingCap,
+    )
 
 PROMISE_DAYS = 14
 """Of earlier plans that the page lists; 'equimarginal score' knows more."""
@@ -34,6 +42,7 @@ def _extras(work: RunFolder, inputs: Inputs, plan: Plan) -> ReportExtras:
 
     outlook = storage.read_outlook(work)
     others = outlook.other_budgets if outlook else None
+    beside = work.read_json(BESIDE) if work.exists(BESIDE) else {}
     pacing = None
     if work.exists(warehouse.LINE_DAY):
         pacing = month_so_far(warehouse.read_facts(work), inputs.policy, plan.date, plan.budget)
@@ -48,6 +57,9 @@ def _extras(work: RunFolder, inputs: Inputs, plan: Plan) -> ReportExtras:
         exploration_cost=outlook.learning_cost if outlook else None,
         previous=inputs.previous,
         promises=_promises(work),
+        brought=_brought(work, inputs),
+        experiments=_experiments(beside, plan),
+        is_paused=bool(beside.get("is_paused")),
         expires=_expiry(inputs, plan),
         sign_link=storage.sign_link(work),
     )
@@ -69,6 +81,53 @@ def _promises(work: RunFolder) -> tuple[Promise, ...]:
         )
         for seen in read_day_scores(work)[-PROMISE_DAYS:]
     )
+
+
+def _brought(work: RunFolder, inputs: Inputs) -> Brought | None:
+    """Return what the last plans brought and missed; None before the first, or without curves."""
+    from pipeline.io.reports import Brought
+    from pipeline.runs.scoring import past_worth
+
+    seen = past_worth(work, inputs)
+    if not seen:
+        return None
+    done = [item for item in seen if item.is_published]
+    unsigned = [item for item in seen if not item.is_published]
+    return Brought(
+        plans=len(done),
+        first_day=min(item.day for item in seen),
+        gain=Interval(
+            mean=sum(item.gain for item in done),
+            p05=sum(item.gain_p05 for item in done),
+            p95=sum(item.gain_p95 for item in done),
+        ),
+        planned=sum(item.planned for item in done),
+        unsigned=sum(item.planned for item in unsigned),
+        unsigned_plans=len(unsigned),
+    )
+
+
+def _experiments(beside: JsonObject, plan: Plan) -> tuple[Running, ...]:
+    """Return the lift tests that are not over on the plan's day."""
+    from pipeline.io.reports import Running
+
+    found = []
+    for item in beside.get("experiments", ()):
+        first, last = (date.fromisoformat(item[name]) for name in ("from", "to"))
+        if last < plan.date:
+            continue
+        found.append(
+            Running(
+                name=item["name"],
+                first_day=first,
+                last_day=last,
+                units=len(item["treated"]),
+                scope=item["scope"],
+                price=item["price"],
+                state="running" if first <= plan.date else "to come",
+            )
+        )
+    return tuple(found)
 
 
 def _curves(work: RunFolder, inputs: Inputs, plan: Plan) -> tuple[LineExtras, ...]:
@@ -112,6 +171,7 @@ def _waiting(inputs: Inputs, plan: Plan) -> tuple[WaitingCap, ...]:
                 max=cap.max,
                 fixed=cap.fixed,
                 reason=cap.reason,
+                impact=cap.impact,
                 held_lines=len(held),
                 held_money=float(sum(held)),
             )

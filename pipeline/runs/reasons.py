@@ -45,18 +45,19 @@ def reason_of(
             "to start it, have finance approve a fixed amount"
         )
     unit = _unit(decision)
-    money = f"{facts.policy.currency} {unit:,}".replace(",", " ")
-    earns = f"{money} more earns {_rate(marginal * unit)} {metric} here"
-    against = f", {_rate(price * unit)} where money is free to move" if price > 0 else ""
+    currency = facts.policy.currency
+    money = f"{currency} earns" if unit == 1 else f"{unit:,} {currency} earn".replace(",", " ")
+    earns = f"the next {money} {_rate(marginal * unit)} {metric}"
+    against = f", {_rate(price * unit)} elsewhere" if price > 0 else ""
     if action == "test":
         return f"moved a little on purpose, to learn its curve; {earns}"
     if action == "hold":
-        return f"{earns}{against}: no move is likely enough to pay"
+        return f"{earns}{against}; no move is likely enough to pay"
     if not binding:
         return f"{earns}{against}"
-    ramp = f"the daily change limit of {facts.policy.max_daily_change:.0%}"
+    ramp = f"the daily limit of {facts.policy.max_daily_change:.0%}"
     stops = [ramp if name == "ramp" else name for name in binding]
-    return f"{earns}{against}; {' and '.join(stops)} stops it here"
+    return f"{earns}{against}; stopped by {' and '.join(stops)}"
 
 
 def _unit(decision: Decision) -> int:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from pipeline.core.decision import DecisionPlan, Document
 from pipeline.core.errors import NotFoundError
@@ -22,13 +24,14 @@ from pipeline.io.reports import (
     render_report,
 )
 from pipeline.runs.portfolio import Portfolio
-from pipeline.runs.signoff import ready_ledger
+from pipeline.runs.signoff import ready_ledger, waiting_caps
 
 if TYPE_CHECKING:
     from pipeline.io.ledger import PlanRecord
     from pipeline.runs.scoring import DayScore
 
 PAGE, PAGE_DATA = "report.html", "page.json"
+MOST_IMPACTS = 6  # caps whose effect the caps' page finds anew: each takes a solution of its own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,9 +95,10 @@ def index_page(portfolio: Portfolio, address: Callable[[str], str]) -> str:
     Args:
         address: where a plan's page is, by its id; empty where it cannot be linked to.
     """
+    ledger, name = ready_ledger(portfolio), portfolio.policy.portfolio
     scores = _day_scores(portfolio)
     nights = []
-    for record in ready_ledger(portfolio).plans(portfolio.policy.portfolio):
+    for record in ledger.plans(name):
         score = scores.get(record.plan_id)
         nights.append(
             Night(
@@ -107,7 +111,7 @@ def index_page(portfolio: Portfolio, address: Callable[[str], str]) -> str:
                 realised=score.came if score else None,
             )
         )
-    return render_index(portfolio.policy.portfolio, nights)
+    return render_index(name, nights, is_paused=ledger.is_paused(name))
 
 
 def write_index(portfolio: Portfolio) -> WrittenPage:
@@ -138,6 +142,8 @@ def caps_page(portfolio: Portfolio) -> str:
         currency=policy.currency,
         plan=plan,
         costs=costs,
+        impacts=_impacts(portfolio),
+        decided_on=_decided_on(portfolio),
     )
 
 
@@ -146,6 +152,29 @@ def write_caps(portfolio: Portfolio) -> WrittenPage:
     path = portfolio.state / "caps.html"
     write_file(path, caps_page(portfolio).encode("utf-8"))
     return WrittenPage(path=path)
+
+
+def _impacts(portfolio: Portfolio) -> dict[str, str]:
+    """Return what the oldest caps that wait would change of the newest night's split, by id."""
+    from pipeline.core.policy import CapSpec
+    from pipeline.runs.cap_impact import cap_impact
+
+    return {
+        cap.id: cap_impact(
+            portfolio, CapSpec(scope=cap.scope, min=cap.min, max=cap.max, fixed=cap.fixed)
+        )
+        for cap in waiting_caps(portfolio)[:MOST_IMPACTS]
+    }
+
+
+def _decided_on(portfolio: Portfolio) -> dict[str, date]:
+    """Return when each cap was decided, by its id, as the portfolio's calendar has it."""
+    zone = ZoneInfo(portfolio.policy.timezone)
+    return {
+        entry.subject: datetime.fromisoformat(entry.at).astimezone(zone).date()
+        for entry in ready_ledger(portfolio).audit_entries()
+        if entry.action in {"cap.approved", "cap.rejected"}
+    }
 
 
 def _day_scores(portfolio: Portfolio) -> dict[str, DayScore]:

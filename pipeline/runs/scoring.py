@@ -153,6 +153,17 @@ def read_day_scores(work: RunFolder) -> list[DayScore]:
     return out
 
 
+def past_worth(work: RunFolder, inputs: Inputs) -> list[Worth]:
+    """Return what each plan of the last weeks was worth, on tonight's curves, oldest first."""
+    promises = read_promises(work)
+    if not promises or not work.exists(storage.POSTERIOR):
+        return []
+    history = warehouse.read_history(work, inputs.policy)
+    realised = _realised(work, inputs, warehouse.read_facts(work), history)
+    worths = plan_worth(promises, realised, storage.read_models(work).objective.table)
+    return sorted(worths, key=lambda item: item.day)
+
+
 def score_portfolio(portfolio: Portfolio, day: date) -> ScoreCard:
     """Return the scores as of a morning, from the sources as they are now, and keep them.
 
@@ -201,16 +212,8 @@ def _score_card(work: RunFolder, inputs: Inputs, *, with_curves: bool = False) -
     tables = warehouse.read_facts(work)
     history = warehouse.read_history(work, inputs.policy)
     metric = inputs.policy.objective.maximize
-    complete = _completeness(work, history, inputs.policy.objective)
+    realised = _realised(work, inputs, tables, history)
     promises = read_promises(work)
-    realised = Realised(
-        days=history.days,
-        lines=history.lines,
-        spend=tables.spend,
-        outcome=history.outcomes.get(metric, np.zeros_like(history.spend)),
-        complete=complete,
-        trusted=history.trusted,
-    )
     scores = score_plans(promises, realised)
     calibrations = calibrate(scores)
     worths: list[Worth] = []
@@ -224,7 +227,19 @@ def _score_card(work: RunFolder, inputs: Inputs, *, with_curves: bool = False) -
         adoptions=_adoptions(promises, realised),
         calibrations=tuple(sorted(calibrations, key=lambda c: (bool(c.line), c.horizon, c.line))),
         worths=tuple(worths),
-        watch=_watch(inputs, tables, history, complete, scores, calibrations),
+        watch=_watch(inputs, tables, history, realised.complete, scores, calibrations),
+    )
+
+
+def _realised(work: RunFolder, inputs: Inputs, tables: Tables, history: History) -> Realised:
+    metric = inputs.policy.objective.maximize
+    return Realised(
+        days=history.days,
+        lines=history.lines,
+        spend=tables.spend,
+        outcome=history.outcomes.get(metric, np.zeros_like(history.spend)),
+        complete=_completeness(work, history, inputs.policy.objective),
+        trusted=history.trusted,
     )
 
 

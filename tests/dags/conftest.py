@@ -25,7 +25,7 @@ sources:
   outcomes: {{path: data/outcomes.csv}}
 """
 HOME = Path(tempfile.mkdtemp(prefix="equimarginal-airflow-"))
-PASSWORDS = {"ana": "ana-secret", "guest": "guest-secret"}
+PASSWORDS = {"ana": "ana-secret", "fin": "fin-secret", "guest": "guest-secret"}
 
 # Airflow reads its settings as it is imported, so they have to stand before any test module.
 os.environ.update(

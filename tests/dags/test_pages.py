@@ -175,5 +175,5 @@ def test_airflow_offers_every_view(client: Any, login: Callable[[str], dict[str,
     else:
         plugins = answer.json()["plugins"]
     (ours,) = [plugin for plugin in plugins if plugin["name"] == "equimarginal"]
-    routes = {view["url_route"]: view["destination"] for view in ours["external_views"]}
-    assert routes == {"latest-plan": "nav", "plans": "nav", "caps": "nav", "plan": "dag_run"}
+    views = {view["name"]: view["destination"] for view in ours["external_views"]}
+    assert views == {"Latest plan": "nav", "All plans": "nav", "Caps": "nav", "Plan": "dag_run"}

@@ -8,10 +8,11 @@ import pytest
 from pipeline.core.clock import fixed_clock
 from pipeline.core.errors import DamagedError, NotFoundError
 from pipeline.io.artefacts import begin_run
-from pipeline.runs import reports
+from pipeline.runs import reports, signoff
 from pipeline.runs.portfolio import Portfolio, open_portfolio
 from tests.io.reports.dom import parse
 from tests.io.reports.samples import SIGN, sample_extras, sample_plan
+from tests.runs.shop import DAY, Shop
 
 CONFIG = """
 portfolio: acme
@@ -101,3 +102,51 @@ def test_the_cap_page_shows_what_waits(portfolio):
     root = parse(path.read_text(encoding="utf-8"))
     assert root.one("h1").text == "1 cap waits for finance"
     assert "asked by portfolio.yaml" in root.text
+
+
+def test_a_night_under_a_pause_says_so_and_so_does_the_index(shop: Shop) -> None:
+    shop.write()
+    signoff.set_paused(shop.portfolio, "fin", "figures under review", paused=True)
+    page = parse(shop.run(shop.night()).read_bytes("report.html").decode())
+    assert "Publishing is paused." in page.one("header").text
+    index = reports.index_page(shop.portfolio, lambda _: "")
+    assert "Publishing is paused." in parse(index).one("header").text
+    signoff.set_paused(shop.portfolio, "fin", "", paused=False)
+    index = reports.index_page(shop.portfolio, lambda _: "")
+    assert "paused" not in parse(index).text
+
+
+def test_the_page_shows_lift_tests_that_are_not_over(shop: Shop) -> None:
+    shop.write()
+    ledger, policy = signoff.ready_ledger(shop.portfolio), shop.portfolio.policy
+    actor = signoff.acting(shop.portfolio, "ana", "assign experiment", "a test", "")
+    for name, first, last in (
+        ("over", "2026-10-01", "2026-11-21"),
+        ("now", "2026-11-20", "2026-12-01"),
+        ("later", "2026-12-01", "2026-12-05"),
+    ):
+        said = {"from": first, "to": last, "treated": ["north"], "scope": {"channel": "tv"},
+                "price": 1250.5}  # fmt: skip
+        ledger.record_assignment(name, said, actor, policy)
+    page = parse(shop.run(shop.night(DAY)).read_bytes("report.html").decode())
+    rows = page.one("table", class_="caps tests").rows()
+    assert rows == [
+        ["now", "2026-11-20 to 2026-12-01", "tv", "running", "1,250.50 EUR"],
+        ["later", "2026-12-01 to 2026-12-05", "tv", "to come", "1,250.50 EUR"],
+    ]
+
+
+def test_finance_sees_what_a_cap_would_change_by_solving_again(shop: Shop) -> None:
+    from pipeline.core.policy import CapSpec
+
+    shop.night()
+    spec = CapSpec(scope={"channel": "search"}, max=150.0)
+    cap = signoff.propose_cap(shop.portfolio, spec, "ana", "a tight month")
+    page = parse(reports.caps_page(shop.portfolio))
+    request = page.one("section", class_="request").text
+    assert cap.impact
+    assert cap.impact[1:].split(";")[0] in request
+    assert "2 lines with" in request
+    signoff.decide_cap(shop.portfolio, cap.id, "fin", approve=True, why="")
+    (row,) = parse(reports.caps_page(shop.portfolio)).one("table", class_="caps sorts").rows()
+    assert row[-1] == "fin, 2026-11-22"

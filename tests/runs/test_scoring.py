@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from pipeline.core.forecast import HORIZONS
+from pipeline.io.reports.words import number
 from pipeline.runs import scoring
 from pipeline.runs.checking import replay_plan
 from pipeline.runs.promises import read_promises
+from tests.io.reports.dom import parse
 from tests.runs.shop import DAY, Shop
 
 
@@ -46,6 +48,30 @@ def test_the_page_says_what_was_promised_and_what_came(lived: Shop) -> None:
     page = lived.run(plan).read_bytes("report.html").decode()
     assert "Promised, and what came" in page
     assert DAY.isoformat() in page
+
+
+def test_the_page_says_what_plans_brought_and_what_was_missed(lived: Shop) -> None:
+    plan = lived.portfolio.ledger.plan("latest", "acme").plan
+    brought = lived.run(plan).read_json("page.json")["extras"]["brought"]
+    worths = scoring.score_portfolio(lived.portfolio, lived.today).worths
+    assert brought["plans"] == len(worths) == 2
+    assert brought["gain"]["mean"] == pytest.approx(sum(item.gain for item in worths))
+    assert brought["planned"] == pytest.approx(sum(item.planned for item in worths))
+    page = parse(lived.run(plan).read_bytes("report.html").decode())
+    text = page.with_id("brought").text
+    assert "2 published plans since Sunday 22 November 2026 brought" in text
+    missed = sum(item.missed for item in worths)
+    assert missed > 0
+    assert f"{number(missed)} was missed because money was not spent as planned" in text
+
+
+def test_a_plan_that_was_not_published_is_counted_apart(shop: Shop) -> None:
+    shop.night()
+    plan = shop.night(shop.later())
+    brought = shop.run(plan).read_json("page.json")["extras"]["brought"]
+    assert (brought["plans"], brought["unsigned_plans"]) == (0, 1)
+    page = parse(shop.run(plan).read_bytes("report.html").decode())
+    assert "1 plan that was not published would have" in page.with_id("brought").text
 
 
 def test_the_score_of_a_day_is_that_day(lived: Shop) -> None:

@@ -3,12 +3,14 @@
 from pipeline.io.reports.cap_page import render_caps
 from pipeline.io.reports.decision_page import decision_markdown, render_decision
 from pipeline.io.reports.extras import (
+    Brought,
     Frontier,
     LineExtras,
     Pacing,
     PastWeeks,
     Promise,
     ReportExtras,
+    Running,
     WaitingCap,
     line_extras,
 )
@@ -17,6 +19,7 @@ from pipeline.io.reports.render import render_report
 from pipeline.io.reports.summary import plan_csv, render_markdown
 
 __all__ = [
+    "Brought",
     "Frontier",
     "LineExtras",
     "Night",
@@ -24,6 +27,7 @@ __all__ = [
     "PastWeeks",
     "Promise",
     "ReportExtras",
+    "Running",
     "WaitingCap",
     "decision_markdown",
     "line_extras",

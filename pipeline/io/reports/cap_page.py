@@ -14,7 +14,10 @@ from pipeline.io.reports.extras import ReportExtras
 from pipeline.io.reports.headline import metric_name
 from pipeline.io.reports.limits import CapView, cap_views, limit_words
 from pipeline.io.reports.render import render
-from pipeline.io.reports.words import money, number, plural, scope_words
+from pipeline.io.reports.words import days, money, plural, scope_words, sentence
+
+UNKNOWN_IMPACT = "what it would change is not known"
+SOON_DAYS = 14  # before a cap ends, from which its page says so
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +28,8 @@ class RequestView:
     scope: str
     asked: str
     instead_of: str
-    effect: str
+    inside: str
+    impact: str
     dates: str
 
 
@@ -38,6 +42,7 @@ class PastView:
     limit: str
     dates: str
     state: str
+    decided: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +55,10 @@ class CapPageView:
     plan_id: str
     requests: Sequence[RequestView]
     in_force: Sequence[CapView]
+    metric: str
     dates: Mapping[str, str]
+    soon: Mapping[str, str]
+    decided: Mapping[str, str]
     past: Sequence[PastView]
 
 
@@ -63,6 +71,8 @@ def render_caps(
     currency: str,
     plan: Plan | None = None,
     costs: Mapping[str, float] | None = None,
+    impacts: Mapping[str, str] | None = None,
+    decided_on: Mapping[str, date] | None = None,
     approve_command: str = "equimarginal caps approve",
 ) -> str:
     """Return the page of all caps: those that wait with their effect, those in force with a price.
@@ -70,10 +80,21 @@ def render_caps(
     Args:
         plan: the latest one; prices and planned amounts are taken from it.
         costs: cap id -> outcome a day that the latest plan would gain without the cap.
+        impacts: cap id -> what the cap would change, in a sentence; else what was said of it when
+            it was asked for.
+        decided_on: cap id -> day of the decision.
         approve_command: what comes before a cap's id.
     """
     view = cap_page_view(
-        portfolio, caps, day=day, columns=columns, currency=currency, plan=plan, costs=costs or {}
+        portfolio,
+        caps,
+        day=day,
+        columns=columns,
+        currency=currency,
+        plan=plan,
+        costs=costs or {},
+        impacts=impacts or {},
+        decided_on=decided_on or {},
     )
     return render("caps.html.j2", currency, view=view, approve_command=approve_command)
 
@@ -87,6 +108,8 @@ def cap_page_view(
     currency: str,
     plan: Plan | None,
     costs: Mapping[str, float],
+    impacts: Mapping[str, str],
+    decided_on: Mapping[str, date],
 ) -> CapPageView:
     """Return the page as values."""
     waiting = [cap for cap in caps if cap.status is CapStatus.PROPOSED]
@@ -107,13 +130,17 @@ def cap_page_view(
                 scope=scope_words(cap.scope, columns),
                 asked=limit_words(cap.min, cap.max, cap.fixed, currency),
                 instead_of=_instead_of(current.get(_key(cap.scope)), currency),
-                effect=_effect(cap, current.get(_key(cap.scope)), plan),
+                inside=_inside(cap, plan),
+                impact=sentence(impacts.get(cap.id) or cap.impact or UNKNOWN_IMPACT),
                 dates=_dates(cap),
             )
             for cap in waiting
         ],
         in_force=_in_force(in_force, plan, columns, currency, costs),
+        metric=metric_name(plan) if plan else "outcome",
         dates={cap.id: _dates(cap) for cap in in_force},
+        soon={cap.id: _soon(cap, day) for cap in in_force},
+        decided={cap.id: _decided(cap, decided_on) for cap in in_force},
         past=[
             PastView(
                 cap=cap,
@@ -121,8 +148,9 @@ def cap_page_view(
                 limit=limit_words(cap.min, cap.max, cap.fixed, currency),
                 dates=_dates(cap),
                 state=_state(cap, day),
+                decided=_decided(cap, decided_on),
             )
-            for cap in past
+            for cap in sorted(past, key=lambda cap: -cap.decided_seq)
         ],
     )
 
@@ -148,6 +176,7 @@ def _in_force(
             used=None,
             fill=None,
             is_binding=False,
+            cost="",
             price="Its price is not known: there is no plan yet.",
             approved_by=cap.decided_by,
         )
@@ -176,29 +205,18 @@ def _instead_of(cap: Cap | None, currency: str) -> str:
     return f"Instead of {limit_words(cap.min, cap.max, cap.fixed, currency)} {currency}."
 
 
-def _effect(cap: Cap, before: Cap | None, plan: Plan | None) -> str:
-    """Return what approving would mean, from the latest plan."""
+def _inside(cap: Cap, plan: Plan | None) -> str:
+    """Return how many lines the cap would bind, and what the latest plan gives them."""
     if plan is None:
-        return "What it would bring is not known: there is no plan yet."
+        return ""
     inside = [
         line
         for line in plan.lines
         if in_scope(tuple(line.line[c] for c in plan.line_columns), plan.line_columns, cap.scope)
     ]
     planned = sum_money([line.proposed for line in inside], plan.currency)
-    text = (
-        f"{plural(len(inside), 'line')}, {money(planned, plan.currency)} {plan.currency} planned."
-    )
-    price = next((c.shadow_price for c in plan.caps if before and c.id == before.id), 0.0)
-    if before and before.max is not None and cap.max is not None and cap.max > before.max:
-        if price > 0:
-            gain = number(price * (cap.max - before.max))
-            return f"{text} Would earn at most about {gain} {metric_name(plan)} a day more."
-        return f"{text} Changes nothing today: the cap in force does not bind."
-    if cap.max is not None and cap.max < planned:
-        over = money(planned - cap.max, plan.currency)
-        return f"{text} Takes {over} {plan.currency} out of this scope."
-    return text
+    amount = f"{money(planned, plan.currency)} {plan.currency}"
+    return f"{plural(len(inside), 'line')} with {amount} planned."
 
 
 def _dates(cap: Cap) -> str:
@@ -208,6 +226,20 @@ def _dates(cap: Cap) -> str:
     if cap.expires:
         parts.append(f"until {cap.expires.isoformat()}")
     return " ".join(parts) or "no end"
+
+
+def _soon(cap: Cap, day: date) -> str:
+    """Return that a cap ends within SOON_DAYS, and what follows; nothing where it does not."""
+    if cap.expires is None or (left := (cap.expires - day).days) > SOON_DAYS:
+        return ""
+    return f"ends {'today' if left == 0 else 'in ' + days(left)}; then its lines are held"
+
+
+def _decided(cap: Cap, decided_on: Mapping[str, date]) -> str:
+    if not cap.decided_by:
+        return "not known" if cap.status is CapStatus.APPROVED else ""
+    when = decided_on.get(cap.id)
+    return f"{cap.decided_by}, {when.isoformat()}" if when else cap.decided_by
 
 
 def _state(cap: Cap, day: date) -> str:

@@ -47,12 +47,11 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Track:
-    """From one amount to another on a row; `flow` says up, down or flat."""
+class ChangeBar:
+    """A change as a bar from the middle of a row: more to the right, less to the left."""
 
     start: str
-    end: str
-    flow: str
+    width: str
 
 
 def scale_over(values: Iterable[float | None], *, zero: bool) -> Scale | None:
@@ -78,12 +77,12 @@ def span(interval: Interval | None, scale: Scale | None) -> Span | None:
     return Span(low=scale.at(parts[0]), mid=scale.at(parts[1]), high=scale.at(parts[2]))
 
 
-def track(start: float, end: float, scale: Scale | None) -> Track | None:
-    """Return the move's place on the row."""
-    if scale is None or not (math.isfinite(start) and math.isfinite(end)):
+def change_bar(change: float, most: float) -> ChangeBar | None:
+    """Return the change's bar, where `most` fills half a row; None where nothing changes."""
+    if not (math.isfinite(change) and math.isfinite(most)) or change == 0 or most <= 0:
         return None
-    flow = "up" if end > start else "down" if end < start else "flat"
-    return Track(start=scale.at(start), end=scale.at(end), flow=flow)
+    width = 48 * min(abs(change) / most, 1.0)
+    return ChangeBar(start=f"{50 if change > 0 else 50 - width:.2f}%", width=f"{width:.2f}%")
 
 
 def ticks(scale: Scale, wanted: int = 4) -> list[Tick]:

@@ -74,6 +74,7 @@ class WaitingCap(_Frozen):
     max: float | None = None
     fixed: float | None = None
     reason: str = ""
+    impact: str = ""
     held_lines: int | None = None
     held_money: float | None = None
 
@@ -124,6 +125,44 @@ class Promise(_Frozen):
     complete_share: float | None = None
 
 
+class Brought(_Frozen):
+    """What the last plans brought against leaving budgets alone, on the curves as known by now.
+
+    Attributes:
+        plans: published ones whose day is over.
+        gain: of the money as it was spent.
+        planned: of the same plans, had they been spent as planned.
+        unsigned: what the plans that were not published would have gained.
+    """
+
+    plans: int
+    first_day: date
+    gain: Interval
+    planned: float
+    unsigned: float = 0.0
+    unsigned_plans: int = 0
+
+    @property
+    def missed(self) -> float:
+        """Lost because the money was not spent as planned; negative where that paid."""
+        return self.planned - self.gain.mean
+
+
+class Running(_Frozen):
+    """A lift test that is running or will: what it holds, until when, and what it costs.
+
+    `price` is the money that it moves in all; `state` says `running` or `to come`.
+    """
+
+    name: str
+    first_day: date
+    last_day: date
+    units: int
+    scope: dict[str, str] = Field(default_factory=dict)
+    price: float | None = None
+    state: str = "running"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastWeeks:
     """A line's past weeks beside its curve, the oldest first: daily means, equally long.
@@ -145,6 +184,9 @@ class ReportExtras(_Frozen):
         waiting_caps: those that finance has not decided.
         cap_costs: cap id -> outcome per day that the plan would gain without this cap.
         exploration_cost: outcome given up in order to learn.
+        brought: what the last plans brought, and what was missed.
+        experiments: lift tests that are running or will.
+        is_paused: publishing was paused when the plan was made.
         previous: the plan that was proposed before this one.
         expires: when the plan can no longer be signed, as the page says it.
         undo: how to take the plan back once it is signed, in one sentence.
@@ -158,6 +200,9 @@ class ReportExtras(_Frozen):
     pacing: Pacing | None = None
     promises: tuple[Promise, ...] = ()
     exploration_cost: float | None = None
+    brought: Brought | None = None
+    experiments: tuple[Running, ...] = ()
+    is_paused: bool = False
     previous: Plan | None = None
     expires: str = ""
     undo: str = ""

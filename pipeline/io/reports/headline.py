@@ -24,11 +24,15 @@ from pipeline.io.reports.words import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Headline:
-    """`badge` names the mode, `ask` is the one sentence, `promise` what it should bring."""
+    """`badge` names the mode, `ask` is the one sentence, `promise` what it should bring.
+
+    `stress` are the parts of the promise that a reader in a hurry needs.
+    """
 
     badge: str
     ask: str
     promise: str
+    stress: Sequence[str]
     reasons: Sequence[str]
 
 
@@ -43,6 +47,7 @@ def headline(plan: Plan, lines: Sequence[LineView]) -> Headline:
         badge=badge,
         ask=ask,
         promise=_promise(plan),
+        stress=_stress(plan),
         reasons=[sentence(reason) for reason in plan.reasons],
     )
 
@@ -119,6 +124,14 @@ def _promise(plan: Plan) -> str:
 def _direction(uplift: Uplift, metric: str) -> str:
     how = "less" if uplift.mean < 0 else "more"
     return f"Expected to bring {number(abs(uplift.mean))} {how} {metric} a day"
+
+
+def _stress(plan: Plan) -> list[str]:
+    if plan.uplift is None or not is_known(plan.uplift.mean):
+        return []
+    how = "less" if plan.uplift.mean < 0 else "more"
+    gain = f"{number(abs(plan.uplift.mean))} {how} {metric_name(plan)} a day"
+    return [gain, chance(plan.uplift.probability_positive)]
 
 
 def _amount(value: float, plan: Plan) -> str:

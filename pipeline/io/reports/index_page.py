@@ -12,7 +12,7 @@ from pipeline.io.reports.charts import Span, scale_over, span
 from pipeline.io.reports.headline import metric_name, share_of
 from pipeline.io.reports.lines import line_views, moved
 from pipeline.io.reports.render import render
-from pipeline.io.reports.words import plural
+from pipeline.io.reports.words import label, long_day, number, percent_change, plural
 
 _PAGE = re.compile(r"[a-z0-9][a-z0-9_-]*(/[a-z0-9][a-z0-9_-]*)*(\.html)?")  # never a place outside
 _STATUS_WORDS = {
@@ -61,19 +61,23 @@ class IndexView:
     """The page."""
 
     portfolio: str
+    title: str
+    summary: str
+    is_paused: bool
     metric: str
     rows: Sequence[NightView]
     zero: str | None
     counts: Sequence[tuple[str, str, int]]
 
 
-def render_index(portfolio: str, nights: Sequence[Night]) -> str:
+def render_index(portfolio: str, nights: Sequence[Night], *, is_paused: bool = False) -> str:
     """Return the page of all nights, newest first; filters work without a script."""
     currency = nights[0].plan.currency if nights else "EUR"
-    return render("index.html.j2", currency, view=index_view(portfolio, nights))
+    view = index_view(portfolio, nights, is_paused=is_paused)
+    return render("index.html.j2", currency, view=view)
 
 
-def index_view(portfolio: str, nights: Sequence[Night]) -> IndexView:
+def index_view(portfolio: str, nights: Sequence[Night], *, is_paused: bool = False) -> IndexView:
     """Return the page as values."""
     ordered = sorted(nights, key=lambda n: (n.plan.date, n.plan.plan_id), reverse=True)
     gains = [n.plan.uplift for n in ordered if n.plan.uplift]
@@ -96,10 +100,46 @@ def index_view(portfolio: str, nights: Sequence[Night]) -> IndexView:
         )
     return IndexView(
         portfolio=portfolio,
+        title=_title(ordered),
+        summary=_summary(ordered),
+        is_paused=is_paused,
         metric=metric_name(ordered[0].plan) if ordered else "outcome",
         rows=rows,
         zero=scale.at(0.0) if scale else None,
         counts=_counts(ordered),
+    )
+
+
+def _title(nights: Sequence[Night]) -> str:
+    """Return what somebody has to do, or what was done last."""
+    if not nights:
+        return "No plan yet"
+    waiting = [night for night in nights if night.status is Status.PROPOSED]
+    if len(waiting) == 1:
+        return f"The plan for {long_day(waiting[0].plan.date)} waits for a signature"
+    if waiting:
+        return f"{plural(len(waiting), 'plan')} wait for a signature"
+    last = nights[0]
+    by = f" by {label(last.decided_by)}" if last.decided_by else ""
+    word = _STATUS_WORDS[last.status]
+    done = word if last.status is Status.EXPIRED else f"was {word}{by}"
+    return f"The plan for {long_day(last.plan.date)} {done}; none waits"
+
+
+def _summary(nights: Sequence[Night]) -> str:
+    """Return how earlier promises fared, over the nights of which it is known."""
+    known = [
+        (night.promised, night.realised)
+        for night in nights
+        if night.promised is not None and night.realised is not None
+    ]
+    if not known:
+        return ""
+    promised, came = sum(pair[0] for pair in known), sum(pair[1] for pair in known)
+    share = percent_change(came / promised - 1) if promised else "not known"
+    return (
+        f"Over {plural(len(known), 'night')} whose outcomes are in, plans promised "
+        f"{number(promised)} and {number(came)} came ({share})."
     )
 
 

@@ -15,12 +15,16 @@ from pipeline.io.reports.words import (
     number,
     plural,
     scope_words,
+    sentence,
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CapView:
-    """A cap in force. `fill` is the used share of its most as a row percentage, or None."""
+    """A cap in force. `fill` is the used share of its most as a row percentage, or None.
+
+    `cost` is what it costs a day, empty where that is not known; `price` says the rest.
+    """
 
     id: str
     scope: str
@@ -28,6 +32,7 @@ class CapView:
     used: float | None
     fill: str | None
     is_binding: bool
+    cost: str
     price: str
     approved_by: str
 
@@ -41,6 +46,7 @@ class WaitingView:
     limit: str
     proposed_by: str
     reason: str
+    impact: str
     held: str
 
 
@@ -72,6 +78,7 @@ def waiting_views(plan: Plan, waiting: Sequence[WaitingCap]) -> list[WaitingView
             limit=limit_words(cap.min, cap.max, cap.fixed, plan.currency),
             proposed_by=cap.proposed_by,
             reason=cap.reason,
+            impact=sentence(cap.impact),
             held=_held(cap, plan.currency),
         )
         for cap in waiting
@@ -124,16 +131,25 @@ def _cap_view(plan: Plan, cap: PlanCap, cost: float | None) -> CapView:
         used=used,
         fill=f"{100 * min(used / ceiling, 1.0):.1f}%" if ceiling else None,
         is_binding=cap.binding,
+        cost=_cap_cost(plan, cap, cost),
         price=_cap_price(plan, cap, used, cost),
         approved_by=cap.approved_by,
     )
+
+
+def _cap_cost(plan: Plan, cap: PlanCap, cost: float | None) -> str:
+    if plan.certificate is None:
+        return ""
+    if not cap.binding or (cap.fixed is not None and cap.shadow_price == 0):
+        return "nothing"
+    return f"about {number(cost)}" if cost is not None and is_known(cost) else ""
 
 
 def _cap_price(plan: Plan, cap: PlanCap, used: float, cost: float | None) -> str:
     if plan.certificate is None:
         return "Its price is not known tonight."
     if not cap.binding:
-        return "Costs nothing: the plan would be the same without it."
+        return "The plan would be the same without it."
     metric = _metric(plan)
     if not is_known(cap.shadow_price):
         return "Holds the plan back; its price is not known."
@@ -144,7 +160,7 @@ def _cap_price(plan: Plan, cap: PlanCap, used: float, cost: float | None) -> str
     change = "less" if is_floor else "more"
     text = f"One {plan.currency} {change} of it would earn {number(price)} {metric}."
     if cost is not None and is_known(cost):
-        return f"Costs about {number(cost)} {metric} a day. {text}"
+        return text
     step = 0.1 * (cap.fixed if cap.fixed is not None else used)
     loosen = "Lowering" if is_floor else "Raising"
     if step > 0 and price > 0:

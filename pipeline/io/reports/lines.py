@@ -10,7 +10,7 @@ from pipeline.core.findings import Level
 from pipeline.core.money import from_minor, to_minor
 from pipeline.core.plan import Interval, Plan, PlanLine
 from pipeline.core.types import Line
-from pipeline.io.reports.charts import Scale, Span, Track, scale_over, span, track
+from pipeline.io.reports.charts import ChangeBar, Scale, Span, change_bar, scale_over, span
 from pipeline.io.reports.words import label, sentence
 
 MOST_SHOWN = 12  # lines in one list before the rest folds
@@ -74,7 +74,7 @@ class Row:
     """A line with its drawing."""
 
     line: LineView
-    track: Track | None = None
+    bar: ChangeBar | None = None
     span: Span | None = None
 
 
@@ -136,8 +136,8 @@ def line_lists(lines: Sequence[LineView]) -> list[LineList]:
         of_kind = [line for line in lines if line.kind is kind]
         shown[kind] = sorted(of_kind, key=lambda v: (-abs(v.change), -v.proposed, v.key))
     drawn = [v for views in shown.values() for v in views[:MOST_LISTED]]
-    scale = scale_over((a for v in drawn for a in (v.current, v.proposed)), zero=True)
-    return [_line_list(kind, views, scale) for kind, views in shown.items() if views]
+    most = max((abs(view.change) for view in drawn), default=0.0)
+    return [_line_list(kind, views, most) for kind, views in shown.items() if views]
 
 
 def tree(lines: Sequence[LineView], columns: tuple[str, ...], currency: str) -> list[Node]:
@@ -166,8 +166,8 @@ def moved(lines: Iterable[LineView], currency: str) -> tuple[float, float]:
     return from_minor(taken, currency), from_minor(added, currency)
 
 
-def _line_list(kind: Kind, views: Sequence[LineView], scale: Scale | None) -> LineList:
-    rows = [Row(line=v, track=track(v.current, v.proposed, scale)) for v in views[:MOST_LISTED]]
+def _line_list(kind: Kind, views: Sequence[LineView], most: float) -> LineList:
+    rows = [Row(line=v, bar=change_bar(v.change, most)) for v in views[:MOST_LISTED]]
     first = MOST_SHOWN if len(rows) > MOST_SHOWN + 3 else len(rows)
     return LineList(
         kind=kind,

@@ -7,8 +7,17 @@ from dataclasses import dataclass
 
 from pipeline.core.plan import Plan
 from pipeline.io.reports.charts import Span, scale_over, span
-from pipeline.io.reports.extras import Promise
-from pipeline.io.reports.words import is_known, label, money, number_change
+from pipeline.io.reports.extras import Brought, Promise, Running
+from pipeline.io.reports.words import (
+    is_known,
+    label,
+    long_day,
+    money,
+    number,
+    number_change,
+    plural,
+    scope_words,
+)
 
 MOST_CHANGES = 8  # lines that are listed as different from the plan before
 
@@ -30,6 +39,69 @@ class Change:
     what: str
     before: str
     now: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BroughtView:
+    """What the last plans brought, in sentences: the gain, and what was missed."""
+
+    gain: str
+    missed: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningView:
+    """A lift test as a row."""
+
+    name: str
+    scope: str
+    state: str
+    until: str
+    price: str
+
+
+def brought_view(brought: Brought) -> BroughtView:
+    """Return what the last plans brought, and what was missed and why."""
+    gain = brought.gain
+    since = f"since {long_day(brought.first_day)}"
+    if brought.plans:
+        text = (
+            f"{plural(brought.plans, 'published plan')} {since} brought "
+            f"{number_change(gain.mean)} against leaving budgets alone "
+            f"(90% interval {number_change(gain.p05)} to {number_change(gain.p95)}), "
+            "on the curves as they are known by now."
+        )
+    else:
+        text = f"No plan was published {since}."
+    missed = []
+    if brought.plans and brought.missed > 0:
+        missed.append(
+            f"{number(brought.missed)} was missed because money was not spent as planned."
+        )
+    if brought.unsigned_plans:
+        verb = "would have brought" if brought.unsigned >= 0 else "would have cost"
+        were = "was" if brought.unsigned_plans == 1 else "were"
+        missed.append(
+            f"{plural(brought.unsigned_plans, 'plan')} that {were} not published {verb} "
+            f"{number(abs(brought.unsigned))}."
+        )
+    return BroughtView(gain=text, missed=" ".join(missed))
+
+
+def running_views(experiments: Sequence[Running], plan: Plan) -> list[RunningView]:
+    """Return lift tests, those that end first at the top."""
+    return [
+        RunningView(
+            name=label(item.name),
+            scope=scope_words(item.scope, plan.line_columns) if item.scope else "no line held",
+            state=item.state,
+            until=f"{item.first_day.isoformat()} to {item.last_day.isoformat()}",
+            price="not known"
+            if item.price is None
+            else f"{money(item.price, plan.currency)} {plan.currency}",
+        )
+        for item in sorted(experiments, key=lambda item: (item.last_day, item.name))
+    ]
 
 
 def promise_views(promises: Sequence[Promise]) -> list[PromiseView]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from pipeline.core.errors import PipelineError
 from pipeline.core.plan import Plan
@@ -70,6 +71,7 @@ def _environment(currency: str) -> ImmutableSandboxedEnvironment:
         chance=words.chance,
         plural=words.plural,
         long_day=words.long_day,
+        stressed=_stressed,
     )
     return environment
 
@@ -85,6 +87,15 @@ def _finalize(value: Any) -> Any:
     if isinstance(value, str) and not isinstance(value, Markup):
         return words.visible(value)
     return value
+
+
+def _stressed(text: str, parts: Sequence[str]) -> Markup:
+    """Return the text escaped, with those parts of it in bold."""
+    out = escape(words.visible(text))
+    for part in parts:
+        plain = escape(words.visible(part))
+        out = out.replace(plain, Markup("<b>{}</b>").format(words.visible(part)), 1)
+    return out
 
 
 @cache

@@ -19,6 +19,7 @@ from pipeline.io.reports.charts import (
 )
 from pipeline.io.reports.curves import CurveChart, curve_chart
 from pipeline.io.reports.extras import ReportExtras
+from pipeline.io.reports.flow import FlowView, flow_view
 from pipeline.io.reports.headline import Headline, headline, metric_name, share_of, total_words
 from pipeline.io.reports.limits import (
     CapView,
@@ -41,8 +42,17 @@ from pipeline.io.reports.lines import (
     tree,
 )
 from pipeline.io.reports.outlook import FrontierView, PacingView, frontier_view, pacing_view
-from pipeline.io.reports.record import Change, PromiseView, changes_since, promise_views
-from pipeline.io.reports.words import label, number, short_chance
+from pipeline.io.reports.record import (
+    BroughtView,
+    Change,
+    PromiseView,
+    RunningView,
+    brought_view,
+    changes_since,
+    promise_views,
+    running_views,
+)
+from pipeline.io.reports.words import label, money, number, number_change, plural
 
 UNDO = (
     "Not signed, the plan expires by itself and the budgets stay as they are. Signed by mistake: "
@@ -59,6 +69,15 @@ class Compared:
     interval: Interval
     span: Span | None
     is_change: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GainView:
+    """The expected gain against nothing: its interval, where zero lies, the ends in figures."""
+
+    span: Span
+    zero: str
+    marks: Sequence[Tick]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +100,10 @@ class PlanView:
     total: str
     shifted: float
     moved_share: str
-    chance: str
+    flow: FlowView | None
+    gain: GainView | None
+    whole: Sequence[str]
+    is_paused: bool
     lines: Sequence[LineView]
     lists: Sequence[LineList]
     listed: frozenset[Line]
@@ -105,6 +127,8 @@ class PlanView:
     exploration: float
     exploration_share: str
     exploration_cost: float | None
+    experiments: Sequence[RunningView]
+    brought: BroughtView | None
     frontier: FrontierView | None
     pacing: PacingView | None
     promises: Sequence[PromiseView]
@@ -136,7 +160,10 @@ def plan_view(plan: Plan, extras: ReportExtras, sign_command: str) -> PlanView:
         total=total_words(plan),
         shifted=max(taken, added),
         moved_share=share_of(max(taken, added), plan.budget),
-        chance=short_chance(plan.uplift.probability_positive if plan.uplift else None),
+        flow=flow_view(lines, plan.line_columns, plan.currency),
+        gain=_gain(plan),
+        whole=_whole(plan, exploration),
+        is_paused=extras.is_paused,
         lines=lines,
         lists=lists,
         listed=frozenset(row.line.key for each in lists for row in (*each.rows, *each.folded)),
@@ -162,6 +189,8 @@ def plan_view(plan: Plan, extras: ReportExtras, sign_command: str) -> PlanView:
         exploration=exploration,
         exploration_share=share_of(exploration, plan.budget),
         exploration_cost=extras.exploration_cost,
+        experiments=running_views(extras.experiments, plan),
+        brought=brought_view(extras.brought) if extras.brought else None,
         frontier=frontier_view(extras.frontier, plan.budget) if extras.frontier else None,
         pacing=pacing_view(extras.pacing) if extras.pacing else None,
         promises=promise_views(extras.promises),
@@ -178,6 +207,24 @@ def refuse_command(sign_command: str) -> str:
     head, word, tail = sign_command.partition("equimarginal approve ")
     tail = re.sub(r" --hash \S+", "", tail)
     return f"{head}equimarginal reject {tail} --why '...'" if word else ""
+
+
+def _whole(plan: Plan, exploration: float) -> list[str]:
+    """Return what else holds of the plan as a whole, a sentence each."""
+    out = []
+    if plan.guardrails:
+        broken = [rail for rail in plan.guardrails if rail.status == "fail"]
+        unknown = [rail for rail in plan.guardrails if rail.status == "review"]
+        if broken:
+            out.append(f"{plural(len(broken), 'guardrail')} would be broken.")
+        elif unknown:
+            out.append(f"{plural(len(unknown), 'guardrail')} of {len(plan.guardrails)} not known.")
+        else:
+            out.append("Every guardrail holds.")
+    if exploration:
+        spent = money(exploration, plan.currency)
+        out.append(f"{spent} {plan.currency} of it is spent to learn.")
+    return out
 
 
 def _by_weight(findings: Sequence[Finding]) -> tuple[list[Finding], list[Finding]]:
@@ -211,6 +258,22 @@ def _compared(plan: Plan) -> tuple[list[Compared], str | None]:
         Compared(name="Difference", interval=gain, span=span(gain, gain_scale), is_change=True)
     )
     return out, gain_scale.at(0.0) if gain_scale else None
+
+
+def _gain(plan: Plan) -> GainView | None:
+    gain = plan.uplift
+    if gain is None:
+        return None
+    margin = 0.06 * (max(gain.p95, 0.0) - min(gain.p05, 0.0))  # so that figures at the ends fit
+    scale = scale_over((gain.p05 - margin, gain.mean, gain.p95 + margin, 0.0), zero=True)
+    drawn = span(gain, scale)
+    if scale is None or drawn is None:
+        return None
+    ends = {drawn.low: number_change(gain.p05), drawn.high: number_change(gain.p95)}
+    marks = [Tick(at=at, label=text) for at, text in ends.items()]
+    if min(abs(gain.p05), abs(gain.p95)) > 2 * margin:  # zero has room beside them
+        marks.append(Tick(at=scale.at(0.0), label="0"))
+    return GainView(span=drawn, zero=scale.at(0.0), marks=marks)
 
 
 def _cards(plan: Plan, lines: Sequence[LineView], extras: ReportExtras) -> list[CurveCard]:

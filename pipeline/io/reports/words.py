@@ -76,11 +76,6 @@ def chance(probability: float | None) -> str:
     return f"{round(100 * probability)} in 100"
 
 
-def short_chance(probability: float | None) -> str:
-    """Return a probability for a large figure: `94 in 100`, `> 99 in 100`."""
-    return chance(probability).replace("more than", ">").replace("less than", "<")
-
-
 def long_day(day: date) -> str:
     """Return `Sunday 22 November 2026`."""
     return f"{_WEEKDAYS[day.weekday()]} {day.day} {_MONTHS[day.month - 1]} {day.year}"

@@ -6,11 +6,13 @@ from datetime import date, timedelta
 
 import numpy as np
 
+from pipeline.core.decision import DecisionLine, DecisionPlan
 from pipeline.core.findings import Finding, Level
 from pipeline.core.plan import (
     Certificate,
     Expected,
     Interval,
+    Kind,
     Mode,
     ModelHealth,
     Plan,
@@ -20,11 +22,13 @@ from pipeline.core.plan import (
     Uplift,
 )
 from pipeline.io.reports import (
+    Brought,
     Frontier,
     LineExtras,
     Pacing,
     Promise,
     ReportExtras,
+    Running,
     WaitingCap,
 )
 
@@ -213,6 +217,12 @@ def sample_extras(plan: Plan | None = None) -> ReportExtras:
             for k in range(1, 6)
         ),
         exploration_cost=3.1,
+        brought=Brought(plans=11, first_day=DAY - timedelta(days=14),
+                        gain=Interval(mean=3921.0, p05=1210.0, p95=6402.0), planned=4480.0,
+                        unsigned=310.0, unsigned_plans=1),
+        experiments=(Running(name="tv_north", first_day=DAY - timedelta(days=3),
+                             last_day=DAY + timedelta(days=18), units=4, scope={"channel": "tv"},
+                             price=7200.0),),
         previous=plan.model_copy(
             update={
                 "lines": tuple(
@@ -249,3 +259,54 @@ def large_plan(n_lines: int) -> Plan:
         )
     total = round(sum(line.proposed for line in lines), 2)
     return sample_plan(lines=tuple(lines), budget=total, findings=())
+
+
+def sample_rotation() -> DecisionPlan:
+    """Two audiences with their creatives: one wins, one tires, one is new."""
+    # audience, creative, now, proposed, clicks per impression, chance of being best, what, why
+    rows = [
+        ("young", "summer_video", 0.40, 0.52, 0.031, 0.86, "scale",
+         "Most likely the best of this audience."),
+        ("young", "studio_still", 0.45, 0.33, 0.024, 0.13, "reduce", "Tires: a fifth in ten days."),
+        ("young", "newcomer", 0.00, 0.10, 0.025, 0.01, "start", "New: the even slice for a week."),
+        ("young", "old_banner", 0.15, 0.05, 0.009, 0.00, "reduce", "Earns a third of the best."),
+        ("old", "studio_still", 0.50, 0.50, 0.018, 0.55, "hold", "No change is sure enough."),
+        ("old", "summer_video", 0.50, 0.50, 0.017, 0.45, "hold", "No change is sure enough."),
+    ]  # fmt: skip
+    return DecisionPlan(
+        plan_id="rotation-2026-11-22-9f8e7d6c",
+        portfolio="acme",
+        date=DAY,
+        kind=Kind.ROTATION,
+        currency="EUR",
+        unit="share",
+        digits=4,
+        line_columns=("audience", "creative"),
+        group_columns=1,
+        mode=Mode.OPTIMISED,
+        expected=Expected(metric="clicks", mean=2310.0, p05=2190.0, p95=2440.0),
+        status_quo=interval(2220.0, 0.05),
+        uplift=Uplift(mean=90.0, p05=22.0, p95=161.0, probability_positive=0.98),
+        lines=tuple(
+            DecisionLine(
+                line={"audience": row[0], "creative": row[1]},
+                current=row[2],
+                proposed=row[3],
+                expected=interval(row[4], 0.08),
+                action=row[6],
+                reason=row[7],
+                figures={"impressions": 40000.0, "probability_best": row[5]},
+            )
+            for row in rows
+        ),
+        guardrails=(
+            PlanGuardrail(metric="unsubscribes", limit=40.0, kind="max", expected=31.5,
+                          current=33.0, status="pass"),
+        ),
+        findings=(
+            Finding(level=Level.PASS, check="freshness", message="Exposures end on 2026-11-21."),
+        ),
+        model_health=ModelHealth(level="pass", checks=()),
+        rules_version="sha256:5d1e41b2a9c5fb0f3c6f8f0f3d3a20f2c3d4c1a9",
+        inputs_hash="sha256:9c0e6d8ab1f24e51a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f70819",
+    )  # fmt: skip

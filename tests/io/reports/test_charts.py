@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pipeline.core.curves import ResponseTable
 from pipeline.core.plan import Interval
 from pipeline.io.reports import LineExtras, Pacing, line_extras
-from pipeline.io.reports.charts import round_values, scale_over, span, track
+from pipeline.io.reports.charts import change_bar, round_values, scale_over, span
 from pipeline.io.reports.curves import HEIGHT, WIDTH, curve_chart, month_chart, smooth
 from tests.io.reports.samples import sample_plan
 
@@ -118,8 +118,16 @@ def test_a_value_outside_stays_on_the_edge_and_an_unknown_one_is_not_drawn():
     assert scale is not None
     assert (scale.at(-5.0), scale.at(99.0)) == ("2.00%", "98.00%")
     assert span(Interval(mean=float("nan"), p05=0, p95=1), scale) is None
-    assert track(float("nan"), 1.0, scale) is None
     assert scale_over([None, float("nan")], zero=True) is None
+
+
+def test_a_change_is_drawn_to_its_side_as_long_as_it_is_large():
+    up, down = change_bar(50.0, 100.0), change_bar(-100.0, 100.0)
+    assert up is not None
+    assert down is not None
+    assert (up.start, up.width) == ("50.00%", "24.00%")
+    assert (down.start, down.width) == ("2.00%", "48.00%")
+    assert change_bar(0.0, 100.0) is change_bar(float("nan"), 1.0) is change_bar(1.0, 0.0) is None
 
 
 def test_curves_come_from_the_posterior_of_the_lines_that_are_drawn():

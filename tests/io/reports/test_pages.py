@@ -24,19 +24,38 @@ def caps_page(*caps: Cap, with_plan: bool = True) -> Element:
 def test_a_request_says_what_it_replaces_what_it_could_earn_and_how_to_approve_it():
     root = caps_page(
         cap("cap-0001", CapStatus.APPROVED, max=4140.0, decided_by="fin"),
-        cap("cap-0009", max=5000.0, reason="It binds every night.", expires=date(2026, 12, 31)),
-    )
+        cap("cap-0009", max=5000.0, reason="It binds every night.", expires=date(2026, 12, 31),
+            impact="brings about 490 revenue a day"),
+    )  # fmt: skip
     assert root.one("h1").text == "1 cap waits for finance"
     request = root.one("section", class_="request").text
     assert "at most 5,000.00 EUR a day, until 2026-12-31" in request
     assert "Instead of at most 4,140.00 EUR." in request
-    assert "Would earn at most about 490 revenue a day more." in request
+    assert "Brings about 490 revenue a day" in request
+    assert "3 lines with 4,140.00 EUR planned." in request
     assert "equimarginal caps approve cap-0009" in request
 
 
-def test_a_request_below_the_plan_says_what_it_takes_away():
-    root = caps_page(cap("cap-0009", max=4000.0))
-    assert "Takes 140.00 EUR out of this scope." in root.one("section", class_="request").text
+def test_what_was_solved_anew_stands_before_what_was_said_when_it_was_asked():
+    html = render_caps(
+        "acme", [cap("c", max=1.0, impact="old")], day=DAY, columns=COLUMNS, currency="EUR",
+        impacts={"c": "costs about 7 revenue a day"},
+    )  # fmt: skip
+    request = parse(html).one("section", class_="request").text
+    assert "Costs about 7 revenue a day" in request
+    assert "old" not in request
+
+
+def test_a_cap_that_ends_soon_says_so_and_what_follows():
+    end = DAY + timedelta(days=5)
+    known = cap("c", CapStatus.APPROVED, max=9.0, decided_by="fin", expires=end)
+    html = render_caps(
+        "acme", [known], day=DAY, columns=COLUMNS, currency="EUR",
+        decided_on={"c": date(2026, 11, 2)},
+    )  # fmt: skip
+    (row,) = parse(html).one("table", class_="caps sorts").rows()
+    assert "ends in 5 days; then its lines are held" in row[0]
+    assert row[-1] == "fin, 2026-11-02"
 
 
 def test_a_request_without_a_plan_says_that_its_effect_is_not_known():
@@ -53,7 +72,7 @@ def test_caps_in_force_have_prices_and_earlier_ones_their_fate():
     )  # fmt: skip
     in_force, past = root.all("table", class_="caps sorts")
     assert "One EUR more of it would earn 0.57 revenue." in in_force.text
-    assert "superseded, decided by fin" in past.text
+    assert next(row[2:] for row in past.rows()) == ["superseded", "ana", "fin"]
     assert "approved, not yet in force" in past.text
 
 
@@ -81,9 +100,23 @@ def test_nights_are_listed_newest_first_with_state_promise_and_what_came():
 
 def test_only_filters_that_find_something_are_offered():
     root = parse(render_index("acme", nights()))
+    assert root.one("h1").text == ("The plan for Sunday 22 November 2026 waits for a signature")
     labels = [label.text for label in root.all("label")]
     assert labels == ["All 3", "Waiting 1", "Signed 1", "Refused 1", "Fallback or hold 1",
                       "To look at 3"]  # fmt: skip
+
+
+def test_the_index_says_how_promises_fared_and_whether_publishing_is_paused():
+    text = parse(render_index("acme", nights(), is_paused=True)).text
+    assert "promised 40,500 and 41,000 came (+1.2%)" in text
+    assert "Publishing is paused." in text
+    assert "paused" not in parse(render_index("acme", nights())).text
+
+
+def test_the_index_says_what_was_done_last_where_nothing_waits():
+    done = [night for night in nights() if night.status is not Status.PROPOSED]
+    title = parse(render_index("acme", done)).one("h1").text
+    assert title == "The plan for Saturday 21 November 2026 was refused by ana; none waits"
 
 
 def test_a_portfolio_without_a_plan_has_a_page():

@@ -77,7 +77,8 @@ def test_the_signer_sees_command_hash_and_total():
 def test_caps_show_limit_use_and_price_in_words():
     limits = page().with_id("limits-shown").text
     assert "One EUR more of it would earn 0.57 revenue." in limits
-    assert "Costs about 187 revenue a day." in limits
+    costs = {row[0]: row[4] for row in page().all("table", class_="caps sorts")[0].rows()}
+    assert costs == {"search": "about 187", "tv": "nothing", "social / lookalike_1pct": "nothing"}
     assert "at most 4,140.00" in limits
     assert "100.00 to 1,500.00" in limits
     assert "1 line with 400.00 EUR stays at the current budget until it is decided." in limits

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = ("README.md",)
+DOCUMENTS = ("README.md", "docs/pages.md")
 
 
 def main() -> None:
@@ -59,7 +59,18 @@ def speed_block() -> str:
     )
 
 
-BLOCKS: dict[str, Callable[[], str]] = {"recovery": recovery_block, "speed": speed_block}
+def pages_block() -> str:
+    """Return how large and how quick the plan's page is."""
+    from benchmarks.pages import measure, table
+
+    return table(measure())
+
+
+BLOCKS: dict[str, Callable[[], str]] = {
+    "recovery": recovery_block,
+    "speed": speed_block,
+    "pages": pages_block,
+}
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.show import HERE, AsJson, Workspace, print_json, remark, say
+from pipeline.core.errors import UsageError
 
 if TYPE_CHECKING:
     from pipeline.runs.portfolio import Portfolio
@@ -19,6 +20,8 @@ class Form(StrEnum):
     """What a plan can be read as."""
 
     HTML = "html"
+    PDF = "pdf"
+    XLSX = "xlsx"
     MD = "md"
     CSV = "csv"
     JSON = "json"
@@ -29,9 +32,12 @@ PlanId = Annotated[
 ]
 AsForm = Annotated[
     Form,
-    typer.Option("--format", help="html writes the page; md, csv and json print to stdout."),
+    typer.Option(
+        "--format",
+        help="html, pdf and xlsx write a file and print where; md, csv and json print to stdout.",
+    ),
 ]
-Open = Annotated[bool, typer.Option("--open", help="Show the page in the browser.")]
+Open = Annotated[bool, typer.Option("--open", help="Show what was written.")]
 Index = Annotated[bool, typer.Option("--index", help="The page of all plans instead.")]
 Caps = Annotated[bool, typer.Option("--caps", help="The page of all caps instead, for finance.")]
 
@@ -52,18 +58,27 @@ def report(
 ) -> None:
     """Write a plan's report again from what was stored, byte for byte the same."""
     from pipeline.runs.portfolio import open_portfolio
-    from pipeline.runs.reports import rewrite_page, write_caps, write_index
+    from pipeline.runs.reports import (
+        rewrite_page,
+        write_caps,
+        write_index,
+        write_pdf,
+        write_workbook,
+    )
 
     portfolio = open_portfolio(workspace)
     if index:
         page = write_index(portfolio)
     elif caps:
         page = write_caps(portfolio)
-    elif form is not Form.HTML:
+    elif form in {Form.MD, Form.CSV, Form.JSON}:
+        if show:
+            raise UsageError(f"report --open: {form.value} is printed, there is no file to show")
         _print_form(portfolio, plan_id, form)
         return
     else:
-        page = rewrite_page(portfolio, plan_id)
+        write = {Form.HTML: rewrite_page, Form.PDF: write_pdf, Form.XLSX: write_workbook}[form]
+        page = write(portfolio, plan_id)
     _tell(page, as_json)
     if show:
         typer.launch(page.path.resolve().as_uri())

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pipeline.runs.scoring import DayScore
 
 PAGE, PAGE_DATA = "report.html", "page.json"
+PAGES = "pages"  # folder of what is written beside the runs
 MOST_IMPACTS = 6  # caps whose effect the caps' page finds anew: each takes a solution of its own
 
 
@@ -79,9 +80,34 @@ def rewrite_page(portfolio: Portfolio, ref: str) -> WrittenPage:
     data = stored_page(run, plan).encode("utf-8")
     is_same = run.hashes().get(PAGE) == sha256(data)
     folder = run.local_path if is_same else None
-    path = folder / PAGE if folder else portfolio.state / "pages" / f"{plan.plan_id}.html"
+    path = folder / PAGE if folder else portfolio.state / PAGES / f"{plan.plan_id}.html"
     write_file(path, data)
     return WrittenPage(path=path, is_same=is_same)
+
+
+def write_pdf(portfolio: Portfolio, ref: str) -> WrittenPage:
+    """Write a plan's page as PDF, printed by a browser on this machine.
+
+    Raises:
+        UsageError: there is no such browser.
+    """
+    from pipeline.runs.printing import print_page
+
+    page = rewrite_page(portfolio, ref)
+    plan_id = plan_record(portfolio, ref).plan_id
+    path = print_page(page.path, portfolio.state / PAGES / f"{plan_id}.pdf")
+    return WrittenPage(path=path, is_same=page.is_same)
+
+
+def write_workbook(portfolio: Portfolio, ref: str) -> WrittenPage:
+    """Write a plan as a workbook."""
+    from pipeline.io.reports.workbook import plan_workbook
+
+    plan = plan_record(portfolio, ref).document
+    data = plan_workbook(plan, sign_command=sign_command(portfolio.policy, plan))
+    path = portfolio.state / PAGES / f"{plan.plan_id}.xlsx"
+    write_file(path, data)
+    return WrittenPage(path=path)
 
 
 def plan_record(portfolio: Portfolio, ref: str) -> PlanRecord:

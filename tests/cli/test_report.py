@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline.cli.app import build_app
+from tests.io.reports.conftest import CHROMIUM
 from tests.io.reports.samples import sample_plan
 from tests.runs.test_reports import one_night
 
@@ -68,3 +70,50 @@ def test_an_unknown_plan_is_one_line(folder):
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1
     assert "Traceback" not in result.stderr
+
+
+def test_a_workbook_is_written_and_its_path_printed(folder):
+    path = Path(equimarginal("--format", "xlsx", folder=folder).strip())
+    assert path.name == f"{sample_plan().plan_id}.xlsx"
+    assert path.read_bytes().startswith(b"PK")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs the system's chromium")
+def test_a_page_is_printed_by_the_browser_that_is_there(folder):
+    answer = json.loads(equimarginal("--format", "pdf", "--json", folder=folder))
+    data = Path(answer["path"]).read_bytes()
+    assert data.startswith(b"%PDF-")
+    assert data.count(b"/Type /Page\n") + data.count(b"/Type /Page>") + data.count(
+        b"/Type /Page "
+    ) > 2  # fmt: skip
+
+
+def test_without_a_browser_a_pdf_is_one_line_that_says_what_to_do(folder):
+    result = subprocess.run(
+        [sys.executable, "-m", "pipeline", "report", "--format", "pdf", "-w", str(folder)],
+        capture_output=True,
+        text=True,
+        env={"EQUIMARGINAL_NOW": NOW, "PATH": ""},
+        check=False,
+    )
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert "apt-get install chromium" in result.stderr
+
+
+def test_open_shows_what_was_written(folder, tmp_path, monkeypatch):
+    told = tmp_path / "told"
+    os.mkfifo(told)
+    opener = tmp_path / "xdg-open"
+    opener.write_text(f'#!/bin/sh\necho "$1" > {told}\n', encoding="utf-8")
+    opener.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    path = Path(equimarginal("latest", "--open", folder=folder).strip())
+    assert told.read_text(encoding="utf-8").strip().endswith(str(path))
+
+
+def test_what_is_printed_cannot_be_opened(folder):
+    result = CliRunner().invoke(
+        build_app(), ["report", "--format", "csv", "--open", "-w", str(folder)]
+    )
+    assert result.exit_code != 0

@@ -3,7 +3,8 @@
     .venv/bin/python -m benchmarks.hardest [--minutes 5] [--seed 0] [--most-lines 1000]
 
 Every family is made to be hard: S-curves that resemble each other, budgets that pay for a part of
-them only, nested caps that bind, on-or-off minimums, guardrails, and all of it together.
+them only, nested caps that bind, on-or-off minimums, a guardrail; `together` is all of these, and
+`everything` adds ramps, floors and caps that cut across the groups, and guardrails on a part.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pipeline.allocation.problem import OUTCOME, SPEND, Group, Guardrail, Proble
 from pipeline.allocation.solve import is_allowed, solve
 from pipeline.core.errors import InfeasibleError
 
-KINDS = ("alike", "steep", "mixed", "gated", "railed", "together")
+KINDS = ("alike", "steep", "mixed", "gated", "railed", "together", "everything")
 SIZES = (5, 10, 20, 50, 100, 200, 500, 1000)
 
 
@@ -29,7 +30,7 @@ def make(kind: str, size: int, rng: np.random.Generator) -> Problem:
     ceiling, half = rng.lognormal(0, spread, size), 10 * rng.lognormal(0, spread, size)
     slope = rng.uniform(3, 6, size) if kind in {"alike", "steep"} else rng.uniform(0.7, 4, size)
     upper = half * rng.uniform(1, 4, size)
-    together = kind == "together"
+    together = kind in {"together", "everything"}
     gate = half * rng.choice([0.0, 0.5, 1.2], size) if together or kind == "gated" else None
     if gate is not None:
         gate = np.minimum(gate, upper)
@@ -52,13 +53,57 @@ def make(kind: str, size: int, rng: np.random.Generator) -> Problem:
         exactly=False,
         groups=tuple(groups),
     )
-    if kind not in {"railed", "together"}:
-        return problem
+    if kind in {"railed", "together"}:
+        return _railed(problem, rng)
+    return _crossed(problem, rng) if kind == "everything" else problem
+
+
+def _railed(problem: Problem, rng: np.random.Generator) -> Problem:
+    """Return the problem with a return that its best plan does not reach."""
     found = solve(problem)
     ratio = found.objective / max(float(found.spend.sum()), 1e-12)
     over, per = Quantity(metric=OUTCOME), Quantity(metric=SPEND)
     rail = Guardrail(id="return", over=over, per=per, min=ratio * rng.uniform(1.02, 1.3))
     return problem.changed(guardrails=(rail,))
+
+
+def _crossed(problem: Problem, rng: np.random.Generator) -> Problem:
+    """Return the problem with ramps around today's split, floors and caps across its groups.
+
+    Today's split, a legal one, obeys every limit, so that the problem can be solved.
+    """
+    size, gate = problem.size, problem.gate
+    legal = solve(problem.changed(budget=problem.budget * rng.uniform(0.6, 1.0)))
+    today = legal.spend * rng.uniform(0.6, 1.0, size)
+    if gate is not None:
+        today = np.where(today > 0, np.maximum(today, np.minimum(gate, legal.spend)), 0.0)
+    ramped = rng.random(size) < 0.4
+    low = np.where(ramped, 0.5 * today, 0.0)
+    high = np.where(ramped & (today > 0), np.minimum(1.5 * today, problem.upper), problem.upper)
+    groups = list(problem.groups)
+    for stride in range(max(2, size // 12)):
+        members = np.arange(stride, size, max(2, size // 12))
+        spent = float(today[members].sum())
+        least = spent * rng.uniform(0.0, 0.9)
+        groups.append(Group(id=f"across {stride}", members=members, min=least,
+                            max=spent * rng.uniform(1.0, 1.4)))  # fmt: skip
+    made = problem.changed(
+        lower=low, upper=np.maximum(high, low), groups=tuple(groups), current=today
+    )
+    half = np.flatnonzero(rng.random(size) < 0.5)
+    earned, spent = problem.curves.value(today), today
+    rails = [
+        Guardrail(id="return", over=Quantity(metric=OUTCOME), per=Quantity(metric=SPEND),
+                  min=float(earned.sum() / spent.sum()) * rng.uniform(0.9, 1.0)),
+        Guardrail(id="half's share", over=Quantity(metric=SPEND, members=half),
+                  per=Quantity(metric=SPEND),
+                  max=float(spent[half].sum() / spent.sum()) * rng.uniform(1.0, 1.1)),
+        Guardrail(id="half's return", over=Quantity(metric=OUTCOME, members=half),
+                  per=Quantity(metric=SPEND, members=half),
+                  min=float(earned[half].sum() / max(spent[half].sum(), 1e-9))
+                  * rng.uniform(0.9, 1.0)),
+    ]  # fmt: skip
+    return made.changed(guardrails=tuple(rails))
 
 
 def main() -> None:

@@ -9,18 +9,23 @@ from pipeline.allocation.goals import least_spend
 from pipeline.allocation.problem import Problem
 from pipeline.allocation.risk import Risk, solve_with_risk
 from pipeline.allocation.rounding import round_spend
-from pipeline.allocation.solve import Solution, relative_gap, solve
+from pipeline.allocation.solve import CERTIFIED, Solution, relative_gap, solve, status_of
+from pipeline.allocation.work import Work
 from pipeline.core.errors import InfeasibleError
 from pipeline.core.types import FloatArray, JsonObject
 
 
-def answer(request: Request) -> JsonObject:
+def answer(request: Request, work: Work | None = None) -> JsonObject:
     """Return the answer to a request as JSON values.
+
+    Args:
+        work: how long the search may go on.
 
     Raises:
         InfeasibleError: no plan can obey the limits.
+        UndecidedError: the work ended before a plan was found, or proven impossible.
     """
-    out = _answered(request)
+    out = _answered(request, Work() if work is None else work)
     if request.pace is not None:
         pace = request.pace
         out["pacing"] = {
@@ -31,16 +36,16 @@ def answer(request: Request) -> JsonObject:
     return out
 
 
-def _answered(request: Request) -> JsonObject:
+def _answered(request: Request, work: Work) -> JsonObject:
     problem = request.problem
     if request.risk is not None:
-        return _risky(problem, request.risk, request)
+        return _risky(problem, request.risk, request, work)
     if request.target is not None:
-        least = least_spend(problem, request.target)
+        least = least_spend(problem, request.target, work)
         out = _solved(problem, least.solution, _rounded(request, least.solution.spend))
         total = float(np.sum(list(out["spend"].values())))
         gap = max(total - least.lower_bound, 0.0) / total if total > 0 else 0.0
-        status = "optimal" if gap <= 1e-3 else "feasible"
+        status = status_of(gap <= CERTIFIED, work)
         return {
             **out,
             "status": status,
@@ -50,14 +55,14 @@ def _answered(request: Request) -> JsonObject:
             "lower_bound": least.lower_bound,
             "gap": gap,
         }
-    solution = solve(problem)
+    solution = solve(problem, work=work)
     out = _solved(problem, solution, _rounded(request, solution.spend))
     return {**out, "total_spend": float(np.sum(list(out["spend"].values())))}
 
 
-def _risky(problem: Problem, risk: Risk, request: Request) -> JsonObject:
+def _risky(problem: Problem, risk: Risk, request: Request, work: Work) -> JsonObject:
     """Return the answer where chance counts: the objective is what was asked to be weighed."""
-    solution = solve_with_risk(problem, risk)
+    solution = solve_with_risk(problem, risk, work)
     spend = _rounded(request, solution.spend)
     drawn = risk.outcomes(spend)
     objective = risk.measure(drawn)

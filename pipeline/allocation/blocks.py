@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pipeline.allocation.curves import Curves
+from pipeline.allocation.work import TREE, Work
 from pipeline.core.types import BoolArray, FloatArray
 
 _LINES_AT_ONCE = 256
@@ -153,7 +154,7 @@ def _side(
     return profit, spend
 
 
-def solve_block(block: Block, tolerance: float, node_limit: int) -> BlockResult:
+def solve_block(block: Block, tolerance: float, node_limit: int, work: Work) -> BlockResult:
     """Return the best split of a block and a bound on every other, net of the outside price.
 
     Args:
@@ -170,16 +171,17 @@ def solve_block(block: Block, tolerance: float, node_limit: int) -> BlockResult:
     while heap:
         _, _, view = heapq.heappop(heap)
         best = max(best, _primal(block, view), key=lambda item: item[0])
-        enough = view.bound <= best[0] + tolerance
-        children = [] if enough or count >= node_limit else _branch(block, view)
+        ended = view.bound <= best[0] + tolerance or count >= node_limit or work.is_over
+        children = [] if ended else _branch(block, view)
         if not children:
             leaves.append(Leaf(view.dual, view.bound))
-            if enough or count >= node_limit:
+            if ended:
                 leaves.extend(Leaf(rest.dual, rest.bound) for _, _, rest in heap)
                 break
             continue
         for child in children:
             seen = _look(block, child)
+            work.spend(TREE * size)
             count += 1
             if seen.bound > -np.inf:
                 heapq.heappush(heap, (-min(seen.bound, view.bound), count, seen))

@@ -25,8 +25,23 @@ class Columns:
     rails: FloatArray
     unit: FloatArray
     seen: set[tuple[int, float]] = field(default_factory=set)
-    rounds: int = 0
-    margin: float = 2e-9  # of a rail's scale: kept from it, so that rounding does not break it
+    margin: float = 2e-9  # of a row's scale: kept from it, so that rounding does not break it;
+    # below 0, by how much every limit is eased that only rounding contradicts
+
+    def inside(self, box: Box) -> Columns:
+        """Return the columns whose spends a smaller box allows."""
+        low, high, gate = box.low[self.line], box.high[self.line], box.gate[self.line]
+        keep = (self.spend >= low) & (self.spend <= high)
+        keep &= (self.spend == low) | (self.spend >= gate)
+        keys = zip(
+            self.line[keep].tolist(),
+            np.round(self.spend[keep] / self.unit[self.line[keep]]).tolist(),
+            strict=True,
+        )
+        return Columns(
+            self.line[keep], self.spend[keep], self.value[keep], self.rails[keep], self.unit,
+            set(keys), self.margin,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +52,24 @@ class Rows:
     members: tuple[IntArray, ...]
     least: FloatArray
     most: FloatArray
-    rail_names: tuple[str, ...]
     thresholds: FloatArray
+
+    def sums(self, each: FloatArray) -> FloatArray:
+        """Return every row's sum of an amount per line, (n_rows,)."""
+        return np.array([each[members].sum() for members in self.members])
+
+    def shares(self, price: FloatArray) -> FloatArray:
+        """Return per line the sum of its rows' prices, (n_lines,)."""
+        out = np.zeros(self.members[0].size)
+        for members, own in zip(self.members, price.tolist(), strict=True):
+            if own:
+                out[members] += own
+        return out
+
+    def paid(self, price: FloatArray) -> float:
+        """Return what rows at these prices add to a bound: a cap's price is above 0."""
+        ends = np.where(price > 0, self.most, self.least)
+        return float(price[price != 0] @ ends[price != 0])
 
 
 def limit_rows(problem: Problem) -> Rows:
@@ -61,7 +92,6 @@ def limit_rows(problem: Problem) -> Rows:
         tuple(members),
         np.array(least),
         np.array(most),
-        tuple(rail.id for rail in problem.guardrails),
         np.array(constants, dtype=float),
     )
 
@@ -82,19 +112,16 @@ def first_columns(problem: Problem, box: Box, start: FloatArray | None) -> Colum
         offers += [np.clip(scale * start, box.low, box.high) for scale in _AROUND]
     for offer in offers:
         gated = (offer > box.low) & (offer < box.gate)
-        add_columns(problem, columns, np.where(gated, box.low, offer), None)
+        add_columns(problem, columns, np.where(gated, box.low, offer))
     return columns
 
 
-def add_columns(
-    problem: Problem, columns: Columns, offers: FloatArray, also: FloatArray | None
-) -> bool:
-    """Add the offered spends that are new; return whether any was."""
+def add_columns(problem: Problem, columns: Columns, *offers: FloatArray) -> bool:
+    """Add the offered spends, one per line, that are new; return whether any was."""
     added = False
-    for spends in (offers,) if also is None or problem.gate is not None else (offers, also):
+    for spends in offers:
         keys = list(enumerate(np.round(spends / columns.unit).tolist()))
-        fresh = np.array([key not in columns.seen for key in keys])
-        chosen = np.flatnonzero(fresh)
+        chosen = np.array([key[0] for key in keys if key not in columns.seen], dtype=np.int64)
         if not chosen.size:
             continue
         columns.seen.update(keys[line] for line in chosen.tolist())
@@ -107,10 +134,14 @@ def add_columns(
     return added
 
 
-def prune_columns(columns: Columns, spend: FloatArray) -> None:
-    """Drop the columns that are far from what the line is given; a useful one is offered again."""
+def prune_columns(columns: Columns, spend: FloatArray, mix: FloatArray) -> None:
+    """Drop unused columns that are far from what the line is given; a useful one comes again.
+
+    Args:
+        mix: (n_columns,), how much of each the last round used.
+    """
     rest = columns.spend - spend[columns.line]
-    keep = np.zeros(rest.size, dtype=bool)
+    keep = mix > 0
     for side in (rest >= 0, rest <= 0):
         chosen = np.flatnonzero(side)
         order = chosen[np.lexsort((np.abs(rest[chosen]), columns.line[chosen]))]

@@ -89,13 +89,16 @@ def infeasible(limits: Sequence[tuple[str, str]]) -> InfeasibleError:
 
 
 def smallest_conflict(
-    limits: Sequence[tuple[str, str]], possible: Callable[[frozenset[str]], bool]
+    limits: Sequence[tuple[str, str]],
+    possible: Callable[[frozenset[str]], bool],
+    is_over: Callable[[], bool],
 ) -> InfeasibleError:
     """Return the error for limits that only a solver can judge, reduced until each is needed.
 
     Args:
         limits: name and text, all of them together impossible.
         possible: whether a plan exists when only the limits of these names count.
+        is_over: whether time is up; the set then still contradicts itself, but may be too large.
 
     Source: QuickXplain, Junker (2004), "Preferred explanations and relaxations for
     over-constrained problems".
@@ -103,9 +106,9 @@ def smallest_conflict(
     texts = dict(limits)
 
     def reduce(base: frozenset[str], grown: bool, rest: list[str]) -> list[str]:
-        if grown and not possible(base):
+        if grown and not is_over() and not possible(base):
             return []
-        if len(rest) == 1:
+        if len(rest) == 1 or is_over():
             return rest
         half = len(rest) // 2
         first, second = rest[:half], rest[half:]

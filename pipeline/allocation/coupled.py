@@ -1,234 +1,284 @@
-"""Limits that do not nest: guardrails, and groups that cut across. Column generation with HiGHS.
+"""Limits that do not nest: guardrails, and groups that cut across, on any curves.
 
-Every line keeps a few spends; the master program mixes them best under all limits and prices the
-limits; each line then offers the spend that earns most at those prices, found exactly on its own
-curve. The prices give a proven bound at every round, and where curves are concave the mixed spend
-is a plan that earns at least what the master says. Lines that are not concave are branched on.
+Relaxing every curve to its envelope and pricing all limits (`relax`) gives a bound, and a mix in
+which few lines stand where their envelope lies above them. From there, cheapest first:
 
-Source: Dantzig and Wolfe (1960), "Decomposition principle for linear programs"; the bound is the
-Lagrangian one.
+1. Every line is put on one of its sides; what is left is concave, so its best plan is exact.
+   Several ways of choosing sides are tried.
+2. The limits that do not nest are charged for at the prices found (`charge`); what is left nests
+   and is proven inside its groups. That bound sees who is on and who is off, which envelopes do
+   not, and its split is one more way of choosing sides.
+3. What is still open is branched on spends, line by line, with all limits in every node.
 """
 
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from pipeline.allocation.blocks import Sides
 from pipeline.allocation.box import Box
-from pipeline.allocation.columns import (
-    Columns,
-    Rows,
-    add_columns,
-    first_columns,
-    limit_rows,
-    prune_columns,
-    rail_weight,
-    scale_of_money,
-)
-from pipeline.allocation.master import Round, best_offers, solve_master, tabulated
+from pipeline.allocation.charge import charge
+from pipeline.allocation.columns import rail_terms, rail_weight
 from pipeline.allocation.nonconvex import split_sides
 from pipeline.allocation.problem import OUTCOME, Problem
+from pipeline.allocation.relax import ROUGH, Master, Relaxed, relax
+from pipeline.allocation.tightened import tightened
+from pipeline.allocation.tree import Tree
+from pipeline.allocation.work import Work
 from pipeline.core.types import FloatArray
 
-_ROUNDS = 80
-_CLOSE = 5e-8  # relative gap between bound and plan at which the rounds end
-_BROKEN = 1e-7  # of a row's scale, summed: more than this is a limit that cannot be met
-_MET = 1e-10
-_SNAP = 1e-9  # of the money
-_NODES = 60
+_FLAT = 1e-12  # of the bound: an envelope this close to its curve is the curve
+_HARDER = (1.0, 1.1, 1.4)  # times the guardrails' prices, until a choice of sides can keep them
+_SMALL = 60  # lines up to which every node is worth a plan
+_EVERY = 8  # nodes between plans where there are more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoupledSolution:
-    """A plan with its bound and prices; `broken` is above 0 where the limits cannot be met.
+    """What is known of a problem at the end of the search.
 
     Attributes:
+        spend: the best plan found; None if none was.
+        bound: no plan earns more; minus infinity where it is proven that there is none.
         prices: derivative of the outcome in each limit, by name.
         line_price: (n,), what money costs on each line, all limits counted.
         weight: (n,), how much a unit of outcome counts with the guardrails' prices.
     """
 
-    spend: FloatArray
-    value: float
+    spend: FloatArray | None
     bound: float
-    broken: float
     prices: dict[str, float]
     line_price: FloatArray
     weight: FloatArray
 
 
 def solve_coupled(
-    problem: Problem, box: Box, tolerance: float, start: FloatArray | None = None
+    problem: Problem,
+    box: Box,
+    tree: Tree,
+    keeps: Callable[[FloatArray], bool],
+    work: Work,
+    *,
+    tolerance: float,
+    start: FloatArray | None = None,
+    any_plan: bool = False,
 ) -> CoupledSolution:
     """Return the best plan under all limits, with a bound.
 
     Args:
+        tree: the limits that nest.
+        keeps: whether a plan obeys every limit.
         tolerance: relative gap to aim for where curves are not concave.
-        start: a split that may help, such as the current one.
+        start: a split that may help, such as the best one under the limits that nest.
+        any_plan: whether to stop at the first plan, because only its existence matters.
     """
-    problem = tabulated(problem, box)
-    sides = split_sides(problem.curves, box)
-    relaxed = _relax(problem, box, start)
-    best = relaxed
-    count = 0
-    heap = [(-relaxed.bound, 0, box, relaxed)]
-    closed = -np.inf
-    best_value = _true_value(problem, box, relaxed)
-    idle = replace(relaxed, spend=box.low, broken=0.0)
-    if best_value == -np.inf and _is_met(problem, box.low):
-        best, best_value = idle, _true_value(problem, box, idle)
-    while heap:
-        _, _, here, node = heapq.heappop(heap)
-        if node.bound <= best_value + tolerance * max(abs(best_value), 1e-300) or count >= _NODES:
-            closed = (
-                max(closed, node.bound, *(-item[0] for item in heap))
-                if heap
-                else max(closed, node.bound)
-            )
-            break
-        children = _children(problem, here, sides.on_low, node)
-        if not children:
-            closed = max(closed, node.bound)
-            continue
-        for child in children:
-            count += 1
-            solved = _relax(problem, child, node.spend)
-            if solved.broken > _BROKEN:
-                continue
-            value = _true_value(problem, child, solved)
-            if value > best_value:
-                best, best_value = solved, value
-            heapq.heappush(heap, (-min(solved.bound, node.bound), count, child, solved))
-    bound = max(closed, best_value) if np.isfinite(best_value) else relaxed.bound
-    broken = 0.0 if np.isfinite(best_value) else max(relaxed.broken, 1.0)
-    return CoupledSolution(
-        spend=best.spend,
-        value=best_value,
-        bound=bound,
-        broken=broken,
-        prices=best.prices,
-        line_price=best.line_price,
-        weight=best.weight,
+    master = Master.of(problem, box)
+    search = _Search(
+        true=problem,
+        master=master,
+        box=box,
+        sides=split_sides(master.problem.curves, box),
+        keeps=keeps,
+        work=work,
+        tolerance=tolerance,
+        any_plan=any_plan,
     )
+    search.run(tree, start)
+    return search.result()
 
 
-def _true_value(problem: Problem, box: Box, solved: CoupledSolution) -> float:
-    """Return what the plan earns on the curves themselves; minus infinity if it is not allowed."""
-    if solved.broken > _BROKEN or not box.holds(solved.spend, 1e-9 * scale_of_money(problem)):
-        return -np.inf
-    for rail in problem.guardrails:
-        scale = sum(abs(w * problem.measure(q, solved.spend)) for w, q in rail.terms())
-        if problem.slack(rail, solved.spend) < -1e-7 * max(scale, abs(rail.threshold)):
+@dataclass(slots=True, kw_only=True)
+class _Search:
+    """The best plan and the lowest bound so far, and the ways of lowering their gap."""
+
+    true: Problem
+    master: Master
+    box: Box
+    sides: Sides
+    keeps: Callable[[FloatArray], bool]
+    work: Work
+    tolerance: float
+    any_plan: bool
+    best: FloatArray | None = None
+    value: float = -np.inf
+    bound: float = np.inf
+    priced: Relaxed | None = None
+    tried: set[bytes] = field(default_factory=set)
+
+    @property
+    def close_enough(self) -> float:
+        """A bound that needs no more work."""
+        if self.best is None:
             return -np.inf
-    return float(problem.curves.value(solved.spend).sum())
+        return self.value + self.tolerance * max(abs(self.value), 1e-300)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the best plan is proven well enough, or time is up."""
+        if self.best is None:
+            return False
+        return self.any_plan or self.bound <= self.close_enough or self.work.is_over
+
+    def run(self, tree: Tree, start: FloatArray | None) -> None:
+        """Search until the gap is small enough or the work is over."""
+        root = relax(self.master, self.box, self.work, start=start)
+        if root is None:
+            self.bound = -np.inf
+            return
+        self.priced, self.bound = root, root.bound
+        self.offer(root.spend, root)
+        for guess in self._guesses(root.spend):
+            if self.is_done:
+                return
+            self.settle(guess, root)
+        if not self.is_done and np.isfinite(self.box.high).all():
+            self._charge(tree, root)
+        if not self.is_done:
+            self._branch(root)
+
+    def offer(self, spend: FloatArray, priced: Relaxed) -> None:
+        """Keep a split if it is a plan and better than the best one."""
+        value = float(self.true.curves.value(spend).sum())
+        if value > self.value and self.keeps(spend):
+            self.best, self.value, self.priced = spend, value, priced
+
+    def settle(self, guess: FloatArray, near: Relaxed) -> None:
+        """Offer the best plan whose lines are on the sides where a split has them."""
+        box = self._on_its_sides(guess)
+        key = np.concatenate([box.low, box.high]).tobytes()
+        if key in self.tried:
+            return
+        self.tried.add(key)
+        settled = relax(self.master, box, self.work, columns=near.columns, enough=self.value)
+        if settled is None:
+            return
+        if not self.keeps(settled.spend):
+            closer = Master.of(tightened(self.true, settled.spend), self.box)
+            settled = relax(closer, box, self.work, start=settled.spend)
+        if settled is not None:
+            self.offer(settled.spend, settled)
+
+    def _on_its_sides(self, guess: FloatArray) -> Box:
+        sides = self.sides
+        on = np.isnan(sides.off_low) | (guess >= sides.on_low)
+        off = np.clip(guess, self.box.low, np.where(on, np.inf, sides.off_high))
+        low, high = np.where(on, sides.on_low, off), np.where(on, sides.on_high, off)
+        return Box(low, np.maximum(high, low), np.zeros_like(low))
+
+    def _guesses(self, spend: FloatArray) -> Iterator[FloatArray]:
+        """Return splits near one, which say for every line on which side it is to be."""
+        low, on = self.box.low, np.maximum(spend, self.sides.on_low)
+        curves = self.master.problem.curves
+        touch, _ = curves.envelope(low, self.box.high, self.box.gate).chords()
+        yield np.where(spend >= low + 0.5 * (touch - low), on, low)
+        yield spend
+        yield np.where(spend < touch, low, spend)
+        yield np.where(spend > low, on, low)
+
+    def _charge(self, tree: Tree, root: Relaxed) -> None:
+        """Lower the bound, and choose sides, with the limits that do not nest charged for."""
+        for harder in _HARDER:
+            charged = charge(self.master, self.box, tree, root, self.work, harder)
+            self.bound = min(self.bound, charged.bound)
+            self.settle(charged.spend, root)
+            if self.best is not None:
+                break
+
+    def _branch(self, root: Relaxed) -> None:
+        """Branch on the spends of single lines, the part with the highest bound first."""
+        heap = [(-root.bound, 0, self.box, root)]
+        closed, count = -np.inf, 0
+        while heap:
+            negative, _, box, node = heapq.heappop(heap)
+            if -negative <= self.close_enough or self.is_done or self.work.is_over:
+                closed = max(closed, -negative)
+                break
+            children = self._children(box, node)
+            if not children:
+                closed = max(closed, -negative)
+            for child in children:
+                solved = relax(
+                    self.master, child, self.work,
+                    columns=node.columns, close=ROUGH, enough=self.close_enough,
+                )  # fmt: skip
+                if solved is None:
+                    continue
+                count += 1
+                self.offer(solved.spend, solved)
+                if self.box.low.size <= _SMALL or count % _EVERY == 0 or self.best is None:
+                    self.settle(solved.spend, solved)
+                bound = min(solved.bound, -negative)
+                if bound > self.close_enough:
+                    heapq.heappush(heap, (-bound, count, child, solved))
+                else:
+                    closed = max(closed, bound)
+        self.bound = min(self.bound, max(closed, self.value))
+
+    def _children(self, box: Box, node: Relaxed) -> list[Box]:
+        """Return the box cut in two at the line that the mix flatters most."""
+        flattered = self._flattered(node)
+        hole = (box.gate > 0) & (node.spend > box.low) & (node.spend < box.gate)
+        least = _FLAT * abs(node.bound)
+        flattered[hole] = np.maximum(flattered[hole], 2 * least + np.finfo(float).tiny)
+        line = int(np.argmax(flattered))
+        if flattered[line] <= least:
+            return []
+        low, high = float(box.low[line]), float(box.high[line])
+        if hole[line]:
+            return [_cut(box, line, low, low), _cut(box, line, float(box.gate[line]), high)]
+        at = float(self.sides.on_low[line])
+        if not low < at < high:
+            at = float(
+                np.clip(node.spend[line], low + 0.05 * (high - low), high - 0.05 * (high - low))
+            )
+        return [_cut(box, line, low, at), _cut(box, line, at, high)] if low < at < high else []
+
+    def _flattered(self, node: Relaxed) -> FloatArray:
+        """Return per line by how much the mix counts more than the mixed spend is worth.
+
+        What guardrails count is weighed by their prices, and where the mixed spends break one,
+        by what the bound would be worth to it at least.
+        """
+        problem, latest, spend = self.master.problem, node.latest, node.spend
+        rails = latest.mixed_rails - rail_terms(problem, spend)
+        short = self.master.rows.thresholds - rail_terms(problem, spend).sum(axis=0)
+        scale = np.abs(latest.mixed_rails).sum(axis=0) + np.abs(self.master.rows.thresholds)
+        broken = (short > 1e-9 * scale) & (scale > 0)
+        price = latest.rail_price + np.where(
+            broken, abs(node.bound) / np.where(broken, scale, 1.0), 0.0
+        )
+        return latest.mixed_value - problem.curves.value(spend) + rails @ price
+
+    def result(self) -> CoupledSolution:
+        """Return what is known."""
+        if self.priced is None:
+            nothing = np.zeros(self.true.size)
+            return CoupledSolution(
+                spend=None, bound=-np.inf, prices={}, line_price=nothing, weight=nothing
+            )
+        latest = self.priced.latest
+        prices = dict(zip(self.master.rows.names, latest.row_price.tolist(), strict=True))
+        for index, rail in enumerate(self.true.guardrails):
+            # d outcome / d limit: the row's price times how the row moves with its limit
+            per = 1.0 if rail.per is None else self.true.measure(rail.per, self.priced.spend)
+            prices[rail.id] = -float(latest.rail_price[index]) * rail.sign * per
+        return CoupledSolution(
+            spend=self.best,
+            bound=self.bound,
+            prices=prices,
+            line_price=latest.line_price,
+            weight=1.0 + rail_weight(self.master.problem, latest.rail_price, OUTCOME),
+        )
 
 
-def _is_met(problem: Problem, spend: FloatArray) -> bool:
-    """Return whether a split obeys the sums, rails apart."""
-    rows = limit_rows(problem)
-    totals = np.array([spend[members].sum() for members in rows.members])
-    slack = _SNAP * scale_of_money(problem)
-    return bool(((totals >= rows.least - slack) & (totals <= rows.most + slack)).all())
-
-
-def _children(problem: Problem, box: Box, split: FloatArray, node: CoupledSolution) -> list[Box]:
-    envelope = problem.curves.envelope(box.low, box.high, box.gate)
-    gap = envelope.value(node.spend) - problem.curves.value(node.spend)
-    gated = (box.gate > 0) & (node.spend > 0) & (node.spend < box.gate)
-    gap = np.where(gated, np.maximum(gap, 1e-9 * abs(node.bound)), gap)
-    line = int(np.argmax(gap))
-    if gap[line] <= 1e-12 * abs(node.bound):
-        return []
-    if gated[line]:
-        return [_cut(box, line, high=0.0), _cut(box, line, low=float(box.gate[line]))]
-    at = float(split[line])
-    if not box.low[line] < at < box.high[line]:
-        at = float(node.spend[line])
-    if not box.low[line] < at < box.high[line]:
-        return []
-    return [_cut(box, line, high=at), _cut(box, line, low=at)]
-
-
-def _cut(box: Box, line: int, low: float | None = None, high: float | None = None) -> Box:
+def _cut(box: Box, line: int, low: float, high: float) -> Box:
     lows, highs, gates = box.low.copy(), box.high.copy(), box.gate.copy()
-    if low is not None:
-        lows[line], gates[line] = low, 0.0
-    if high is not None:
-        highs[line] = high
-        gates[line] = 0.0 if high == 0 else gates[line]
+    lows[line], highs[line] = low, high
+    if low >= gates[line] or high < gates[line]:
+        highs[line] = low if high < gates[line] else high
+        gates[line] = 0.0
     return Box(lows, highs, gates)
-
-
-def _relax(problem: Problem, box: Box, start: FloatArray | None) -> CoupledSolution:
-    """Return the best mix on the box: first the limits are met, then the outcome raised."""
-    rows = limit_rows(problem)
-    columns = first_columns(problem, box, start)
-    met = _rounds(problem, box, rows, columns, earns=0.0)
-    if met.latest.broken > _MET:
-        columns.margin, columns.rounds = 0.0, 0
-        met = _rounds(problem, box, rows, columns, earns=0.0)
-    possible = met.latest.broken <= _BROKEN
-    found = _rounds(problem, box, rows, columns, earns=1.0) if possible else met
-    latest = found.latest
-    prices = dict(zip(rows.names, latest.row_price.tolist(), strict=True))
-    for index, rail in enumerate(problem.guardrails):
-        prices[rail.id] = _rail_price(problem, index, latest)
-    return CoupledSolution(
-        spend=_snapped(latest.spend, box, _SNAP * scale_of_money(problem)),
-        value=found.value,
-        bound=max(found.bound, found.value),
-        broken=met.latest.broken,
-        prices=prices,
-        line_price=latest.line_price,
-        weight=1.0 + rail_weight(problem, latest.rail_price, OUTCOME),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    latest: Round
-    value: float
-    bound: float
-
-
-def _rounds(problem: Problem, box: Box, rows: Rows, columns: Columns, earns: float) -> _Found:
-    """Return what rounds of mixing and offering end with.
-
-    Args:
-        earns: 1 to raise the outcome inside the limits, 0 only to meet them.
-    """
-    envelope = problem.curves.envelope(box.low, box.high, box.gate)
-    bound = np.inf
-    while True:
-        latest = solve_master(problem, rows, columns, earns)
-        offers, earned = best_offers(problem, box, latest, earns)
-        bound = min(bound, earned + latest.paid)
-        value = float(envelope.value(latest.spend).sum()) if earns else -latest.broken
-        if earns:
-            ended = bound - value <= _CLOSE * max(abs(bound), abs(value), 1e-300)
-        else:
-            ended = latest.broken <= _MET or bound < -_BROKEN
-        columns.rounds += 1
-        if (
-            ended
-            or columns.rounds >= _ROUNDS
-            or not add_columns(problem, columns, offers, latest.spend)
-        ):
-            return _Found(latest, value, bound)
-        if earns:
-            prune_columns(columns, latest.spend)
-
-
-def _snapped(spend: FloatArray, box: Box, near: float) -> FloatArray:
-    """Return the spends with those that only rounding keeps from a bound put on it."""
-    spend = np.where(spend - box.low <= near, box.low, spend)
-    return np.where(box.high - spend <= near, box.high, np.clip(spend, box.low, box.high))
-
-
-def _rail_price(problem: Problem, index: int, latest: Round) -> float:
-    """Return d outcome / d limit: the row's price times how the row moves with its limit."""
-    rail = problem.guardrails[index]
-    per = 1.0 if rail.per is None else problem.measure(rail.per, latest.spend)
-    return -float(latest.rail_price[index]) * rail.sign * per

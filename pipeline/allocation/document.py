@@ -32,7 +32,7 @@ from pipeline.core.types import JsonObject
 
 _TOP = {
     "budget", "spend", "lines", "groups", "guardrails", "goal", "unit", "currency", "name", "risk",
-    "pacing",
+    "pacing", "time_limit",
 }  # fmt: skip
 _LINE = {
     "id", "curve", "draws", "min", "max", "current", "fixed", "ramp", "min_if_on", "labels",
@@ -50,6 +50,7 @@ class Request:
         target: the outcome to reach with the least spend; None to earn most.
         risk: how chance counts; None for the expected outcome.
         pace: how a month's money stands; its day's share is the budget.
+        time_limit: seconds after which the best plan so far is wanted; None to wait for the proof.
     """
 
     problem: Problem
@@ -57,6 +58,7 @@ class Request:
     target: float | None
     risk: Risk | None = None
     pace: Pace | None = None
+    time_limit: float | None = None
 
 
 def parse_problem(data: object, where: str) -> Request:
@@ -86,6 +88,7 @@ def parse_problem(data: object, where: str) -> Request:
     rails = read_guardrails(top.get("guardrails", []), rows, index, organic, notes)
     goal_rails, target = _goal(top, notes)
     unit = _unit(top, notes)
+    time_limit = _time_limit(top, notes)
     bounds = read_bounds(rows, ids, notes)
     draws = read_draws(rows, ids, np.minimum(bounds.high, budget), notes)
     risk = read_risk(top.get("risk"), draws, notes)
@@ -113,7 +116,9 @@ def parse_problem(data: object, where: str) -> Request:
         metrics=metrics,
         limit_names=bounds.names,
     )
-    return Request(problem=problem, unit=unit, target=target, risk=risk, pace=pace)
+    return Request(
+        problem=problem, unit=unit, target=target, risk=risk, pace=pace, time_limit=time_limit
+    )
 
 
 def _ids(rows: Sequence[JsonObject], notes: Notes) -> list[str]:
@@ -160,6 +165,12 @@ def _unit(top: JsonObject, notes: Notes) -> float | None:
         except ConfigError as error:
             notes.add(str(error))
     return None
+
+
+def _time_limit(top: JsonObject, notes: Notes) -> float | None:
+    if top.get("time_limit") is None:
+        return None
+    return notes.number("time_limit", top["time_limit"])
 
 
 def _goal(top: JsonObject, notes: Notes) -> tuple[list[Guardrail], float | None]:

@@ -93,15 +93,9 @@ class Chord:
         return total, slope
 
     def _demand(self, price: FloatArray, near: FloatArray | None) -> tuple[FloatArray, FloatArray]:
-        lowest = price.min()
-        if price.max() <= 0:
-            all_ = np.where(price >= self.steep, self.low, self.high)
-            return all_, np.zeros(self.low.size)
-        tail, response = self.family.tail(np.maximum(price, np.finfo(float).tiny), near)
+        tail, response = self.family.reach(price, near)
         if near is not None:
             near[:] = tail
-        if lowest <= 0:
-            tail = np.where(price > 0, tail, np.inf)
         spend = np.minimum(np.maximum(tail, self.touch), self.high)
         response = np.where((tail > self.touch) & (tail < self.high), response, 0.0)
         if not self.is_chorded:

@@ -40,6 +40,23 @@ class Family:
         """Return where convex turns concave: 0 for concave curves, infinity for convex ones."""
         raise TypeError(f"{type(self).__name__} has no inflection")
 
+    @property
+    def size(self) -> int:
+        """Number of lines."""
+        return int(getattr(self, fields(self)[0].name).shape[0])
+
+    def reach(
+        self, price: FloatArray, near: FloatArray | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return what `tail` does; infinite spends where a price is not above 0."""
+        lowest = price.min()
+        if lowest > 0:
+            return self.tail(price, near)
+        if price.max() <= 0:
+            return np.full(self.size, np.inf), np.zeros(self.size)
+        spend, response = self.tail(np.maximum(price, np.finfo(float).tiny), near)
+        return np.where(price > 0, spend, np.inf), response
+
     def tail(
         self, price: FloatArray, near: FloatArray | None = None
     ) -> tuple[FloatArray, FloatArray]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from pipeline.allocation.problem import BUDGET, Problem
 from pipeline.allocation.solve import Solution, solve
+from pipeline.allocation.work import Work
 from pipeline.core.errors import ConfigError, InfeasibleError
 from pipeline.core.types import FloatArray
 
@@ -45,22 +46,26 @@ class BudgetPoint:
     price: float
 
 
-def least_spend(problem: Problem, target: float) -> LeastSpend:
+def least_spend(problem: Problem, target: float, work: Work | None = None) -> LeastSpend:
     """Return the cheapest plan whose outcome is at least `target`.
 
     The most that a budget earns rises with the budget, so the answer is a root; its own price
     gives Newton steps inside a bracket.
 
+    Args:
+        work: how long the search may go on.
+
     Raises:
         InfeasibleError: no allowed spend earns that much.
     """
+    work = Work() if work is None else work
     high = problem.budget
     if not np.isfinite(high):
         high = float(problem.upper.sum())
     if not np.isfinite(high):
         raise ConfigError("goal: to find the least spend, give a budget or a max on every line")
     low = _least_budget(problem)
-    best = _at_budget(problem, high)
+    best = _at_budget(problem, high, work)
     if best.objective < target * (1 - 1e-12):
         raise InfeasibleError(
             f"an outcome of {target:g} cannot be reached: all limits allow is {best.objective:g} "
@@ -68,15 +73,15 @@ def least_spend(problem: Problem, target: float) -> LeastSpend:
             conflict=("goal outcome", BUDGET),
         )
     high, proven = float(best.spend.sum()), low
-    first = _at_budget(problem, low)
+    first = _at_budget(problem, low, work)
     if first.objective >= target:
         return LeastSpend(solution=first, total=float(first.spend.sum()), lower_bound=low)
     step = high
     for _ in range(_STEPS):
-        if high - low <= _CLOSE * high:
+        if high - low <= _CLOSE * high or work.is_over:
             break
         middle = step if low < step < high else low + (high - low) / 2
-        found = _at_budget(problem, middle)
+        found = _at_budget(problem, middle, work)
         if found.objective >= target:
             best, high = found, min(middle, float(found.spend.sum()))
         else:
@@ -84,7 +89,7 @@ def least_spend(problem: Problem, target: float) -> LeastSpend:
             proven = middle if found.upper_bound < target else proven
         price = found.prices[BUDGET]
         step = middle + (target - found.objective) / price * (1 + 1e-13) if price > 0 else 0.0
-    proven = _raised(problem, target, proven, high)
+    proven = _raised(problem, target, proven, high, work)
     return LeastSpend(solution=best, total=float(best.spend.sum()), lower_bound=min(proven, high))
 
 
@@ -110,22 +115,22 @@ def outcome_curve(problem: Problem, budgets: Sequence[float]) -> list[BudgetPoin
     return points
 
 
-def _raised(problem: Problem, target: float, proven: float, high: float) -> float:
+def _raised(problem: Problem, target: float, proven: float, high: float, work: Work) -> float:
     """Return a larger budget that is still proven too small, where the bound leaves room."""
     above = high
     for _ in range(_BOUND_STEPS):
-        if above - proven <= _CLOSE * high:
+        if above - proven <= _CLOSE * high or work.is_over:
             break
         middle = (proven + above) / 2
-        if _at_budget(problem, middle).upper_bound < target:
+        if _at_budget(problem, middle, work).upper_bound < target:
             proven = middle
         else:
             above = middle
     return proven
 
 
-def _at_budget(problem: Problem, budget: float) -> Solution:
-    return solve(problem.changed(budget=budget, exactly=False, current=None))
+def _at_budget(problem: Problem, budget: float, work: Work) -> Solution:
+    return solve(problem.changed(budget=budget, exactly=False, current=None), work=work)
 
 
 def _least_budget(problem: Problem) -> float:

@@ -27,6 +27,7 @@ from pipeline.allocation.curves import Curves
 from pipeline.allocation.hulls import cut_knots
 from pipeline.allocation.tables import Piecewise
 from pipeline.allocation.tree import ROOT, Tree
+from pipeline.allocation.work import Work
 from pipeline.core.types import BoolArray, FloatArray, IntArray
 
 _NEAR = np.linspace(-0.7, 0.7, 127)  # log price around the relaxed one; the middle is exact
@@ -92,26 +93,29 @@ def refine(
     relaxed: TreeSolution,
     tolerance: float,
     node_limit: int,
+    work: Work,
+    charged: float = 0.0,
 ) -> tuple[FloatArray, float]:
     """Return a better split than the relaxed one and a tighter bound on every split.
 
     Args:
         tolerance: gap to aim for, in units of outcome.
         node_limit: most branchings per group.
+        charged: what the curves already take off for a unit of money, roughly.
     """
     sides = split_sides(curves, box)
     binding = _binding(tree, relaxed)
     best, bound = [relaxed.spend], relaxed.bound
     for _ in range(_ROUNDS):
         spend, proven = _inside_out(
-            curves, box, sides, tree, relaxed, binding, tolerance, node_limit
+            curves, box, sides, tree, relaxed, binding, tolerance, node_limit, work, charged
         )
         best.append(spend)
         bound = min(bound, proven)
         totals = tree.sums(spend)
         slack = _LIMIT_SLACK * max(float(totals[ROOT]), 1e-300)
         broken = ((totals > tree.most + slack) | (totals < tree.least - slack)) & ~binding
-        if not broken.any():
+        if not broken.any() or work.is_over:
             break
         binding |= broken
     return _best_of(curves, box, sides, tree, best), bound
@@ -126,6 +130,8 @@ def _inside_out(
     binding: BoolArray,
     tolerance: float,
     node_limit: int,
+    work: Work,
+    charged: float,
 ) -> tuple[FloatArray, float]:
     """Return the split that the blocks of the binding limits make, and its bound.
 
@@ -144,9 +150,9 @@ def _inside_out(
         lines = np.flatnonzero(block_of[tree.home] == node)
         inner = [solved[c] for c in solved if block_of[tree.parent[c]] == node]
         inside = _inside(tree, block_of, spend, curves, node)
-        block = _block(curves, sides, tree, relaxed, node, lines, inner, inside)
+        block = _block(curves, sides, tree, relaxed, node, lines, inner, inside, charged)
         share = tolerance * (0.05 + 0.45 * float(earned[lines].sum()) / total)
-        result = solve_block(block, share, node_limit)
+        result = solve_block(block, share, node_limit, work)
         if box.take(lines).holds(relaxed.spend[lines]):
             result = _at_least(block, result, relaxed.spend[lines])
         if result.spend is not None:
@@ -185,9 +191,10 @@ def _block(
     lines: IntArray,
     inner: list[_Solved],
     inside: tuple[float, float],
+    charged: float,
 ) -> Block:
     outside = 0.0 if node == ROOT else float(relaxed.prices[tree.parent[node]])
-    prices = _grid(float(relaxed.prices[node]), outside)
+    prices = _grid(float(relaxed.prices[node]), outside, charged)
     mine = Sides(
         sides.off_low[lines], sides.off_high[lines], sides.on_low[lines], sides.on_high[lines]
     )
@@ -206,11 +213,15 @@ def _block(
     )
 
 
-def _grid(price: float, outside: float) -> FloatArray:
-    if price == 0:
-        return np.array([0.0])
+def _grid(price: float, outside: float, charged: float) -> FloatArray:
+    """Return prices around one, in shares of it and of what the curves' money costs anyway."""
     logs = np.concatenate([-_FAR, _NEAR, _FAR])
-    return np.unique(np.concatenate([price * np.exp(logs), [outside]]))
+    parts = [np.array([price, outside])]
+    if price != 0:
+        parts.append(price * np.exp(logs))
+    if charged > 0:
+        parts.append((price + charged) * np.exp(logs) - charged)
+    return np.unique(np.concatenate(parts))
 
 
 def _at_least(block: Block, result: BlockResult, relaxed: FloatArray) -> BlockResult:

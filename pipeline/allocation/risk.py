@@ -18,7 +18,15 @@ import numpy as np
 
 from pipeline.allocation.curves import Curves
 from pipeline.allocation.problem import Problem
-from pipeline.allocation.solve import CERTIFIED, Solution, is_allowed, relative_gap, solve
+from pipeline.allocation.solve import (
+    CERTIFIED,
+    Solution,
+    is_allowed,
+    relative_gap,
+    solve,
+    status_of,
+)
+from pipeline.allocation.work import Work
 from pipeline.core.errors import ConfigError
 from pipeline.core.types import FloatArray
 
@@ -93,22 +101,29 @@ class Risk:
         return weights
 
 
-def solve_with_risk(problem: Problem, risk: Risk) -> Solution:
+def solve_with_risk(problem: Problem, risk: Risk, work: Work | None = None) -> Solution:
     """Return the plan with the best risk-adjusted outcome, its bound and its prices.
 
     The problem's own curves are replaced by the draws' weighted means; prices and marginal
     returns are those of the last weighting, so they are in risk-adjusted outcome too.
 
+    Args:
+        work: how long the search may go on.
+
     Raises:
         InfeasibleError: no plan can obey the limits.
+        UndecidedError: the work ended before a plan was found, or proven impossible.
     """
+    work = Work() if work is None else work
     weights = np.full(risk.value.shape[0], 1 / risk.value.shape[0])
     plans: list[FloatArray] = []
     drawn: list[FloatArray] = []
     best: tuple[float, FloatArray] | None = None
     bound = np.inf
+    if problem.current is not None and is_allowed(problem, problem.current):
+        best = (risk.measure(risk.outcomes(problem.current)), problem.current.copy())
     for _ in range(_ROUNDS):
-        offered = _offer(problem, risk, weights)
+        offered = _offer(problem, risk, weights, work)
         bound = min(bound, offered.upper_bound)
         plans.append(offered.spend)
         drawn.append(risk.outcomes(offered.spend))
@@ -120,7 +135,7 @@ def solve_with_risk(problem: Problem, risk: Risk) -> Solution:
                 best = (worth, plan)
         next_weights = risk.weights(mix @ np.array(drawn))
         small = best is not None and bound - best[0] <= _CLOSE * max(abs(bound), abs(best[0]))
-        if small or np.abs(next_weights - weights).max() <= 1e-14:
+        if small or work.is_over or np.abs(next_weights - weights).max() <= 1e-14:
             break
         weights = next_weights
     objective, spend = best if best is not None else (-np.inf, offered.spend)
@@ -128,7 +143,7 @@ def solve_with_risk(problem: Problem, risk: Risk) -> Solution:
     gap = relative_gap(objective, bound)
     return replace(
         offered,
-        status="optimal" if gap <= CERTIFIED else "feasible",
+        status=status_of(gap <= CERTIFIED, work),
         spend=spend,
         objective=objective,
         upper_bound=bound,
@@ -137,8 +152,8 @@ def solve_with_risk(problem: Problem, risk: Risk) -> Solution:
     )
 
 
-def _offer(problem: Problem, risk: Risk, weights: FloatArray) -> Solution:
-    return solve(problem.changed(curves=_curves(risk, weights), current=None))
+def _offer(problem: Problem, risk: Risk, weights: FloatArray, work: Work) -> Solution:
+    return solve(problem.changed(curves=_curves(risk, weights), current=None), work=work)
 
 
 def _curves(risk: Risk, weights: FloatArray) -> Curves:

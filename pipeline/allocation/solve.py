@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
 from pipeline.allocation.box import Box, fold
-from pipeline.allocation.concave import TreeSolution, solve_tree
 from pipeline.allocation.conflict import (
     all_limits,
     check_nested,
@@ -18,25 +17,20 @@ from pipeline.allocation.conflict import (
     smallest_conflict,
 )
 from pipeline.allocation.coupled import CoupledSolution, solve_coupled
-from pipeline.allocation.nonconvex import legal_value, polish, refine, split_sides
+from pipeline.allocation.nested import AIM, solve_nested
+from pipeline.allocation.nonconvex import legal_value, split_sides
 from pipeline.allocation.prices import line_prices, nested_prices, touched_bounds
 from pipeline.allocation.problem import BUDGET, Problem
-from pipeline.allocation.spatial import branch
 from pipeline.allocation.tree import Tree, plant
-from pipeline.core.errors import ConfigError
+from pipeline.allocation.work import Work
+from pipeline.core.errors import ConfigError, InfeasibleError, UndecidedError
 from pipeline.core.types import BoolArray, FloatArray
 
 PROVEN = 1e-6
 """Relative gap at which a split is called optimal when curves are concave."""
 CERTIFIED = 1e-3
 """Relative gap at which it is when they are not."""
-_AIM = 1e-4  # what branching stops at
-_AIM_LARGE = 5e-4  # and for more lines than
-_LARGE = 2000
-_NODES = 400
-_SPATIAL_NODES = 40  # at least
-_SPATIAL_WORK = 20_000  # nodes times lines
-_BROKEN = 1e-6
+_CONFLICT_UNITS = 20_000.0  # of work for each question whether some limits contradict each other
 _NOTHING = 1e-290  # outcomes this small have no digits left to tell them apart
 _RAIL_SLACK = 1e-8  # of a guardrail's terms
 
@@ -49,7 +43,8 @@ class Solution:
     and binding limits get their names when they are asked for; hence no slots.
 
     Attributes:
-        status: `optimal` when the gap is as small as the curves allow, else `feasible`.
+        status: `optimal` when the gap is as small as the curves allow; else `stopped` when the
+            clock ended the search, and `feasible` when its work did.
         spend: (n_lines,), in the problem's order.
         objective: what the plan earns.
         upper_bound: no split inside the limits earns more.
@@ -103,34 +98,43 @@ class _Found:
     weight: FloatArray
 
 
-def solve(problem: Problem, *, start_price: float | None = None, explain: bool = True) -> Solution:
+def solve(
+    problem: Problem,
+    *,
+    start_price: float | None = None,
+    explain: bool = True,
+    work: Work | None = None,
+) -> Solution:
     """Return the plan with the largest outcome inside every limit.
 
     Args:
         start_price: what money earned yesterday; a good guess saves time, a bad one costs none.
         explain: look for a smallest contradicting set where only many solves can find it; else
             name the limits that do not nest, for a caller who only wants to know.
+        work: how long the search may go on.
 
     Raises:
         InfeasibleError: no plan can obey the limits; names a smallest contradicting set.
+        UndecidedError: the work ended before a plan was found, or proven impossible.
     """
+    work = Work() if work is None else work
     problem = checked_lines(problem)
     tree, crossing = _tree(problem)
     check_nested(problem, tree)
     box = fold(problem)
     if not is_reachable(tree, box):
-        raise smallest_conflict(all_limits(problem), lambda kept: _possible(problem, kept))
+        raise _contradiction(problem, work)
     if not np.isfinite(box.high).all() and not problem.guardrails:
         line = problem.ids[int(np.argmax(box.high))]
         raise ConfigError(
             f"line {line!r}: nothing limits its spend; give it a max, or give a budget"
         )
     bounded = bool(np.isfinite(box.high).all())
-    found = _nested(problem, box, tree, crossing, start_price) if bounded else None
+    found = _nested(problem, box, tree, crossing, start_price, work) if bounded else None
     legal = found is not None and box.holds(found.spend, 1e-9 * max(found.spend.sum(), 1e-300))
     if found is None or not legal or not _keeps(problem, crossing, found.spend):
-        found = _coupled(problem, box, found, explain=explain)
-    return _finish(problem, box, found)
+        found = _coupled(problem, box, tree, found, work, explain=explain)
+    return _finish(problem, box, found, work)
 
 
 def relative_gap(objective: float, bound: float) -> float:
@@ -138,6 +142,11 @@ def relative_gap(objective: float, bound: float) -> float:
     if bound - objective <= _NOTHING:
         return 0.0
     return (bound - objective) / max(abs(objective), abs(bound))
+
+
+def status_of(proven: bool, work: Work) -> str:
+    """Return what a plan is called: proven, or best when the clock or the work ended the search."""
+    return "optimal" if proven else "stopped" if work.is_stopped else "feasible"
 
 
 def is_allowed(problem: Problem, spend: FloatArray) -> bool:
@@ -184,90 +193,81 @@ def _keeps(problem: Problem, groups: tuple[int, ...], spend: FloatArray) -> bool
 
 
 def _nested(
-    problem: Problem, box: Box, tree: Tree, crossing: tuple[int, ...], start: float | None
+    problem: Problem,
+    box: Box,
+    tree: Tree,
+    crossing: tuple[int, ...],
+    start: float | None,
+    work: Work,
 ) -> _Found:
     """Return the best plan under the limits that nest; the others may be broken by it."""
-    envelope = problem.curves.envelope(box.low, box.high, box.gate)
-    solved = solve_tree(envelope, tree, start)
-    spend, bound, node_prices = solved.spend, solved.bound, solved.prices
-    earned = legal_value(problem.curves, box, spend)
-    if solved.bound - earned > _aim(problem) * abs(solved.bound):
-        spend, bound, node_prices = _branched(problem, box, tree, solved, earned)
+    solved = solve_nested(problem.curves, box, tree, work, start=start)
     idle = {rail.id: 0.0 for rail in problem.guardrails}
     idle |= {problem.groups[index].id: 0.0 for index in crossing}
     return _Found(
-        spend,
-        bound,
-        {**nested_prices(problem, box, tree, spend, node_prices), **idle},
-        node_prices[tree.home],
+        solved.spend,
+        solved.bound,
+        {**nested_prices(problem, box, tree, solved.spend, solved.prices), **idle},
+        solved.prices[tree.home],
         np.ones(problem.size),
     )
 
 
-def _aim(problem: Problem) -> float:
-    return _AIM if problem.size <= _LARGE else _AIM_LARGE
-
-
-def _branched(
-    problem: Problem, box: Box, tree: Tree, solved: TreeSolution, earned: float
-) -> tuple[FloatArray, float, FloatArray]:
-    aim = _aim(problem) * max(abs(earned) if np.isfinite(earned) else 0.0, 0.1 * abs(solved.bound))
-    spend, bound = refine(problem.curves, box, tree, solved, aim, _NODES)
-    if bound - legal_value(problem.curves, box, spend) > aim:
-        nodes = max(_SPATIAL_NODES, _SPATIAL_WORK // problem.size)
-        spend, proven = branch(problem.curves, box, tree, spend, aim, nodes)
-        bound = min(bound, proven)
-    settled = polish(problem.curves, box, split_sides(problem.curves, box), tree, spend)
-    if settled is None or legal_value(problem.curves, box, settled.spend) < legal_value(
-        problem.curves, box, spend
-    ):
-        return spend, bound, solved.prices
-    return settled.spend, bound, settled.prices
-
-
-def _coupled(problem: Problem, box: Box, relaxed: _Found | None, *, explain: bool) -> _Found:
-    start = relaxed.spend if relaxed is not None else None
-    solved = solve_coupled(problem, box, _AIM, start)
-    if solved.broken > _BROKEN or not np.isfinite(solved.value):
+def _coupled(
+    problem: Problem, box: Box, tree: Tree, relaxed: _Found | None, work: Work, *, explain: bool
+) -> _Found:
+    solved = solve_coupled(
+        problem,
+        box,
+        tree,
+        lambda spend: is_allowed(problem, spend),
+        work,
+        tolerance=AIM,
+        start=None if relaxed is None else relaxed.spend,
+    )
+    bound = solved.bound if relaxed is None else min(solved.bound, relaxed.bound)
+    spend = solved.spend
+    if spend is None and bound > -np.inf:
+        if problem.current is None or not is_allowed(problem, problem.current):
+            raise UndecidedError(
+                "no plan inside all limits was found, and none was proven impossible, in the time "
+                "or work allowed; give more of it, ease a guardrail or an on-or-off minimum, or "
+                "give a current plan that keeps the limits"
+            )
+        spend = problem.current
+    if spend is None:
         if not explain:
             raise infeasible(all_limits(problem)[-len(problem.guardrails) - 1 :])
-        raise smallest_conflict(all_limits(problem), lambda kept: _possible(problem, kept))
-    bound = solved.bound if relaxed is None else min(solved.bound, relaxed.bound)
-    if not _keeps(problem, (), solved.spend):
-        tight = _tightened(problem, solved.spend)
-        again = solve_coupled(tight, box, _AIM, solved.spend)
-        if again.broken <= _BROKEN and _keeps(problem, (), again.spend):
-            return _Found(again.spend, bound, again.prices, again.line_price, again.weight)
-    return _Found(solved.spend, bound, solved.prices, solved.line_price, solved.weight)
+        raise _contradiction(problem, work)
+    return _Found(spend, bound, solved.prices, solved.line_price, solved.weight)
 
 
-def _tightened(problem: Problem, spend: FloatArray) -> Problem:
-    """Return the problem with guardrails that ask for twice what the split falls short of.
-
-    Linear programs keep a limit to a few parts in ten million; guardrails are kept closer.
-    """
-    rails = []
-    for rail in problem.guardrails:
-        short = max(-problem.slack(rail, spend), 0.0)
-        per = 1.0 if rail.per is None else problem.measure(rail.per, spend)
-        shift = rail.sign * 2 * short / per if per > 0 else 0.0
-        low = None if rail.min is None else rail.min + shift
-        high = None if rail.max is None else rail.max + shift
-        rails.append(replace(rail, min=low, max=high))
-    return problem.changed(guardrails=tuple(rails))
+def _contradiction(problem: Problem, work: Work) -> InfeasibleError:
+    return smallest_conflict(
+        all_limits(problem), lambda kept: _possible(problem, kept), lambda: work.is_stopped
+    )
 
 
 def _possible(problem: Problem, kept: frozenset[str]) -> bool:
-    """Return whether a plan exists when only the named limits count."""
+    """Return whether a plan exists, as far as little work can tell, under the named limits."""
     smaller = relaxed_to(problem, kept)
     most = problem.budget if np.isfinite(problem.budget) else 0.0
     most += float(problem.lower.sum()) + sum(group.min for group in problem.groups)
     wide = smaller.changed(upper=np.minimum(smaller.upper, np.maximum(most, smaller.lower)))
-    solved: CoupledSolution = solve_coupled(wide, fold(wide), _AIM)
-    return solved.broken <= _BROKEN
+    tree, _ = _tree(wide)
+    solved: CoupledSolution = solve_coupled(
+        wide,
+        fold(wide),
+        tree,
+        lambda spend: is_allowed(wide, spend),
+        Work(units=_CONFLICT_UNITS),
+        tolerance=AIM,
+        any_plan=True,
+    )
+    return solved.spend is not None or solved.bound > -np.inf
 
 
-def _finish(problem: Problem, box: Box, found: _Found) -> Solution:
+def _finish(problem: Problem, box: Box, found: _Found, work: Work) -> Solution:
     spend, earned = found.spend, legal_value(problem.curves, box, found.spend)
     current = problem.current
     if current is not None and is_allowed(problem, current):
@@ -279,7 +279,7 @@ def _finish(problem: Problem, box: Box, found: _Found) -> Solution:
     proven = gap <= PROVEN or (gap <= CERTIFIED and not _is_concave(problem, box))
     return Solution(
         problem=problem,
-        status="optimal" if proven else "feasible",
+        status=status_of(proven, work),
         spend=spend,
         objective=earned,
         upper_bound=bound,

@@ -15,6 +15,7 @@ from pipeline.allocation.concave import TreeSolution, solve_tree
 from pipeline.allocation.curves import Curves
 from pipeline.allocation.nonconvex import legal_value
 from pipeline.allocation.tree import Tree
+from pipeline.allocation.work import TREE, Work
 from pipeline.core.types import FloatArray
 
 _SLACK = 1e-9
@@ -27,6 +28,7 @@ def branch(
     start: FloatArray,
     tolerance: float,
     node_limit: int,
+    work: Work,
 ) -> tuple[FloatArray, float]:
     """Return the best split found, not worse than `start`, and a bound on every split."""
     best, most = start, legal_value(curves, box, start)
@@ -37,7 +39,7 @@ def branch(
     closed, count = -np.inf, 0
     while heap:
         negative, _, here, node = heapq.heappop(heap)
-        if -negative <= most + tolerance or count >= node_limit:
+        if -negative <= most + tolerance or count >= node_limit or work.is_over:
             closed = max(closed, -negative)
             break
         children = _children(curves, here, node)
@@ -46,6 +48,7 @@ def branch(
             continue
         for child in children:
             solved = _relax(curves, child, tree)
+            work.spend(TREE * curves.size)
             count += 1
             if solved is None:
                 continue

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pipeline.cli.show import AsJson, print_json, print_table, say
 from pipeline.core.errors import ConfigError, InfeasibleError
+
+if TYPE_CHECKING:
+    from pipeline.allocation.work import Work
 
 
 def register(app: typer.Typer) -> None:
@@ -20,6 +24,15 @@ def register(app: typer.Typer) -> None:
 
 def allocate(
     problem: Annotated[Path, typer.Argument(metavar="PROBLEM.json", help="Curves and limits.")],
+    time_limit: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            min=0,
+            help="Then stop with the best plan so far and its true gap. Default: the file's own "
+            "time_limit, or none.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Split money over known curves: the best plan, a proof, and the price of every limit."""
@@ -28,7 +41,9 @@ def allocate(
 
     data = load_problem(problem)
     try:
-        result = answer(parse_problem(data, problem.name))
+        request = parse_problem(data, problem.name)
+        seconds = request.time_limit if time_limit is None else time_limit
+        result = answer(request, _work(seconds))
     except InfeasibleError as error:
         if as_json:
             print_json(refusal(error))
@@ -41,11 +56,24 @@ def allocate(
         for name, spend in result["spend"].items()
     ]
     print_table(["line", "spend", "marginal return", "held by"], rows)
-    say(f"outcome {result['objective']:g} of at most {result['upper_bound']:g} "
-        f"(gap {result['gap']:.2g}), spend {result['total_spend']:g}")  # fmt: skip
+    outcome, most = result["objective"], result["upper_bound"]
+    say(
+        f"outcome {outcome:g} of at most {most:g} (gap {result['gap']:.2g}, {result['status']}), "
+        f"spend {result['total_spend']:g}"
+    )
     for name, price in result["prices"].items():
         if price:
             say(f"one more unit of {name} earns {price:g}")
+
+
+def _work(seconds: float | None) -> Work:
+    """Return how long to search: so many seconds, or so much work as a proof may be worth."""
+    from pipeline.allocation.work import Work
+
+    if seconds is None:
+        return Work()
+    end = time.monotonic() + seconds
+    return Work(units=math.inf, stop=lambda: time.monotonic() >= end)
 
 
 def load_problem(path: Path) -> Any:

@@ -48,6 +48,12 @@ class InfeasibleError(PipelineError):
         self.conflict = conflict
 
 
+class UndecidedError(PipelineError):
+    """The work allowed ended before a plan was found, or proven impossible."""
+
+    code = "undecided"
+
+
 class NotFoundError(PipelineError):
     """A plan, cap or line was named that does not exist."""
 

@@ -228,6 +228,7 @@ class Policy(Strict):
     destinations: dict[Identifier, Destination] = Field(default_factory=dict)
     min_probability: Annotated[float, Field(strict=True, ge=0.5, lt=1)] = 0.6
     risk_aversion: Annotated[float, Field(strict=True, ge=0, le=5)] = 0.2
+    search_effort: Annotated[float, Field(strict=True, gt=0, le=100)] = 1.0
     ledger: Place | None = None
     runs: Place | None = None
 

@@ -16,9 +16,10 @@ import numpy as np
 from pipeline.allocation.problem import Problem
 from pipeline.allocation.solve import Solution, is_allowed, solve
 from pipeline.allocation.step import choose_step
+from pipeline.allocation.work import UNITS, Work
 from pipeline.core.caps import Cap
 from pipeline.core.curves import ResponseTable
-from pipeline.core.errors import InfeasibleError
+from pipeline.core.errors import InfeasibleError, UndecidedError
 from pipeline.core.findings import Finding
 from pipeline.core.history import History, LiftTest, Vintages
 from pipeline.core.policy import Policy
@@ -227,7 +228,7 @@ def best_split(facts: Facts, models: Models) -> BestSplit:
     )
     total, shortfall = day_budget(facts.policy, limits, facts.caps, facts.wanted)
     problem = _problem(facts, limits, total, models)
-    problem, solution, eased = _solve(problem, facts.current)
+    problem, solution, eased = _solve(problem, facts.current, facts.policy.search_effort)
     return BestSplit(
         limits=limits,
         total=total,
@@ -266,15 +267,23 @@ def _problem(facts: Facts, limits: Limits, total: float, models: Models) -> Prob
     )
 
 
-def _solve(problem: Problem, current: FloatArray) -> tuple[Problem, Solution, tuple[str, ...]]:
-    """Solve; a guardrail out of tonight's reach is approached as far as the ramp allows."""
+def _solve(
+    problem: Problem, current: FloatArray, effort: float
+) -> tuple[Problem, Solution, tuple[str, ...]]:
+    """Solve; a guardrail out of tonight's reach is approached as far as the ramp allows.
+
+    Args:
+        effort: how much work the proof is worth, 1 being the usual; counted, so that the same
+            night ends with the same bytes.
+    """
+    work = Work(units=effort * UNITS)
     try:
-        return problem, solve(problem, explain=not problem.guardrails), ()
-    except InfeasibleError:
+        return problem, solve(problem, explain=not problem.guardrails, work=work), ()
+    except (InfeasibleError, UndecidedError):
         if not problem.guardrails:
             raise
     eased, reasons = loosened(problem, current)
-    return eased, solve(eased), reasons
+    return eased, solve(eased, work=Work(units=effort * UNITS)), reasons
 
 
 def _step(

@@ -8,13 +8,14 @@ any other name that outcome's total.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import numpy as np
 
 from pipeline.allocation.problem import OUTCOME, SPEND, Guardrail, Problem, Quantity
 from pipeline.allocation.solve import solve
 from pipeline.core.curves import ResponseTable
-from pipeline.core.errors import InfeasibleError
+from pipeline.core.errors import InfeasibleError, UndecidedError
 from pipeline.core.policy import Guardrail as Rail
 from pipeline.core.policy import Policy
 from pipeline.core.types import FloatArray, IntArray, Line, in_scope, scope_label
@@ -91,6 +92,8 @@ def guardrails_of(
 def loosened(problem: Problem, current: FloatArray) -> tuple[Problem, tuple[str, ...]]:
     """Return the problem with each guardrail as tight as tonight's other limits allow.
 
+    A guardrail that counted work finds no plan for is eased like one that has none.
+
     Raises:
         InfeasibleError: no split of the budget, ramp aside, could keep the guardrails; the
             policy contradicts itself.
@@ -104,7 +107,8 @@ def loosened(problem: Problem, current: FloatArray) -> tuple[Problem, tuple[str,
         limit_names={},
     )
     try:
-        solve(wide)
+        with suppress(UndecidedError):
+            solve(wide)
     except InfeasibleError as error:
         clash = [rail.id for rail in problem.guardrails if rail.id in " ".join(error.conflict)]
         names = clash or [rail.id for rail in problem.guardrails]
@@ -165,6 +169,6 @@ def _with_limit(rail: Guardrail, limit: float) -> Guardrail:
 def _feasible(problem: Problem, rails: tuple[Guardrail, ...]) -> bool:
     try:
         solve(problem.changed(guardrails=rails))
-    except InfeasibleError:
+    except (InfeasibleError, UndecidedError):
         return False
     return True

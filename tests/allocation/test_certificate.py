@@ -1,0 +1,87 @@
+"""Hard problems of every kind at once: legal plans with a proof, in bounded work."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from benchmarks.hardest import make
+from pipeline.allocation.problem import Problem
+from pipeline.allocation.solve import is_allowed, solve
+from pipeline.allocation.work import Work
+from pipeline.core.errors import InfeasibleError, UndecidedError
+from tests.allocation.problems import hill, line, problem
+
+HARD = [
+    ("railed", 100, 2),
+    ("together", 50, 0),
+    ("together", 1000, 1),
+    ("everything", 20, 1),
+    ("everything", 100, 1),
+    ("everything", 200, 0),
+]
+
+
+def _ticks(count: int):
+    """Return a clock that says that time is up when it is asked for the nth time."""
+    left = itertools.count(count, -1)
+    return lambda: next(left) <= 0
+
+
+@pytest.mark.parametrize(("kind", "size", "seed"), HARD)
+def test_all_limits_together_are_proven_to_a_thousandth(kind, size, seed):
+    made = make(kind, size, np.random.default_rng(seed))
+    found = solve(made)
+    assert is_allowed(made, found.spend)
+    assert found.gap <= 1e-3
+    assert found.status == "optimal"
+
+
+def _hard() -> Problem:
+    return make("everything", 50, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("ticks", [0, 1, 2, 5, 20])
+def test_a_clock_that_stops_the_search_leaves_a_legal_plan_with_its_true_gap(ticks):
+    made = _hard()
+    whole = solve(made)
+    found = solve(made, work=Work(stop=_ticks(ticks)))
+    assert is_allowed(made, found.spend)
+    assert found.objective == pytest.approx(float(made.curves.value(found.spend).sum()))
+    assert found.upper_bound >= whole.objective * (1 - 1e-9)
+    assert found.objective >= float(made.curves.value(made.current).sum())
+    assert found.status == ("optimal" if found.gap <= 1e-3 else "stopped")
+
+
+def test_no_time_at_all_is_called_stopped_and_more_work_never_ends_worse():
+    made = _hard()
+    tight = [solve(made, work=Work(units=units)) for units in (1, 3_000, 400_000)]
+    assert tight[0].status == "feasible"
+    assert tight[0].gap > tight[2].gap
+    assert tight[0].objective <= tight[1].objective <= tight[2].objective
+    assert solve(made, work=Work(stop=lambda: True)).status == "stopped"
+
+
+def test_counted_work_ends_at_the_same_bytes():
+    made = _hard()
+    first, second = (solve(made, work=Work(units=3_000)) for _ in range(2))
+    assert first.spend.tobytes() == second.spend.tobytes()
+    assert first.upper_bound == second.upper_bound
+
+
+def test_what_work_could_not_decide_is_not_called_impossible():
+    """Four lines that are on with 7 at least, or off, cannot add up to 20; relaxed, they can."""
+    lines = [line(name, hill(5, 8, 2), min_if_on=7, max=9) for name in "abcd"]
+    crossed = [
+        {"id": "ab", "lines": ["a", "b"], "max": 16},
+        {"id": "bc", "lines": ["b", "c"], "max": 16},
+    ]
+    made = problem(budget=20, lines=lines, groups=crossed)
+    with pytest.raises(UndecidedError, match="none was proven impossible"):
+        solve(made, work=Work(units=1))
+    with pytest.raises(InfeasibleError) as caught:
+        solve(made)
+    assert "budget" in caught.value.conflict
+    assert any(name.endswith("min_if_on") for name in caught.value.conflict)

@@ -153,6 +153,9 @@ class LiftTest:
             all lines together; not 0.
         name: what people call it.
         metric: the outcome that `lift` counts; empty means the objective.
+        spend_without: money of the counterfactual over the window; None where it is what was
+            spent then less `spend_change`. A test on a part of a line, scaled up to all of it,
+            has to say it: what the line itself spent is then neither of the two compared.
     """
 
     lines: tuple[Line, ...]
@@ -163,6 +166,7 @@ class LiftTest:
     spend_change: float
     name: str = "lift test"
     metric: str = ""
+    spend_without: float | None = None
 
     def __post_init__(self) -> None:
         numbers = (self.lift, self.standard_error, self.spend_change)
@@ -174,6 +178,14 @@ class LiftTest:
         if self.spend_change == 0:
             raise PipelineError(
                 f"{self.name}: spend_change is 0; a test that moved no money teaches nothing"
+            )
+        without = self.spend_without
+        if without is not None and not (
+            0 <= without < math.inf and without + self.spend_change >= 0
+        ):
+            raise PipelineError(
+                f"{self.name}: spend_without {without} and what spend_change "
+                f"{self.spend_change} makes of it must be 0 or more"
             )
         if self.last_day < self.first_day:
             raise PipelineError(f"{self.name}: ends {self.last_day} before {self.first_day}")

@@ -45,7 +45,7 @@ class Treatment:
     Attributes:
         lines: (n,), indices of the treated lines.
         begin, end: of the window, indices of days, half open.
-        spend: (n_days, n), of the treated lines.
+        spend: (n_days, n), of the treated lines, with the test.
         without: the same if there had been no test.
         lift, variance: as measured, aged.
     """
@@ -77,14 +77,14 @@ def treatments(
             continue
         treated = np.array(sorted(index[line] for line in test.lines), dtype=int)
         begin, end = test.first_day.toordinal() - first, test.last_day.toordinal() - first + 1
-        touched = spend[:, treated]
+        touched, without = _compared(spend[:, treated], begin, end, test)
         found.append(
             Treatment(
                 lines=treated,
                 begin=begin,
                 end=end,
                 spend=touched,
-                without=_without(touched, begin, end, test.spend_change),
+                without=without,
                 lift=test.lift,
                 variance=test.standard_error**2 * 2 ** ((len(history.days) - end) / HALF_LIFE_DAYS),
             )
@@ -136,6 +136,22 @@ def readouts(
         )
         for test in treatments(history, tests, spend)
     )
+
+
+def _compared(
+    spend: FloatArray, begin: int, end: int, test: LiftTest
+) -> tuple[FloatArray, FloatArray]:
+    """Return the treated lines' spend with and without the test."""
+    if test.spend_without is None:
+        return spend, _without(spend, begin, end, test.spend_change)
+    window = spend[begin:end]
+    total = float(window.sum())
+    even = np.full(window.shape, 1.0 / window.size)
+    pattern = window / total if total > 0 else even  # over lines and days as the money went
+    treated, untreated = spend.copy(), spend.copy()
+    treated[begin:end] = pattern * (test.spend_without + test.spend_change)
+    untreated[begin:end] = pattern * test.spend_without
+    return treated, untreated
 
 
 def _without(spend: FloatArray, begin: int, end: int, change: float) -> FloatArray:

@@ -17,6 +17,7 @@ from pipeline.response.grid import Grid
 from pipeline.response.pooling import pooled_posterior
 
 ELASTICITY, ELASTICITY_SD = 0.25, 0.12  # of the whole outcome, over portfolios: a wide prior
+LEAST_ELASTICITY = 0.02  # spend that went against outcomes does not make money harmful
 LOG_SPREAD = 0.65  # of lines' elasticities around the portfolio's, in logs
 TILTS = np.linspace(0.0, 1.0, 6)
 TILT, TILT_SD = 0.5, 0.3  # half of what sets lines' average returns apart is not their margin
@@ -87,6 +88,7 @@ def common_elasticity(current: float, slope: float, error: float) -> tuple[float
     """Return the lines' mean elasticity, the shared slope that it implies, and their error."""
     precision = 1.0 / error**2 + 1.0 / ELASTICITY_SD**2
     centre = ((current + slope) / error**2 + ELASTICITY / ELASTICITY_SD**2) / precision
+    centre = max(centre, LEAST_ELASTICITY)
     return centre, centre - current, float(1.0 / np.sqrt(precision))
 
 

@@ -127,6 +127,62 @@ def test_a_lift_test_moves_the_curve_to_what_it_measured():
     np.testing.assert_allclose(unmoved, before)
 
 
+def test_a_lift_test_of_a_part_of_a_line_is_compared_at_its_own_spends():
+    """Scaled up to the line, it compares spends that the line itself never had."""
+    history = advertiser(1).history
+    line, days = history.lines[0], history.days
+    spend = float(history.spend[-28:, 0].sum())
+    level = float(history.outcomes["revenue"][-28:, 0].sum())
+
+    def after(without: float, change: float, lift: float) -> FloatArray:
+        test = LiftTest(
+            lines=(line,),
+            first_day=days[-28],
+            last_day=days[-1],
+            lift=lift,
+            standard_error=0.01 * level,
+            spend_change=change,
+            spend_without=without,
+        )
+        posterior = fit_response(history, REVENUE, lift_tests=(test,))
+        knots = np.array([[0.0, 1.0, 2.0]]) * posterior.recent_spend[:, None]
+        return posterior.mean_value(knots)[0]
+
+    steep = after(spend, spend, 0.5 * level)  # twice the money brought half as much again
+    flat = after(spend, spend, 0.02 * level)
+    assert (steep[2] - steep[1]) > 3 * (flat[2] - flat[1])
+    first = after(0.0, spend, 0.3 * level)  # the money of today brings a third of the outcome
+    day = 0.3 * level / 28
+    assert first[1] == pytest.approx(day, rel=0.35)
+
+
+@pytest.mark.parametrize("without", [-1.0, np.inf, 20.0])
+def test_a_lift_test_cannot_compare_less_than_nothing(without: float):
+    with pytest.raises(PipelineError, match="must be 0 or more"):
+        LiftTest(
+            lines=(("a",),),
+            first_day=advertiser(0).history.days[0],
+            last_day=advertiser(0).history.days[9],
+            lift=1.0,
+            standard_error=1.0,
+            spend_change=-21.0,
+            spend_without=without,
+        )
+
+
+def test_spend_that_went_against_outcomes_still_gives_finite_curves():
+    """All lines spent least when demand was highest: no elasticity, and no crash."""
+    history = advertiser(2).history
+    wave = 1 + 0.6 * np.sin(np.arange(len(history.days)) / 20)[:, None]
+    against = replace(
+        history,
+        spend=100.0 / wave * np.ones(len(history.lines)),
+        outcomes={"conversions": 400.0 * wave**3 * np.ones(len(history.lines))},
+    )
+    posterior = fit_response(against, FitSettings(metric="conversions"))
+    assert np.isfinite(posterior.weights).all()
+
+
 def test_an_outcome_that_history_lacks_is_named():
     with pytest.raises(PipelineError, match="no outcome 'profit'"):
         fit_response(advertiser(0).history, FitSettings(metric="profit"))

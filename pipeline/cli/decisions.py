@@ -19,11 +19,17 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     app.command("rotate")(rotate)
+    app.command("cadence")(cadence)
 
 
 def rotate(day: Day = None, workspace: Workspace = HERE, as_json: AsJson = False) -> None:
     """Split a day's exposure between creatives, from data up to the day before; propose it."""
     propose(Kind.ROTATION, day, workspace, as_json=as_json)
+
+
+def cadence(day: Day = None, workspace: Workspace = HERE, as_json: AsJson = False) -> None:
+    """Set how often each lifecycle segment is written to, from data up to the day before."""
+    propose(Kind.CADENCE, day, workspace, as_json=as_json)
 
 
 def propose(kind: Kind, day: str | None, workspace: Path, *, as_json: bool) -> None:
@@ -48,7 +54,7 @@ def _say_plan(portfolio: Portfolio, plan: DecisionPlan, workspace: Path) -> None
             f"({up.p05:,.2f} to {up.p95:,.2f}), probability {up.probability_positive:.2f}"
         )
     for line in plan.lines:
-        if line.action in {"retire", "start", "stop"}:
+        if line.action in {"retire", "start", "stop", "raise", "lower"}:
             say(f"{line.action:<7} {' / '.join(line.line.values())}: {line.reason}")
     for finding in plan.findings:
         if finding.level.value != "pass":

@@ -33,6 +33,10 @@ def register(app: typer.Typer) -> None:
 
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
+    with_cadence: Annotated[
+        bool,
+        typer.Option("--cadence", help="Add lifecycle segments: contacts and their cadence."),
+    ] = False,
 ) -> None:
     """Make a portfolio folder: a commented portfolio.yaml and sample data that runs as it is."""
     from pipeline.core.errors import UsageError
@@ -42,9 +46,15 @@ def init(
         raise UsageError(f"{folder}: is not empty; name a new folder, nothing was written")
     folder.mkdir(parents=True, exist_ok=True)
     write_example(folder)
+    if with_cadence:
+        from pipeline.simulation.cadence.sample import add_cadence
+
+        add_cadence(folder)
     say(f"portfolio  {folder / 'portfolio.yaml'}")
     remark(f"next: equimarginal caps approve --all --as fin -w {folder}")
     remark(f"then: equimarginal night -w {folder} --date {_next_day(END)}")
+    if with_cadence:
+        remark(f"and:  equimarginal cadence -w {folder} --date {_next_day(END)}")
 
 
 def check(day: Day = None, workspace: Workspace = HERE, as_json: AsJson = False) -> None:

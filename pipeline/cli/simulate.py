@@ -42,7 +42,8 @@ def simulate(
     ] = None,
     processes: Annotated[int, typer.Option(min=1, help="Worlds at a time.")] = 1,
     decision: Annotated[
-        str, typer.Option(metavar="KIND", help="budget, or rotation with its own worlds.")
+        str,
+        typer.Option(metavar="KIND", help="budget; rotation or cadence, with their own worlds."),
     ] = "budget",
     as_json: AsJson = False,
 ) -> None:
@@ -57,8 +58,13 @@ def simulate(
     if decision == "rotation":
         _simulate_rotation(kinds, range(first_seed, first_seed + seeds), as_json)
         return
+    if decision == "cadence":
+        _simulate_cadence(kinds, range(first_seed, first_seed + seeds), as_json)
+        return
     if decision != "budget":
-        raise UsageError(f"--decision: {decision!r} has no worlds, need budget or rotation")
+        raise UsageError(
+            f"--decision: {decision!r} has no worlds, need budget, rotation or cadence"
+        )
 
     names = tuple(dict.fromkeys(_words(policies, "--policies")))
     policies_named(names)
@@ -117,6 +123,38 @@ def _simulate_rotation(kinds: str, seeds: range, as_json: bool) -> None:
                 score.retired,
                 score.best_retired,
                 score.nearly_best_retired,
+            )
+            for score in scores
+        ],
+    )
+
+
+def _simulate_cadence(kinds: str, seeds: range, as_json: bool) -> None:
+    """Play the cadence and its rivals with audiences whose answer to touches is known."""
+    from dataclasses import asdict
+
+    from pipeline.simulation.cadence.scores import score_kind
+    from pipeline.simulation.cadence.world import KINDS
+
+    chosen = list(KINDS) if kinds in {_DEFAULT_KINDS, "all"} else _words(kinds, "--kinds")
+    if unknown := [kind for kind in chosen if kind not in KINDS]:
+        raise UsageError(f"--kinds: {unknown[0]!r} is unknown, need some of {', '.join(KINDS)}")
+    scores = [score for kind in chosen for score in score_kind(kind, seeds)]
+    if as_json:
+        print_json({"decision": "cadence", "summary": [asdict(score) for score in scores]})
+        return
+    print_table(
+        ("audience", "policy", "count", "captured", "lift", "worst lift", "raised", "unsafely"),
+        [
+            (
+                score.kind,
+                score.policy,
+                score.worlds,
+                score.captured,
+                f"{score.lift:+.1%}",
+                f"{score.worst_lift:+.1%}",
+                score.raises,
+                score.unsafe,
             )
             for score in scores
         ],

@@ -34,7 +34,7 @@ class DecisionLine(Frozen):
     """One line of a decision: a creative inside an audience, an offer, a segment.
 
     `current` and `proposed` are in the decision's unit; `figures` are what else is known of the
-    line, by name.
+    line, by name; `parts` is how the amount is carried out, such as the share of people per dose.
     """
 
     line: dict[str, str]
@@ -45,6 +45,7 @@ class DecisionLine(Frozen):
     action: str = "hold"
     reason: str = ""
     figures: dict[str, float] = Field(default_factory=dict)
+    parts: dict[str, float] = Field(default_factory=dict)
 
 
 class DecisionPlan(Signed):
@@ -56,6 +57,7 @@ class DecisionPlan(Signed):
         group_columns: so many leading columns name what is split: amounts of one group are one
             split. 0 where lines do not share anything.
         rules_version: hash of the settings that the decision obeys; other rules void the plan.
+        terms: what holds for every line as it is carried out, by name, such as send hours.
     """
 
     plan_id: str
@@ -79,6 +81,7 @@ class DecisionPlan(Signed):
     rules_version: str
     inputs_hash: str = ""
     based_on: str = ""
+    terms: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _lines_in_order(self) -> Self:
@@ -87,6 +90,16 @@ class DecisionPlan(Signed):
         for item in self.lines:
             ordered_line(item.line, self.line_columns)
         return self
+
+    def content(self) -> dict[str, Any]:
+        """Return what is hashed and signed; terms and parts only where there are any."""
+        content = Signed.content(self)
+        if not self.terms:
+            del content["terms"]
+        for line in content["lines"]:
+            if not line["parts"]:
+                del line["parts"]
+        return content
 
     @property
     def budgets(self) -> dict[tuple[str, ...], float]:

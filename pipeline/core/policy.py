@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
+from pipeline.core.cadence_rules import CadenceRules
 from pipeline.core.destinations import Destination
 from pipeline.core.errors import ConfigError
 from pipeline.core.objective import Objective
@@ -223,6 +224,7 @@ class Policy(Strict):
     alerts: Alerts = Alerts()
     privacy: Privacy = Privacy()
     rotation: RotationRules | None = None
+    cadence: CadenceRules | None = None
     sources: Sources
     feeds: dict[Identifier, Feed] = Field(default_factory=dict)
     destinations: dict[Identifier, Destination] = Field(default_factory=dict)
@@ -238,6 +240,8 @@ class Policy(Strict):
             raise ValueError("rotation: needs sources.exposures, the rows it learns from")
         if "files" in self.destinations:
             raise ValueError("destinations: 'files' is the portfolio's own; use another name")
+        if self.cadence is not None and self.sources.contacts is None:
+            raise ValueError("cadence: needs sources.contacts, the rows it learns from")
         if len(set(self.line)) != len(self.line):
             raise ValueError("line: a column is named twice")
         if taken := RESERVED_COLUMNS.intersection(self.line):

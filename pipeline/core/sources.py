@@ -62,14 +62,16 @@ class Source(Strict):
 class Sources(Strict):
     """The tables that a night reads; spend and outcomes may be the same file.
 
-    `exposures` are read by the rotation of creatives, `withdrawals` by every decision whose rows
-    name a person. `period` is what a row of spend and outcomes spans; a week has its first day.
+    `exposures` are read by the rotation of creatives, `contacts` by the lifecycle cadence,
+    `withdrawals` by every decision whose rows name a person. `period` is what a row of spend and
+    outcomes spans; a week has its first day.
     """
 
     spend: Source
     outcomes: Source
     experiments: Source | None = None
     exposures: Source | None = None
+    contacts: Source | None = None
     withdrawals: Source | None = None
     period: Literal["day", "week"] = "day"
 

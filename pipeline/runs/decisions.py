@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from pipeline.core.decision import DecisionPlan
+from pipeline.core.decision import DecisionLine, DecisionPlan
 from pipeline.core.errors import InfeasibleError
 from pipeline.core.findings import Finding, Level, worst_level
 from pipeline.core.kinds import KINDS
-from pipeline.core.plan import Kind
+from pipeline.core.plan import Kind, Mode
+from pipeline.core.types import JsonObject
 from pipeline.io import suites
 from pipeline.io.artefacts import RunFolder
 from pipeline.runs import storage
@@ -27,6 +28,7 @@ from pipeline.runs.decision_inputs import (
     section_of,
 )
 from pipeline.runs.decision_pages import write_decision_page
+from pipeline.runs.inputs import inputs_hash
 from pipeline.runs.portfolio import Portfolio
 
 if TYPE_CHECKING:
@@ -49,6 +51,9 @@ class DecisionNight:
         breaches: every way in which a plan breaks the section's rules.
         counting, deciding: what a person is told while it stages and decides.
         task: name of the deciding step.
+        falls_back: whether the plan in force is proposed again where the data cannot be trusted;
+            otherwise there is no plan, and what is in force stays without being asked for.
+        page: what its page shows besides, from the work folder.
     """
 
     kind: Kind
@@ -60,6 +65,8 @@ class DecisionNight:
     counting: str
     deciding: str
     task: str
+    falls_back: bool = False
+    page: Callable[[RunFolder], JsonObject] = lambda work: {}
 
     def course(self) -> Course:
         """Return how its plans are made."""
@@ -71,7 +78,7 @@ class DecisionNight:
                 CourseStep(task="validate", label="judging the data", run=self._validate),
                 CourseStep(task=self.task, label=self.deciding, run=self._decide, decides=True),
                 CourseStep(task="verify", label="verifying the plan", run=self._verify),
-                CourseStep(task="report", label="writing the page", run=_page),
+                CourseStep(task="report", label="writing the page", run=self._page),
             ),
             read_plan=read_decision,
             breaches=self._breaches,
@@ -104,9 +111,42 @@ class DecisionNight:
 
     def _decide(self, work: RunFolder) -> None:
         findings = storage.read_findings(work, storage.FINDINGS)
+        plan_id = course_of(self.kind).plan_id(work)
         if worst_level(findings) is not Level.FAIL:
-            plan = self.decide(work, course_of(self.kind).plan_id(work), findings)
+            work.write_json(storage.PLAN, self.decide(work, plan_id, findings).content())
+        elif self.falls_back and (plan := self._resting(work, plan_id, findings)) is not None:
             work.write_json(storage.PLAN, plan.content())
+
+    def _resting(
+        self, work: RunFolder, plan_id: str, findings: Sequence[Finding]
+    ) -> DecisionPlan | None:
+        """Return the plan in force once more; None before the first, or where rules forbid it."""
+        inputs = read_decision_inputs(work)
+        before = inputs.published
+        if before is None:
+            return None
+        failed = [finding for finding in findings if finding.level is Level.FAIL]
+        plan = before.model_copy(
+            update={
+                "plan_id": plan_id,
+                "date": inputs.day,
+                "mode": Mode.FALLBACK,
+                "reasons": (
+                    f"the last approved {KINDS[self.kind].name}, {before.plan_id}, stays in force",
+                    f"tonight's data cannot be trusted: {failed[0].message}",
+                ),
+                "expected": None,
+                "status_quo": None,
+                "uplift": None,
+                "lines": tuple(_at_rest(line) for line in before.lines),
+                "findings": tuple(findings),
+                "model_health": None,
+                "rules_version": inputs.rules_version,
+                "inputs_hash": inputs_hash(work),
+                "based_on": before.plan_id,
+            }
+        )
+        return None if self.breaches(plan, section_of(inputs.policy, self.kind)) else plan
 
     def _verify(self, work: RunFolder) -> None:
         if not work.exists(storage.PLAN):
@@ -118,6 +158,10 @@ class DecisionNight:
                 f"the {entry.name} breaks a rule and was not proposed: {problems[0]}; "
                 f"{entry.stays}; send the run folder to the maintainers"
             )
+
+    def _page(self, work: RunFolder) -> None:
+        if work.exists(storage.PLAN):
+            write_decision_page(work, read_decision(work), self.page(work))
 
     def _breaches(self, portfolio: Portfolio, record: PlanRecord) -> tuple[str, ...]:
         if changed := rule_changes(portfolio.policy, record.decision):
@@ -145,6 +189,12 @@ def read_decision(work: RunFolder) -> DecisionPlan:
     return DecisionPlan.from_json(work.read_json(storage.PLAN))
 
 
-def _page(work: RunFolder) -> None:
-    if work.exists(storage.PLAN):
-        write_decision_page(work, read_decision(work))
+def _at_rest(line: DecisionLine) -> DecisionLine:
+    update = {
+        "current": line.proposed,
+        "expected": None,
+        "binding": (),
+        "action": "hold",
+        "reason": "stays as last approved",
+    }
+    return line.model_copy(update=update)

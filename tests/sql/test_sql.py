@@ -16,6 +16,7 @@ from pipeline.core.policy import parse_policy
 from pipeline.io import engine, warehouse
 from pipeline.io.artefacts import begin_run
 from pipeline.io.assets import asset_folder
+from pipeline.io.contacts import TEXTS, staged_contacts
 from pipeline.io.exposures import KEYS as KEYS_SHOWN
 from pipeline.io.exposures import NUMBERS, staged_exposures
 from pipeline.io.marts import create_marts
@@ -52,6 +53,8 @@ def result(case: Path, folder: Path) -> str:
     table = case.parent.name
     if (case / "exposures.csv").exists():
         return exposure_result(case, table, params)
+    if (case / "contacts.csv").exists():
+        return contact_result(case, table, params)
     work = begin_run(str(folder), "case")
     for source in COLUMNS:
         work.write_parquet(f"snapshot/{source}.parquet", snapshot(case, source))
@@ -93,6 +96,21 @@ def exposure_result(case: Path, table: str, params: dict[str, Any]) -> str:
         place = "staging" if table.startswith("stg_") else "marts"
         select = f"select {params.get('select', '*')} from ({engine.sql_text(place, table)})"
         cursor = connection.execute(select)
+        return written([c[0] for c in cursor.description or []], cursor.fetchall())
+
+
+def contact_result(case: Path, table: str, params: dict[str, Any]) -> str:
+    rows = list(csv.DictReader(io.StringIO((case / "contacts.csv").read_text("utf-8"))))
+    texts = {name: pa.array([row.get(name, "") for row in rows], pa.string()) for name in TEXTS}
+    flags = {
+        "copies": pa.array([int(row["copies"]) for row in rows]),
+        "has_persons": pa.array([params["has_persons"]] * len(rows)),
+    }
+    day = date.fromisoformat(params["day"])
+    with staged_contacts(pa.table({**texts, **flags}), 1, day, day, "case") as connection:
+        is_table = table in {"stg_contacts", "segment_day"}
+        source = f"from {table}" if is_table else engine.sql_text("marts", table)
+        cursor = connection.execute(f"select {params.get('select', '*')} from ({source})")
         return written([c[0] for c in cursor.description or []], cursor.fetchall())
 
 

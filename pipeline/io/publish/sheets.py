@@ -49,12 +49,15 @@ def amount_units(text: str, digits: int) -> int | None:
 
 
 def sheet_bytes(plan: Document, rows: Sequence[tuple[Line, int]]) -> bytes:
-    """Return the CSV: the line columns, the amount and its unit, one row per line."""
+    """Return the CSV: the line columns, the amount, its unit, and how it is carried out."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(_header(plan))
+    terms = list(_terms(plan).values())
+    parts = _parts(plan)
     for line, minor in rows:
-        writer.writerow([*line, amount_text(minor, plan.digits), _unit(plan)])
+        said = [_parts_text(parts[line])] if parts else []
+        writer.writerow([*line, amount_text(minor, plan.digits), _unit(plan), *said, *terms])
     return text.getvalue().encode("utf-8")
 
 
@@ -64,15 +67,15 @@ def read_sheet(data: bytes, plan: Document) -> dict[Line, int]:
     Raises:
         DamagedError: it is not the sheet that was written.
     """
-    expected, unit = _header(plan), _unit(plan)
+    expected, unit, names = _header(plan), _unit(plan), len(plan.line_columns)
     found: dict[Line, int] = {}
     try:
         header, *rows = csv.reader(io.StringIO(data.decode("utf-8"), newline=""))
         for row in rows:
-            *line, amount, said = row
-            if header != expected or said != unit or tuple(line) in found:
+            line, (amount, said) = tuple(row[:names]), row[names : names + 2]
+            if header != expected or said != unit or line in found or len(row) != len(expected):
                 raise DamagedError(f"published sheet of {plan.plan_id}: read back as {row}")
-            found[tuple(line)] = int(Decimal(amount).scaleb(plan.digits))
+            found[line] = int(Decimal(amount).scaleb(plan.digits))
     except (ValueError, ArithmeticError, csv.Error) as error:
         raise DamagedError(f"published sheet of {plan.plan_id}: not a sheet: {error}") from error
     return found
@@ -80,12 +83,13 @@ def read_sheet(data: bytes, plan: Document) -> dict[Line, int]:
 
 def amounts_json(plan: Document, content_hash: str, rows: Sequence[tuple[Line, int]]) -> bytes:
     """Return the JSON: every line with its amount in whole units and as text."""
-    amount = _amount_column(plan)
+    amount, parts = _amount_column(plan), _parts(plan)
     lines: list[dict[str, Any]] = [
         {
             "line": dict(zip(plan.line_columns, line, strict=True)),
             amount: amount_text(minor, plan.digits),
             f"{amount}_minor": minor,
+            **({"parts": parts[line]} if parts else {}),
         }
         for line, minor in rows
     ]
@@ -95,6 +99,7 @@ def amounts_json(plan: Document, content_hash: str, rows: Sequence[tuple[Line, i
             "portfolio": plan.portfolio,
             "date": plan.date.isoformat(),
             **_measured(plan, sum(minor for _, minor in rows)),
+            **({"terms": terms} if (terms := _terms(plan)) else {}),
             "content_hash": content_hash,
             "lines": lines,
         }
@@ -103,7 +108,25 @@ def amounts_json(plan: Document, content_hash: str, rows: Sequence[tuple[Line, i
 
 def _header(plan: Document) -> list[str]:
     unit = "currency" if isinstance(plan, Plan) else "unit"
-    return [*plan.line_columns, _amount_column(plan), unit]
+    parts = ["parts"] if _parts(plan) else []
+    return [*plan.line_columns, _amount_column(plan), unit, *parts, *_terms(plan)]
+
+
+def _terms(plan: Document) -> dict[str, str]:
+    """Return what holds for every line of a decision as it is carried out, by name."""
+    return {} if isinstance(plan, Plan) else dict(sorted(plan.terms.items()))
+
+
+def _parts(plan: Document) -> dict[Line, dict[str, float]]:
+    """Return line -> how its amount is carried out; nothing where no line says it."""
+    if isinstance(plan, Plan) or not any(item.parts for item in plan.lines):
+        return {}
+    return {tuple(item.line[c] for c in plan.line_columns): item.parts for item in plan.lines}
+
+
+def _parts_text(parts: dict[str, float]) -> str:
+    """Return parts as one cell, such as `0:0.05 1:0.95`."""
+    return " ".join(f"{name}:{part:g}" for name, part in parts.items())
 
 
 def _amount_column(plan: Document) -> str:

@@ -9,10 +9,11 @@ from datetime import date
 from pipeline.core.decision import DecisionLine, DecisionPlan
 from pipeline.core.findings import Finding, Level
 from pipeline.core.kinds import KINDS, Words
-from pipeline.core.plan import Mode
+from pipeline.core.plan import Kind, Mode, PlanGuardrail
 from pipeline.core.types import JsonObject
 from pipeline.io.reports.charts import Span, scale_over, span
 from pipeline.io.reports.render import render
+from pipeline.io.reports.touches import TouchParts, touch_parts
 from pipeline.io.reports.words import (
     chance,
     label,
@@ -60,6 +61,17 @@ class GroupView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RailView:
+    """One guardrail as text."""
+
+    name: str
+    limit: str
+    now: str
+    expected: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionView:
     """Everything on the page of a decision."""
 
@@ -82,17 +94,19 @@ class DecisionView:
     sign_link: str
     refuse_command: str
     undo: str
+    rails: Sequence[RailView]
+    has_best: bool
+    touches: TouchParts | None
 
 
 def render_decision(plan: DecisionPlan, extras: JsonObject, *, sign_command: str) -> str:
     """Return the decision's page; the same plan and extras give the same bytes.
 
     Args:
-        extras: `min_group`, below which a line is not shown in figures, and `sign_link`, where the
-            plan can be signed in a browser.
+        extras: `min_group`, below which a line is not shown in figures, `sign_link`, where the
+            plan can be signed in a browser, and what a kind's page shows besides.
     """
-    small = float(extras.get("min_group", 0))
-    view = decision_view(plan, small, sign_command, str(extras.get("sign_link", "")))
+    view = decision_view(plan, extras, sign_command)
     return render("decision.html.j2", plan.currency, view=view, sign_command=sign_command)
 
 
@@ -100,7 +114,7 @@ def decision_markdown(plan: DecisionPlan) -> str:
     """Return the decision in short, for a chat, a mail or a sign-off task."""
     from pipeline.io.reports.summary import markdown_code, markdown_text
 
-    view = decision_view(plan, 0.0, "")
+    view = decision_view(plan, {}, "")
     parts = [f"## {markdown_text(view.ask)}", markdown_text(view.promise)]
     for group in view.groups[:8]:
         moved = [f"{row.name} {row.now} to {row.then}" for row in group.rows if row.flow != "flat"]
@@ -112,26 +126,26 @@ def decision_markdown(plan: DecisionPlan) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def decision_view(
-    plan: DecisionPlan, min_group: float, sign_command: str, sign_link: str = ""
-) -> DecisionView:
-    """Return the decision's page as values."""
+def decision_view(plan: DecisionPlan, extras: JsonObject, sign_command: str) -> DecisionView:
+    """Return the decision's page as values; `extras` as for `render_decision`."""
+    min_group = float(extras.get("min_group", 0))
     words = KINDS[plan.kind].words
     assert words is not None  # noqa: S101  a decision has words, a budget is none
     findings = sorted(plan.findings, key=lambda f: -list(Level).index(f.level))
     health = plan.model_health
     checks = health.checks if health else ()
     changed = [line for line in plan.lines if _is_change(line, plan)]
+    groups = _groups(plan, words, min_group)
     return DecisionView(
         plan=plan,
         day=plan.date,
         words=words,
         ask=_ask(plan, words, changed),
         promise=_promise(plan),
-        badge="no change" if plan.mode is Mode.HOLD else "new " + plan.kind.value,
+        badge=_badge(plan),
         total=f"It signs every {words.member} below, as it stands here.",
         figures=_figures(plan, words, changed),
-        groups=_groups(plan, words, min_group),
+        groups=groups,
         attention=[f for f in findings if f.level is not Level.PASS],
         waiting=[],
         passed=[f for f in findings if f.level is Level.PASS],
@@ -139,10 +153,24 @@ def decision_view(
         health_attention=[f for f in checks if f.level is not Level.PASS],
         health_passed=[f for f in checks if f.level is Level.PASS],
         expires="",
-        sign_link=sign_link,
+        sign_link=str(extras.get("sign_link", "")),
         refuse_command=sign_command.replace(" approve ", " reject ", 1).partition(" --hash")[0]
         + ' --why "REASON"',
         undo=UNDO,
+        rails=[_rail(rail, plan) for rail in plan.guardrails],
+        has_best=any(row.best for group in groups for row in group.rows),
+        touches=touch_parts(plan, extras, min_group),
+    )
+
+
+def _rail(rail: PlanGuardrail, plan: DecisionPlan) -> RailView:
+    shown = percent if plan.kind is Kind.CADENCE else number  # what leaves is a share of people
+    return RailView(
+        name=" · ".join((rail.metric, *(label(value) for value in rail.scope.values()))),
+        limit=f"{rail.kind} {shown(rail.limit)}",
+        now="" if rail.current is None else shown(rail.current),
+        expected="" if rail.expected is None else shown(rail.expected),
+        state=rail.status,
     )
 
 
@@ -150,9 +178,17 @@ def _is_change(line: DecisionLine, plan: DecisionPlan) -> bool:
     return abs(line.proposed - line.current) > 0.5 * 10.0**-plan.digits
 
 
+def _badge(plan: DecisionPlan) -> str:
+    if plan.mode is Mode.FALLBACK:
+        return "fallback"
+    return "no change" if plan.mode is Mode.HOLD else "new " + plan.kind.value
+
+
 def _ask(plan: DecisionPlan, words: Words, changed: Sequence[DecisionLine]) -> str:
     if not changed:
         return f"Sign that nothing changes on {long_day(plan.date)}."
+    if plan.kind is Kind.CADENCE:
+        return _ask_touches(changed)
     retired = sum(line.action == "retire" for line in plan.lines)
     started = sum(line.action == "start" for line in plan.lines)
     groups = {line.line[plan.line_columns[0]] for line in changed}
@@ -161,11 +197,17 @@ def _ask(plan: DecisionPlan, words: Words, changed: Sequence[DecisionLine]) -> s
         parts.append(f"{started} of them new")
     if retired:
         parts.append(f"{plural(retired, words.member)} taken out")
-    return (
-        f"Sign new shares for {', '.join(parts)}."
-        if plan.unit == "share"
-        else (f"Sign new amounts for {', '.join(parts)}.")
-    )
+    return f"Sign new shares for {', '.join(parts)}."
+
+
+def _ask_touches(changed: Sequence[DecisionLine]) -> str:
+    words = {"raise": "raised", "lower": "lowered", "stop": "stopped"}
+    parts = [
+        f"{words[action]} for {plural(number_of, 'segment')}"
+        for action in words
+        if (number_of := sum(line.action == action for line in changed))
+    ]
+    return f"Sign new touches a week: {', '.join(parts)}."
 
 
 def _promise(plan: DecisionPlan) -> str:

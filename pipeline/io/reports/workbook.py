@@ -62,7 +62,7 @@ def plan_workbook(plan: Document, *, sign_command: str = "") -> bytes:
 def _plan_sheet(book: Workbook, plan: Document, sign_command: str) -> None:
     rows: list[tuple[str, Cell]] = [("Portfolio", plan.portfolio), ("Day", plan.date.isoformat())]
     if isinstance(plan, DecisionPlan):
-        view = decision_view(plan, 0.0, sign_command)
+        view = decision_view(plan, {}, sign_command)
         rows += [("Asked", view.ask), ("Expected", view.promise)]
     else:
         head = headline(plan, line_views(plan))

@@ -1,0 +1,1 @@
+"""The night of the lifecycle cadence: touches a week per segment."""

@@ -1,0 +1,1 @@
+"""Audiences whose true answer to touches is known, and what policies earn with them."""

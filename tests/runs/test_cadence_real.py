@@ -1,0 +1,81 @@
+"""Real contacts, none drawn by lot: whole nights that learn nothing of touches, and say so."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.core.plan import Mode
+from tests.runs.test_cadence import run_cadence, settings
+
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+
+
+def need(name: str) -> Path:
+    path = DATA / name
+    if not path.exists():
+        pytest.skip(f"{path} is not here: public data beside the repository, see its README")
+    return path
+
+
+def write(folder: Path, rows: list[dict[str, Any]]) -> None:
+    with (folder / "data" / "contacts.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def households() -> list[dict[str, Any]]:
+    """Return a row per day and segment of the grocer's households: campaigns in, coupons out."""
+    source = need("cadence_complete_journey")
+    start = {
+        row["campaign_id"]: row["start_date"] for row in read(source / "campaign_descriptions.csv")
+    }
+    sent = [(start[r["campaign_id"]], r["household_id"]) for r in read(source / "campaigns.csv")]
+    redeemed = read(source / "coupon_redemptions.csv")
+    kids = {r["household_id"]: r["kids_count"] for r in read(source / "demographics.csv")}
+
+    def stage(household: str) -> str:
+        return {"": "unknown", "0": "no kids"}.get(kids.get(household, ""), "kids")
+
+    people = Counter(stage(household) for household in {h for _, h in sent})
+    touches = Counter((day, stage(household)) for day, household in sent)
+    coupons = Counter((r["redemption_date"], stage(r["household_id"])) for r in redeemed)
+    days = [date(2017, 3, 1) + timedelta(days=n) for n in range(240)]
+    return [
+        {
+            "date": day.isoformat(),
+            "stage": name,
+            "persons": number,
+            "touches": touches[day.isoformat(), name],
+            "conversions": coupons[day.isoformat(), name],
+            "leavers": 0,
+        }
+        for day in days
+        for name, number in people.items()
+    ]
+
+
+def test_touches_that_somebody_chose_move_nothing(tmp_path: Path) -> None:
+    found = households()
+    folder = settings(tmp_path, {"segment": ["stage"], "reward": "conversions", "max_touches": 7})
+    write(folder, found)
+    day = date.fromisoformat(str(found[-1]["date"])) + timedelta(days=1)
+    plan = run_cadence(folder, day)
+    assert plan.mode is Mode.HOLD
+    assert {line.line["stage"] for line in plan.lines} == {"kids", "no kids", "unknown"}
+    for line in plan.lines:
+        assert line.proposed == line.current
+        assert line.figures["people"] > 10
+        assert "never drawn by lot" in line.reason
+    assert [finding.check for finding in plan.findings if finding.check == "lottery"]

@@ -14,6 +14,7 @@ import pytest
 from pipeline.core.findings import Finding, Level
 from pipeline.io import suites
 from pipeline.io.assets import asset_folder
+from pipeline.io.contacts import SEGMENT_DAY
 from pipeline.io.exposures import CREATIVE_DAY
 from pipeline.io.facts import Facts
 from pipeline.io.suite_worker import evaluate
@@ -195,7 +196,7 @@ def test_every_expectation_meets_a_broken_table_and_says_why() -> None:
 
 def test_every_suite_file_is_used() -> None:
     files = {path.stem for path in asset_folder("expectations").glob("*.json")}
-    used = (*TABLES, Path(CREATIVE_DAY).stem)
+    used = (*TABLES, Path(CREATIVE_DAY).stem, Path(SEGMENT_DAY).stem)
     assert files == set(used)
     assert all(suite["name"] == name for name, suite in load_suites(used).items())
 

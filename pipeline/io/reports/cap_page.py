@@ -132,13 +132,13 @@ def cap_page_view(
                 instead_of=_instead_of(current.get(_key(cap.scope)), currency),
                 inside=_inside(cap, plan),
                 impact=sentence(impacts.get(cap.id) or cap.impact or UNKNOWN_IMPACT),
-                dates=_dates(cap),
+                dates=_dates(cap, "no end"),
             )
             for cap in waiting
         ],
         in_force=_in_force(in_force, plan, columns, currency, costs),
         metric=metric_name(plan) if plan else "outcome",
-        dates={cap.id: _dates(cap) for cap in in_force},
+        dates={cap.id: _dates(cap, "") for cap in in_force},
         soon={cap.id: _soon(cap, day) for cap in in_force},
         decided={cap.id: _decided(cap, decided_on) for cap in in_force},
         past=[
@@ -146,7 +146,7 @@ def cap_page_view(
                 cap=cap,
                 scope=scope_words(cap.scope, columns),
                 limit=limit_words(cap.min, cap.max, cap.fixed, currency),
-                dates=_dates(cap),
+                dates=_dates(cap, ""),
                 state=_state(cap, day),
                 decided=_decided(cap, decided_on),
             )
@@ -219,13 +219,14 @@ def _inside(cap: Cap, plan: Plan | None) -> str:
     return f"{plural(len(inside), 'line')} with {amount} planned."
 
 
-def _dates(cap: Cap) -> str:
+def _dates(cap: Cap, always: str) -> str:
+    """Return from when and until when a cap holds; `always` where it has neither."""
     parts = []
     if cap.valid_from:
         parts.append(f"from {cap.valid_from.isoformat()}")
     if cap.expires:
         parts.append(f"until {cap.expires.isoformat()}")
-    return " ".join(parts) or "no end"
+    return " ".join(parts) or always
 
 
 def _soon(cap: Cap, day: date) -> str:

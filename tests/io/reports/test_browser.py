@@ -61,6 +61,17 @@ def test_a_page_fits_asks_for_nothing_and_complains_about_nothing(
     assert wide <= width
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_no_table_of_a_desktop_page_has_to_be_scrolled(browser, folder, name):
+    visit = Visit(browser, folder / f"{name}.html")
+    hidden = visit.page.evaluate(
+        "[...document.querySelectorAll('.scroll, .tree, table')].map(x => "
+        "[x.className, x.scrollWidth - x.clientWidth]).filter(pair => pair[1] > 1)"
+    )
+    visit.page.close()
+    assert hidden == []
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(375, "light"), (1280, "dark")])
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "many"])
 def test_axe_finds_no_barrier(browser, folder, name, width, scheme):

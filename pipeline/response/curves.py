@@ -57,9 +57,9 @@ SHAPES: tuple[Shape, ...] = (
     Shape(family="exponential", half_saturation=0.8, prior=0.6),
     Shape(family="power", half_saturation=1.0, slope=0.35, prior=0.5),
     Shape(family="power", half_saturation=1.0, slope=0.65, prior=0.5),
-    Shape(family="hill", half_saturation=0.5, slope=2.2, prior=0.35),
-    Shape(family="hill", half_saturation=1.0, slope=2.2, prior=0.35),
-    Shape(family="hill", half_saturation=1.8, slope=2.2, prior=0.35),
+    Shape(family="hill", half_saturation=0.5, slope=2.2, prior=0.6),
+    Shape(family="hill", half_saturation=1.0, slope=2.2, prior=0.6),
+    Shape(family="hill", half_saturation=1.8, slope=2.2, prior=0.6),
 )
 
 

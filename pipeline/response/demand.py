@@ -1,9 +1,13 @@
-"""Demand that all lines share, separated from what their own spend does.
+"""Demand that lines share, told apart from what their own spend does.
 
 Spend follows demand, so a line's good days and its expensive days coincide for reasons that are
-not spend. Each day has a portfolio effect and an effect per channel; a line is freed of the
-effect that the *other* lines show, so that its own signal is never mistaken for demand. Days are
-multiplicative: `demand = exp(season + shock)`. Mathematics: docs/model.md, "Demand".
+not spend. The log of demand is a Gaussian process over days: one path that all lines share and one
+per channel, each a slow season, a pattern of weekdays and shocks that fade. What a line shows of
+them is blurred by its counting, by its own wandering level and by its slope, which nobody knows
+beforehand; all of that is in the line's covariance, so that lines whose spend moved much teach
+little about slow demand, as they should. A line is freed of what the *other* lines show, so that
+its own signal is never mistaken for demand, and what remains unknown of demand comes along as
+modes: slow errors that a curve must not be learned from. Mathematics: docs/model.md, "Demand".
 """
 
 from __future__ import annotations
@@ -12,236 +16,275 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.core.types import BoolArray, FloatArray, IntArray
+from pipeline.core.types import FloatArray, IntArray
+from pipeline.response.kernels import Days, fold, inverse, leading_modes, wandering
+from pipeline.response.scales import Scales, learn_scales
 
-SMOOTH_DAYS = 21.0  # a season is what lasts about three weeks or longer
-SHOCK_FLOOR = 0.05  # nobody knows a day's demand better than to 5 %
-CHANNEL_FLOOR = 0.02
-SETTLED = 0.05  # a day whose completeness is known to 5 % teaches the season half as much
+SLOPE_SD, CURVE_SD = 0.2, 0.1
+"""How far a line's log response may be from the population's, per log of spend and its square."""
+
+INFORMANTS = 24
+"""Lines of a channel that teach demand, those that know most; the others add next to nothing."""
+
+BLOCK_DAYS, OVERLAP_DAYS = 270, 30
+"""Longer histories are taken in blocks that are joined where they overlap."""
+
+ANCHOR_DAYS, STILL_LATE = 28, 3
+"""Days on which demand is 1 on average: four weeks, without the last ones."""
+
+JITTER = 1e-8  # keeps covariances of smooth paths invertible
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demand:
-    """Day effects, 1 on an ordinary day.
+    """Day effects, 1 on an ordinary recent day.
 
     Attributes:
         factor: (n_days, n_lines), from the other lines, for freeing a line of demand.
-        variance: (n_days, n_lines), of log `factor`.
-        shared: (n_days,), the portfolio's effect from all lines.
+        variance: (n_days, n_lines), of log `factor`, day by day, beyond the modes.
+        modes: (n_modes, n_days, n_lines), of log `factor`: errors that last, each to be
+            multiplied by a standard normal number.
         tomorrow: (n_lines,), expected for the day after the last.
+        scales: how much demand of each kind there is.
     """
 
     factor: FloatArray
     variance: FloatArray
-    shared: FloatArray
+    modes: FloatArray
     tomorrow: FloatArray
+    scales: Scales
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What lines show of demand.
+
+    Attributes:
+        log: (n_days, n_lines), of the outcome over what the line earns on an ordinary day if it
+            responds like the population.
+        variance: (n_days, n_lines), of `log`, independent from day to day; inf leaves a cell out.
+        movement: (n_days, n_lines), log of carried spend over its reference.
+        walk, shock: (n_lines,), variance of the level's daily step, and of its own shocks.
+    """
+
+    log: FloatArray
+    variance: FloatArray
+    movement: FloatArray
+    walk: FloatArray
+    shock: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    """A precision matrix of log demand, and its product with what is seen: sums of evidence.
+
+    Attributes:
+        precision: (..., n, n); days without an outcome, tomorrow among them, are 0.
+        weighted: (..., n).
+    """
+
+    precision: FloatArray
+    weighted: FloatArray
+
+    def __add__(self, other: _Told) -> _Told:
+        return _Told(
+            precision=self.precision + other.precision, weighted=self.weighted + other.weighted
+        )
+
+    def __sub__(self, other: _Told) -> _Told:
+        return _Told(
+            precision=self.precision - other.precision, weighted=self.weighted - other.weighted
+        )
+
+    def of(self, rows: IntArray | int) -> _Told:
+        """Return one line's evidence, or the sum of several lines'."""
+        if isinstance(rows, int):
+            return _Told(precision=self.precision[rows], weighted=self.weighted[rows])
+        return _Told(
+            precision=self.precision[rows].sum(axis=0), weighted=self.weighted[rows].sum(axis=0)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Prior:
+    """What is known of paths before any line is seen.
+
+    Attributes:
+        shared: (n, n), precision of the path that all lines share.
+        channel: (n, n), of a channel's own; None where there is one channel only.
+        folded: what each channel says about the shared path.
+    """
+
+    shared: FloatArray
+    channel: FloatArray | None
+    folded: list[_Told]
 
 
 def estimate_demand(
-    outcome: FloatArray,
-    expected: FloatArray,
-    relative_variance: FloatArray,
+    shown: Shown,
     groups: IntArray,
     weekdays: IntArray,
     late_variance: FloatArray,
 ) -> Demand:
-    """Return the day effects given what each line would have earned on an ordinary day.
+    """Return the day effects given what each line shows of them.
 
     Args:
-        outcome: (n_days, n_lines), as seen.
-        expected: (n_days, n_lines), > 0, without demand.
-        relative_variance: (n_days, n_lines), of outcome / expected; inf leaves a cell out.
+        shown: the evidence.
         groups: (n_lines,), 0-based channel of each line.
         weekdays: (n_days + 1,), the last for tomorrow.
-        late_variance: (n_days,), of log completeness, all lines alike: days whose outcomes are
-            still coming in by an unknown amount hardly teach the season.
+        late_variance: (n_days,), of log completeness, all lines alike.
     """
-    settled = SETTLED**2 / (SETTLED**2 + late_variance)
-    complete = settled > np.minimum(0.5, np.median(settled) - 1e-9)
-    precision = np.where(np.isfinite(relative_variance), 1.0 / relative_variance, 0.0)
-    member = np.eye(int(groups.max()) + 1)[groups]  # (n_lines, n_groups)
-    own_y = precision * np.where(precision > 0, outcome, 0.0)
-    own_mu = precision * expected
-    group_y, group_mu, group_p = own_y @ member, own_mu @ member, precision @ member
-    logs = _safe_log(group_y, group_mu, group_p)
-    group_var = 1.0 / np.maximum(group_p, 1e-9)
-
-    shared_raw, _ = _combine(logs, group_var)
-    season, tomorrow_shared = _season(shared_raw, weekdays, settled)
-    shock_var = _spread(shared_raw - season, 1.0 / group_p.sum(axis=1).clip(1e-9), complete)
-    shock_var = max(shock_var, SHOCK_FLOOR**2)
-    deviation = logs - shared_raw[:, None]
-    channel_season = np.zeros_like(logs)
-    tomorrow_channel = np.zeros(logs.shape[1])
-    channel_var = CHANNEL_FLOOR**2
-    if logs.shape[1] > 1:
-        for g in range(logs.shape[1]):
-            fitted, ahead = _season(deviation[:, g], weekdays, settled)
-            trust = _signal_share(deviation[:, g], group_var[:, g], fitted, complete)
-            channel_season[:, g], tomorrow_channel[g] = trust * fitted, trust * ahead
-        channel_var = max(
-            _spread(deviation - channel_season, group_var, complete), CHANNEL_FLOOR**2
+    end, parts = shown.log.shape[0], list[Demand]()
+    while end > 0:
+        start = max(end - BLOCK_DAYS, 0)
+        start = 0 if start <= OVERLAP_DAYS else start
+        block = slice(start, end)
+        seen = Shown(
+            log=shown.log[block],
+            variance=shown.variance[block],
+            movement=shown.movement[block],
+            walk=shown.walk,
+            shock=shown.shock,
         )
+        parts.append(_block(seen, groups, weekdays[start : end + 1], late_variance[block]))
+        end = start + OVERLAP_DAYS if start > 0 else 0
+    return _joined(parts)
 
-    # Leave each line out of its own channel; the other channels speak for the portfolio only.
-    rest_y, rest_mu = group_y[:, groups] - own_y, group_mu[:, groups] - own_mu
-    rest_p = np.maximum(group_p[:, groups] - precision, 0.0)
-    rest_log = _safe_log(rest_y, rest_mu, rest_p)
-    weight = 1.0 / (channel_var + group_var)  # (n_days, n_groups)
-    weighted = weight * (logs - channel_season)
-    others = np.maximum(weight.sum(axis=1, keepdims=True) - weight, 0.0)[:, groups]
-    others_sum = (weighted.sum(axis=1, keepdims=True) - weighted)[:, groups]
-    loose = 1.0 / (shock_var + late_variance)[:, None]
-    shared_precision = loose + others
-    shared_mean = (season[:, None] * loose + others_sum) / shared_precision
-    prior_mean = shared_mean + channel_season[:, groups]
-    lasting, lasting_var = _lasting(
-        rest_log - prior_mean,
-        1.0 / np.maximum(rest_p, 1e-9) + 1.0 / shared_precision,
-        channel_var,
-        _autocorrelation(deviation - channel_season, group_var, channel_var, complete),
-    )
-    prior_mean = prior_mean + lasting
-    prior_precision = 1.0 / (1.0 / shared_precision + lasting_var)
-    total = prior_precision + rest_p
-    mean = (prior_precision * prior_mean + rest_p * rest_log) / total
+
+def _joined(parts: list[Demand]) -> Demand:
+    """Return blocks, newest first, as one: each older one moved to agree where they overlap."""
+    out, both = parts[0], OVERLAP_DAYS
+    for older in parts[1:]:
+        away = np.log(out.factor[:both] / older.factor[-both:]).mean(axis=0)
+        n_older, n_newer = older.factor.shape[0] - both, out.factor.shape[0]
+        out = Demand(
+            factor=np.concatenate([older.factor[:-both] * np.exp(away), out.factor]),
+            variance=np.concatenate([older.variance[:-both], out.variance]),
+            # A block's errors are its own: they say nothing about the days of another.
+            modes=np.concatenate([
+                np.pad(older.modes[:, :-both], ((0, 0), (0, n_newer), (0, 0))),
+                np.pad(out.modes, ((0, 0), (n_older, 0), (0, 0))),
+            ]),
+            tomorrow=out.tomorrow,
+            scales=out.scales,
+        )  # fmt: skip
+    return out
+
+
+def _block(shown: Shown, groups: IntArray, weekdays: IntArray, late_variance: FloatArray) -> Demand:
+    """Return the demand of one block of days."""
+    n_days, n_lines = shown.log.shape
+    days = Days.of(weekdays, late_variance)
+    scales = learn_scales(shown.log, shown.variance, groups, weekdays[:-1])
+    informants = _informants(shown.variance, groups)
+    told = _told(shown, informants, days.n)
+    channels = [
+        told.of(np.flatnonzero(groups[informants] == g)) for g in range(int(groups.max()) + 1)
+    ]
+    prior = _prior(days, channels, scales)
+    everything = prior.folded[0]
+    for one in prior.folded[1:]:
+        everything = everything + one
+    row_of = {int(line): row for row, line in enumerate(informants)}
+    factor, variance = np.empty((n_days, n_lines)), np.empty((n_days, n_lines))
+    modes, tomorrow = [np.empty(0)] * n_lines, np.empty(n_lines)
+    for g, channel in enumerate(channels):
+        known = _expected(prior, everything - prior.folded[g]) + channel
+        whole = _answer(known, n_days)
+        for line in np.flatnonzero(groups == g):
+            row = row_of.get(int(line))
+            apart = whole if row is None else _answer(known - told.of(row), n_days)
+            factor[:, line], variance[:, line], modes[line] = apart[:3]
+            tomorrow[line] = whole[3]
     return Demand(
-        factor=np.exp(mean),
-        variance=1.0 / total,
-        shared=np.exp(shared_raw),
-        tomorrow=np.exp(tomorrow_shared + tomorrow_channel)[groups],
+        factor=np.exp(factor),
+        variance=variance,
+        modes=np.stack(modes, axis=-1),
+        tomorrow=np.exp(tomorrow),
+        scales=scales,
     )
 
 
-def _autocorrelation(
-    rest: FloatArray, noise: FloatArray, variance: float, complete: BoolArray
-) -> float:
-    """Return how much of a channel's own effect is still there the day after."""
-    both = complete[1:] & complete[:-1]
-    if rest.shape[1] < 2 or not both.any():
-        return 0.0
-    clipped = np.clip(rest, -1.0, 1.0)
-    weight = (1.0 / (noise[1:] + noise[:-1] + variance))[both]
-    products = (clipped[1:] * clipped[:-1])[both]
-    kept = float((weight * products).sum() / weight.sum()) / variance
-    return float(np.clip(kept, 0.0, 0.95))
+def _informants(variance: FloatArray, groups: IntArray) -> IntArray:
+    """Return the lines that teach demand: of each channel those with most information."""
+    information = np.where(np.isfinite(variance), 1.0 / variance, 0.0).sum(axis=0)
+    chosen = []
+    for g in range(int(groups.max()) + 1):
+        lines = np.flatnonzero(groups == g)
+        order = np.argsort(-information[lines], kind="stable")
+        chosen.append(np.sort(lines[order[:INFORMANTS]]))
+    return np.concatenate(chosen)
 
 
-def _lasting(
-    seen: FloatArray, noise: FloatArray, variance: float, kept: float
-) -> tuple[FloatArray, FloatArray]:
-    """Return what the days before and after say about an effect that lasts, and its variance.
-
-    Two filters for an autoregressive effect of stationary `variance`, forwards and backwards;
-    the day itself is left out. Source: Fraser and Potter (1969), "Optimum linear smoother as a
-    combination of two optimum linear filters".
-    """
-    ahead, ahead_var = _predicted(seen, noise, variance, kept)
-    back, back_var = _predicted(seen[::-1], noise[::-1], variance, kept)
-    back, back_var = back[::-1], back_var[::-1]
-    precision = 1.0 / ahead_var + 1.0 / back_var - 1.0 / variance
-    return (ahead / ahead_var + back / back_var) / precision, 1.0 / precision
-
-
-def _predicted(
-    seen: FloatArray, noise: FloatArray, variance: float, kept: float
-) -> tuple[FloatArray, FloatArray]:
-    """Return each day's effect as the earlier days predict it, and its variance."""
-    means, variances = np.empty_like(seen), np.empty_like(seen)
-    mean, spread = np.zeros(seen.shape[1]), np.full(seen.shape[1], variance)
-    for day in range(seen.shape[0]):
-        means[day], variances[day] = mean, spread
-        gain = spread / (spread + noise[day])
-        mean = kept * (mean + gain * (seen[day] - mean))
-        spread = kept**2 * spread * (1 - gain) + (1 - kept**2) * variance
-    return means, variances
+def _told(shown: Shown, lines: IntArray, n: int) -> _Told:
+    """Return what each line's outcomes say about demand, whatever its level and slope are."""
+    n_days = shown.log.shape[0]
+    precision, weighted = np.zeros((lines.size, n, n)), np.zeros((lines.size, n))
+    walk, shock = wandering(n_days)
+    anchor = _anchor(n_days)
+    for row, line in enumerate(lines):
+        seen = np.flatnonzero(np.isfinite(shown.variance[:, line]))
+        if seen.size == 0:
+            continue
+        x = shown.movement[:, line] - anchor @ shown.movement[:, line]
+        covariance = shown.walk[line] * walk + shown.shock[line] * shock + 1.0
+        covariance += SLOPE_SD**2 * np.outer(x, x) + CURVE_SD**2 * np.outer(x * x, x * x)
+        covariance = covariance[np.ix_(seen, seen)]
+        covariance[np.diag_indices(seen.size)] += shown.variance[seen, line]
+        own = inverse(covariance)
+        precision[row][np.ix_(seen, seen)] = own
+        weighted[row, seen] = own @ shown.log[seen, line]
+    return _Told(precision=precision, weighted=weighted)
 
 
-def shared_slope(
-    outcome: FloatArray,
-    expected: FloatArray,
-    movement: FloatArray,
-    relative_variance: FloatArray,
-) -> tuple[float, float]:
-    """Return how much steeper all lines are than `expected` says, and its standard error.
-
-    Where spend follows demand, a slope that every line shares and demand itself look alike;
-    alternating between the two creeps along that ridge. Line and day effects together remove
-    demand at once, so that only movements against the day's common one count.
-
-    Args:
-        outcome, expected, relative_variance: as in `estimate_demand`.
-        movement: (n_days, n_lines), log of carried spend over its reference.
-
-    Source: two-way within estimator, Wooldridge (2021), "Two-way fixed effects".
-    """
-    use = np.isfinite(relative_variance)
-    weight = np.where(use, 1.0 / np.where(use, relative_variance, 1.0), 0.0)
-    ratio = np.where(use, outcome / expected, 1.0)
-    ratio = ratio / np.maximum((weight * ratio).sum(axis=0) / weight.sum(axis=0).clip(1e-9), 1e-9)
-    day = (weight * ratio).sum(axis=1, keepdims=True) / weight.sum(axis=1, keepdims=True).clip(1e-9)
-    far = 5.0 * np.sqrt(np.where(use, relative_variance, 1.0))
-    relative = np.clip(ratio / np.maximum(day, 1e-3) - 1.0, -far, far)
-    x, y = _two_way(movement, weight), _two_way(relative, weight)
-    information = float((weight * x * x).sum())
-    slope = float((weight * x * y).sum()) / max(information, 1e-9)
-    rest = y - slope * x
-    score = (weight * x * rest).sum(axis=0)  # clustered by line: residuals persist
-    error = float(np.sqrt((score**2).sum())) / max(information, 1e-9)
-    return slope, max(error, 1.0 / np.sqrt(max(information, 1e-9)))
+def _prior(days: Days, channels: list[_Told], scales: Scales) -> _Prior:
+    """Return the priors, and every channel's evidence with its own path folded away."""
+    single = np.diag(np.append(scales.day, np.median(scales.day)))
+    shared = inverse(days.shared + scales.shock * days.fading + single + days.late)
+    if len(channels) == 1:
+        return _Prior(shared=shared, channel=None, folded=channels)
+    channel = inverse(days.channel + scales.channel * days.fading + JITTER * np.eye(days.n))
+    folded = []
+    for told in channels:
+        path = fold(channel, told.precision)
+        folded.append(
+            _Told(
+                precision=path.precision,
+                weighted=told.weighted - told.precision @ path.mean(told.weighted),
+            )
+        )
+    return _Prior(shared=shared, channel=channel, folded=folded)
 
 
-def _two_way(table: FloatArray, weight: FloatArray) -> FloatArray:
-    """Return the table with weighted line and day means swept out."""
-    for _ in range(8):
-        table = table - (weight * table).sum(axis=0) / weight.sum(axis=0).clip(1e-9)
-        table = table - (weight * table).sum(axis=1, keepdims=True) / weight.sum(
-            axis=1, keepdims=True
-        ).clip(1e-9)
-    return table
+def _expected(prior: _Prior, others: _Told) -> _Told:
+    """Return what the other channels and the priors say about a channel's demand."""
+    if prior.channel is None:
+        return _Told(precision=prior.shared, weighted=np.zeros(len(prior.shared)))
+    shared = _Told(precision=prior.shared + others.precision, weighted=others.weighted)
+    path = fold(prior.channel, shared.precision)
+    return _Told(
+        precision=path.precision,
+        weighted=shared.weighted - shared.precision @ path.mean(shared.weighted),
+    )
 
 
-def _safe_log(y: FloatArray, mu: FloatArray, precision: FloatArray) -> FloatArray:
-    """Return log(y / mu), pulled to 0 where the data are worth less than a few conversions."""
-    scale = np.where(precision > 0, mu / np.maximum(precision, 1e-12), 1.0)
-    prior = scale * 0.5  # half an observation of an ordinary day
-    return np.asarray(np.log((np.maximum(y, 0.0) + prior) / (mu + prior)))
+def _answer(known: _Told, n_days: int) -> tuple[FloatArray, FloatArray, FloatArray, float]:
+    """Return log demand against its anchor: mean, variance, modes, and tomorrow's mean."""
+    covariance = inverse(known.precision)
+    mean = covariance @ known.weighted
+    anchor = _anchor(n_days)
+    covariance = covariance[:n_days, :n_days]
+    with_anchor = covariance @ anchor
+    covariance = covariance - with_anchor[:, None] - with_anchor + anchor @ with_anchor
+    level = float(anchor @ mean[:n_days])
+    modes = leading_modes(covariance)
+    variance = np.maximum(np.diag(covariance) - np.square(modes).sum(axis=0), 1e-6)
+    return mean[:n_days] - level, variance, modes, float(mean[-1] - level)
 
 
-def _combine(logs: FloatArray, variance: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return the channels' common effect per day, each channel weighed at most like a 5 % one."""
-    weight = 1.0 / (variance + SHOCK_FLOOR**2)
-    total = weight.sum(axis=1)
-    return (weight * logs).sum(axis=1) / total, 1.0 / total
-
-
-def _season(
-    effect: FloatArray, weekdays: IntArray, settled: FloatArray
-) -> tuple[FloatArray, float]:
-    """Return weekday pattern plus slow trend of an effect, and its value tomorrow."""
-    days = np.arange(effect.size)
-    kernel = np.exp(-0.5 * np.square((days[:, None] - days) / SMOOTH_DAYS)) * settled
-    trend = kernel @ effect / kernel.sum(axis=1).clip(1e-9)
-    pattern = np.zeros(7)
-    rest = effect - trend
-    for weekday in range(7):
-        of_day = settled * (weekdays[:-1] == weekday)
-        pattern[weekday] = (of_day * rest).sum() / (of_day.sum() + 1.0)
-    pattern -= pattern.mean()
-    return trend + pattern[weekdays[:-1]], float(trend[-1] + pattern[weekdays[-1]])
-
-
-def _spread(rest: FloatArray, noise: FloatArray, complete: BoolArray) -> float:
-    """Return the variance of an effect beyond the noise of its estimate (robust moments)."""
-    squares = np.square(rest[complete])
-    scale = np.median(squares) / 0.455  # median of chi-square with one degree of freedom
-    return float(max(scale - np.median(noise[complete]), 0.0))
-
-
-def _signal_share(
-    raw: FloatArray, noise: FloatArray, fitted: FloatArray, complete: BoolArray
-) -> float:
-    """Return the share of a fitted pattern that is signal rather than fitted noise."""
-    variance = float(np.var(fitted[complete]))
-    expected_noise = float(np.median(noise[complete])) / 6.0  # about T/6 parameters are fitted
-    return variance / (variance + expected_noise + 1e-12)
+def _anchor(n_days: int) -> FloatArray:
+    """Return the days' weights in an ordinary day, (n_days,), summing to 1."""
+    weight = np.zeros(n_days)
+    enough = n_days > ANCHOR_DAYS + STILL_LATE
+    weight[-ANCHOR_DAYS - STILL_LATE : -STILL_LATE if enough else None] = 1.0
+    return np.asarray(weight / weight.sum())

@@ -9,40 +9,17 @@ import numpy as np
 from pipeline.core.errors import PipelineError
 from pipeline.core.history import History, LiftTest, Vintages
 from pipeline.core.types import BoolArray, FloatArray, IntArray
-from pipeline.response.curves import RETENTIONS, carried_spend, features
-from pipeline.response.demand import estimate_demand, shared_slope
-from pipeline.response.evidence import Evidence, evaluate
-from pipeline.response.experiments import experiment_finding, readouts, with_readouts
-from pipeline.response.faults import Screened, screen
-from pipeline.response.grid import COARSE, FULL, Grid
+from pipeline.response.curves import RETENTIONS, carried_spend
+from pipeline.response.experiments import experiment_finding, readouts
+from pipeline.response.faults import screen
 from pipeline.response.health import model_findings
 from pipeline.response.leads import Lead, complete, lead_findings
 from pipeline.response.maturity import Maturity, learn_maturity
-from pipeline.response.noise import cell_noise, dispersion, slow_drift, starting_level
-from pipeline.response.pooling import drift_population
-from pipeline.response.population import (
-    common_elasticity,
-    common_movement,
-    mean_elasticity,
-    pool_lines,
-    relative_return,
-)
 from pipeline.response.posterior import Posterior
+from pipeline.response.sweep import Prepared, sweep
 from pipeline.response.worth import worth_per_count
 
-SWEEPS = (COARSE,) * 5 + (FULL,) * 2
-"""The grid of each sweep: demand settles on few nodes, the answer is given on all."""
-
 FURTHEST = 6.0  # the library's shapes say little beyond so many times the reference
-DAY_WEIGHT = 0.5
-"""What a day counts towards the curve. The rest of a market is never modelled quite rightly, demand
-and noise are plugged in, and with full weight intervals are too narrow. Source: Miller and Dunson
-(2019), "Robust Bayesian inference via coarsening"."""
-
-BLOCK_LINES = 64  # so many lines' responses and sums stay in the processor's cache
-SCALE_DOF = 30.0
-FIRST_RETENTION, FIRST_ELASTICITY = 0.3, 0.25  # to begin with; both are learned
-FIRST_NOISE = 0.3**2
 SHARED_SD = 0.1  # of log demand: what nobody knows of tomorrow, all lines alike
 
 
@@ -60,31 +37,6 @@ class FitSettings:
     metric: str
     count: str | None = None
     is_led: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Data:
-    """History made ready: screened, scaled, with its completeness."""
-
-    outcome: FloatArray
-    screened: Screened
-    maturity: Maturity
-    groups: IntArray
-    weekdays: IntArray
-    reference: FloatArray
-    worth: FloatArray
-    worth_sd: FloatArray
-    leads: tuple[Lead, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Fitted:
-    """Where the sweeps ended."""
-
-    weights: FloatArray
-    evidence: Evidence
-    tomorrow: FloatArray
-    standard: FloatArray
 
 
 def fit_response(
@@ -105,9 +57,9 @@ def fit_response(
     Raises:
         PipelineError: history has no such outcome.
     """
-    data = _ready(history, settings, vintages)
-    fitted = _sweep(history, data, lift_tests)
+    data, leads = _ready(history, settings, vintages)
     spend = data.screened.spend
+    fitted = sweep(data, readouts(history, lift_tests, spend, data.reference))
     return Posterior(
         metric=settings.metric,
         lines=history.lines,
@@ -133,13 +85,16 @@ def fit_response(
                 data.screened,
                 data.maturity,
             ),
-            *lead_findings(data.leads, settings.count or settings.metric, history.leads),
+            *lead_findings(leads, settings.count or settings.metric, history.leads),
             *experiment_finding(history, lift_tests),
         ),
     )
 
 
-def _ready(history: History, settings: FitSettings, vintages: Vintages | None) -> _Data:
+def _ready(
+    history: History, settings: FitSettings, vintages: Vintages | None
+) -> tuple[Prepared, tuple[Lead, ...]]:
+    """Return what the sweeps need, and the leads that completed its young days."""
     counted = settings.count or settings.metric
     if missing := sorted({counted, settings.metric} - set(history.outcomes)):
         raise PipelineError(
@@ -160,7 +115,7 @@ def _ready(history: History, settings: FitSettings, vintages: Vintages | None) -
     if money is not None:
         worth, worth_sd = worth_per_count(reported, money, screened.valued, groups)
     first = history.days[0].weekday()
-    return _Data(
+    prepared = Prepared(
         outcome=outcome,
         screened=screened,
         maturity=maturity,
@@ -169,8 +124,8 @@ def _ready(history: History, settings: FitSettings, vintages: Vintages | None) -
         reference=reference,
         worth=np.maximum(worth, 1e-9),
         worth_sd=worth_sd,
-        leads=leads,
     )
+    return prepared, leads
 
 
 def _completed(
@@ -202,108 +157,6 @@ def _completed(
     return found.outcome, replace(maturity, share=found.share, log_sd=found.log_sd), found.leads
 
 
-def _sweep(history: History, data: _Data, lift_tests: tuple[LiftTest, ...]) -> _Fitted:
-    """Alternate between demand given the curves and the curves given demand."""
-    outcome, usable, spend = data.outcome, data.screened.usable, data.screened.spend
-    share = data.maturity.share
-    late_variance = np.square(data.maturity.log_sd)
-    tests = readouts(history, lift_tests, spend, data.reference)
-    level = starting_level(outcome / share, usable)
-    unit = dispersion(outcome, level)
-    carried = carried_spend(spend, FIRST_RETENTION) / data.reference
-    movement = np.log(np.maximum(carried, 0.05))
-    expected = level * np.clip(0.5 + 0.5 * np.sqrt(carried), 0.3, 3.0)
-    noise = np.full(outcome.shape, FIRST_NOISE)
-    elasticity = FIRST_ELASTICITY
-    weights: FloatArray | None = None
-    drift: FloatArray | None = None
-    for grid in SWEEPS:
-        seen = expected * share
-        relative = np.where(usable, unit / np.maximum(seen, 1e-6) + noise, np.inf)
-        slope, slope_sd = shared_slope(outcome, seen, movement, relative)
-        centre, slope, slope_sd = common_elasticity(elasticity, slope, slope_sd)
-        demand = estimate_demand(
-            outcome,
-            seen * np.exp(slope * movement),
-            relative,
-            data.groups,
-            data.weekdays,
-            late_variance,
-        )
-        common = common_movement(movement, relative, slope_sd)
-        scale = demand.factor * share
-        freed, counting = outcome / scale, unit * expected / scale
-        robust, noise = cell_noise(freed, expected, counting, demand, usable)
-        variance = counting + (noise + demand.variance) * expected**2
-        variance = np.where(usable, variance * robust, np.inf)
-        if drift is None or drift.shape[1] != len(grid.drift_prior):
-            drift = np.tile(grid.drift_prior, (len(level), 1))
-        drift_prior = drift_population(drift, grid.drift_prior, data.groups)
-        evidence = _evidence(grid, data, freed, variance, level, common, drift_prior)
-        drift = evidence.drift
-        returned = relative_return(level * data.worth, data.reference)
-        if tests and grid is FULL and weights is not None:
-            if weights.shape != evidence.log_likelihood.shape:
-                weights = pool_lines(grid, evidence, data.groups, centre, slope_sd, returned)
-            evidence = with_readouts(evidence, tests, weights, data.worth)
-        weights = pool_lines(grid, evidence, data.groups, centre, slope_sd, returned)
-        kept = np.einsum("lrsk,r->l", weights, grid.retentions)
-        movement = np.log(np.maximum(carried_spend(spend, kept) / data.reference, 0.05))
-        elasticity = mean_elasticity(grid, weights, relative, movement)
-        expected = _expected(grid, data, evidence, weights)
-        expected = np.maximum(expected * slow_drift(freed, expected, variance), 1e-6)
-        level = np.maximum((weights * evidence.level_mean).sum(axis=(1, 2, 3)), 1e-6)
-    if weights is None:
-        raise PipelineError("response: no sweep was made; SWEEPS must name a grid")
-    return _Fitted(
-        weights=weights,
-        evidence=evidence,
-        tomorrow=demand.tomorrow,
-        standard=np.where(usable, (freed - expected) / np.sqrt(variance), 0.0),
-    )
-
-
-def _blocks(n_lines: int) -> list[slice]:
-    """Return blocks of lines: what needs every response is done for one block after the other."""
-    return [slice(first, first + BLOCK_LINES) for first in range(0, n_lines, BLOCK_LINES)]
-
-
-def _responses(grid: Grid, data: _Data, block: slice) -> FloatArray:
-    spend, reference = data.screened.spend[:, block], data.reference[block]
-    return features(spend, reference, grid.retentions, grid.shapes)
-
-
-def _evidence(
-    grid: Grid,
-    data: _Data,
-    freed: FloatArray,
-    variance: FloatArray,
-    level: FloatArray,
-    common: FloatArray,
-    drift_prior: FloatArray,
-) -> Evidence:
-    """Return the evidence of all lines, block by block."""
-    parts = [
-        evaluate(
-            grid,
-            freed[:, block],
-            variance[:, block],
-            _responses(grid, data, block),
-            level[block],
-            common[:, :, block],
-            drift_prior[block],
-            scale_dof=SCALE_DOF,
-        )
-        for block in _blocks(len(level))
-    ]
-    return Evidence(
-        log_likelihood=DAY_WEIGHT * np.concatenate([part.log_likelihood for part in parts]),
-        level_mean=np.concatenate([part.level_mean for part in parts]),
-        level_sd=np.concatenate([part.level_sd for part in parts]),
-        drift=np.concatenate([part.drift for part in parts]),
-    )
-
-
 def channel_index(history: History) -> tuple[tuple[str, ...], IntArray]:
     """Return the channels' names and the channel of every line; one level is one channel."""
     if len(history.lines[0]) == 1:
@@ -325,16 +178,3 @@ def reference_spend(spend: FloatArray) -> FloatArray:
     usual, recent = np.nanmedian(paid, axis=0), spend[-28:].mean(axis=0)
     near = np.clip(usual, recent / FURTHEST, recent * FURTHEST)
     return np.asarray(np.maximum(np.where(recent > 0, near, usual), 1e-6))
-
-
-def _expected(grid: Grid, data: _Data, evidence: Evidence, weights: FloatArray) -> FloatArray:
-    """Return the posterior mean outcome of every past day at today's level."""
-    level = weights * evidence.level_mean
-    flat = (level * (1 - grid.shares)).sum(axis=(1, 2, 3))
-    effect = (level * grid.shares).sum(axis=3).reshape(len(flat), -1)  # (L, responses)
-    out = np.empty(data.outcome.shape)
-    for block in _blocks(len(flat)):
-        out[:, block] = flat[block] + np.einsum(
-            "lr,trl->tl", effect[block], _responses(grid, data, block)
-        )
-    return out

@@ -18,7 +18,7 @@ from pipeline.response.pooling import pooled_posterior
 
 ELASTICITY, ELASTICITY_SD = 0.25, 0.12  # of the whole outcome, over portfolios: a wide prior
 LEAST_ELASTICITY = 0.02  # spend that went against outcomes does not make money harmful
-LOG_SPREAD = 0.65  # of lines' elasticities around the portfolio's, in logs
+LOG_SPREAD = 0.8  # of lines' elasticities around the portfolio's, in logs
 TILTS = np.linspace(0.0, 1.0, 6)
 TILT, TILT_SD = 0.5, 0.3  # half of what sets lines' average returns apart is not their margin
 SLOPE_SPREAD = 0.15  # how far lines' elasticities of the whole outcome lie apart

@@ -7,7 +7,7 @@ import numpy as np
 from pipeline.core.curves import ResponseTable
 from pipeline.core.history import History
 from pipeline.core.learning import CreditRow, KpiPart, PlanKpi
-from pipeline.core.types import FloatArray
+from pipeline.core.types import FloatArray, IntArray
 from pipeline.response.fit import channel_index
 from pipeline.response.maturity import learn_maturity
 from pipeline.runs.decide import Facts
@@ -65,7 +65,7 @@ def _credited(facts: Facts, table: ResponseTable) -> tuple[CreditRow, ...]:
 def _row(
     facts: Facts,
     scope: dict[str, str],
-    members: FloatArray,
+    members: IntArray,
     attributed: FloatArray,
     caused: FloatArray,
 ) -> CreditRow:

@@ -18,7 +18,7 @@ class Advertiser:
     """Lines with power curves: a line's outcome is `level * (organic + effect * spend ** e)`."""
 
     history: History
-    marginal: FloatArray  # revenue from one more unit of money at the recent spend
+    marginal: FloatArray  # revenue tomorrow from one more unit of money at the recent spend
 
 
 def advertiser(
@@ -37,7 +37,8 @@ def advertiser(
     steep = np.linspace(0.2, 0.8, n_lines) if elasticity is None else elasticity
     organic = rng.uniform(0.1, 0.5, n_lines)
     usual = 400.0 * np.exp(rng.normal(0, 0.4, n_lines))
-    demand = np.exp(0.15 * np.sin(np.arange(n_days) * 2 * np.pi / 7) + rng.normal(0, 0.05, n_days))
+    week = 0.15 * np.sin(np.arange(n_days + 1) * 2 * np.pi / 7)
+    demand = np.exp(week[:-1] + rng.normal(0, 0.05, n_days))
     blocks = np.repeat(rng.normal(0, variation, (n_days // 10 + 1, n_lines)), 10, axis=0)[:n_days]
     spend = usual * np.exp(blocks + rng.normal(0, 0.05, (n_days, n_lines)))
     spend *= demand[:, None] ** chase
@@ -47,7 +48,7 @@ def advertiser(
     conversions = rng.poisson(mean).astype(float)
     value = rng.uniform(30, 90, n_lines)
     days = tuple(FIRST_DAY + timedelta(days=i) for i in range(n_days))
-    marginal = level * (1 - organic) * steep / usual * value
+    marginal = level * np.exp(week[-1]) * (1 - organic) * steep / usual * value
     return Advertiser(
         history=History(
             days=days,

@@ -1,0 +1,280 @@
+"""The sweeps of the fit: demand given the curves, and the curves given demand, by turns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from pipeline.core.errors import PipelineError
+from pipeline.core.types import FloatArray, IntArray
+from pipeline.response.curves import carried_spend, features
+from pipeline.response.demand import Shown, estimate_demand
+from pipeline.response.evidence import Evidence, evaluate
+from pipeline.response.experiments import Readout, with_readouts
+from pipeline.response.faults import Screened
+from pipeline.response.grid import COARSE, FULL, SHOCK_KEPT, Grid
+from pipeline.response.maturity import Maturity
+from pipeline.response.noise import cell_noise, dispersion, slow_drift, starting_level
+from pipeline.response.pooling import drift_population
+from pipeline.response.population import (
+    common_elasticity,
+    common_movement,
+    mean_elasticity,
+    pool_lines,
+    relative_return,
+)
+from pipeline.response.slope import shared_slope
+
+SWEEPS = (COARSE, COARSE, FULL, FULL)
+"""The grid of each sweep: demand settles on few nodes, the answer is given on all."""
+
+DAY_WEIGHT = 0.7
+"""What a day counts towards the curve. The rest of a market is never modelled quite rightly, noise
+is plugged in, and with full weight intervals are a little too narrow. Source: Miller and Dunson
+(2019), "Robust Bayesian inference via coarsening"."""
+
+BLOCK_LINES = 64  # so many lines' responses and sums stay in the processor's cache
+SCALE_DOF = 30.0
+FIRST_RETENTION, FIRST_ELASTICITY = 0.3, 0.25  # to begin with; both are learned
+FIRST_NOISE = 0.3**2
+FIRST_WANDER = (0.003**2, 0.04**2)  # variance of a level's daily step and of its shocks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """History made ready: screened, scaled, with its completeness."""
+
+    outcome: FloatArray
+    screened: Screened
+    maturity: Maturity
+    groups: IntArray
+    weekdays: IntArray
+    reference: FloatArray
+    worth: FloatArray
+    worth_sd: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Belief:
+    """What one sweep leaves to the next.
+
+    Attributes:
+        unit: (n_lines,), variance over mean of pure counting.
+        level: (n_lines,), today's outcome at the reference spend.
+        base: (n_days, n_lines), outcome expected on an ordinary day at today's level.
+        expected: (n_days, n_lines), the same at the level of the day.
+        found: (n_days, n_lines), demand times how far the level was away.
+        movement: (n_days, n_lines), log of carried spend over its reference.
+        noise: (n_days, n_lines), relative variance beyond counting.
+        robust: (n_days, n_lines), factor on the variance of odd days.
+        own: (n_lines,), each line's elasticity; `elasticity` is their mean.
+        wander: (n_lines, 2), variance of the level's daily step and of its shocks.
+        drift: (n_lines, n_drifts), how each level wanders, if known.
+    """
+
+    unit: FloatArray
+    level: FloatArray
+    base: FloatArray
+    expected: FloatArray
+    found: FloatArray
+    movement: FloatArray
+    noise: FloatArray
+    robust: FloatArray
+    own: FloatArray
+    elasticity: float
+    wander: FloatArray
+    drift: FloatArray | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitted:
+    """Where the sweeps ended."""
+
+    weights: FloatArray
+    evidence: Evidence
+    tomorrow: FloatArray
+    standard: FloatArray
+
+
+def sweep(data: Prepared, tests: tuple[Readout, ...]) -> Fitted:
+    """Return where demand given the curves, and the curves given demand, end up.
+
+    Raises:
+        PipelineError: no sweep is named.
+    """
+    belief, fitted = _begin(data), None
+    for grid in SWEEPS:
+        belief, fitted = _once(grid, data, belief, tests)
+    if fitted is None:
+        raise PipelineError("response: no sweep was made; SWEEPS must name a grid")
+    return fitted
+
+
+def _begin(data: Prepared) -> _Belief:
+    """Return what is believed before the first sweep."""
+    outcome, share = data.outcome, data.maturity.share
+    level = starting_level(outcome / share, data.screened.usable)
+    carried = carried_spend(data.screened.spend, FIRST_RETENTION) / data.reference
+    base = level * np.clip(0.5 + 0.5 * np.sqrt(carried), 0.3, 3.0)
+    return _Belief(
+        unit=dispersion(outcome, level),
+        level=level,
+        base=base,
+        expected=base,
+        found=np.ones_like(base),
+        movement=np.log(np.maximum(carried, 0.05)),
+        noise=np.full(outcome.shape, FIRST_NOISE),
+        robust=np.ones_like(base),
+        own=np.full(level.size, FIRST_ELASTICITY),
+        elasticity=FIRST_ELASTICITY,
+        wander=np.tile(FIRST_WANDER, (level.size, 1)),
+    )
+
+
+def _once(
+    grid: Grid, data: Prepared, belief: _Belief, tests: tuple[Readout, ...]
+) -> tuple[_Belief, Fitted]:
+    """Return what is believed after one more sweep."""
+    usable, share, movement = data.screened.usable, data.maturity.share, belief.movement
+    seen = belief.expected * share
+    relative = np.where(usable, belief.unit / np.maximum(seen, 1e-6) + belief.noise, np.inf)
+    slope, slope_sd = shared_slope(data.outcome, seen, movement, relative)
+    centre, slope, slope_sd = common_elasticity(belief.elasticity, slope, slope_sd)
+    demand = estimate_demand(
+        _shown(data, belief, centre),
+        data.groups,
+        data.weekdays,
+        np.square(data.maturity.log_sd),
+    )
+    scale = demand.factor * share
+    freed, counting = data.outcome / scale, belief.unit * belief.expected / scale
+    robust, noise = cell_noise(freed, belief.expected, counting, demand, usable)
+    variance = (counting + (noise + demand.variance) * belief.expected**2) * robust
+    variance = np.where(usable, variance, np.inf)
+    nuisance = np.concatenate([
+        common_movement(movement, relative, slope_sd),
+        demand.modes * (belief.expected / belief.level),
+    ])  # fmt: skip
+    drift = belief.drift
+    if drift is None or drift.shape[1] != len(grid.drift_prior):
+        drift = np.tile(grid.drift_prior, (belief.level.size, 1))
+    drift_prior = drift_population(drift, grid.drift_prior, data.groups)
+    evidence = _evidence(grid, data, freed, variance, belief.level, nuisance, drift_prior)
+    returned = relative_return(belief.level * data.worth, data.reference)
+    pooled = partial(pool_lines, grid, groups=data.groups, centre=centre, centre_sd=slope_sd)
+    if tests and grid is FULL:
+        before = pooled(evidence=evidence, returned=returned)
+        evidence = with_readouts(evidence, tests, before, data.worth)
+    weights = pooled(evidence=evidence, returned=returned)
+    kept = np.einsum("lrsk,r->l", weights, grid.retentions)
+    carried = carried_spend(data.screened.spend, kept) / data.reference
+    movement = np.log(np.maximum(carried, 0.05))
+    base = np.maximum(_expected(grid, data, evidence, weights), 1e-6)
+    drifted = slow_drift(freed, base, variance)
+    expected = np.maximum(base * drifted, 1e-6)
+    after = _Belief(
+        unit=belief.unit,
+        level=np.maximum((weights * evidence.level_mean).sum(axis=(1, 2, 3)), 1e-6),
+        base=base,
+        expected=expected,
+        found=demand.factor * drifted,
+        movement=movement,
+        noise=noise,
+        robust=robust,
+        own=np.einsum("lrsk,sk->l", weights, grid.elasticity),
+        elasticity=mean_elasticity(grid, weights, relative, movement),
+        wander=evidence.drift @ np.square(grid.drifts) / np.array([1.0, 1 - SHOCK_KEPT**2]),
+        drift=evidence.drift,
+    )
+    standard = np.where(usable, (freed - expected) / np.sqrt(variance), 0.0)
+    return after, Fitted(
+        weights=weights, evidence=evidence, tomorrow=demand.tomorrow, standard=standard
+    )
+
+
+def _shown(data: Prepared, belief: _Belief, centre: float) -> Shown:
+    """Return what lines show of demand, were each one's slope the population's.
+
+    A line's own slope is what its days will tell later; to use it here would count them twice.
+    """
+    usual = belief.base * data.maturity.share
+    away = belief.movement - belief.movement[-28:].mean(axis=0)
+    noise = belief.unit / np.maximum(usual * belief.found, 1e-6) + belief.noise
+    return Shown(
+        log=_log_ratio(data.outcome, usual, belief.found, belief.unit)
+        - (centre - belief.own) * away,
+        variance=np.where(data.screened.usable, noise * belief.robust, np.inf),
+        movement=belief.movement,
+        walk=belief.wander[:, 0],
+        shock=belief.wander[:, 1],
+    )
+
+
+def _blocks(n_lines: int) -> list[slice]:
+    """Return blocks of lines: what needs every response is done for one block after the other."""
+    return [slice(first, first + BLOCK_LINES) for first in range(0, n_lines, BLOCK_LINES)]
+
+
+def _responses(grid: Grid, data: Prepared, block: slice) -> FloatArray:
+    spend, reference = data.screened.spend[:, block], data.reference[block]
+    return features(spend, reference, grid.retentions, grid.shapes)
+
+
+def _evidence(
+    grid: Grid,
+    data: Prepared,
+    freed: FloatArray,
+    variance: FloatArray,
+    level: FloatArray,
+    common: FloatArray,
+    drift_prior: FloatArray,
+) -> Evidence:
+    """Return the evidence of all lines, block by block."""
+    parts = [
+        evaluate(
+            grid,
+            freed[:, block],
+            variance[:, block],
+            _responses(grid, data, block),
+            level[block],
+            common[:, :, block],
+            drift_prior[block],
+            scale_dof=SCALE_DOF,
+        )
+        for block in _blocks(len(level))
+    ]
+    return Evidence(
+        log_likelihood=DAY_WEIGHT * np.concatenate([part.log_likelihood for part in parts]),
+        level_mean=np.concatenate([part.level_mean for part in parts]),
+        level_sd=np.concatenate([part.level_sd for part in parts]),
+        drift=np.concatenate([part.drift for part in parts]),
+    )
+
+
+def _log_ratio(
+    outcome: FloatArray, expected: FloatArray, found: FloatArray, unit: FloatArray
+) -> FloatArray:
+    """Return the log of outcome over expected, linear around what was found before.
+
+    Counts may be zero, and their logs are not; a step of Gauss and Newton from the last estimate
+    is right on average.
+    """
+    ratio = outcome / np.maximum(expected, 1e-9)
+    if np.all(found == 1.0):
+        return np.asarray(np.log((outcome + 0.5 * unit) / (expected + 0.5 * unit)))
+    return np.asarray(np.log(found) + np.clip(ratio / found - 1.0, -1.0, 3.0))
+
+
+def _expected(grid: Grid, data: Prepared, evidence: Evidence, weights: FloatArray) -> FloatArray:
+    """Return the posterior mean outcome of every past day at today's level."""
+    level = weights * evidence.level_mean
+    flat = (level * (1 - grid.shares)).sum(axis=(1, 2, 3))
+    effect = (level * grid.shares).sum(axis=3).reshape(len(flat), -1)  # (L, responses)
+    out = np.empty(data.outcome.shape)
+    for block in _blocks(len(flat)):
+        out[:, block] = flat[block] + np.einsum(
+            "lr,trl->tl", effect[block], _responses(grid, data, block)
+        )
+    return out

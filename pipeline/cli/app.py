@@ -10,7 +10,7 @@ from pipeline.core.errors import PipelineError
 
 _MODULES = (
     "night", "plans", "caps", "report", "audit", "allocate", "simulate", "pull", "score",
-    "what_if", "decisions", "experiment", "offers",
+    "what_if", "decisions", "experiment", "holdout", "offers",
 )  # fmt: skip
 
 

@@ -41,6 +41,7 @@ def score(
         _plans(card)
         _calibration(card, lines)
         _gain(card)
+    _holdouts(card)
     _watch(card)
 
 
@@ -90,6 +91,24 @@ def _gain(card: ScoreCard) -> None:
             f"budgets before them ({gain['gain_p05']:+,.0f} to {gain['gain_p95']:+,.0f}, on the "
             f"curves as known by now); {gain['missed_by_delivery']:,.0f} was missed by spending "
             f"otherwise than planned, {gain['missed_unsigned']:,.0f} by plans that nobody signed"
+        )
+
+
+def _holdouts(card: ScoreCard) -> None:
+    for item in card.holdouts:
+        found = item.result
+        held = f"holdout {item.name}: {len(item.held)} of {item.of} on the old plan"
+        if found is None:
+            say(f"{held} since {item.since}; too young or too small to compare")
+            continue
+        sure = (
+            "how sure is not known: the past before it is too short"
+            if found.gain_low is None or found.gain_high is None
+            else f"90 %: {found.gain_low:+,.0f} to {found.gain_high:+,.0f}"
+        )
+        say(
+            f"{held}, {found.days} whole days: plans earned {found.lift:+.1%} against it, "
+            f"{found.gain:+,.0f} {card.metric} a day ({sure})"
         )
 
 

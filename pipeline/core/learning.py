@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -61,3 +63,45 @@ class PlanKpi(_Frozen):
     parts: tuple[KpiPart, ...] = ()
     leads: tuple[str, ...] = ()
     credited: tuple[CreditRow, ...] = Field(default=())
+
+
+class PlanKept(_Frozen):
+    """Lines that are out of the optimiser's hands tonight for one reason.
+
+    Attributes:
+        kind: `safe ground`, `test`, `holdout` or `low data`.
+        until: the last day of it; None where it has no known end.
+        lines: labels.
+        money: their budgets together.
+    """
+
+    kind: str
+    why: str
+    until: date | None = None
+    lines: tuple[str, ...]
+    money: float
+
+
+class PlanHoldout(_Frozen):
+    """A standing holdout: its price tonight, and what plans were worth against it so far.
+
+    Attributes:
+        held, of: units kept on the old plan, and all units.
+        price: outcome a day that tonight's plan would expect more without it.
+        days: compared so far, late outcomes left out.
+        lift, low, high: of plans over the old plan, relative; None while not known.
+        gain, gain_low, gain_high: the same in outcome a day.
+    """
+
+    name: str
+    since: date
+    held: int
+    of: int
+    price: float
+    days: int = 0
+    lift: float | None = None
+    low: float | None = None
+    high: float | None = None
+    gain: float | None = None
+    gain_low: float | None = None
+    gain_high: float | None = None

@@ -16,6 +16,7 @@ from pipeline.core.destinations import Destination
 from pipeline.core.errors import ConfigError
 from pipeline.core.objective import Objective
 from pipeline.core.rotation_rules import RotationRules
+from pipeline.core.safe_ground import Learning, SafeGround
 from pipeline.core.settings import (
     Amount,
     ClockTime,
@@ -217,6 +218,8 @@ class Policy(Strict):
     max_daily_change: Annotated[float, Field(strict=True, gt=0, le=1)] = 0.25
     exploration: Exploration = Exploration()
     drift: Drift = Drift()
+    safe_ground: tuple[SafeGround, ...] = ()
+    learning: Learning = Learning()
     caps: tuple[CapSpec, ...] = ()
     people: People = People()
     approval: Approval = Approval()
@@ -254,6 +257,7 @@ class Policy(Strict):
         scopes = [("guardrail", rail.scope) for rail in self.guardrails]
         scopes += [("cap", cap.scope) for cap in self.caps]
         scopes += [(f"destination {name}", to.scope) for name, to in self.destinations.items()]
+        scopes += [("safe_ground", ground.scope) for ground in self.safe_ground]
         for what, scope in scopes:
             if unknown := sorted(set(scope) - set(self.line)):
                 raise ValueError(

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,12 +24,16 @@ from pipeline.core.errors import InfeasibleError, UndecidedError
 from pipeline.core.findings import Finding
 from pipeline.core.history import History, LiftTest, Vintages
 from pipeline.core.policy import Policy
-from pipeline.core.types import BoolArray, FloatArray, line_label
+from pipeline.core.types import BoolArray, FloatArray, Line, line_label
 from pipeline.core.watch import Watch
 from pipeline.response import Fitted, Posterior, fit_metric
 from pipeline.response.predict import Predictive, predictive
 from pipeline.runs.guardrails import guardrail_metrics, guardrails_of, loosened
+from pipeline.runs.kept import Kept, reasons_of
 from pipeline.runs.limits import Limits, day_budget, night_limits
+
+if TYPE_CHECKING:
+    from pipeline.runs.holdouts import HoldoutScore
 
 KNOTS = np.array([0, 0.25, 0.5, 0.65, *np.arange(0.75, 1.26, 0.05).round(2), 1.35, 1.5, 2, 3])
 """Spends at which curves are tabulated, in units of the line's current budget."""
@@ -44,6 +49,8 @@ class Facts:
         wanted: the day's money.
         distrusted: (n_lines,), lines whose newest day cannot be trusted.
         watch: what alarms ask for.
+        kept: lines that stay on purpose tonight, and why.
+        holdouts: standing ones, with what they have shown.
     """
 
     policy: Policy
@@ -57,6 +64,8 @@ class Facts:
     wanted: float
     distrusted: BoolArray
     watch: Watch = field(default_factory=Watch)
+    kept: Mapping[Line, Kept] = field(default_factory=dict)
+    holdouts: tuple[HoldoutScore, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,7 +233,7 @@ def best_split(facts: Facts, models: Models) -> BestSplit:
         facts.caps,
         facts.held_scopes,
         facts.distrusted,
-        {line: item.hold for line, item in facts.watch.lines if item.hold},
+        {line: item.hold for line, item in facts.watch.lines if item.hold} | reasons_of(facts.kept),
     )
     total, shortfall = day_budget(facts.policy, limits, facts.caps, facts.wanted)
     problem = _problem(facts, limits, total, models)

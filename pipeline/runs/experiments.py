@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -128,6 +129,9 @@ def assign(
     seed: int,
     scope: Mapping[str, str],
     hold: float | None,
+    unit_column: str = "",
+    metric: str = "",
+    data: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[ExperimentRecord, Cap | None]:
     """Draw who is treated and record it; with `hold`, propose the cap that fixes the test's money.
 
@@ -136,6 +140,9 @@ def assign(
         seed: of the draw; recorded, so that anybody can draw again.
         scope: the lines whose money the test changes.
         hold: money per day of the scope while the test runs.
+        unit_column: what the units are values of.
+        metric: that the outcome counts; empty means the objective.
+        data: where the read-out finds the outcomes: `path` and the names of its columns.
 
     Raises:
         UsageError: it would start today or earlier, or holds money of no scope.
@@ -169,6 +176,10 @@ def assign(
             "price": chosen.price,
             "seed": seed,
             "scope": dict(scope),
+            "kind": "geo",
+            "unit_column": unit_column,
+            "metric": metric,
+            "data": dict(data),
         },
         actor,
         portfolio.policy,

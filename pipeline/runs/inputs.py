@@ -17,6 +17,7 @@ from pipeline.core.canonical import content_hash
 from pipeline.core.caps import Cap
 from pipeline.core.plan import Mode, Plan
 from pipeline.core.policy import Policy
+from pipeline.core.trial import Trial
 from pipeline.core.types import Line
 from pipeline.io.artefacts import RunFolder, open_run
 from pipeline.io.vintages import VINTAGES
@@ -36,6 +37,7 @@ class Inputs(BaseModel):
     Attributes:
         published: the last published plan's content, None before the first.
         previous: the newest plan of an earlier day, published or not.
+        trials: experiments and standing holdouts, as far as the ledger knew of them.
         version: of the software; another version may plan otherwise.
     """
 
@@ -49,6 +51,7 @@ class Inputs(BaseModel):
     waiting_caps: tuple[Cap, ...]
     published: Plan | None
     previous: Plan | None
+    trials: tuple[Trial, ...] = ()
     version: str
 
     def published_budgets(self) -> dict[Line, float]:
@@ -76,6 +79,7 @@ class Inputs(BaseModel):
 def freeze_inputs(portfolio: Portfolio, day: date, work: RunFolder) -> Inputs:
     """Write tonight's inputs into the work folder and return them."""
     from pipeline.runs.signoff import ready_ledger, waiting_caps
+    from pipeline.runs.trials import trials_of
 
     ledger = ready_ledger(portfolio)
     name = portfolio.policy.portfolio
@@ -90,6 +94,7 @@ def freeze_inputs(portfolio: Portfolio, day: date, work: RunFolder) -> Inputs:
         waiting_caps=waiting_caps(portfolio),
         published=None if published is None else published.plan,
         previous=None if previous is None else previous.plan,
+        trials=trials_of(ledger.experiments(name)),
         version=pipeline.__version__,
     )
     work.write_json(INPUTS, inputs.model_dump(mode="json"))

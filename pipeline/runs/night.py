@@ -34,6 +34,7 @@ from pipeline.runs.pages import write_night_page
 from pipeline.runs.plan import Heading, optimised_plan
 from pipeline.runs.portfolio import Portfolio
 from pipeline.runs.promises import keep_promises, write_forecast
+from pipeline.runs.trials import unread
 from pipeline.runs.verification import verify_night
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def _validate(work: RunFolder) -> None:
             *found,
             *quality.validate(work, inputs.policy, inputs.day, previous_run(work)),
             *_without_data(work, inputs),
+            *unread(inputs.trials, inputs.day),
         ]
     storage.write_findings(work, storage.FINDINGS, found)
 

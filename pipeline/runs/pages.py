@@ -113,7 +113,10 @@ def _experiments(beside: JsonObject, plan: Plan) -> tuple[Running, ...]:
 
     found = []
     for item in beside.get("experiments", ()):
-        first, last = (date.fromisoformat(item[name]) for name in ("from", "to"))
+        if item.get("kind") == "holdout":
+            continue  # a section of its own says what it costs and shows
+        first = date.fromisoformat(item["from"])
+        last = date.fromisoformat(item.get("ended") or item["to"])
         if last < plan.date:
             continue
         found.append(

@@ -20,6 +20,7 @@ from pipeline.core.watch import Watch
 from pipeline.io import vintages, warehouse
 from pipeline.io.artefacts import RunFolder, begin_run, json_bytes, parquet_bytes, write_file
 from pipeline.runs import storage
+from pipeline.runs.holdouts import HoldoutScore, holdout_scores
 from pipeline.runs.inputs import Inputs, read_inputs
 from pipeline.runs.portfolio import Portfolio
 from pipeline.runs.promises import read_promises
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from pipeline.io.facts import Facts as Tables
 
 SCORES = "scores.parquet"
-SCORE_CARD = "score.json"
 SCORES_FOLDER = "scores"
 
 
@@ -50,6 +50,7 @@ class ScoreCard:
         adoptions: one a plan.
         calibrations: by horizon and line, the total first.
         worths: what plans earned over the status quo; empty where no curves were learned.
+        holdouts: what plans were worth against units kept on the old plan.
         watch: alarms and what is done about them.
     """
 
@@ -59,6 +60,7 @@ class ScoreCard:
     adoptions: tuple[Adoption, ...]
     calibrations: tuple[Calibration, ...]
     worths: tuple[Worth, ...]
+    holdouts: tuple[HoldoutScore, ...]
     watch: Watch
 
     def to_json(self) -> JsonObject:
@@ -84,6 +86,7 @@ class ScoreCard:
             "adoption": [_plain(item) for item in self.adoptions],
             "worth": [_plain(item) for item in self.worths],
             "gain": self.gain(),
+            "holdouts": [item.to_json() for item in self.holdouts],
             "watch": self.watch.model_dump(mode="json"),
         }
 
@@ -111,7 +114,7 @@ def score(work: RunFolder) -> None:
     work.write_json(storage.WATCH, card.watch.model_dump(mode="json"))
     if card.scores:
         work.write_parquet(SCORES, score_table(card.scores))
-    work.write_json(SCORE_CARD, card.to_json())
+    work.write_json(storage.SCORE_CARD, card.to_json())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,9 +133,9 @@ class DayScore:
 
 def read_day_scores(work: RunFolder) -> list[DayScore]:
     """Return what the night found of earlier plans' own days, oldest first."""
-    if not work.exists(SCORE_CARD):
+    if not work.exists(storage.SCORE_CARD):
         return []
-    card = work.read_json(SCORE_CARD)
+    card = work.read_json(storage.SCORE_CARD)
     seen = {item["plan_id"]: item for item in card["plans"] if item["horizon"] == 1}
     adopted = {item["plan_id"]: item["adopted_share"] for item in card["adoption"]}
     out = []
@@ -227,6 +230,9 @@ def _score_card(work: RunFolder, inputs: Inputs, *, with_curves: bool = False) -
         adoptions=_adoptions(promises, realised),
         calibrations=tuple(sorted(calibrations, key=lambda c: (bool(c.line), c.horizon, c.line))),
         worths=tuple(worths),
+        holdouts=holdout_scores(
+            inputs.trials, inputs.policy.line, history, metric, realised.complete
+        ),
         watch=_watch(inputs, tables, history, realised.complete, scores, calibrations),
     )
 

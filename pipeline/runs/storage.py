@@ -17,6 +17,7 @@ from pipeline.io import vintages, warehouse
 from pipeline.io.artefacts import RunFolder
 from pipeline.io.lift_tests import read_lift_tests
 from pipeline.runs.inputs import Inputs
+from pipeline.runs.kept import evidence, kept_lines
 from pipeline.runs.standing import (
     current_budgets,
     forgetting,
@@ -28,6 +29,7 @@ from pipeline.runs.standing import (
 if TYPE_CHECKING:
     from pipeline.response.predict import Predictive
     from pipeline.runs.decide import Decision, Facts, Models
+    from pipeline.runs.holdouts import HoldoutScore
     from pipeline.runs.outlook import Outlook
 
 SOURCE_FINDINGS = "source-findings.json"
@@ -39,6 +41,7 @@ DECISION = "decision.json"
 WATCH = "watch.json"
 AHEAD = "ahead.parquet"
 OUTLOOK = "outlook.json"
+SCORE_CARD = "score.json"
 PLAN = "plan.json"
 SIGN_LINK = "sign-link.json"
 
@@ -83,24 +86,36 @@ def read_facts(work: RunFolder, inputs: Inputs) -> Facts:
     counted = inputs.policy.objective.counted(history.outcomes)
     seen = vintages.read_vintages(work, counted)
     watch = read_watch(work)
+    known = read_lift_tests(work, staged, metric)
     return DecisionFacts(
         policy=inputs.policy,
         day=inputs.day,
         history=forgetting(history, watch),
         vintages=seen if seen.day.size else None,
-        lift_tests=read_lift_tests(work, staged, metric),
+        lift_tests=(*known, *evidence(inputs.trials, known, history, inputs.policy.line)),
         current=current,
         caps=inputs.caps,
         held_scopes=inputs.held_scopes,
         wanted=wanted_budget(staged, inputs),
         distrusted=newest_distrusted(history),
         watch=watch,
+        kept=kept_lines(inputs.policy, inputs.trials, history, inputs.day),
+        holdouts=read_holdouts(work),
     )
 
 
 def read_watch(work: RunFolder) -> Watch:
     """Return the verdict of the night's watch; nothing is done where there was none."""
     return Watch.model_validate_json(work.read_bytes(WATCH)) if work.exists(WATCH) else Watch()
+
+
+def read_holdouts(work: RunFolder) -> tuple[HoldoutScore, ...]:
+    """Return what standing holdouts had shown when the night was scored."""
+    from pipeline.runs.holdouts import HoldoutScore
+
+    if not work.exists(SCORE_CARD):
+        return ()
+    return tuple(HoldoutScore.from_json(item) for item in work.read_json(SCORE_CARD)["holdouts"])
 
 
 def write_models(work: RunFolder, models: Models) -> None:

@@ -11,6 +11,7 @@ from pipeline.core.plan import Mode, Plan
 from pipeline.core.types import Line, in_scope
 from pipeline.io.artefacts import RunFolder
 from pipeline.runs.inputs import Inputs
+from pipeline.runs.kept import fixed_on_purpose
 
 
 def verify_night(work: RunFolder, inputs: Inputs, plan: Plan) -> list[Finding]:
@@ -31,11 +32,7 @@ def verify_night(work: RunFolder, inputs: Inputs, plan: Plan) -> list[Finding]:
             current=current,
         )
         return verify_plan(plan.budgets, rules)
-    held = [
-        line
-        for line in current
-        if any(in_scope(line, inputs.policy.line, scope) for scope in inputs.held_scopes)
-    ]
+    held = [line for line in current if _is_held(inputs, line)]
     rules = Rules(
         columns=inputs.policy.line,
         currency=plan.currency,
@@ -48,6 +45,16 @@ def verify_night(work: RunFolder, inputs: Inputs, plan: Plan) -> list[Finding]:
         checks=_guardrail_checks(work, inputs, plan),
     )
     return _without_excused(verify_plan(plan.budgets, rules), plan)
+
+
+def _is_held(inputs: Inputs, line: Line) -> bool:
+    """Return whether a line may not move; a cap that finance approved beats what people fixed."""
+    columns = inputs.policy.line
+    if any(in_scope(line, columns, scope) for scope in inputs.held_scopes):
+        return True
+    if any(cap.covers(line, columns) for cap in inputs.caps):
+        return False
+    return fixed_on_purpose(inputs.policy, inputs.trials, line, inputs.day)
 
 
 def cap_breaches(

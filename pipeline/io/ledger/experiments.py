@@ -18,6 +18,7 @@ from pipeline.io.ledger.records import Actor
 
 _ASSIGNED = "experiment.assigned"
 _LOOKED = "experiment.looked"
+_ENDED = "experiment.ended"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,7 @@ class ExperimentRecord:
         assigned_at: moment, before the first day.
         assignment: what was recorded then; it never changes.
         looks: at the result, in order; what each showed.
+        ended: last day of one that was ended by hand; empty otherwise.
     """
 
     name: str
@@ -35,6 +37,7 @@ class ExperimentRecord:
     assigned_by: str
     assignment: dict[str, Any]
     looks: tuple[dict[str, Any], ...] = ()
+    ended: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as plain JSON values."""
@@ -44,6 +47,7 @@ class ExperimentRecord:
             "assigned_by": self.assigned_by,
             **self.assignment,
             "looks": list(self.looks),
+            **({"ended": self.ended} if self.ended else {}),
         }
 
 
@@ -79,6 +83,23 @@ class ExperimentBook(LedgerBase):
             require_person(policy, actor, "read an experiment")
             transaction.record(actor.name, _LOOKED, subject, dict(look))
 
+    def record_end(
+        self, name: str, day: str, why: str, actor: Actor, policy: Policy
+    ) -> ExperimentRecord:
+        """Record that an experiment or holdout ends after `day`.
+
+        Raises:
+            NotAllowedError: it has ended already, or the person has no role; recorded.
+        """
+        subject = f"{policy.portfolio}/{name}"
+        with self._deciding(actor, "end experiment", subject) as transaction:
+            require_person(policy, actor, "end an experiment")
+            known = _read(transaction.connection, policy.portfolio)[name]
+            if known.ended:
+                raise NotAllowedError(f"experiment {name!r}: ended already, on {known.ended}")
+            transaction.record(actor.name, _ENDED, subject, {"day": day, "why": why})
+            return replace(known, ended=day)
+
     def experiments(self, portfolio: str) -> tuple[ExperimentRecord, ...]:
         """Return every experiment of a portfolio, oldest first."""
         with self._database.read() as connection:
@@ -104,7 +125,7 @@ def _read(connection: Connection, portfolio: str) -> dict[str, ExperimentRecord]
     audit = schema.audit
     query = (
         select(audit.c.at, audit.c.actor, audit.c.action, audit.c.subject, audit.c.payload)
-        .where(audit.c.action.in_((_ASSIGNED, _LOOKED)))
+        .where(audit.c.action.in_((_ASSIGNED, _LOOKED, _ENDED)))
         .order_by(audit.c.seq)
     )
     found: dict[str, ExperimentRecord] = {}
@@ -117,6 +138,8 @@ def _read(connection: Connection, portfolio: str) -> dict[str, ExperimentRecord]
             found[name] = ExperimentRecord(
                 name=name, assigned_at=row.at, assigned_by=row.actor, assignment=payload
             )
+        elif row.action == _ENDED:
+            found[name] = replace(found[name], ended=payload["day"])
         else:
             found[name] = replace(found[name], looks=(*found[name].looks, payload))
     return found

@@ -1,0 +1,74 @@
+"""What a plan says of the learning loop: lines that are kept, and what holdouts cost and show."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pipeline.core.errors import InfeasibleError
+from pipeline.core.learning import PlanHoldout, PlanKept
+from pipeline.core.types import FloatArray, line_label
+from pipeline.runs.decide import Decision, Facts, Models, best_split
+from pipeline.runs.kept import HOLDOUT, Kept
+
+
+def kept_rows(facts: Facts, budgets: FloatArray) -> tuple[PlanKept, ...]:
+    """Return the lines that stay on purpose, together by reason."""
+    groups: dict[Kept, list[int]] = {}
+    for index, line in enumerate(facts.history.lines):
+        if line in facts.kept:
+            groups.setdefault(facts.kept[line], []).append(index)
+    return tuple(
+        PlanKept(
+            kind=reason.kind,
+            why=reason.why,
+            until=reason.until,
+            lines=tuple(line_label(facts.history.lines[index]) for index in members),
+            money=round(float(budgets[members].sum()), 6),
+        )
+        for reason, members in groups.items()
+    )
+
+
+def holdout_rows(facts: Facts, models: Models, decision: Decision) -> tuple[PlanHoldout, ...]:
+    """Return every standing holdout with its price tonight and what it has shown."""
+    rows = []
+    for score in facts.holdouts:
+        if score.ended is not None and score.ended < facts.day:
+            continue
+        result = score.result
+        rows.append(
+            PlanHoldout(
+                name=score.name,
+                since=score.since,
+                held=len(score.held),
+                of=score.of,
+                price=_number(_price(facts, models, decision)),
+                days=0 if result is None else result.days,
+                **(
+                    {}
+                    if result is None
+                    else {
+                        name: _number(getattr(result, name))
+                        for name in ("lift", "low", "high", "gain", "gain_low", "gain_high")
+                        if getattr(result, name) is not None
+                    }
+                ),
+            )
+        )
+    return tuple(rows)
+
+
+def _price(facts: Facts, models: Models, decision: Decision) -> float:
+    """Return what the best split would earn more a day were nothing held out."""
+    free = {line: item for line, item in facts.kept.items() if item.kind != HOLDOUT}
+    if len(free) == len(facts.kept):
+        return 0.0
+    try:
+        without = best_split(replace(facts, kept=free), models)
+    except InfeasibleError:
+        return 0.0
+    return max(without.solution.objective - decision.solution.objective, 0.0)
+
+
+def _number(value: float) -> float:
+    return float(f"{value:.9g}")

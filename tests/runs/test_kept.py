@@ -1,0 +1,220 @@
+"""What stays on purpose: safe ground, running tests, standing holdouts, lines with little data."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from pipeline.core.errors import ConfigError, NotAllowedError, UsageError
+from pipeline.core.plan import Mode, Plan
+from pipeline.runs import holdouts
+from pipeline.runs.audit import verify_portfolio
+from pipeline.runs.checking import replay_plan
+from pipeline.runs.experiments import Wish, assign
+from pipeline.runs.signoff import ready_ledger
+from pipeline.runs.trials import GRACE_DAYS
+from tests.experiments.test_known_answers import regions
+from tests.runs.shop import DAY, Shop, amounts
+
+
+def stays(plan: Plan) -> dict[tuple[str, ...], str]:
+    """Return the lines that are held, and why."""
+    return {
+        tuple(item.line.values()): item.reason.removeprefix("held: ")
+        for item in plan.lines
+        if item.reason.startswith("held: ") and item.proposed == item.current
+    }
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    return Shop(tmp_path / "shop")
+
+
+def test_declared_ground_is_respected_shown_and_over_in_time(shop: Shop):
+    shop.settings["safe_ground"] = [
+        {"scope": {"channel": "search", "audience": "brand"}, "because": "compliance"},
+        {"scope": {"channel": "tv"}, "because": "launch", "until": str(DAY)},
+    ]
+    plan = shop.night()
+    assert stays(plan) == {
+        ("search", "brand"): "safe ground: compliance",
+        ("tv", "x"): f"safe ground: launch, until {DAY}",
+    }
+    assert plan.mode is Mode.OPTIMISED
+    kinds = [(row.kind, row.until, row.lines) for row in plan.kept]
+    assert kinds == [
+        ("safe ground", None, ("search / brand",)),
+        ("safe ground", DAY, ("tv / x",)),
+    ]
+    assert plan.kept[0].money == amounts(plan)["search", "brand"][1]
+    page = shop.run(plan).read_bytes("report.html").decode()
+    assert "Left alone on purpose" in page
+    assert "further notice" in page
+    assert replay_plan(shop.portfolio, plan.plan_id).differences == ()
+    free = shop.night(shop.later())
+    assert set(stays(free)) == {("search", "brand")}
+
+
+def test_a_blackout_day_leaves_every_budget_alone(shop: Shop):
+    shop.settings["safe_ground"] = [{"because": "blackout", "days": [str(DAY)]}]
+    plan = shop.night()
+    assert plan.mode is Mode.HOLD
+    assert len(stays(plan)) == len(plan.lines)
+    assert shop.night(shop.later()).mode is Mode.OPTIMISED
+
+
+def test_an_approved_cap_beats_safe_ground(shop: Shop):
+    shop.settings["safe_ground"] = [{"scope": {"channel": "tv"}, "because": "contract"}]
+    shop.cap(scope={"channel": "tv"}, fixed=180)
+    assert amounts(shop.night())["tv", "x"][1] == 180
+
+
+@pytest.mark.parametrize(
+    ("ground", "said"),
+    [
+        ({"because": "x"}, "nothing to decide"),
+        ({"scope": {"colour": "red"}, "because": "x"}, "not a line column"),
+        ({"scope": {"channel": "tv"}}, "because"),
+        ({"because": "x", "days": ["2026-11-27"], "until": "2026-12-01"}, "not both"),
+    ],
+)
+def test_ground_that_cannot_be_meant_is_refused(shop: Shop, ground: dict, said: str):
+    shop.settings["safe_ground"] = [ground]
+    with pytest.raises(ConfigError, match=said):
+        shop.night()
+
+
+def test_lines_with_little_data_follow_the_fixed_rule_until_they_earn_learning(shop: Shop):
+    tv = [row for row in shop.outcomes if row["channel"] == "tv"]
+    for index, row in enumerate(tv):
+        row["conversions"] = int(index % 5 == 0)
+    shop.settings["learning"] = {"min_outcomes": 30, "days": 28}
+    plan = shop.night()
+    seen = sum(row["conversions"] for row in tv[-28:])
+    assert stays(plan) == {
+        ("tv", "x"): f"the fixed rule: {seen} conversions in 28 days, 30 earn learning"
+    }
+    for row in tv[-20:]:
+        row["conversions"] = 3
+    assert ("tv", "x") not in stays(shop.night(shop.later()))
+
+
+def test_a_line_whose_tracking_fails_loses_what_it_had_earned(shop: Shop):
+    shop.settings["learning"] = {"min_outcomes": 30, "days": 28}
+    assert shop.night().kept == ()
+    silent = shop.later(10)
+    for row in shop.outcomes:
+        if row["channel"] == "tv" and row["date"] >= str(DAY - timedelta(days=20)):
+            row["conversions"] = row["revenue"] = 0
+    plan = shop.night(silent)
+    assert "the fixed rule" in stays(plan).get(("tv", "x"), "") or plan.mode is Mode.FALLBACK
+
+
+def start_test(shop: Shop, name: str, **scope: str) -> None:
+    shop.write()
+    ready_ledger(shop.portfolio)
+    assign(
+        shop.portfolio,
+        regions(1),
+        Wish(units=2, days=3),
+        "ana",
+        name=name,
+        first_day=DAY + timedelta(days=1),
+        seed=1,
+        scope=scope,
+        hold=None,
+        unit_column="region",
+    )
+
+
+def test_lines_under_test_are_left_alone_while_it_runs_and_no_longer(shop: Shop):
+    start_test(shop, "spring", channel="social")
+    assert stays(shop.night()) == {}
+    plan = shop.night(shop.later())
+    last = DAY + timedelta(days=3)
+    assert stays(plan) == {
+        ("social", "a"): f"test spring runs until {last}",
+        ("social", "b"): f"test spring runs until {last}",
+    }
+    assert [(row.kind, row.until) for row in plan.kept] == [("test", last)]
+    assert plan.mode is Mode.OPTIMISED
+    after = shop.night(shop.later(3))
+    assert stays(after) == {}
+    assert "experiment-unread" not in {item.check for item in after.findings}
+    late = shop.night(shop.later(GRACE_DAYS))
+    (finding,) = [item for item in late.findings if item.check == "experiment-unread"]
+    assert f"test spring ended on {last} and was not read out" in finding.message
+
+
+def test_a_finished_test_teaches_the_curves_by_itself(shop: Shop):
+    start_test(shop, "spring", channel="social")
+    shop.night()
+    shop.later(4)
+    ledger = ready_ledger(shop.portfolio)
+    from pipeline.runs.signoff import acting
+
+    ledger.record_look(
+        "spring",
+        {
+            "fraction": 1,
+            "incremental": 3000.0,
+            "standard_error": 200.0,
+            "spend_change": 900.0,
+            "lift": 0.1,
+            "verdict": "an effect",
+        },
+        acting(shop.portfolio, "ana", "read experiment", "spring"),
+        shop.portfolio.policy,
+    )
+    plan = shop.night(shop.today)
+    assert plan.kpi is not None
+    social = next(row for row in plan.kpi.credited if row.scope == {"channel": "social"})
+    assert social.tests == ("spring",)
+    assert plan.model_health is not None
+    assert any("spring" in item.message for item in plan.model_health.checks)
+
+
+def test_a_holdout_is_drawn_once_recorded_and_kept_with_its_price(shop: Shop):
+    shop.night()
+    tomorrow = DAY + timedelta(days=1)
+    drawn = holdouts.draw(
+        shop.portfolio, "ana", name="ruler", share=0.2, by="line", first_day=tomorrow, seed=3
+    )
+    (held,) = drawn.assignment["treated"]
+    with pytest.raises(NotAllowedError, match="assigned already"):
+        holdouts.draw(
+            shop.portfolio, "ana", name="ruler", share=0.2, by="line", first_day=tomorrow, seed=4
+        )
+    plan = shop.night(shop.later(2))
+    assert [" / ".join(line) for line in stays(plan)] == [held]
+    (row,) = plan.holdouts
+    assert (row.name, row.held, row.of, row.lift) == ("ruler", 1, 5, None)
+    assert row.price >= 0
+    assert "Holdout <b>ruler</b> keeps 1 of 5" in shop.run(plan).read_bytes("report.html").decode()
+    older = shop.night(shop.later(30))
+    (row,) = older.holdouts
+    assert row.days >= 7
+    assert row.lift is not None
+    assert replay_plan(shop.portfolio, older.plan_id).differences == ()
+    holdouts.end(shop.portfolio, "ana", name="ruler", why="quarter is over")
+    assert shop.night(shop.later()).holdouts == ()
+    assert verify_portfolio(shop.folder).problems == ()
+
+
+def test_a_holdout_that_begins_today_or_by_an_unknown_column_is_refused(shop: Shop):
+    shop.night()
+    with pytest.raises(UsageError, match="name a later first day"):
+        holdouts.draw(shop.portfolio, "ana", name="x", share=0.2, by="line", first_day=DAY, seed=1)
+    with pytest.raises(UsageError, match="need one of channel, audience, line"):
+        holdouts.draw(
+            shop.portfolio,
+            "ana",
+            name="x",
+            share=0.2,
+            by="region",
+            first_day=DAY + timedelta(days=1),
+            seed=1,
+        )

@@ -1,46 +1,190 @@
-"""Spending a little money away from the best known split, in order to learn.
+"""Spending a little money away from the best known split, in order to learn, while that pays.
 
 Lines are paired by seeded chance: in every pair one goes up and one comes down by the same money,
 so the total stays. A perfect optimiser removes the variation that identifies its curves; this
-gives some back, and it is shown as its own column.
+gives some back, as an account of its own. A pair is moved only while what its lines would teach is
+worth more, over the nights that would use it, than tonight's move costs.
+
+The worth of knowing a line's marginal return: with what is known now, money goes where the mean
+says; with the truth it would go further or less far, and gain half the square of the error over
+the curvature, as far as the daily change limit lets it. Source: Raiffa and Schlaifer (1961),
+expected value of sample information, for a response that is locally a power of spend.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
+from pipeline.core.curves import ResponseTable
 from pipeline.core.types import FloatArray
 
 STEP_SHARE = 0.10
 """Of a line's budget: what it moves when it explores."""
+
+LEAST_MOVE = 1e-9  # of the budget; less is no move
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prices:
+    """What an exploration may cost, and how long what it teaches is used.
+
+    Attributes:
+        money_share: of all money that may be moved away from the best known split.
+        cost_share: of tonight's expected outcome that may be given up.
+        horizon_days: nights that use what is learned.
+        ramp_share: the daily change limit, which bounds how far knowledge can be followed.
+        noise: (n_lines,), relative variance of a line's day.
+    """
+
+    money_share: float
+    cost_share: float
+    horizon_days: float
+    ramp_share: float
+    noise: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """One pair: money from one line to another.
+
+    Attributes:
+        up, down: lines, by place.
+        cost: expected outcome that the move gives up tonight; below 0 it is expected to gain.
+        worth: expected gain over the horizon from what the two lines then teach.
+    """
+
+    up: int
+    down: int
+    money: float
+    cost: float
+    worth: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exploration:
+    """The account of one night.
+
+    Attributes:
+        budgets: (n_lines,), with the moves in them.
+        moves: made, in the order of chance.
+        most_cost: outcome that may be given up.
+        unpaid: pairs that would have taught less than they cost.
+        uncovered: pairs for which the account had nothing left.
+        surer: (n_lines,), share by which the variance of what the next unit earns would fall over
+            as many such nights as the horizon has; 0 for lines that are not moved.
+    """
+
+    budgets: FloatArray
+    moves: tuple[Move, ...]
+    most_cost: float
+    unpaid: int
+    uncovered: int
+    surer: FloatArray
 
 
 def explore(
     budgets: FloatArray,
     lower: FloatArray,
     upper: FloatArray,
-    share: float,
+    table: ResponseTable,
+    prices: Prices,
     rng: np.random.Generator,
-) -> FloatArray:
-    """Return the budgets with balanced moves, (n_lines,), inside the limits, same total.
+) -> Exploration:
+    """Return the budgets with balanced moves inside the limits, same total, and what they cost.
 
     Args:
-        share: of all money that may be moved away from the best known split; half of the sum of
-            absolute moves counts, as every unit leaves one line for another.
+        budgets: (n_lines,), the best known split as far as it is to be followed.
+        table: joint draws of the objective.
         rng: the night's dice.
     """
     order = rng.permutation(budgets.size)
-    left = share * float(budgets.sum())
     out = budgets.copy()
-    for up, down in zip(order[0::2], order[1::2], strict=False):
+    most_cost = prices.cost_share * max(float(table.at(budgets).sum(axis=1).mean()), 0.0)
+    left, account = prices.money_share * float(budgets.sum()), most_cost
+    lessons = _lessons(budgets, table, prices)
+    surer = np.zeros(budgets.size)
+    moves: list[Move] = []
+    unpaid = uncovered = 0
+    for up, down in zip(order[0::2].tolist(), order[1::2].tolist(), strict=False):
         money = min(
             STEP_SHARE * min(budgets[up], budgets[down]),
             upper[up] - budgets[up],
             budgets[down] - lower[down],
             left,
         )
-        if money > 0:
-            out[up] += money
-            out[down] -= money
-            left -= money
-    return out
+        if money <= LEAST_MOVE * max(float(budgets.sum()), 1.0):
+            continue
+        step = np.zeros(budgets.size)
+        step[up], step[down] = money, -money
+        cost = float((table.at(budgets) - table.at(budgets + step))[:, [up, down]].sum(1).mean())
+        taught = lessons.after(np.abs(step), nights=1.0)
+        worth = prices.horizon_days * float((lessons.worth * taught)[[up, down]].sum())
+        if worth <= cost:
+            unpaid += 1
+            continue
+        if cost > account:
+            uncovered += 1
+            continue
+        out += step
+        left -= money
+        account -= max(cost, 0.0)
+        both = lessons.after(np.abs(step), nights=prices.horizon_days)
+        surer[[up, down]] = both[[up, down]]
+        moves.append(Move(up=up, down=down, money=money, cost=cost, worth=worth))
+    return Exploration(
+        budgets=out,
+        moves=tuple(moves),
+        most_cost=most_cost,
+        unpaid=unpaid,
+        uncovered=uncovered,
+        surer=surer,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Lessons:
+    """What is to be learned of each line.
+
+    Attributes:
+        worth: (n_lines,), outcome a day that perfect knowledge of the marginal return is worth.
+        doubt: (n_lines,), relative variance of the marginal return.
+        signal: (n_lines,), change of log outcome per relative change of spend, over its noise.
+    """
+
+    budgets: FloatArray
+    worth: FloatArray
+    doubt: FloatArray
+    signal: FloatArray
+
+    def after(self, step: FloatArray, nights: float) -> FloatArray:
+        """Return the share of each line's doubt that so many nights of a step remove."""
+        moved = step / np.maximum(self.budgets, 1e-12)
+        precision = nights * np.square(self.signal * moved)
+        return np.asarray(self.doubt * precision / (1.0 + self.doubt * precision))
+
+
+def _lessons(budgets: FloatArray, table: ResponseTable, prices: Prices) -> _Lessons:
+    step = np.maximum(0.05 * budgets, 1e-3 * table.spend[:, 1])
+    low, high = np.maximum(budgets - step, 0.0), budgets + step
+    marginal = (table.at(high) - table.at(low)) / (high - low)  # (n_draws, n_lines)
+    mean = np.maximum(marginal.mean(axis=0), 1e-12)
+    value = np.maximum(table.at(budgets).mean(axis=0), 1e-12)
+    elasticity = np.clip(mean * budgets / value, 0.05, 0.95)
+    # What all lines have in common moves no money; what one has over the others does.
+    weight = budgets / max(float(budgets.sum()), 1e-12)
+    ratio = marginal / mean
+    off = (ratio - (ratio * weight).sum(axis=1, keepdims=True)) * mean
+    bend = (1 - elasticity) * mean / np.maximum(budgets, 1e-12)  # - curvature
+    reach = prices.ramp_share * budgets
+    free = np.square(off) / (2 * bend)
+    bounded = np.abs(off) * reach - 0.5 * bend * reach**2
+    gain = np.where(np.abs(off) <= bend * reach, free, bounded)
+    caused = value / np.maximum(value + table.organic.mean(axis=0), 1e-12)
+    return _Lessons(
+        budgets=budgets,
+        worth=np.where(budgets > 0, gain.mean(axis=0), 0.0),
+        doubt=np.square(off / mean).mean(axis=0),
+        signal=elasticity * caused / np.sqrt(np.maximum(prices.noise, 1e-6)),
+    )

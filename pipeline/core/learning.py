@@ -105,3 +105,45 @@ class PlanHoldout(_Frozen):
     gain: float | None = None
     gain_low: float | None = None
     gain_high: float | None = None
+
+
+class ExplorationMove(_Frozen):
+    """Money that one line gets from another in order to learn.
+
+    Attributes:
+        cost: expected outcome given up tonight; below 0 it is expected to gain.
+        worth: expected gain over the horizon from what the two lines then teach.
+        surer_up, surer_down: share by which what is unknown of each line's next unit of money would
+            shrink over a horizon of such nights.
+    """
+
+    up: str
+    down: str
+    money: float
+    cost: float
+    worth: float
+    surer_up: float
+    surer_down: float
+
+
+class PlanExploration(_Frozen):
+    """The account of what is spent to learn.
+
+    Attributes:
+        moved: money tonight; `most` may be.
+        cost: expected outcome given up tonight; `most_cost` may be.
+        total_cost: tonight's and that of the published plans before, since learning was priced.
+        unpaid: pairs left alone because they teach less than they cost.
+        uncovered: pairs left alone because the account was used up.
+    """
+
+    moved: float
+    most: float
+    cost: float
+    most_cost: float
+    total_cost: float
+    worth: float
+    horizon_days: float
+    unpaid: int
+    uncovered: int
+    moves: tuple[ExplorationMove, ...] = ()

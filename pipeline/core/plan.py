@@ -15,11 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pipeline.core.canonical import canonical_bytes, content_hash
 from pipeline.core.findings import Finding
-from pipeline.core.learning import PlanHoldout, PlanKept, PlanKpi
+from pipeline.core.learning import PlanExploration, PlanHoldout, PlanKept, PlanKpi
 from pipeline.core.money import minor_digits, to_minor
 from pipeline.core.types import Line
 
-OPTIONAL_PARTS = frozenset({"kpi", "kept", "holdouts"})
+OPTIONAL_PARTS = frozenset({"kpi", "exploration", "kept", "holdouts"})
 """Keys of a plan's content that are there only where they say something."""
 
 Amounts: TypeAlias = tuple[Line, int, int]
@@ -191,6 +191,7 @@ class Plan(Signed):
     caps_version: str = ""
     guardrails: tuple[PlanGuardrail, ...] = ()
     kpi: PlanKpi | None = None
+    exploration: PlanExploration | None = None
     kept: tuple[PlanKept, ...] = ()
     holdouts: tuple[PlanHoldout, ...] = ()
     findings: tuple[Finding, ...] = ()

@@ -67,9 +67,18 @@ class Budget(Strict):
 
 
 class Exploration(Strict):
-    """Budget that may be moved away from the best known split in order to learn."""
+    """What may be moved away from the best known split in order to learn, and what it may cost.
+
+    Attributes:
+        max_share: of the budget.
+        max_cost_share: of tonight's expected outcome that learning may give up.
+        horizon_days: for which what is learned is used; a move that teaches less over them than
+            it costs is not made.
+    """
 
     max_share: Share = 0.05
+    max_cost_share: Share = 0.01
+    horizon_days: Annotated[float, Field(strict=True, ge=1, le=365)] = 28.0
 
 
 class Drift(Strict):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.allocation.explore import Exploration
 from pipeline.allocation.problem import Problem
 from pipeline.allocation.solve import Solution, is_allowed, solve
 from pipeline.allocation.step import choose_step
@@ -28,6 +29,7 @@ from pipeline.core.types import BoolArray, FloatArray, Line, line_label
 from pipeline.core.watch import Watch
 from pipeline.response import Fitted, Posterior, fit_metric
 from pipeline.response.predict import Predictive, predictive
+from pipeline.runs.exploring import explore_tonight
 from pipeline.runs.guardrails import guardrail_metrics, guardrails_of, loosened
 from pipeline.runs.kept import Kept, reasons_of
 from pipeline.runs.limits import Limits, day_budget, night_limits
@@ -49,6 +51,7 @@ class Facts:
         wanted: the day's money.
         distrusted: (n_lines,), lines whose newest day cannot be trusted.
         watch: what alarms ask for.
+        learned_for: outcome that published plans have given up for learning so far.
         kept: lines that stay on purpose tonight, and why.
         holdouts: standing ones, with what they have shown.
     """
@@ -64,6 +67,7 @@ class Facts:
     wanted: float
     distrusted: BoolArray
     watch: Watch = field(default_factory=Watch)
+    learned_for: float = 0.0
     kept: Mapping[Line, Kept] = field(default_factory=dict)
     holdouts: tuple[HoldoutScore, ...] = ()
 
@@ -118,6 +122,7 @@ class Decision:
     Attributes:
         budgets: (n_lines,), before rounding to cents.
         explored: (n_lines,), money moved on purpose to learn, in `budgets` already.
+        exploration: its account; None where there may be none.
         total: what is split tonight.
         table: draws of every line's value on a grid of spends.
         others: draws of the guardrail metrics on the same grid.
@@ -126,6 +131,7 @@ class Decision:
 
     budgets: FloatArray
     explored: FloatArray
+    exploration: Exploration | None
     total: float
     limits: Limits
     problem: Problem
@@ -204,10 +210,12 @@ def decide(facts: Facts, models: Models) -> Decision:
     table = models.objective.table
     others = {name: model.table for name, model in models.others.items()}
     budgets, probability, held = _step(facts, problem, solution, table)
-    budgets, explored = _explore(facts, problem, budgets, held)
+    exploration = explore_tonight(facts, problem, budgets, models, day_rng(facts, "explore"))
+    explored = np.zeros_like(budgets) if exploration is None else exploration.budgets - budgets
     return Decision(
-        budgets=budgets,
+        budgets=budgets + explored,
         explored=explored,
+        exploration=exploration,
         total=best.total,
         limits=best.limits,
         problem=problem,
@@ -335,23 +343,6 @@ def _status_quo(problem: Problem, current: FloatArray) -> FloatArray | None:
     if abs(split.sum() - target) > 1e-6 * max(target, 1.0) or not is_allowed(problem, split):
         return None
     return split
-
-
-def _explore(
-    facts: Facts, problem: Problem, budgets: FloatArray, held: bool
-) -> tuple[FloatArray, FloatArray]:
-    from pipeline.allocation.explore import explore
-
-    nothing = np.zeros_like(budgets)
-    share = facts.policy.exploration.max_share
-    if share <= 0 or problem.guardrails:
-        return budgets, nothing
-    moved = explore(
-        budgets, problem.lower, problem.upper, share, np.random.default_rng(_seed(facts, "explore"))
-    )
-    if not is_allowed(problem, moved):
-        return budgets, nothing
-    return moved, moved - budgets
 
 
 def day_rng(facts: Facts, purpose: str) -> np.random.Generator:

@@ -69,6 +69,11 @@ class Inputs(BaseModel):
         budgets = self.published_budgets()
         return sorted(line for line in budgets.keys() - set(known) if budgets[line] > 0)
 
+    def learned_for(self) -> float:
+        """Return the outcome that published plans gave up for learning, as they expected it."""
+        account = None if self.published is None else self.published.exploration
+        return 0.0 if account is None else account.total_cost
+
     def fallback_days(self) -> int:
         """Return for how many days in a row, tonight included, a fallback would be in force."""
         if self.previous is None or self.previous.mode is not Mode.FALLBACK:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pipeline.core.errors import InfeasibleError
-from pipeline.core.learning import PlanHoldout, PlanKept
+from pipeline.core.learning import ExplorationMove, PlanExploration, PlanHoldout, PlanKept
+from pipeline.core.money import minor_digits
 from pipeline.core.types import FloatArray, line_label
 from pipeline.runs.decide import Decision, Facts, Models, best_split
 from pipeline.runs.kept import HOLDOUT, Kept
@@ -26,6 +27,39 @@ def kept_rows(facts: Facts, budgets: FloatArray) -> tuple[PlanKept, ...]:
             money=round(float(budgets[members].sum()), 6),
         )
         for reason, members in groups.items()
+    )
+
+
+def exploration_account(facts: Facts, decision: Decision) -> PlanExploration | None:
+    """Return what tonight spends to learn and what that costs; None where nothing may be spent."""
+    account = decision.exploration
+    if account is None:
+        return None
+    names = [line_label(line) for line in facts.history.lines]
+    digits = minor_digits(facts.policy.currency)
+    cost = sum(max(move.cost, 0.0) for move in account.moves)
+    return PlanExploration(
+        moved=round(float(sum(move.money for move in account.moves)), digits),
+        most=round(facts.policy.exploration.max_share * decision.total, digits),
+        cost=_number(cost),
+        most_cost=_number(account.most_cost),
+        total_cost=_number(facts.learned_for + cost),
+        worth=_number(sum(move.worth for move in account.moves)),
+        horizon_days=facts.policy.exploration.horizon_days,
+        unpaid=account.unpaid,
+        uncovered=account.uncovered,
+        moves=tuple(
+            ExplorationMove(
+                up=names[move.up],
+                down=names[move.down],
+                money=round(float(move.money), digits),
+                cost=_number(move.cost),
+                worth=_number(move.worth),
+                surer_up=_number(float(account.surer[move.up])),
+                surer_down=_number(float(account.surer[move.down])),
+            )
+            for move in account.moves
+        ),
     )
 
 

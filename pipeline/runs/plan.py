@@ -28,7 +28,7 @@ from pipeline.core.types import FloatArray, in_scope, line_label
 from pipeline.runs.decide import Decision, Facts, Models
 from pipeline.runs.guardrails import rail_name, ratio_of
 from pipeline.runs.kpi import kpi_of
-from pipeline.runs.learning import holdout_rows, kept_rows
+from pipeline.runs.learning import exploration_account, holdout_rows, kept_rows
 from pipeline.runs.limits import cap_name
 from pipeline.runs.reasons import TOUCH, action_of, binding_limits, reason_of
 
@@ -94,6 +94,7 @@ def optimised_plan(
         caps_version=heading.caps_version,
         guardrails=guardrail_rows(facts, decision.table, decision.others, budgets, decision),
         kpi=kpi_of(facts, table),
+        exploration=exploration_account(facts, decision),
         kept=kept_rows(facts, budgets),
         holdouts=holdout_rows(facts, models, decision),
         findings=tuple(findings),

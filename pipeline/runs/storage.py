@@ -101,6 +101,7 @@ def read_facts(work: RunFolder, inputs: Inputs) -> Facts:
         watch=watch,
         kept=kept_lines(inputs.policy, inputs.trials, history, inputs.day),
         holdouts=read_holdouts(work),
+        learned_for=inputs.learned_for(),
     )
 
 

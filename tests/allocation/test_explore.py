@@ -1,0 +1,108 @@
+"""Money moved to learn: within its account, at its price, and only while it pays."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.allocation.explore import STEP_SHARE, Prices, explore
+from pipeline.core.curves import ResponseTable
+
+N = 8
+BUDGETS = np.linspace(100.0, 800.0, N)
+KNOTS = np.linspace(0.0, 2.0, 41)
+
+
+def table(doubt: float, draws: int = 400, elasticity: float = 0.5) -> ResponseTable:
+    """Return draws of power curves whose elasticity is known up to `doubt`."""
+    rng = np.random.default_rng(1)
+    drawn = np.clip(elasticity + rng.normal(0, doubt, (draws, N, 1)), 0.05, 0.95)
+    value = 3 * BUDGETS[:, None] * KNOTS**drawn
+    return ResponseTable(
+        metric="revenue",
+        lines=tuple((str(line),) for line in range(N)),
+        spend=BUDGETS[:, None] * KNOTS,
+        value=value,
+        organic=np.zeros((draws, N)),
+    )
+
+
+def prices(**changes: object) -> Prices:
+    values = {
+        "money_share": 0.05,
+        "cost_share": 0.01,
+        "horizon_days": 28.0,
+        "ramp_share": 0.25,
+        "noise": np.full(N, 0.2**2),
+    }
+    return Prices(**{**values, **changes})
+
+
+def tried(known: ResponseTable, seed: int = 0, **changes: object):
+    return explore(
+        BUDGETS,
+        0.75 * BUDGETS,
+        1.25 * BUDGETS,
+        known,
+        prices(**changes),
+        np.random.default_rng(seed),
+    )
+
+
+@given(seed=st.integers(0, 500), share=st.floats(0.0, 0.2), cost=st.floats(0.0, 0.02))
+def test_total_limits_share_and_account_are_kept(seed: int, share: float, cost: float):
+    known = table(0.2, draws=60)
+    found = tried(known, seed, money_share=share, cost_share=cost)
+    assert found.budgets.sum() == pytest.approx(BUDGETS.sum())
+    assert (np.abs(found.budgets - BUDGETS) <= STEP_SHARE * BUDGETS + 1e-9).all()
+    assert np.abs(found.budgets - BUDGETS).sum() / 2 <= share * BUDGETS.sum() + 1e-6
+    spent = sum(max(move.cost, 0.0) for move in found.moves)
+    assert spent <= found.most_cost + 1e-9
+    assert found.most_cost == pytest.approx(cost * known.at(BUDGETS).sum(axis=1).mean())
+    assert all(move.worth > move.cost for move in found.moves)
+
+
+def test_curves_that_are_known_are_left_alone_and_unknown_ones_are_not():
+    unknown = tried(table(0.2))
+    assert len(unknown.moves) >= 2
+    assert ((unknown.surer > 0) == (unknown.budgets != BUDGETS)).all()
+    known = tried(table(0.005))
+    assert known.moves == ()
+    assert known.unpaid >= 2
+    assert np.array_equal(known.budgets, BUDGETS)
+
+
+def test_days_too_noisy_to_teach_and_a_short_horizon_stop_it():
+    assert tried(table(0.1), noise=np.full(N, 4.0)).moves == ()
+    assert len(tried(table(0.1), horizon_days=200.0).moves) >= len(
+        tried(table(0.1), horizon_days=2.0).moves
+    )
+
+
+def test_the_price_is_what_the_truth_charges():
+    """Curves known up to scale: the expected cost is the true one, e (1 - e) d^2 / 2 a line."""
+    flat = tried(table(0.2, elasticity=0.5))
+    for move in flat.moves:
+        share = move.money / BUDGETS[[move.up, move.down]]
+        bend = 0.5 * 0.25 * 3 * (BUDGETS[[move.up, move.down]] * share**2).sum()
+        assert move.cost == pytest.approx(bend, rel=0.3, abs=0.1 * move.money)
+
+
+def test_what_a_night_removes_of_the_doubt_is_what_regression_removes():
+    """Posterior variance after `n` nights of +-10 % against the closed form of the account."""
+    known = table(0.15)
+    found = tried(known, money_share=1.0, horizon_days=28.0)
+    move = found.moves[0]
+    line = move.up
+    marginal_doubt = np.square(_relative(known)[:, line]).mean()
+    information = 28 * (0.5 * move.money / BUDGETS[line]) ** 2 / 0.2**2
+    expected = marginal_doubt * information / (1 + marginal_doubt * information)
+    assert found.surer[line] == pytest.approx(expected, rel=0.2)
+
+
+def _relative(known: ResponseTable) -> np.ndarray:
+    high, low = known.at(1.05 * BUDGETS), known.at(0.95 * BUDGETS)
+    ratio = (high - low) / (high - low).mean(axis=0)
+    return ratio - (ratio * BUDGETS / BUDGETS.sum()).sum(axis=1, keepdims=True)

@@ -15,6 +15,7 @@ from pipeline.core.panel import Panel
 from pipeline.experiments.design import Design, choose, design_geo
 from pipeline.experiments.readout import ReadOut, read_out
 from pipeline.experiments.sequential import alpha_of_look
+from pipeline.runs import switchbacks
 from pipeline.runs.portfolio import Portfolio
 from pipeline.runs.signoff import acting, cap_spec, existing_ledger, propose_cap, ready_ledger
 
@@ -148,13 +149,7 @@ def assign(
         UsageError: it would start today or earlier, or holds money of no scope.
         NotAllowedError: the name is taken, or the person may not.
     """
-    today = portfolio.today()
-    if first_day <= today:
-        raise UsageError(
-            f"experiment {name!r}: starts {first_day}, today is {today}; "
-            "who is treated is recorded before the first day, so name a later one"
-        )
-    _check_scope(scope, portfolio.policy.line)
+    check_start(portfolio, name, first_day, scope)
     if hold is not None and not scope:
         raise UsageError("experiment --hold: needs --scope, the lines whose money is held")
     chosen = choose(design(panel.until(first_day), wish, seed), np.random.default_rng([seed, 1]))
@@ -245,24 +240,36 @@ def look_at(
     ledger = existing_ledger(portfolio)
     record = ledger.experiment(portfolio.policy.portfolio, name)
     plan = record.assignment
-    first_day, last_day = date.fromisoformat(plan["from"]), date.fromisoformat(plan["to"])
-    over = (min(last_day, panel.days[-1]) - first_day).days + 1
-    now = over / ((last_day - first_day).days + 1)
+    now = fraction_over(plan, panel.days[-1])
     known = [item["fraction"] for item in record.looks]
-    seen = look(
-        panel,
-        plan["treated"],
-        first_day,
-        last_day,
-        alpha=plan["alpha"],
-        earlier=[item for item in known if item != now],
-        excluded=plan["excluded"],
-        seed=plan["seed"],
-    )
+    earlier = [item for item in known if item != now]
+    if plan.get("kind") == switchbacks.KIND:
+        share = alpha_of_look(earlier, now, plan["alpha"])
+        found = switchbacks.read(panel, plan["treated"], plan, share)
+        seen = Look(fraction=now, alpha=share, result=found)
+    else:
+        seen = look(
+            panel,
+            plan["treated"],
+            date.fromisoformat(plan["from"]),
+            date.fromisoformat(plan["to"]),
+            alpha=plan["alpha"],
+            earlier=earlier,
+            excluded=plan["excluded"],
+            seed=plan["seed"],
+        )
     if now not in known:
         actor = acting(portfolio, person, "read experiment", name)
         ledger.record_look(name, seen.to_json(), actor, portfolio.policy)
     return record, seen
+
+
+def fraction_over(assignment: Mapping[str, Any], last_day: date) -> float:
+    """Return the share of an assigned test that is over once data reach `last_day`."""
+    if assignment.get("kind") == switchbacks.KIND:
+        return switchbacks.pairs_over(assignment, last_day)
+    first, last = (date.fromisoformat(assignment[name]) for name in ("from", "to"))
+    return ((min(last, last_day) - first).days + 1) / ((last - first).days + 1)
 
 
 def evidence(
@@ -297,6 +304,17 @@ def evidence(
         "name": name,
         "metric": metric,
     }
+
+
+def check_start(portfolio: Portfolio, name: str, first_day: date, scope: Mapping[str, str]) -> None:
+    """Refuse a test that would be assigned after it began, or of lines that cannot be."""
+    today = portfolio.today()
+    if first_day <= today:
+        raise UsageError(
+            f"experiment {name!r}: starts {first_day}, today is {today}; "
+            "who is treated is recorded before the first day, so name a later one"
+        )
+    _check_scope(scope, portfolio.policy.line)
 
 
 def _check_scope(scope: Mapping[str, str], columns: Sequence[str]) -> None:

@@ -206,3 +206,55 @@ def test_a_design_is_a_table_with_power_and_price(shop, experiment):
     assert code == 0, err
     assert "least lift found in 80%" in out
     assert "280.00" in out
+
+
+def test_a_switchback_is_designed_assigned_looked_at_and_read_out(shop, experiment):
+    past = regions(shop.folder / "past.csv", DAY)
+    asked = ("switchback", "--data", past, "--unit", "r03", "--days", "40", "--block", "4",
+             "--washout", "1", "--spend-column", "spend")  # fmt: skip
+    code, out, err = experiment(*asked, "--effect", "0.2", "--json")
+    assert code == 0, err
+    design = json.loads(out)
+    assert (design["pairs"], design["days"]) == (5, 40)
+    assert design["price"] == pytest.approx(20 * 10)
+    assert 0 < design["least_effect"] < 0.2
+    assert design["power"] > 0.8
+    assert experiment(*asked[:-6], "--block", "14", "--washout", "1")[0] == 2
+
+    begin = ("--assign", "flip", "--from", str(FIRST), "--scope", "channel=tv")
+    assert experiment(*asked, *begin)[0] == 2  # nobody said who assigns it
+    code, out, err = experiment(*asked, *begin, "--as", "ana", "--json")
+    assert code == 0, err
+    plan = json.loads(out)
+    on = {date.fromisoformat(day) for day in plan["treated_days"]}
+    assert len(on) == 20
+    assert experiment(*asked, *begin, "--as", "ana")[0] == 4
+
+    def seen_until(last: date) -> str:
+        path = regions(shop.folder / f"until-{last}.csv", last)
+        rows = (shop.folder / f"until-{last}.csv").read_text().splitlines()
+        out = [rows[0]]
+        for row in rows[1:]:
+            unit, day, outcome, spend = row.split(",")
+            treated = unit == "r03" and date.fromisoformat(day) in on
+            out.append(f"{unit},{day},{float(outcome) * (1.3 if treated else 1)},{spend}")
+        (shop.folder / f"until-{last}.csv").write_text("\n".join(out) + "\n")
+        return path
+
+    assert read_flip(experiment, seen_until(FIRST + timedelta(days=2)))[0] == 2  # no pair is over
+    code, out, err = read_flip(experiment, seen_until(FIRST + timedelta(days=23)))
+    assert code == 0, err
+    early = json.loads(out)
+    assert early["fraction"] == pytest.approx(0.6)
+    assert early["verdict"].startswith("not yet")
+    code, out, err = read_flip(experiment, seen_until(FIRST + timedelta(days=39)))
+    assert code == 0, err
+    final = json.loads(out)
+    assert final["fraction"] == 1
+    assert final["lift"] == pytest.approx(0.3, abs=0.08)
+    assert final["alpha"] + early["alpha"] == pytest.approx(0.1)
+    assert verify_portfolio(shop.folder).problems == ()
+
+
+def read_flip(experiment, data: str) -> tuple[int, str, str]:
+    return experiment("read-out", "flip", "--data", data, "--as", "ana", "--json")

@@ -6,6 +6,7 @@ import typer
 
 from pipeline.cli.experiment.design import assign, design
 from pipeline.cli.experiment.read import list_experiments, read_out
+from pipeline.cli.experiment.switchback import switchback
 
 experiment_app = typer.Typer(
     help="Lift tests: design, assign by chance, read out on time.", no_args_is_help=True
@@ -17,6 +18,7 @@ def register(app: typer.Typer) -> None:
     for name, command in (
         ("design", design),
         ("assign", assign),
+        ("switchback", switchback),
         ("read-out", read_out),
         ("list", list_experiments),
     ):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,6 +23,7 @@ from pipeline.cli.experiment.options import (
     SpendColumn,
     UnitColumn,
     Units,
+    data_place,
     read_panel,
 )
 from pipeline.cli.show import HERE, AsJson, Person, Workspace, iso_day, print_json, print_table, say
@@ -130,13 +130,7 @@ def assign(
         hold=hold,
         unit_column=unit_column,
         metric=metric,
-        data={
-            "path": str(Path(data).absolute()) if "://" not in data else data,
-            "unit": unit_column,
-            "day": date_column,
-            "outcome": outcome_column,
-            **({"spend": spend_column} if spend_column else {}),
-        },
+        data=data_place(data, unit_column, date_column, outcome_column, spend_column),
     )
     if as_json:
         print_json(record.to_json() | {"cap": None if cap is None else cap.id})

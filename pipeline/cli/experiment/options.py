@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -43,3 +44,10 @@ def read_panel(path: str, unit: str, day: str, outcome: str, spend: str | None) 
     from pipeline.io.panel import read_panel as read
 
     return read(path, unit=unit, day=day, outcome=outcome, spend=spend)
+
+
+def data_place(path: str, unit: str, day: str, outcome: str, spend: str | None) -> dict[str, str]:
+    """Return where a read-out will find the outcomes, as it is recorded with the test."""
+    place = path if "://" in path else str(Path(path).absolute())
+    found = {"path": place, "unit": unit, "day": day, "outcome": outcome}
+    return found | ({"spend": spend} if spend else {})

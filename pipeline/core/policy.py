@@ -194,7 +194,8 @@ class Privacy(Strict):
 class Schedule(Strict):
     """When a scheduler starts the night of a business day, in the portfolio's zone.
 
-    Feeds are pulled at `pull_at`, before the night. Without a signature at `sign_by` an alarm is
+    Feeds are pulled at `pull_at`, before the night; plans are scored and tests read out at
+    `score_at`, after it. Without a signature at `sign_by` an alarm is
     raised.
 
     `first_day` is how far back missed nights are caught up; without it, as far as the settings
@@ -203,6 +204,7 @@ class Schedule(Strict):
 
     at: ClockTime = "05:00"
     pull_at: ClockTime = "04:00"
+    score_at: ClockTime = "12:00"
     sign_by: ClockTime | None = None
     first_day: date | None = None
 

@@ -239,29 +239,40 @@ def look_at(
     """
     ledger = existing_ledger(portfolio)
     record = ledger.experiment(portfolio.policy.portfolio, name)
-    plan = record.assignment
-    now = fraction_over(plan, panel.days[-1])
-    known = [item["fraction"] for item in record.looks]
-    earlier = [item for item in known if item != now]
-    if plan.get("kind") == switchbacks.KIND:
-        share = alpha_of_look(earlier, now, plan["alpha"])
-        found = switchbacks.read(panel, plan["treated"], plan, share)
-        seen = Look(fraction=now, alpha=share, result=found)
-    else:
-        seen = look(
-            panel,
-            plan["treated"],
-            date.fromisoformat(plan["from"]),
-            date.fromisoformat(plan["to"]),
-            alpha=plan["alpha"],
-            earlier=earlier,
-            excluded=plan["excluded"],
-            seed=plan["seed"],
-        )
-    if now not in known:
+    seen = seen_of(record, panel)
+    if seen.fraction not in [item["fraction"] for item in record.looks]:
         actor = acting(portfolio, person, "read experiment", name)
         ledger.record_look(name, seen.to_json(), actor, portfolio.policy)
     return record, seen
+
+
+def record_final(portfolio: Portfolio, name: str, seen: Look) -> None:
+    """Record the read-out of a whole test that its schedule asked for; nobody chose the moment."""
+    if not seen.is_final:
+        raise UsageError(f"experiment {name!r}: {seen.fraction:.0%} of it is over; wait")
+    ledger = existing_ledger(portfolio)
+    ledger.record_scheduled_look(name, seen.to_json(), portfolio.policy)
+
+
+def seen_of(record: ExperimentRecord, panel: Panel) -> Look:
+    """Return what an assigned experiment shows on the days that are over, nothing recorded."""
+    plan = record.assignment
+    now = fraction_over(plan, panel.days[-1])
+    earlier = [item["fraction"] for item in record.looks if item["fraction"] != now]
+    if plan.get("kind") == switchbacks.KIND:
+        share = alpha_of_look(earlier, now, plan["alpha"])
+        found = switchbacks.read(panel, plan["treated"], plan, share)
+        return Look(fraction=now, alpha=share, result=found)
+    return look(
+        panel,
+        plan["treated"],
+        date.fromisoformat(plan["from"]),
+        date.fromisoformat(plan["to"]),
+        alpha=plan["alpha"],
+        earlier=earlier,
+        excluded=plan["excluded"],
+        seed=plan["seed"],
+    )
 
 
 def fraction_over(assignment: Mapping[str, Any], last_day: date) -> float:

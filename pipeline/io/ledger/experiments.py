@@ -83,6 +83,11 @@ class ExperimentBook(LedgerBase):
             require_person(policy, actor, "read an experiment")
             transaction.record(actor.name, _LOOKED, subject, dict(look))
 
+    def record_scheduled_look(self, name: str, look: Mapping[str, Any], policy: Policy) -> None:
+        """Record the read-out of a whole test on the day that its assignment had set."""
+        with self._writing() as transaction:
+            transaction.record("schedule", _LOOKED, f"{policy.portfolio}/{name}", dict(look))
+
     def record_end(
         self, name: str, day: str, why: str, actor: Actor, policy: Policy
     ) -> ExperimentRecord:

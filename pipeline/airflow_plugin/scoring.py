@@ -1,0 +1,108 @@
+"""Scores and read-outs as Airflow runs them: what the task logs, and what its metrics say.
+
+Metrics go wherever Airflow's own go (StatsD or OpenTelemetry); where neither is set, nowhere.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from airflow.sdk import DAG, Param, dag, task
+from airflow.sdk.exceptions import AirflowException, AirflowSkipException
+from airflow.sdk.observability import stats
+
+from pipeline.airflow_plugin.days import plan_day
+from pipeline.airflow_plugin.portfolios import DAG_PREFIX, Listed
+from pipeline.airflow_plugin.retries import RETRY_POLICY
+from pipeline.airflow_plugin.timetable import BusinessDays
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pipeline.runs.scoring import ScoreCard
+
+log = logging.getLogger(__name__)
+DAY = "{{ plan_day(dag_run, params, zone) }}"
+
+
+def own_schedule(listed: Listed, prefix: str, step: Callable[[str, str], None], doc: str) -> DAG:
+    """Return a DAG of one step that runs at `schedule.score_at` of every business day."""
+
+    @dag(
+        dag_id=listed.dag_id.replace(DAG_PREFIX, prefix, 1),
+        schedule=BusinessDays(
+            listed.schedule.score_at, zone=listed.zone, first_day=listed.first_day
+        ),
+        start_date=datetime(2000, 1, 1, tzinfo=UTC),
+        catchup=False,  # the newest run looks back on all days
+        max_active_runs=1,
+        default_args={
+            "owner": "growth-analytics",
+            "retries": 2,
+            "retry_delay": timedelta(minutes=10),
+            "retry_policy": RETRY_POLICY,
+            "execution_timeout": timedelta(hours=1),
+        },
+        params={"day": Param(None, type=["null", "string"], format="date", title="Business day")},
+        user_defined_macros={"plan_day": plan_day, "zone": listed.zone},
+        tags=["equimarginal"],
+        doc_md=doc,
+    )
+    def own() -> None:
+        task(do_xcom_push=False)(step)(str(listed.folder), DAY)
+
+    return own()
+
+
+def score(folder: str, day: str) -> None:
+    """Score a portfolio's plans as of a day, keep the scores, and send their metrics."""
+    from pipeline.runs.portfolio import open_portfolio
+    from pipeline.runs.scoring import score_portfolio
+
+    portfolio = open_portfolio(folder)
+    card = score_portfolio(portfolio, date.fromisoformat(day))
+    for name, value in metrics_of(card).items():
+        log.info("%s: %s is %g", portfolio.policy.portfolio, name, value)
+        stats.gauge(f"equimarginal.{portfolio.policy.portfolio}.{name}", value)
+
+
+def read_out(folder: str, day: str) -> None:
+    """Read out every test that is over; skipped where none was, failed where one could not be.
+
+    Raises:
+        AirflowSkipException: no test was read out today.
+        AirflowException: a test is over and cannot be read.
+    """
+    from pipeline.runs.portfolio import open_portfolio
+    from pipeline.runs.readouts import read_due
+
+    found = read_due(folder)
+    for item in found:
+        log.info("%s: %s: %s", day, item.name, item.said)
+    name = open_portfolio(folder).policy.portfolio
+    waiting = [item for item in found if not item.is_read]
+    stats.gauge(f"equimarginal.{name}.tests_under_way", len(waiting))
+    if broken := [item for item in found if item.failed]:
+        raise AirflowException("; ".join(f"test {item.name}: {item.said}" for item in broken))
+    if len(waiting) == len(found):
+        raise AirflowSkipException("no test is over")
+
+
+def metrics_of(card: ScoreCard) -> dict[str, float]:
+    """Return a score card's figures by the name that monitoring knows them by."""
+    gain = card.gain()
+    found = {
+        "alarms_in_force": float(sum(alarm.is_active for alarm in card.watch.alarms)),
+        "plans_scored": float(sum(not item.line and item.horizon == 1 for item in card.scores)),
+        "gain": float(gain["gain"]),
+        "missed_unsigned": float(gain["missed_unsigned"]),
+    }
+    total = [item for item in card.calibrations if not item.line and item.horizon == 1]
+    if total:
+        found |= {"forecast_bias": total[0].bias, "interval_coverage": total[0].coverage}
+    for item in card.holdouts:
+        if item.result is not None:
+            found[f"holdout.{item.name}.lift"] = item.result.lift
+    return found

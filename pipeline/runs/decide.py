@@ -255,11 +255,6 @@ def best_split(facts: Facts, models: Models) -> BestSplit:
     )
 
 
-def propose_budgets(facts: Facts) -> FloatArray:
-    """Return only the budgets, (n_lines,): what a simulation needs of a night."""
-    return decide(facts, fit_models(facts)).budgets
-
-
 def _problem(facts: Facts, limits: Limits, total: float, models: Models) -> Problem:
     names = [line_label(line) for line in facts.history.lines]
     table = models.objective.table
@@ -346,11 +341,6 @@ def _status_quo(problem: Problem, current: FloatArray) -> FloatArray | None:
 
 
 def day_rng(facts: Facts, purpose: str) -> np.random.Generator:
-    """Return the generator of one use of chance on the facts' day."""
-    return np.random.default_rng(_seed(facts, purpose))
-
-
-def _seed(facts: Facts, purpose: str) -> int:
-    """Return the seed of one use of chance on one day: the same night rolls the same dice."""
+    """Return the generator of one use of chance on the day: the same night rolls the same dice."""
     text = f"{facts.policy.portfolio}|{facts.day.isoformat()}|{purpose}"
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+    return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big"))

@@ -20,43 +20,40 @@ pytestmark = pytest.mark.usefixtures("airflow_home")
 MakePortfolio = Callable[[str], Path]
 
 
-class Gauges:
-    """A metrics backend that keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.seen: dict[str, float] = {}
-
-    def gauge(self, stat: str, value: float, **more: Any) -> None:
-        self.seen[stat] = value
-
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        return lambda *arguments, **more: None
-
-
 @pytest.fixture
-def gauges() -> Iterator[Gauges]:
+def gauges() -> Iterator[dict[str, float]]:
+    """What is sent as gauges, through a backend in the place of StatsD."""
+    from airflow.sdk._shared.observability.metrics.base_stats_logger import NoStatsLogger
     from airflow.sdk.observability import stats
 
-    kept = Gauges()
-    stats.initialize(factory=lambda: kept, export_legacy_names=False)
-    yield kept
-    stats.initialize(factory=Gauges, export_legacy_names=False)
+    seen: dict[str, float] = {}
+
+    class Kept(NoStatsLogger):
+        @classmethod
+        def gauge(cls, stat: str, value: float, *rest: Any, **more: Any) -> None:
+            seen[stat] = value
+
+    stats.initialize(factory=Kept, export_legacy_names=False)
+    yield seen
+    stats.initialize(factory=NoStatsLogger, export_legacy_names=False)
 
 
-def test_plans_are_scored_and_their_metrics_sent(make_portfolio: MakePortfolio, gauges: Gauges):
+def test_plans_are_scored_and_their_metrics_sent(
+    make_portfolio: MakePortfolio, gauges: dict[str, float]
+):
     folder = make_portfolio("scored")
     run_night(open_portfolio(folder), date.fromisoformat(DAY) - timedelta(days=3))
     run = load_dag("scored", "scoring__").test(run_conf={"day": DAY})
     assert str(run.state) == "success"
     kept = json.loads((folder / ".equimarginal" / "scores" / f"{DAY}.json").read_text("utf-8"))
     assert len(kept["plans"]) >= 1
-    scored = {name: value for name, value in gauges.seen.items() if "equimarginal" in name}
+    scored = {name: value for name, value in gauges.items() if "equimarginal" in name}
     assert scored["equimarginal.scored.plans_scored"] == 1
     assert scored["equimarginal.scored.alarms_in_force"] >= 0
 
 
 def test_a_test_is_read_out_on_time_and_once(
-    make_portfolio: MakePortfolio, gauges: Gauges, monkeypatch: pytest.MonkeyPatch
+    make_portfolio: MakePortfolio, gauges: dict[str, float], monkeypatch: pytest.MonkeyPatch
 ):
     folder = make_portfolio("read")
     dag = load_dag("read", "read_out__")
@@ -94,5 +91,5 @@ def test_a_test_is_read_out_on_time_and_once(
     assert states(dag.test(run_conf={"day": DAY})) == {"read_out": "success"}
     (record,) = open_portfolio(folder).ledger.experiments("read")
     assert [look["fraction"] for look in record.looks] == [1]
-    assert gauges.seen["equimarginal.read.tests_under_way"] == 0
+    assert gauges["equimarginal.read.tests_under_way"] == 0
     assert states(dag.test(run_conf={"day": DAY})) == {"read_out": "skipped"}

@@ -11,7 +11,7 @@ import pytest
 from pipeline.core.caps import Cap, CapStatus
 from pipeline.core.history import History
 from pipeline.core.policy import parse_policy
-from pipeline.runs.decide import Facts, decide, fit_models, propose_budgets
+from pipeline.runs.decide import Facts, decide, fit_models
 
 DAY = date(2026, 11, 22)
 LINES = (("search",), ("social",), ("tv",), ("video",))
@@ -53,6 +53,10 @@ def facts(*, elasticity=(0.2, 0.8, 0.5, 0.3), noise=0.05, days=60, **more) -> Fa
         wanted=1000.0,
         distrusted=np.zeros(4, dtype=bool),
     )
+
+
+def propose_budgets(known: Facts) -> np.ndarray:
+    return decide(known, fit_models(known)).budgets
 
 
 def test_money_goes_where_the_next_unit_earns_more():

@@ -1,6 +1,6 @@
 """Fills the measured numbers into the documents: no figure there is typed by hand.
 
-    python -m benchmarks.numbers
+    python -m benchmarks.numbers [docs/experiments.md ...]
 
 A block stands between `<!-- numbers:NAME -->` and `<!-- /numbers:NAME -->`.
 """
@@ -8,16 +8,23 @@ A block stands between `<!-- numbers:NAME -->` and `<!-- /numbers:NAME -->`.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = ("README.md", "docs/pages.md", "docs/cadence.md")
+DOCUMENTS = (
+    "README.md",
+    "docs/pages.md",
+    "docs/cadence.md",
+    "docs/experiments.md",
+    "docs/learning.md",
+)
 
 
 def main() -> None:
-    """Measure what the documents ask for and write it into them."""
-    for name in DOCUMENTS:
+    """Measure what the documents ask for, or those that are named, and write it into them."""
+    for name in sys.argv[1:] or DOCUMENTS:
         path = ROOT / name
         text = path.read_text(encoding="utf-8")
         for block in re.findall(r"<!-- numbers:([a-z]+) -->", text):
@@ -93,7 +100,31 @@ def cadence_block() -> str:
     )
 
 
+def alarms_block() -> str:
+    """Return how readily breaks alarm, and how late."""
+    from benchmarks import learning
+
+    return learning.table(learning.ALARM_HEAD, learning.alarms())
+
+
+def tests_block() -> str:
+    """Return size, power and cover of tests in 200 worlds each."""
+    from benchmarks import learning
+
+    return learning.table(learning.TEST_HEAD, learning.tests(200))
+
+
+def holdouts_block() -> str:
+    """Return what a standing holdout measures in 200 worlds each."""
+    from benchmarks import learning
+
+    return learning.table(learning.HOLDOUT_HEAD, learning.holdouts(200))
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
+    "alarms": alarms_block,
+    "tests": tests_block,
+    "holdouts": holdouts_block,
     "recovery": recovery_block,
     "speed": speed_block,
     "pages": pages_block,

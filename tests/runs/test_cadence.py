@@ -106,7 +106,7 @@ def test_a_night_moves_touches_to_where_they_are_truly_worth_more(
     proposed = np.array([touches(plan)[name] for name in names])
     gain = world.total(proposed, 0) - world.total(np.full(5, 2.0), 0)
     reachable = world.total(world.best(0), 0) - world.total(np.full(5, 2.0), 0)
-    assert gain > 0.4 * reachable
+    assert gain > 0.6 * reachable
     assert touches(plan)["lapsed"] == 0  # every touch there drives people away
     assert plan.uplift is not None
     assert plan.uplift.p05 > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,6 +24,16 @@ def test_standing_still_captures_nothing_and_one_who_knows_everything() -> None:
 
     assert play_cadence(world, even, np.random.default_rng(1)).captured == pytest.approx(0)
     assert play_cadence(world, oracle, np.random.default_rng(1)).captured == pytest.approx(1)
+
+
+def test_as_many_segments_as_doses_are_told_apart() -> None:
+    """A table of five segments by five doses is no list of five doses."""
+    world = make_cadence_world(replace(KINDS["large"], segments=5), np.random.default_rng(2))
+    table = world.earned_table(np.arange(5.0), 0)
+    for place in range(5):
+        assert table[place] == pytest.approx(
+            world.worth[place] * (1 - np.exp(-world.bend[place] * np.arange(5)))
+        )
 
 
 def test_no_other_cadence_inside_the_capacity_is_worth_more_than_the_best() -> None:

@@ -30,12 +30,20 @@ def line_words(facts: CadenceFacts, decided: CadenceDecision, place: int) -> Lin
     if then > now + _SAME:
         action, reason = "raise", f"touches bring more here than elsewhere: {change}"
     elif then < _SAME and now > _SAME:
-        action, reason = "stop", guarded or f"touches lose more than they bring: {change}"
+        action, reason = "stop", guarded or _lowered(float(gain.mean()), change)
     elif then < now - _SAME:
-        action, reason = "lower", guarded or f"touches bring more elsewhere: {change}"
+        action, reason = "lower", guarded or _lowered(float(gain.mean()), change)
     else:
         action, reason = "hold", why or "no change is worth its risk"
     return LineWords(action=action, reason=reason, binding=_binding(facts, decided, place))
+
+
+def _lowered(gain: float, change: str) -> str:
+    """Return why fewer touches are better: they lose here, or bring more elsewhere."""
+    why = (
+        "the last touches lose more than they bring" if gain > 0 else "touches bring more elsewhere"
+    )
+    return f"{why}: {change}"
 
 
 def _is_guarded(facts: CadenceFacts, decided: CadenceDecision, place: int) -> bool:

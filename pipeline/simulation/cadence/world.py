@@ -88,11 +88,14 @@ class CadenceWorld:
         return float(self.kind.capacity * self.people.sum())
 
     def earned(self, dose: FloatArray, turn: int) -> FloatArray:
-        """Return what touches truly earn a week and person, doses on the last axis or one each."""
+        """Return what touches truly earn a week and person, one dose per segment."""
         worth = self.worth * (1 - self.kind.fading) ** turn
-        if np.ndim(dose) == 1 and len(dose) == self.people.size:
-            return np.asarray(worth * -np.expm1(-self.bend * dose))
-        return np.asarray(worth[:, None] * -np.expm1(-np.outer(self.bend, dose)))
+        return np.asarray(worth * -np.expm1(-self.bend * dose))
+
+    def earned_table(self, doses: FloatArray, turn: int) -> FloatArray:
+        """Return the same of several doses for every segment, (n_segments, n_doses)."""
+        each = [self.earned(np.full(self.people.size, dose), turn) for dose in doses.tolist()]
+        return np.stack(each, axis=1)
 
     def net(self, dose: FloatArray, turn: int) -> FloatArray:
         """Return each segment's true net value a week and person at its dose, against none."""
@@ -126,7 +129,7 @@ class CadenceWorld:
         size, doses = self.people.size, np.arange(shares.shape[1], dtype=float)
         drawn = self.people * (1 - self.kind.rest)
         persons = np.floor(shares * drawn[:, None] / BUCKETS)[:, :, None] * np.ones(BUCKETS)
-        earned = self.earned(doses, number)
+        earned = self.earned_table(doses, number)
         mean = (self.organic[:, None] + earned)[:, :, None]
         lasting = self.kind.lasting * self.lasting[:, : doses.size]
         base = mean * (1 + lasting / np.sqrt(np.maximum(persons, 1.0)))

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.core.plan import Mode
@@ -66,14 +67,38 @@ def households() -> list[dict[str, Any]]:
     ]
 
 
-def test_touches_that_somebody_chose_move_nothing(tmp_path: Path) -> None:
-    found = households()
-    folder = settings(tmp_path, {"segment": ["stage"], "reward": "conversions", "max_touches": 7})
+def clients() -> list[dict[str, Any]]:
+    """Return a row per client of the bank, in the order of the calls: calls in, deposits out."""
+    table = pq.read_table(need("cadence_bank_contacts") / "bank_contacts_first28000.parquet")
+    rows = table.select(["job", "campaign", "y"]).to_pylist()
+    first = date(2026, 1, 1)
+    return [
+        {
+            "date": (first + timedelta(days=place // 150)).isoformat(),
+            "person": f"c{place}",
+            "stage": "working" if row["job"] not in {"retired", "student"} else "not working",
+            "touches": row["campaign"],
+            "conversions": int(str(row["y"]) in {"yes", "1", "True"}),
+            "leavers": 0,
+        }
+        for place, row in enumerate(rows)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "stages"),
+    [(households, {"kids", "no kids", "unknown"}), (clients, {"working", "not working"})],
+)
+def test_touches_that_somebody_chose_move_nothing(
+    rows: Any, stages: set[str], tmp_path: Path
+) -> None:
+    found = rows()
+    folder = settings(tmp_path, {"segment": ["stage"], "reward": "conversions", "max_touches": 21})
     write(folder, found)
     day = date.fromisoformat(str(found[-1]["date"])) + timedelta(days=1)
     plan = run_cadence(folder, day)
     assert plan.mode is Mode.HOLD
-    assert {line.line["stage"] for line in plan.lines} == {"kids", "no kids", "unknown"}
+    assert {line.line["stage"] for line in plan.lines} == stages
     for line in plan.lines:
         assert line.proposed == line.current
         assert line.figures["people"] > 10

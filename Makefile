@@ -1,10 +1,12 @@
 # Everything runs from .venv, which `make setup` fills from the locked requirements.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit format bench torture numbers pictures airflow lock wheel clean
+.PHONY: help setup demo test check unit format bench bench-scale torture numbers pictures airflow cluster \
+	lock wheel clean
 
 RUN := .venv/bin/python -m
 BIN := .venv/bin
 PORT ?= 8080
+EXECUTOR ?= local
 PYTEST ?=
 SCALE ?= 1
 SEED ?= 1
@@ -13,8 +15,8 @@ export GX_ANALYTICS_ENABLED := false
 export PYTHONUTF8 := 1
 
 help: ## show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' \
-		| while IFS="$$(printf '\t')" read -r name text; do printf '  make %-9s %s\n' "$$name" "$$text"; done
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' \
+		| while IFS="$$(printf '\t')" read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
 
 setup: ## install everything into .venv; quick when nothing changed
 	@PYTHON="$(PYTHON)" tools/setup
@@ -42,6 +44,9 @@ format: setup ## write the format that `make check` asks for
 bench: setup ## measure speed and growth, side by side with peers
 	$(RUN) benchmarks
 
+bench-scale: setup ## measure growth of rows and lines into docs/scale.md, with pictures
+	$(RUN) benchmarks.scale
+
 torture: setup ## break everything thousands of times; SCALE=0.01 SEED=1 CAMPAIGN="kills nights"
 	@nice $(BIN)/python tools/torture.py $(CAMPAIGN) --scale $(SCALE) --seed $(SEED)
 
@@ -53,6 +58,9 @@ pictures: setup ## take the pictures of the pages that the README shows (after `
 
 airflow: setup ## start Airflow with the demo portfolio and two demo users; PORT=8080
 	@$(BIN)/python tools/serve.py --port $(PORT)
+
+cluster: setup ## run a night whose fit is spread over workers, on Postgres; EXECUTOR=celery needs the extra
+	@$(BIN)/python tools/cluster.py --executor $(EXECUTOR)
 
 lock: ## resolve the dependencies again (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -117,15 +117,17 @@ class Part:
 
     name: str
     process: subprocess.Popen[bytes]
+    log: Path
 
 
-def start(command: tuple[str, ...], env: dict[str, str]) -> Part:
+def start(command: tuple[str, ...], env: dict[str, str], logs: Path = LIVE, name: str = "") -> Part:
     """Start one of Airflow's parts, in a process group so that it can be stopped whole."""
-    with (LIVE / f"{command[0]}.log").open("wb") as log:
+    path = logs / f"{name or command[0]}.log"
+    with path.open("wb") as log:
         process = subprocess.Popen(
             [BIN / "airflow", *command], env=env, stdout=log, stderr=log, start_new_session=True
         )
-    return Part(command[0], process)
+    return Part(name or command[0], process, path)
 
 
 def wait_until_healthy(base: str, parts: tuple[str, ...], started: list[Part]) -> None:
@@ -169,7 +171,7 @@ def fail_if_stopped(started: list[Part]) -> None:
     """
     for part in started:
         if part.process.poll() is not None:
-            raise SystemExit(f"{part.name} stopped; {shown(LIVE / part.name)}.log says why")
+            raise SystemExit(f"{part.name} stopped; {shown(part.log)} says why")
 
 
 def stop(started: list[Part]) -> None:

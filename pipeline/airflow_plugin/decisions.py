@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.configuration import conf
-from airflow.sdk import DAG, Param, chain, dag, task
+from airflow.sdk import DAG, Param, TriggerRule, chain, dag, task
 
 from pipeline.airflow_plugin.addresses import sign_off_address
 from pipeline.airflow_plugin.alarms import on_failure, sign_deadline
@@ -17,6 +17,7 @@ from pipeline.airflow_plugin.retries import RETRY_POLICY
 from pipeline.airflow_plugin.signoff import SignOff, publish_signed
 from pipeline.airflow_plugin.timetable import BusinessDays
 from pipeline.core.plan import Kind
+from pipeline.runs import shards
 from pipeline.runs.course import course_of, finish, keep_sign_link, run_step
 
 DAY = "{{ plan_day(dag_run, params, zone) }}"
@@ -55,12 +56,13 @@ def decision_dag(listed: Listed, kind: Kind, doc: str) -> DAG:
             return
         folder = str(listed.folder)
         token = task(extract)(folder, DAY, kind.value)
-        done = [
-            task(task_id=step.task, do_xcom_push=False)(run_step)(
-                folder, token, kind.value, step.task
-            )
-            for step in steps
-        ]
+        done: list[Any] = []
+        for step in steps:
+            if step.task == "fit" and listed.policy is not None and listed.policy.shards:
+                done += sharded_fit(folder, token)
+                continue
+            run = task(task_id=step.task, do_xcom_push=False)(run_step)
+            done.append(run(folder, token, kind.value, step.task))
         plan_id = task(task_id=report.task)(finish_with_link)(folder, token, kind.value)
         sign_off = SignOff(
             task_id="sign_off",
@@ -75,6 +77,28 @@ def decision_dag(listed: Listed, kind: Kind, doc: str) -> DAG:
         chain(token, *done, plan_id, sign_off, publish)
 
     return nightly()
+
+
+def sharded_fit(folder: str, token: Any) -> list[Any]:
+    """Return the tasks of a fit that is spread over workers: split and learn by turns, then fit.
+
+    A shard that failed for good does not stop the next task, which holds its lines; a split that
+    failed does, because the task after it is given nothing.
+    """
+    tasks: list[Any] = []
+    shards_of: Any = []
+    for turn in range(shards.ROUNDS):
+        rule = {} if turn == 0 else {"trigger_rule": TriggerRule.ALL_DONE}
+        shards_of = task(task_id=f"split_{turn + 1}", **rule)(shards.split)(
+            folder, token, turn, shards_of
+        )
+        learn = task(task_id=f"learn_{turn + 1}", do_xcom_push=False)(shards.learn)
+        tasks += [
+            shards_of,
+            learn.partial(folder=folder, token=token, turn=turn).expand(shard=shards_of),
+        ]
+    fit = task(task_id="fit", do_xcom_push=False, trigger_rule=TriggerRule.ALL_DONE)(shards.fit)
+    return [*tasks, fit(folder, token, shards_of)]
 
 
 def finish_with_link(folder: str, token: str, kind: str, **context: Any) -> str:

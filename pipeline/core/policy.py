@@ -209,6 +209,18 @@ class Schedule(Strict):
     first_day: date | None = None
 
 
+class Shards(Strict):
+    """A fit that a scheduler spreads over its workers.
+
+    Attributes:
+        above: so many lines are fitted by one process all the same.
+        lines: of a shard, at most; blocks of 64 lines stay together.
+    """
+
+    above: Annotated[float, Field(strict=True, ge=0)] = 5000.0
+    lines: Annotated[float, Field(strict=True, ge=1)] = 2048.0
+
+
 class Alerts(Strict):
     """Who is told when nobody signs, a night fails, or a fallback is `fallback_days` old."""
 
@@ -236,6 +248,7 @@ class Policy(Strict):
     approval: Approval = Approval()
     schedule: Schedule = Schedule()
     alerts: Alerts = Alerts()
+    shards: Shards | None = None
     privacy: Privacy = Privacy()
     rotation: RotationRules | None = None
     cadence: CadenceRules | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, Field, model_validator
@@ -27,6 +28,22 @@ by a CRM that knows the customer, or by an experiment."""
 Place = Annotated[Name, AfterValidator(_without_password)]
 
 
+class Events(Strict):
+    """A table with a row per event, which the database adds up by day and line.
+
+    Attributes:
+        table: with its schema and catalog where they are needed, separated by dots.
+        moment: the column that says when, in UTC.
+        since: the first business day that is wanted; all by default.
+    """
+
+    table: Annotated[
+        str, Field(strict=True, pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_-]*){0,2}$")
+    ]
+    moment: Column
+    since: date | None = None
+
+
 class Source(Strict):
     """Where a table is read from: files by path, glob or object-store URL, or a database.
 
@@ -42,6 +59,7 @@ class Source(Strict):
     database: Place | None = None
     query: str | None = None
     table: Column | None = None
+    events: Events | None = None
     columns: dict[Column, Name] = Field(default_factory=dict)
     wide: dict[Name, Name] = Field(default_factory=dict)
     by: tuple[Column, ...] | None = None
@@ -52,10 +70,13 @@ class Source(Strict):
     def _one_place(self) -> Self:
         if (self.path is None) == (self.database is None):
             raise ValueError("give exactly one of path and database")
-        if self.database is None and (self.query or self.table):
-            raise ValueError("query and table belong to a database")
-        if self.database is not None and (self.query is None) == (self.table is None):
-            raise ValueError("a database needs exactly one of query and table")
+        given = [item for item in (self.query, self.table, self.events) if item is not None]
+        if self.database is None and given:
+            raise ValueError("query, table and events belong to a database")
+        if self.database is not None and len(given) != 1:
+            raise ValueError("a database needs exactly one of query, table and events")
+        if self.events is not None and self.wide:
+            raise ValueError("events have a row each, not a column per line")
         return self
 
 
@@ -80,6 +101,13 @@ class Sources(Strict):
         for name, source in (("spend", self.spend), ("experiments", self.experiments)):
             if source is not None and (source.by is not None or source.controls):
                 raise ValueError(f"{name}: by and controls belong to outcomes")
+        for name, source in (
+            ("experiments", self.experiments),
+            ("exposures", self.exposures),
+            ("withdrawals", self.withdrawals),
+        ):
+            if source is not None and source.events is not None:
+                raise ValueError(f"{name}: events belong to spend and outcomes")
         for name, source in (("outcomes", self.outcomes), ("experiments", self.experiments)):
             if source is not None and source.wide:
                 raise ValueError(f"{name}: wide belongs to spend")

@@ -9,6 +9,7 @@ import numpy as np
 from pipeline.core.errors import PipelineError
 from pipeline.core.history import History, LiftTest, Vintages
 from pipeline.core.types import BoolArray, FloatArray, IntArray
+from pipeline.response.blocks import RunBlocks, lost_findings, run_here
 from pipeline.response.curves import RETENTIONS, carried_spend
 from pipeline.response.experiments import experiment_finding, readouts
 from pipeline.response.faults import screen
@@ -45,6 +46,7 @@ def fit_response(
     *,
     vintages: Vintages | None = None,
     lift_tests: tuple[LiftTest, ...] = (),
+    run_blocks: RunBlocks = run_here,
 ) -> Posterior:
     """Return the posterior of every line's response curve.
 
@@ -53,13 +55,15 @@ def fit_response(
         settings: what to count.
         vintages: earlier snapshots, for how complete the last days are.
         lift_tests: experiments, as evidence on the lines they treated.
+        run_blocks: where lines' evidence is computed, a block at a time.
 
     Raises:
         PipelineError: history has no such outcome.
     """
     data, leads = _ready(history, settings, vintages)
     spend = data.screened.spend
-    fitted = sweep(data, readouts(history, lift_tests, spend, data.reference))
+    tests = readouts(history, lift_tests, spend, data.reference)
+    fitted = sweep(data, tests, run_blocks)
     return Posterior(
         metric=settings.metric,
         lines=history.lines,
@@ -87,6 +91,7 @@ def fit_response(
             ),
             *lead_findings(leads, settings.count or settings.metric, history.leads),
             *experiment_finding(history, lift_tests),
+            *lost_findings(history.lines, fitted.lost),
         ),
     )
 

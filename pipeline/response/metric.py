@@ -7,6 +7,7 @@ from typing import TypeAlias
 import numpy as np
 
 from pipeline.core.history import History, LiftTest, Vintages
+from pipeline.response.blocks import RunBlocks, run_here
 from pipeline.response.fit import FitSettings, fit_response
 from pipeline.response.joint import JointPosterior, fit_joint
 from pipeline.response.posterior import Posterior
@@ -22,6 +23,7 @@ def fit_metric(
     is_objective: bool = True,
     vintages: Vintages | None = None,
     lift_tests: tuple[LiftTest, ...] = (),
+    run_blocks: RunBlocks = run_here,
 ) -> Fitted:
     """Return the posterior of every line's curve.
 
@@ -33,6 +35,7 @@ def fit_metric(
         is_objective: whether the plan maximises the metric.
         vintages: earlier snapshots, for how complete the last days are.
         lift_tests: experiments; those of another metric are left out.
+        run_blocks: where lines' evidence is computed; a joint fit has no use for it.
     """
     tests = tuple(test for test in lift_tests if test.metric in {"", metric})
     if history.measured is not None:
@@ -41,4 +44,6 @@ def fit_metric(
     settings = FitSettings(
         metric=metric, count="conversions" if is_counted else None, is_led=is_objective
     )
-    return fit_response(history, settings, vintages=vintages, lift_tests=tests)
+    return fit_response(
+        history, settings, vintages=vintages, lift_tests=tests, run_blocks=run_blocks
+    )

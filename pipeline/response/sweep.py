@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
 from pipeline.core.errors import PipelineError
-from pipeline.core.types import FloatArray, IntArray
+from pipeline.core.types import BoolArray, FloatArray, IntArray
+from pipeline.response.blocks import (
+    BLOCK_LINES,
+    BlockEvidence,
+    BlockJob,
+    RunBlocks,
+    run_here,
+    together,
+)
 from pipeline.response.curves import carried_spend, features
 from pipeline.response.demand import Shown, estimate_demand
-from pipeline.response.evidence import Evidence, evaluate
+from pipeline.response.evidence import Evidence
 from pipeline.response.experiments import Readout, with_readouts
 from pipeline.response.faults import Screened
 from pipeline.response.grid import COARSE, FULL, SHOCK_KEPT, Grid
@@ -35,8 +44,6 @@ DAY_WEIGHT = 0.7
 is plugged in, and with full weight intervals are a little too narrow. Source: Miller and Dunson
 (2019), "Robust Bayesian inference via coarsening"."""
 
-BLOCK_LINES = 64  # so many lines' responses and sums stay in the processor's cache
-SCALE_DOF = 30.0
 FIRST_RETENTION, FIRST_ELASTICITY = 0.3, 0.25  # to begin with; both are learned
 FIRST_NOISE = 0.3**2
 FIRST_WANDER = (0.003**2, 0.04**2)  # variance of a level's daily step and of its shocks
@@ -90,26 +97,32 @@ class _Belief:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitted:
-    """Where the sweeps ended."""
+    """Where the sweeps ended; `lost` are the lines that nothing could be learned of."""
 
     weights: FloatArray
     evidence: Evidence
     tomorrow: FloatArray
     standard: FloatArray
+    lost: BoolArray
 
 
-def sweep(data: Prepared, tests: tuple[Readout, ...]) -> Fitted:
+def sweep(data: Prepared, tests: tuple[Readout, ...], run_blocks: RunBlocks = run_here) -> Fitted:
     """Return where demand given the curves, and the curves given demand, end up.
+
+    Args:
+        run_blocks: where lines' evidence is computed, a block at a time.
 
     Raises:
         PipelineError: no sweep is named.
     """
     belief, fitted = _begin(data), None
+    lost = np.zeros(belief.level.size, dtype=bool)
     for grid in SWEEPS:
-        belief, fitted = _once(grid, data, belief, tests)
+        belief, fitted = _once(grid, data, belief, tests, run_blocks)
+        lost |= fitted.lost
     if fitted is None:
         raise PipelineError("response: no sweep was made; SWEEPS must name a grid")
-    return fitted
+    return replace(fitted, lost=lost)
 
 
 def _begin(data: Prepared) -> _Belief:
@@ -134,7 +147,11 @@ def _begin(data: Prepared) -> _Belief:
 
 
 def _once(
-    grid: Grid, data: Prepared, belief: _Belief, tests: tuple[Readout, ...]
+    grid: Grid,
+    data: Prepared,
+    belief: _Belief,
+    tests: tuple[Readout, ...],
+    run_blocks: RunBlocks,
 ) -> tuple[_Belief, Fitted]:
     """Return what is believed after one more sweep."""
     usable, share, movement = data.screened.usable, data.maturity.share, belief.movement
@@ -161,7 +178,22 @@ def _once(
     if drift is None or drift.shape[1] != len(grid.drift_prior):
         drift = np.tile(grid.drift_prior, (belief.level.size, 1))
     drift_prior = drift_population(drift, grid.drift_prior, data.groups)
-    evidence = _evidence(grid, data, freed, variance, belief.level, nuisance, drift_prior)
+    parts = run_blocks(
+        [
+            BlockJob(
+                is_full=grid is FULL,
+                freed=freed[:, block],
+                variance=variance[:, block],
+                spend=data.screened.spend[:, block],
+                reference=data.reference[block],
+                level=belief.level[block],
+                common=nuisance[:, :, block],
+                drift_prior=drift_prior[block],
+            )
+            for block in _blocks(belief.level.size)
+        ]
+    )
+    evidence = _weighed(parts)
     returned = relative_return(belief.level * data.worth, data.reference)
     pooled = partial(pool_lines, grid, groups=data.groups, centre=centre, centre_sd=slope_sd)
     if tests and grid is FULL:
@@ -190,7 +222,11 @@ def _once(
     )
     standard = np.where(usable, (freed - expected) / np.sqrt(variance), 0.0)
     return after, Fitted(
-        weights=weights, evidence=evidence, tomorrow=demand.tomorrow, standard=standard
+        weights=weights,
+        evidence=evidence,
+        tomorrow=demand.tomorrow,
+        standard=standard,
+        lost=np.concatenate([part.lost for part in parts]),
     )
 
 
@@ -222,35 +258,10 @@ def _responses(grid: Grid, data: Prepared, block: slice) -> FloatArray:
     return features(spend, reference, grid.retentions, grid.shapes)
 
 
-def _evidence(
-    grid: Grid,
-    data: Prepared,
-    freed: FloatArray,
-    variance: FloatArray,
-    level: FloatArray,
-    common: FloatArray,
-    drift_prior: FloatArray,
-) -> Evidence:
-    """Return the evidence of all lines, block by block."""
-    parts = [
-        evaluate(
-            grid,
-            freed[:, block],
-            variance[:, block],
-            _responses(grid, data, block),
-            level[block],
-            common[:, :, block],
-            drift_prior[block],
-            scale_dof=SCALE_DOF,
-        )
-        for block in _blocks(len(level))
-    ]
-    return Evidence(
-        log_likelihood=DAY_WEIGHT * np.concatenate([part.log_likelihood for part in parts]),
-        level_mean=np.concatenate([part.level_mean for part in parts]),
-        level_sd=np.concatenate([part.level_sd for part in parts]),
-        drift=np.concatenate([part.drift for part in parts]),
-    )
+def _weighed(parts: Sequence[BlockEvidence]) -> Evidence:
+    """Return the evidence of all lines, every day counted as `DAY_WEIGHT` of one."""
+    evidence = together([part.evidence for part in parts])
+    return replace(evidence, log_likelihood=DAY_WEIGHT * evidence.log_likelihood)
 
 
 def _log_ratio(

@@ -34,6 +34,8 @@ ABANDONED = timedelta(days=1)
 """A night takes minutes, and its retries hours: older work was interrupted for good."""
 _BEGUN = "%Y%m%dt%H%M%S"
 _WORK = "night"
+SHARDS = "-shards"
+"""How the name of the folder ends in which a night's fit is shared out."""
 
 Progress = Callable[[str], None]
 Step = Callable[[RunFolder], None]
@@ -182,7 +184,7 @@ def run_step(folder: str | Path, token: str, kind: str, name: str) -> None:
     """
     course = course_of(Kind(kind))
     step = course.step(name)
-    work = _open(open_portfolio(folder), token)
+    work = open_night(open_portfolio(folder), token)
     if work.is_complete:
         return
     step.run(work)
@@ -192,7 +194,7 @@ def run_step(folder: str | Path, token: str, kind: str, name: str) -> None:
 
 def keep_sign_link(folder: str | Path, token: str, link: str) -> None:
     """Keep where a night's plan can be signed in a browser, for its page to say."""
-    work = _open(open_portfolio(folder), token)
+    work = open_night(open_portfolio(folder), token)
     if not work.is_complete:
         work.write_json(SIGN_LINK, link)
 
@@ -200,7 +202,7 @@ def keep_sign_link(folder: str | Path, token: str, link: str) -> None:
 def finish(folder: str | Path, token: str, kind: str) -> str:
     """Write the page, complete the run and propose its plan; return the plan's id."""
     course, portfolio = course_of(Kind(kind)), open_portfolio(folder)
-    work = _open(portfolio, token)
+    work = open_night(portfolio, token)
     if not work.is_complete:
         course.steps[-1].run(work)
         course.require_plan(work)
@@ -223,7 +225,9 @@ def _propose(course: Course, portfolio: Portfolio, work: RunFolder) -> Document:
 def _clear_abandoned(portfolio: Portfolio) -> None:
     """Remove what nights left behind that were killed more than a day ago."""
     for name in list_work(portfolio.runs):
-        begun = re.fullmatch(_WORK + r"-\d{4}-\d\d-\d\d-(\d{8}t\d{6})-[0-9a-f]{8}", name)
+        begun = re.fullmatch(
+            _WORK + r"-\d{4}-\d\d-\d\d-(\d{8}t\d{6})-[0-9a-f]{8}" + f"({SHARDS})?", name
+        )
         if begun is None:
             continue
         age = portfolio.clock() - datetime.strptime(begun[1], _BEGUN).replace(tzinfo=UTC)
@@ -231,7 +235,8 @@ def _clear_abandoned(portfolio: Portfolio) -> None:
             resume_run(portfolio.runs, name).discard()
 
 
-def _open(portfolio: Portfolio, token: str) -> RunFolder:
+def open_night(portfolio: Portfolio, token: str) -> RunFolder:
+    """Return the work folder of a token, or the complete run that it became."""
     if token.startswith(f"{_WORK}-"):
         return resume_run(portfolio.runs, token)
     return open_run(portfolio.runs, token)

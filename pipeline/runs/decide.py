@@ -7,7 +7,7 @@ the same decision from the same facts.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING
@@ -16,8 +16,7 @@ import numpy as np
 
 from pipeline.allocation.explore import Exploration
 from pipeline.allocation.problem import Problem
-from pipeline.allocation.solve import Solution, is_allowed, solve
-from pipeline.allocation.step import choose_step
+from pipeline.allocation.solve import Solution, solve
 from pipeline.allocation.work import UNITS, Work
 from pipeline.core.caps import Cap
 from pipeline.core.curves import ResponseTable
@@ -28,11 +27,13 @@ from pipeline.core.policy import Policy
 from pipeline.core.types import BoolArray, FloatArray, Line, line_label
 from pipeline.core.watch import Watch
 from pipeline.response import Fitted, Posterior, fit_metric
+from pipeline.response.blocks import LOST, RunBlocks, run_here
 from pipeline.response.predict import Predictive, predictive
 from pipeline.runs.exploring import explore_tonight
 from pipeline.runs.guardrails import guardrail_metrics, guardrails_of, loosened
 from pipeline.runs.kept import Kept, reasons_of
 from pipeline.runs.limits import Limits, day_budget, night_limits
+from pipeline.runs.step import take_step
 
 if TYPE_CHECKING:
     from pipeline.runs.holdouts import HoldoutScore
@@ -143,11 +144,14 @@ class Decision:
     reasons: tuple[str, ...]
 
 
-def fit_models(facts: Facts, *, n_draws: int = 400) -> Models:
+def fit_models(
+    facts: Facts, *, n_draws: int = 400, run_blocks: Callable[[str], RunBlocks] | None = None
+) -> Models:
     """Return what the night's decision needs to know of the curves.
 
     Args:
         n_draws: joint posterior draws; the dice are those of the day, so all metrics share them.
+        run_blocks: metric -> where its lines' evidence is computed; in this process by default.
     """
     metric = facts.policy.objective.maximize
 
@@ -160,21 +164,32 @@ def fit_models(facts: Facts, *, n_draws: int = 400) -> Models:
         centred = mean + away * _widening(facts)[:, None]
         return Learned(table=replace(table, value=centred), mean=mean, findings=posterior.findings)
 
-    objective = _fit(facts, metric)
+    def fit(name: str) -> Fitted:
+        return _fit(facts, name, run_here if run_blocks is None else run_blocks(name))
+
+    objective = fit(metric)
     return Models(
         objective=learned(objective),
-        others={
-            name: learned(_fit(facts, name))
-            for name in sorted(guardrail_metrics(facts.policy) - {metric})
-            if name in facts.history.metrics
-        },
+        others={name: learned(fit(name)) for name in fitted_metrics(facts)[1:]},
         ahead=predictive(objective, facts.history, day_rng(facts, "ahead"))
         if isinstance(objective, Posterior)
         else None,
     )
 
 
-def _fit(facts: Facts, metric: str) -> Fitted:
+def fitted_metrics(facts: Facts) -> tuple[str, ...]:
+    """Return the metrics whose curves a night learns: the objective, then what guardrails need."""
+    metric = facts.policy.objective.maximize
+    others = sorted(guardrail_metrics(facts.policy) - {metric})
+    return metric, *(name for name in others if name in facts.history.metrics)
+
+
+def fit_only(facts: Facts, metric: str, run_blocks: RunBlocks) -> None:
+    """Fit one metric for what `run_blocks` sees of it."""
+    _fit(facts, metric, run_blocks)
+
+
+def _fit(facts: Facts, metric: str, run_blocks: RunBlocks) -> Fitted:
     return fit_metric(
         facts.history,
         metric,
@@ -182,6 +197,7 @@ def _fit(facts: Facts, metric: str) -> Fitted:
         is_objective=metric == facts.policy.objective.maximize,
         vintages=facts.vintages,
         lift_tests=facts.lift_tests,
+        run_blocks=run_blocks,
     )
 
 
@@ -209,7 +225,7 @@ def decide(facts: Facts, models: Models) -> Decision:
     problem, solution = best.problem, best.solution
     table = models.objective.table
     others = {name: model.table for name, model in models.others.items()}
-    budgets, probability, held = _step(facts, problem, solution, table)
+    budgets, probability, held = take_step(facts, problem, solution, table)
     exploration = explore_tonight(facts, problem, budgets, models, day_rng(facts, "explore"))
     explored = np.zeros_like(budgets) if exploration is None else exploration.budgets - budgets
     return Decision(
@@ -241,7 +257,7 @@ def best_split(facts: Facts, models: Models) -> BestSplit:
         facts.caps,
         facts.held_scopes,
         facts.distrusted,
-        {line: item.hold for line, item in facts.watch.lines if item.hold} | reasons_of(facts.kept),
+        _to_hold(facts, models) | reasons_of(facts.kept),
     )
     total, shortfall = day_budget(facts.policy, limits, facts.caps, facts.wanted)
     problem = _problem(facts, limits, total, models)
@@ -253,6 +269,18 @@ def best_split(facts: Facts, models: Models) -> BestSplit:
         solution=solution,
         reasons=(*limits.reasons, *shortfall, *eased),
     )
+
+
+def _to_hold(facts: Facts, models: Models) -> dict[Line, str]:
+    """Return the lines that alarms hold, and those whose curve could not be learned."""
+    held = {line: item.hold for line, item in facts.watch.lines if item.hold}
+    for learned in (models.objective, *models.others.values()):
+        held |= {
+            tuple(item.line): "its curve could not be learned tonight"
+            for item in learned.findings
+            if item.check == LOST and item.line
+        }
+    return held
 
 
 def _problem(facts: Facts, limits: Limits, total: float, models: Models) -> Problem:
@@ -296,48 +324,6 @@ def _solve(
             raise
     eased, reasons = loosened(problem, current)
     return eased, solve(eased, work=Work(units=effort * UNITS)), reasons
-
-
-def _step(
-    facts: Facts, problem: Problem, solution: Solution, table: ResponseTable
-) -> tuple[FloatArray, float, bool]:
-    """Return how far to go towards the optimum, the chance that it pays, and whether to hold."""
-    start = _status_quo(problem, facts.current)
-    if start is None:
-        base = facts.current
-        gain = (table.at(solution.spend) - table.at(base)).sum(axis=1)
-        return solution.spend, float((gain > 0).mean()), False
-    budgets, probability = choose_step(
-        start,
-        solution.spend,
-        table,
-        kappa=facts.policy.risk_aversion,
-        min_probability=facts.policy.min_probability,
-    )
-    moved = float(np.abs(budgets - start).sum())
-    return budgets, probability, moved < 1e-9 * max(problem.budget, 1.0)
-
-
-def _status_quo(problem: Problem, current: FloatArray) -> FloatArray | None:
-    """Return the allowed split that is nearest to today's in proportion, or None."""
-    low, high = problem.lower, problem.upper
-    target = problem.budget if problem.exactly else min(problem.budget, float(current.sum()))
-    if not low.sum() - 1e-6 <= target <= high.sum() + 1e-6:
-        return None
-    left, right = 0.0, 4.0
-    for _ in range(100):
-        scale = (left + right) / 2
-        if np.clip(current * scale, low, high).sum() < target:
-            left = scale
-        else:
-            right = scale
-    split = np.clip(current * (left + right) / 2, low, high)
-    free = (split > low) & (split < high)
-    if free.any():
-        split[free] += (target - split.sum()) * split[free] / split[free].sum()
-    if abs(split.sum() - target) > 1e-6 * max(target, 1.0) or not is_allowed(problem, split):
-        return None
-    return split
 
 
 def day_rng(facts: Facts, purpose: str) -> np.random.Generator:

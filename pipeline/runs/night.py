@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,7 @@ from pipeline.runs.verification import verify_night
 
 if TYPE_CHECKING:
     from pipeline.io.ledger import PlanRecord
+    from pipeline.response.blocks import RunBlocks
 
 VERIFICATION = "verification.json"
 
@@ -61,7 +63,7 @@ def run_night(
 
 def learn(work: RunFolder) -> None:
     """Run the steps up to the fitted curves: what scores need, and no plan."""
-    for step in (_stage, _validate, _score, _fit):
+    for step in (_stage, _validate, _score, fit):
         step(work)
 
 
@@ -116,13 +118,19 @@ def _score(work: RunFolder) -> None:
     storage.add_findings(work, storage.FINDINGS, storage.read_watch(work).drifts())
 
 
-def _fit(work: RunFolder) -> None:
+def fit(work: RunFolder, run_blocks: Callable[[str], RunBlocks] | None = None) -> None:
+    """Learn the response curves, where the data can be trusted.
+
+    Args:
+        run_blocks: metric -> where its lines' evidence is computed; in this process by default.
+    """
     from pipeline.runs.decide import fit_models
 
-    if not _is_trusted(work):
+    if not is_trusted(work):
         return
     try:
-        models = fit_models(storage.read_facts(work, read_inputs(work)))
+        facts = storage.read_facts(work, read_inputs(work))
+        models = fit_models(facts, run_blocks=run_blocks)
     except Exception as error:  # noqa: BLE001  whatever breaks the model leads to the fallback
         fault = Finding(
             level=Level.FAIL,
@@ -194,7 +202,8 @@ def _page(work: RunFolder) -> None:
         write_night_page(work)
 
 
-def _is_trusted(work: RunFolder) -> bool:
+def is_trusted(work: RunFolder) -> bool:
+    """Return whether tonight's data may be learned from."""
     return worst_level(storage.read_findings(work, storage.FINDINGS)) is not Level.FAIL
 
 
@@ -211,7 +220,7 @@ COURSE = Course(
         CourseStep(task="stage", label="building the daily tables", run=_stage),
         CourseStep(task="validate", label="judging the data", run=_validate),
         CourseStep(task="score", label="scoring earlier plans", run=_score),
-        CourseStep(task="fit", label="fitting the response curves", run=_fit),
+        CourseStep(task="fit", label="fitting the response curves", run=fit),
         CourseStep(task="allocate", label="allocating the budget", run=_allocate, decides=True),
         CourseStep(task="verify", label="verifying the plan", run=_verify),
         CourseStep(task="report", label="writing the page", run=_page),

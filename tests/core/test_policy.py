@@ -116,7 +116,7 @@ def test_what_may_be_left_out_has_a_default(tmp_path):
         ("line_change: 0.05", "line_change: -0.05", "line_change"),
         ("{path: data/spend.csv}", "{}", "exactly one of path and database"),
         ("{path: data/spend.csv}", "{path: a, database: b, table: c}", "exactly one of path"),
-        ("{path: data/spend.csv}", "{database: sqlite:///a.db}", "exactly one of query and table"),
+        ("{path: data/spend.csv}", "{database: sqlite:///a.db}", "exactly one of query, table"),
         ("{path: data/spend.csv}", "{path: a.csv, table: t}", "belong to a database"),
         ("{maximize: revenue}", "{maximise: revenue}", "objective.maximise"),
         ("{path: data/spend.csv}", "{database: 'pg://u:s3cret@h/d', table: t}", "holds a password"),

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 from pipeline.core.sources import Source
 from pipeline.io.sources.files import SourceError
+from pipeline.io.sources.pushdown import in_dialect
 from pipeline.io.sources.tables import MAX_ROWS, TextTable, check_cells, check_header
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def read_database(source: Source, base: Path, resolve: Resolver | None = None) -
                 table = Table(source.table, MetaData(), autoload_with=connection)
                 result = connection.execute(select(table))
             else:
-                result = connection.execute(text(source.query or ""))
+                result = connection.execute(text(_query(source, url)))
             if not result.returns_rows:
                 raise SourceError(f"{name}: the query returns no rows; need a SELECT")
             header = [str(key) for key in result.keys()]  # noqa: SIM118  not a mapping
@@ -59,6 +60,14 @@ def read_database(source: Source, base: Path, resolve: Resolver | None = None) -
     finally:
         engine.dispose()
     return _text_table(name, header, [tuple(row) for row in rows])
+
+
+def _query(source: Source, url: URL) -> str:
+    """Return the query; one that adds up events is written in the database's dialect."""
+    if source.events is None:
+        return source.query or ""
+    said = in_dialect(source.query or "", url.get_backend_name())
+    return said.replace(":", r"\:")  # nothing in it is a parameter
 
 
 def _text_table(name: str, header: list[str], rows: list[tuple[Any, ...]]) -> TextTable:
@@ -164,7 +173,8 @@ def _label(source: Source) -> str:
     """Return a name for messages that holds no secret."""
     where = source.database or ""
     place = where.rsplit("@", 1)[-1].partition("?")[0] if "://" in where else where
-    return f"{place} {source.table or 'query'}"
+    table = source.events.table if source.events else source.table
+    return f"{place} {table or 'query'}"
 
 
 def _reason(error: BaseException, url: URL) -> str:

@@ -19,6 +19,7 @@ from pipeline.core.sources import Source
 from pipeline.io.artefacts import RunFolder, sha256
 from pipeline.io.sources.database import Resolver, read_database
 from pipeline.io.sources.files import SourceError, fetch_files
+from pipeline.io.sources.pushdown import pushed_down
 from pipeline.io.sources.rows import (
     SPEND_OPTIONAL,
     TABLES,
@@ -61,7 +62,8 @@ def read_snapshot(
     findings: list[Finding] = []
     read: dict[str, ReadSource] = {}
     record: dict[str, Any] = {}
-    for name, source in _sources(policy):
+    for name, settings in _sources(policy):
+        source = pushed_down(policy, name, settings, metrics_of(policy))
         place = source.model_dump_json(include={"path", "database", "query", "table"})
         if place not in read:
             read[place] = read_source(source, base, resolve)

@@ -1,0 +1,162 @@
+"""Evidence on lines, a block at a time: what may be computed anywhere, and by whom it is run.
+
+A block's job holds everything that its lines' evidence rests on, so blocks do not know of each
+other, and whoever runs them, in whatever order or process, finds the same numbers. A line that
+breaks its block is learned nothing from: it gets the evidence of no data at all, and is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pipeline.core.findings import Finding, Level
+from pipeline.core.types import BoolArray, FloatArray, Line, line_label
+from pipeline.response.curves import features
+from pipeline.response.evidence import LEVEL_SD, Evidence, evaluate
+from pipeline.response.grid import COARSE, FULL, Grid
+
+BLOCK_LINES = 64  # so many lines' responses and sums stay in the processor's cache
+SCALE_DOF = 30.0
+LOST = "line-not-learned"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockJob:
+    """One block of lines whose evidence is wanted, on the coarse or on the full grid.
+
+    Attributes:
+        freed, variance: (n_days, n_lines), as `evaluate` takes them.
+        spend: (n_days, n_lines).
+        reference, level: (n_lines,).
+        common: (n_nuisances, n_days, n_lines).
+        drift_prior: (n_lines, n_drifts).
+    """
+
+    is_full: bool
+    freed: FloatArray
+    variance: FloatArray
+    spend: FloatArray
+    reference: FloatArray
+    level: FloatArray
+    common: FloatArray
+    drift_prior: FloatArray
+
+    @property
+    def grid(self) -> Grid:
+        """The grid that is wanted."""
+        return FULL if self.is_full else COARSE
+
+    def line(self, index: int) -> BlockJob:
+        """Return the job of one of its lines alone."""
+        one = slice(index, index + 1)
+        return replace(
+            self,
+            freed=self.freed[:, one],
+            variance=self.variance[:, one],
+            spend=self.spend[:, one],
+            reference=self.reference[one],
+            level=self.level[one],
+            common=self.common[:, :, one],
+            drift_prior=self.drift_prior[one],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockEvidence:
+    """What a block's lines show; `lost` marks those that nothing could be learned of."""
+
+    evidence: Evidence
+    lost: BoolArray
+
+
+RunBlocks = Callable[[Sequence[BlockJob]], Sequence[BlockEvidence]]
+"""Runs jobs somewhere, and returns what each shows in the same order."""
+
+
+def run_here(jobs: Sequence[BlockJob]) -> Sequence[BlockEvidence]:
+    """Run every job in this process, one after the other."""
+    return [learn_block(job) for job in jobs]
+
+
+def learn_block(job: BlockJob) -> BlockEvidence:
+    """Return what a block's lines show; a line that breaks the block is lost, the others not."""
+    try:
+        return _checked(job)
+    except Exception:  # noqa: BLE001  whatever it was, it is some line's: find which
+        parts = [_alone(job.line(index)) for index in range(job.level.size)]
+        return BlockEvidence(
+            evidence=together([part.evidence for part in parts]),
+            lost=np.concatenate([part.lost for part in parts]),
+        )
+
+
+def nothing_known(job: BlockJob) -> BlockEvidence:
+    """Return the evidence of no data: every node is as likely, the level is as guessed."""
+    n_lines, nodes = job.level.size, job.grid.nodes
+    level = np.maximum(np.nan_to_num(job.level, nan=1.0, posinf=1.0), 1e-6)
+    mean = np.broadcast_to(level[:, None, None, None], (n_lines, *nodes)).copy()
+    drift = np.broadcast_to(job.grid.drift_prior, (n_lines, len(job.grid.drift_prior))).copy()
+    return BlockEvidence(
+        evidence=Evidence(
+            log_likelihood=np.zeros((n_lines, *nodes)),
+            level_mean=mean,
+            level_sd=LEVEL_SD * mean,
+            drift=drift,
+        ),
+        lost=np.ones(n_lines, dtype=bool),
+    )
+
+
+def lost_findings(lines: Sequence[Line], lost: BoolArray) -> list[Finding]:
+    """Return what the signer is told of lines that nothing could be learned of."""
+    return [
+        Finding(
+            level=Level.REVIEW,
+            check=LOST,
+            message=f"{line_label(lines[index])}: its curve could not be learned tonight; "
+            "its budget is held",
+            advice="the other lines are planned as always; if it stays so, send the run folder "
+            "to the maintainers",
+            line=lines[index],
+        )
+        for index in np.flatnonzero(lost).tolist()
+    ]
+
+
+def together(parts: Sequence[Evidence]) -> Evidence:
+    """Return the evidence of all parts' lines, in order."""
+    return Evidence(
+        log_likelihood=np.concatenate([part.log_likelihood for part in parts]),
+        level_mean=np.concatenate([part.level_mean for part in parts]),
+        level_sd=np.concatenate([part.level_sd for part in parts]),
+        drift=np.concatenate([part.drift for part in parts]),
+    )
+
+
+def _alone(job: BlockJob) -> BlockEvidence:
+    try:
+        return _checked(job)
+    except Exception:  # noqa: BLE001  one line is held, the night goes on
+        return nothing_known(job)
+
+
+def _checked(job: BlockJob) -> BlockEvidence:
+    """Return the evidence; numbers that are none raise."""
+    grid = job.grid
+    found = evaluate(
+        grid,
+        job.freed,
+        job.variance,
+        features(job.spend, job.reference, grid.retentions, grid.shapes),
+        job.level,
+        job.common,
+        job.drift_prior,
+        scale_dof=SCALE_DOF,
+    )
+    for name in ("log_likelihood", "level_mean", "level_sd", "drift"):
+        if not np.isfinite(getattr(found, name)).all():
+            raise FloatingPointError(f"response: {name} of a line is no number")
+    return BlockEvidence(evidence=found, lost=np.zeros(job.level.size, dtype=bool))

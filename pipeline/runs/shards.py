@@ -1,0 +1,245 @@
+"""The fit in shards: lines' evidence on several machines, everything that lines share on one.
+
+Demand, pooling and every sweep's shared numbers need all lines at once; each line's evidence on the
+full grid needs that line alone and takes most of the time. So a scheduler runs `split`, which fits
+until that evidence is wanted and leaves it as jobs; `learn` for each shard, anywhere; and so on for
+each round, and then `fit`, which finds what the shards found. Shards are whole blocks of lines, the
+same that one process goes through, so the bytes are the same as those of one process.
+
+A shard that never answers costs its lines, not the night: they are held, and a finding says so.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline.core.errors import DamagedError, DataNotTrustedError, NotFoundError
+from pipeline.core.types import FloatArray
+from pipeline.io.artefacts import RunFolder, begin_run, resume_run, sha256
+from pipeline.runs import night, storage
+from pipeline.runs.course import SHARDS, open_night
+from pipeline.runs.inputs import read_inputs
+from pipeline.runs.portfolio import Portfolio, open_portfolio
+
+if TYPE_CHECKING:
+    from pipeline.response.blocks import BlockEvidence, BlockJob
+
+ROUNDS = 2
+"""How often the full grid is gone through; what is not sharded is computed by `fit` itself."""
+
+_COUNT = "lines.json"
+_JOB = ("freed", "variance", "spend", "reference", "level", "common", "drift_prior")
+_FOUND = ("log_likelihood", "level_mean", "level_sd", "drift")
+
+
+class _EnoughError(Exception):
+    """The jobs of the wanted round are written."""
+
+
+def split(folder: str | Path, token: str, turn: int, before: object = ()) -> list[int]:
+    """Fit up to a round, leave its jobs, and return the shards to run; none for few lines.
+
+    Args:
+        turn: of the rounds, 0-based.
+        before: what the round before returned; None says that it failed.
+
+    Raises:
+        DataNotTrustedError: the round before failed, so this one has nothing to go on.
+    """
+    if before is None:
+        raise DataNotTrustedError("the fit's shards: the round before failed; clear it first")
+    portfolio = open_portfolio(folder)
+    work = open_night(portfolio, token)
+    rules = portfolio.policy.shards
+    if work.is_complete or rules is None or not night.is_trusted(work):
+        return []
+    facts = storage.read_facts(work, read_inputs(work))
+    if len(facts.history.lines) <= rules.above or facts.history.measured is not None:
+        return []
+    from pipeline.runs.decide import fit_only, fitted_metrics
+
+    bench = begin_run(portfolio.runs, token + SHARDS) if turn == 0 else _bench(portfolio, token)
+    numbers: set[int] = set()
+    for metric in fitted_metrics(facts):
+        rounds = _Rounds(bench, metric, int(rules.lines), stop_at=turn)
+        try:
+            fit_only(facts, metric, rounds)
+        except _EnoughError:
+            numbers |= set(range(rounds.shards))
+    bench.write_json(_COUNT, {"lines": len(facts.history.lines), "round": turn})
+    return sorted(numbers)
+
+
+def learn(folder: str | Path, token: str, turn: int, shard: int) -> None:
+    """Compute one shard's evidence of a round, unless it is known or was given up."""
+    from pipeline.response.blocks import learn_block
+
+    portfolio = open_portfolio(folder)
+    if open_night(portfolio, token).is_complete:
+        return
+    bench = _bench(portfolio, token)
+    for name in bench.names():
+        is_ours = name.endswith(f"-{turn}-{shard}-jobs.npz")
+        answer = name.replace("-jobs.", "-found.")
+        if is_ours and not bench.exists(answer):
+            found = [learn_block(job) for job in _read_jobs(bench, name)]
+            bench.write_bytes(answer, _found_bytes(found))
+
+
+def fit(folder: str | Path, token: str, before: object = ()) -> None:
+    """Learn the curves with what the shards found, and remove what they left.
+
+    Args:
+        before: what the last round's split returned; None says that it failed.
+
+    Raises:
+        DataNotTrustedError: the last round's split failed.
+    """
+    if before is None:
+        raise DataNotTrustedError("the fit's shards: the last round failed; clear it first")
+    portfolio = open_portfolio(folder)
+    work = open_night(portfolio, token)
+    if work.is_complete:
+        return
+    try:
+        bench = _bench(portfolio, token)
+    except NotFoundError:  # a small night, or one that cannot be trusted
+        night.fit(work)
+        return
+    rules = portfolio.policy.shards
+    lines = int(rules.lines) if rules is not None else 1
+    night.fit(work, lambda metric: _Rounds(bench, metric, lines, stop_at=None))
+    bench.discard()
+
+
+def _bench(portfolio: Portfolio, token: str) -> RunFolder:
+    return resume_run(portfolio.runs, token + SHARDS)
+
+
+class _Rounds:
+    """Runs blocks from what is stored: the coarse ones here, the full ones by rounds.
+
+    Args:
+        lines: of a shard, at most, but a block at least.
+        stop_at: the round whose jobs are wanted; None goes through to the end.
+    """
+
+    def __init__(self, bench: RunFolder, metric: str, lines: int, *, stop_at: int | None) -> None:
+        self.bench, self.stop_at = bench, stop_at
+        self.metric = sha256(metric.encode())[:12]  # any name may be a metric's, not a file's
+        self.lines = lines
+        self.shards = 0
+        self.coarse = 0
+        self.full = 0
+
+    def __call__(self, jobs: Sequence[BlockJob]) -> Sequence[BlockEvidence]:
+        """Return what the jobs' lines show.
+
+        Raises:
+            _EnoughError: these are the wanted round's; they are written.
+        """
+        if not jobs[0].is_full:
+            return self._coarse(jobs)
+        turn, self.full = self.full, self.full + 1
+        groups = _groups(jobs, self.lines)
+        if turn == self.stop_at:
+            self.shards = len(groups)
+            for shard, group in enumerate(groups):
+                name = f"{self.metric}-{turn}-{shard}-jobs.npz"
+                self.bench.write_bytes(name, _job_bytes(group))
+            raise _EnoughError
+        from pipeline.response.blocks import run_here
+
+        if not self.bench.exists(f"{self.metric}-{turn}-0-jobs.npz"):
+            return run_here(jobs)
+        return [
+            found for shard, group in enumerate(groups) for found in self._full(turn, shard, group)
+        ]
+
+    def _coarse(self, jobs: Sequence[BlockJob]) -> Sequence[BlockEvidence]:
+        """Return a coarse sweep, which the first round keeps for those after it."""
+        from pipeline.response.blocks import run_here
+
+        name = f"{self.metric}-coarse-{self.coarse}.npz"
+        self.coarse += 1
+        if self.bench.exists(name):
+            return _read_found(self.bench, name)
+        found = run_here(jobs)
+        self.bench.write_bytes(name, _found_bytes(found))
+        return found
+
+    def _full(self, turn: int, shard: int, group: Sequence[BlockJob]) -> Sequence[BlockEvidence]:
+        """Return what a shard found; one that never answered is given up, for later rounds too."""
+        from pipeline.response.blocks import nothing_known
+
+        name = f"{self.metric}-{turn}-{shard}-found.npz"
+        if not self.bench.exists(name):
+            self.bench.write_bytes(name, _found_bytes([nothing_known(job) for job in group]))
+        return _read_found(self.bench, name)
+
+
+def _groups(jobs: Sequence[BlockJob], lines: int) -> list[Sequence[BlockJob]]:
+    """Return the jobs in shards of at most so many lines, a block at least."""
+    size = max(lines // jobs[0].level.size, 1)
+    return [jobs[start : start + size] for start in range(0, len(jobs), size)]
+
+
+def _job_bytes(jobs: Sequence[BlockJob]) -> bytes:
+    return _packed(
+        {f"{i}.{name}": getattr(job, name) for i, job in enumerate(jobs) for name in _JOB}
+    )
+
+
+def _read_jobs(bench: RunFolder, name: str) -> list[BlockJob]:
+    from pipeline.response.blocks import BlockJob
+
+    arrays = _unpacked(bench, name)
+    return [
+        BlockJob(is_full=True, **{key: arrays[f"{i}.{key}"] for key in _JOB})
+        for i in range(len(arrays) // len(_JOB))
+    ]
+
+
+def _found_bytes(found: Sequence[BlockEvidence]) -> bytes:
+    arrays: dict[str, Any] = {f"{i}.lost": item.lost for i, item in enumerate(found)}
+    arrays |= {
+        f"{i}.{name}": getattr(item.evidence, name)
+        for i, item in enumerate(found)
+        for name in _FOUND
+    }
+    return _packed(arrays)
+
+
+def _read_found(bench: RunFolder, name: str) -> list[BlockEvidence]:
+    from pipeline.response.blocks import BlockEvidence
+    from pipeline.response.evidence import Evidence
+
+    arrays = _unpacked(bench, name)
+    return [
+        BlockEvidence(
+            evidence=Evidence(**{key: arrays[f"{i}.{key}"] for key in _FOUND}),
+            lost=arrays[f"{i}.lost"].astype(bool),
+        )
+        for i in range(len(arrays) // (len(_FOUND) + 1))
+    ]
+
+
+def _packed(arrays: dict[str, Any]) -> bytes:
+    sink = io.BytesIO()
+    np.savez(sink, allow_pickle=False, **{k: np.ascontiguousarray(v) for k, v in arrays.items()})
+    return sink.getvalue()
+
+
+def _unpacked(bench: RunFolder, name: str) -> dict[str, FloatArray]:
+    try:
+        with np.load(io.BytesIO(bench.read_bytes(name)), allow_pickle=False) as arrays:
+            return {key: arrays[key] for key in arrays.files}
+    except (ValueError, OSError, KeyError) as error:
+        raise DamagedError(
+            f"shard {name}: cannot be read ({error}); clear the fit's first task"
+        ) from error

@@ -1,0 +1,68 @@
+"""The drill: a workspace is backed up as documented, destroyed, restored, and goes on."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+from pathlib import Path
+from typing import Any
+
+from pipeline.runs import signoff
+from pipeline.runs.audit import verify_portfolio
+from pipeline.runs.checking import replay_plan
+from tests.runs.shop import Shop
+
+
+def busy(folder: Path, **settings: Any) -> Shop:
+    """Return a shop after a signed and published night and one that waits."""
+    shop = Shop(folder)
+    shop.settings |= settings
+    shop.night()
+    shop.approve()
+    shop.night(shop.later())
+    return shop
+
+
+def back_up(shop: Shop, archive: Path) -> None:
+    with tarfile.open(archive, "w:gz") as tar:
+        for name in ("portfolio.yaml", ".equimarginal", "published"):
+            tar.add(shop.folder / name, arcname=name)
+
+
+def restore(shop: Shop, archive: Path) -> None:
+    shop.folder.mkdir(exist_ok=True)
+    with tarfile.open(archive) as tar:
+        tar.extractall(shop.folder, filter="data")
+
+
+def goes_on(shop: Shop, plans: Any) -> None:
+    """Hold what was restored against what there was, and run and sign the next night."""
+    assert verify_portfolio(shop.folder).is_sound
+    assert [record.content for record in signoff.list_plans(shop.portfolio)] == plans
+    assert replay_plan(shop.portfolio, "latest").differences == ()
+    plan = shop.night(shop.later())
+    assert plan.mode in {"optimised", "hold"}
+    assert shop.approve(plan.plan_id).record.is_published
+    assert verify_portfolio(shop.folder).is_sound
+
+
+def contents(shop: Shop) -> list[bytes]:
+    return [record.content for record in signoff.list_plans(shop.portfolio)]
+
+
+def test_a_folder_is_restored_from_its_archive(tmp_path: Path) -> None:
+    shop = busy(tmp_path / "shop")
+    plans, archive = contents(shop), tmp_path / "backup.tar.gz"
+    back_up(shop, archive)
+    shutil.rmtree(shop.folder)
+    restore(shop, archive)
+    goes_on(shop, plans)
+
+
+def test_a_backup_that_is_older_than_the_folder_is_noticed(tmp_path: Path) -> None:
+    shop = busy(tmp_path / "shop")
+    state = shop.folder / ".equimarginal"
+    shutil.copy(state / "ledger.sqlite", tmp_path / "old.sqlite")
+    shop.approve()
+    shutil.copy(tmp_path / "old.sqlite", state / "ledger.sqlite")
+    assert not verify_portfolio(shop.folder).is_sound

@@ -1,0 +1,192 @@
+"""A fit that is shared out: the same bytes as one process, and no shard loses the night."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.core.errors import DataNotTrustedError
+from pipeline.io.artefacts import list_work, resume_run
+from pipeline.response.blocks import BLOCK_LINES, LOST, BlockJob, learn_block
+from pipeline.response.grid import COARSE, FULL
+from pipeline.response.sweep import SWEEPS
+from pipeline.runs import course, shards
+from pipeline.runs.portfolio import open_portfolio
+from tests.runs.shop import DAY, Shop, amounts
+
+LINES = tuple(sorted((f"c{index % 3}", f"a{index:03d}") for index in range(2 * BLOCK_LINES + 8)))
+SPENDS = tuple(50.0 + 5 * (index % 9) for index in range(len(LINES)))
+BUDGET = {"budget": {"daily": round(sum(SPENDS), 2)}}
+
+
+def open_shop(folder: Path) -> Shop:
+    shop = Shop(folder, lines=LINES, spends=SPENDS, days=28)
+    shop.settings |= {**BUDGET, "shards": {"above": 10, "lines": BLOCK_LINES}}
+    return shop
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Shop, str]]:
+    """A night up to its fit, its data taken as good, and its token; tests work on copies."""
+    shop = open_shop(tmp_path_factory.mktemp("begun"))
+    shop.write()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EQUIMARGINAL_NOW", shop.moment.isoformat())
+        token = course.extract(shop.folder, DAY.isoformat(), "budget")
+        course.run_step(shop.folder, token, "budget", "stage")
+        yield shop, token
+
+
+@pytest.fixture
+def shop(begun: tuple[Shop, str], tmp_path: Path) -> Shop:
+    """A copy of that night's portfolio."""
+    shop = open_shop(tmp_path / "shop")
+    shutil.copytree(begun[0].folder, shop.folder, dirs_exist_ok=True)
+    return shop
+
+
+@pytest.fixture
+def token(begun: tuple[Shop, str]) -> str:
+    return begun[1]
+
+
+@pytest.fixture(scope="module")
+def alone(begun: tuple[Shop, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The hashes of the night's files after a fit in one process."""
+    folder = tmp_path_factory.mktemp("alone") / "shop"
+    shutil.copytree(begun[0].folder, folder)
+    course.run_step(folder, begun[1], "budget", "fit")
+    return hashes(folder, begun[1])
+
+
+def hashes(folder: Path, token: str) -> dict[str, str]:
+    return resume_run(open_portfolio(folder).runs, token).hashes()
+
+
+def spread(shop: Shop, token: str, lose: tuple[tuple[int, int], ...] = ()) -> list[list[int]]:
+    """Run the fit as a scheduler does, without the shards that are lost for good."""
+    found: list[list[int]] = []
+    given: object = ()
+    for turn in range(shards.ROUNDS):
+        given = shards.split(shop.folder, token, turn, given)
+        assert isinstance(given, list)
+        found.append(given)
+        for shard in reversed(given):  # in any order
+            if (turn, shard) not in lose:
+                shards.learn(shop.folder, token, turn, shard)
+    shards.fit(shop.folder, token, given)
+    return found
+
+
+def finish(shop: Shop, token: str) -> Any:
+    for name in ("allocate", "verify"):
+        course.run_step(shop.folder, token, "budget", name)
+    course.finish(shop.folder, token, "budget")
+    return shop.portfolio.ledger.plan("latest").plan
+
+
+def test_every_round_on_the_full_grid_is_shared_out() -> None:
+    assert sum(grid is FULL for grid in SWEEPS) == shards.ROUNDS
+
+
+def test_shards_give_the_bytes_of_one_process(
+    alone: dict[str, str], shop: Shop, token: str
+) -> None:
+    assert spread(shop, token) == [[0, 1, 2], [0, 1, 2]]
+    assert list_work(shop.portfolio.runs) == [token]
+    assert hashes(shop.folder, token) == alone
+    assert "posterior.parquet" in alone
+
+
+def test_a_shard_that_was_killed_is_run_again_alone(
+    alone: dict[str, str], shop: Shop, token: str
+) -> None:
+    turn_0 = shards.split(shop.folder, token, 0)
+    for shard in turn_0:
+        shards.learn(shop.folder, token, 0, shard)
+    bench = resume_run(shop.portfolio.runs, token + course.SHARDS)
+    before = {name: bench.read_bytes(name) for name in bench.names() if "found" in name}
+    shards.learn(shop.folder, token, 0, 1)  # Airflow may run a task twice
+    assert {name: bench.read_bytes(name) for name in before} == before
+    turn_1 = shards.split(shop.folder, token, 1, turn_0)
+    for shard in turn_1:
+        shards.learn(shop.folder, token, 1, shard)
+    shards.split(shop.folder, token, 1, turn_0)  # and a split, too
+    shards.fit(shop.folder, token, turn_1)
+    assert hashes(shop.folder, token) == alone
+
+
+def test_a_shard_that_never_answers_costs_its_lines_not_the_night(shop: Shop, token: str) -> None:
+    spread(shop, token, lose=((0, 1),))
+    plan = finish(shop, token)
+    lost = set(LINES[BLOCK_LINES : 2 * BLOCK_LINES])
+    assert {item.line for item in plan.model_health.checks if item.check == LOST} == lost
+    held = {line for line, (now, new) in amounts(plan).items() if now == new}
+    assert lost <= held
+    assert plan.mode == "optimised"
+    assert len(LINES) - len(held) > BLOCK_LINES / 2
+
+
+def test_a_late_answer_changes_nothing_any_more(shop: Shop, token: str) -> None:
+    first = shards.split(shop.folder, token, 0)
+    for shard in (0, 2):
+        shards.learn(shop.folder, token, 0, shard)
+    second = shards.split(shop.folder, token, 1, first)
+    shards.learn(shop.folder, token, 0, 1)
+    for shard in second:
+        shards.learn(shop.folder, token, 1, shard)
+    shards.fit(shop.folder, token, second)
+    work = resume_run(shop.portfolio.runs, token)
+    lost = {
+        tuple(item["line"])
+        for item in work.read_json("model-health.json")["revenue"]
+        if item["check"] == LOST
+    }
+    assert lost == set(LINES[BLOCK_LINES : 2 * BLOCK_LINES])
+
+
+def test_a_split_that_failed_stops_what_comes_after_it(shop: Shop) -> None:
+    with pytest.raises(DataNotTrustedError, match="clear it first"):
+        shards.split(shop.folder, "none", 1, None)
+    with pytest.raises(DataNotTrustedError, match="clear it first"):
+        shards.fit(shop.folder, "none", None)
+
+
+def test_few_lines_are_not_shared_out(shop: Shop, token: str) -> None:
+    shop.settings["shards"] = {"above": len(LINES)}
+    (shop.folder / "portfolio.yaml").write_text(json.dumps(shop.settings), encoding="utf-8")
+    assert shards.split(shop.folder, token, 0) == []
+    shards.fit(shop.folder, token, [])
+    assert list_work(shop.portfolio.runs) == [token]
+    assert "posterior.parquet" in hashes(shop.folder, token)
+
+
+def test_a_line_that_breaks_its_block_is_lost_alone() -> None:
+    rng = np.random.default_rng(4)
+    days, lines = 40, 5
+    spend = rng.lognormal(4, 0.3, (days, lines))
+    job = BlockJob(
+        is_full=False,
+        freed=rng.lognormal(3, 0.2, (days, lines)),
+        variance=np.full((days, lines), 20.0),
+        spend=spend,
+        reference=np.median(spend, axis=0),
+        level=np.full(lines, 20.0),
+        common=np.zeros((1, days, lines)),
+        drift_prior=np.tile(COARSE.drift_prior, (lines, 1)),
+    )
+    whole = learn_block(job)
+    job.freed[3, 2] = np.nan
+    broken = learn_block(job)
+    assert broken.lost.tolist() == [False, False, True, False, False]
+    kept = [0, 1, 3, 4]
+    left, right = broken.evidence.log_likelihood[kept], whole.evidence.log_likelihood[kept]
+    np.testing.assert_allclose(left, right, rtol=1e-9)
+    assert not broken.evidence.log_likelihood[2].any()
+    assert np.isfinite(broken.evidence.level_mean).all()

@@ -13,10 +13,10 @@ import numpy as np
 from pipeline.allocation.box import Box
 from pipeline.allocation.columns import rail_weight
 from pipeline.allocation.curves import Curves
-from pipeline.allocation.master import combined, needs_tables
 from pipeline.allocation.nested import solve_nested
 from pipeline.allocation.problem import OUTCOME, SPEND
 from pipeline.allocation.relax import Master, Relaxed
+from pipeline.allocation.tabled import combined
 from pipeline.allocation.tilt import tilted
 from pipeline.allocation.tree import Tree
 from pipeline.allocation.work import Work
@@ -55,7 +55,7 @@ def charge(
     curves, cost = _curves(master, box, own, rails)
     usual = float(np.average(cost, weights=np.maximum(priced.spend, 1e-300)))
     found = solve_nested(curves, box, tree, work, extra=paid, charged=max(usual, 0.0))
-    return Charged(found.spend, found.bound + paid)
+    return Charged(found.spend, found.bound + paid + master.tabled.left_out(rails, 1.0))
 
 
 def _curves(
@@ -64,7 +64,7 @@ def _curves(
     """Return the curves net of what is charged, and what a unit of money is charged per line."""
     problem = master.problem
     cost = master.rows.shares(row_price) - rail_weight(problem, rail_price, SPEND)
-    if needs_tables(problem):
+    if master.tabled.is_needed:
         whole = combined(problem, rail_price)
         return tilted(whole, np.ones(problem.size), cost, box.high), cost
     weight = 1.0 + rail_weight(problem, rail_price, OUTCOME)

@@ -32,9 +32,11 @@ from pipeline.allocation.work import Work
 from pipeline.core.types import FloatArray
 
 _FLAT = 1e-12  # of the bound: an envelope this close to its curve is the curve
+_ROUNDING = 1e-8  # of the bound: what the linear programs' own tolerances may hide
 _HARDER = (1.0, 1.1, 1.4)  # times the guardrails' prices, until a choice of sides can keep them
 _SMALL = 60  # lines up to which every node is worth a plan
 _EVERY = 8  # nodes between plans where there are more
+_NODES = 200  # of the branching, where each costs little and proves little
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +196,8 @@ class _Search:
         closed, count = -np.inf, 0
         while heap:
             negative, _, box, node = heapq.heappop(heap)
-            if -negative <= self.close_enough or self.is_done or self.work.is_over:
+            over = self.is_done or self.work.is_over or count >= _NODES
+            if -negative <= self.close_enough or over:
                 closed = max(closed, -negative)
                 break
             children = self._children(box, node)
@@ -268,7 +271,7 @@ class _Search:
             prices[rail.id] = -float(latest.rail_price[index]) * rail.sign * per
         return CoupledSolution(
             spend=self.best,
-            bound=self.bound,
+            bound=self.bound if np.isinf(self.bound) else self.bound + _ROUNDING * abs(self.bound),
             prices=prices,
             line_price=latest.line_price,
             weight=1.0 + rail_weight(self.master.problem, latest.rail_price, OUTCOME),

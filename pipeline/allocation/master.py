@@ -14,14 +14,11 @@ from pipeline.allocation.columns import (
     rail_weight,
     scale_of_money,
 )
-from pipeline.allocation.curves import Curves
 from pipeline.allocation.envelope import Envelope
 from pipeline.allocation.problem import OUTCOME, SPEND, Problem
-from pipeline.allocation.tables import Piecewise
+from pipeline.allocation.tabled import Tabled, knots_of, table_of
 from pipeline.core.errors import ConfigError, PipelineError
 from pipeline.core.types import FloatArray
-
-_KNOTS = 257
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,11 +164,13 @@ _INFEASIBLE = 2  # linprog's word for it
 
 
 def best_offers(
-    problem: Problem, box: Box, envelope: Envelope, latest: Round, earns: float
+    tabled: Tabled, box: Box, envelope: Envelope, latest: Round, earns: float
 ) -> tuple[FloatArray, float]:
-    """Return each line's best spend at the prices, and what all of them earn net."""
-    if needs_tables(problem):
-        return _tabled_offers(problem, box, latest, earns)
+    """Return each line's best spend at the prices, and the most that all of them earn net."""
+    problem = tabled.problem
+    if tabled.is_needed:
+        best, earned = _tabled_offers(problem, box, latest, earns)
+        return best, earned + tabled.left_out(latest.rail_price, earns)
     weight = earns + rail_weight(problem, latest.rail_price, OUTCOME)
     price = latest.line_price - rail_weight(problem, latest.rail_price, SPEND)
     paying = weight > 0
@@ -191,65 +190,13 @@ def _tabled_offers(
     price = latest.line_price - rail_weight(problem, latest.rail_price, SPEND)
     floor = np.where((box.gate > 0) & (box.low < box.gate), box.gate, box.low)
     ends = np.stack([box.low, floor, box.high], axis=1)
-    knots = _knots_of(problem.curves)
+    knots = knots_of(problem.curves)
     inside = (knots > floor[:, None]) & (knots < box.high[:, None])
     at_ends, at_knots = -price[:, None] * ends, -price[:, None] * knots
     for name, curves in tables.items():
         values = np.stack([curves.value(column) for column in ends.T], axis=1)
         at_ends += weights[name][:, None] * values
-        at_knots += weights[name][:, None] * _table_of(curves)
+        at_knots += weights[name][:, None] * table_of(curves)
     net = np.concatenate([at_ends, np.where(inside, at_knots, -np.inf)], axis=1)
     rows, best = np.arange(problem.size), net.argmax(axis=1)
     return np.concatenate([ends, knots], axis=1)[rows, best], float(net[rows, best].sum())
-
-
-def combined(problem: Problem, rail_price: FloatArray) -> Curves:
-    """Return tables of the outcome and what guardrails at these prices add to it, money apart."""
-    total = np.zeros_like(_table_of(problem.curves))
-    for name, curves in {OUTCOME: problem.curves, **problem.metrics}.items():
-        weight = rail_weight(problem, rail_price, name) + (name == OUTCOME)
-        total += weight[:, None] * _table_of(curves)
-    return Curves.of(Piecewise(_knots_of(problem.curves), total), problem.size)
-
-
-def needs_tables(problem: Problem) -> bool:
-    """Return whether a guardrail asks for less outcome, or counts another metric."""
-    for rail in problem.guardrails:
-        for weight, part in rail.terms():
-            if part.metric not in (SPEND, OUTCOME) or (part.metric == OUTCOME and weight < 0):
-                return True
-    return False
-
-
-def _knots_of(curves: Curves) -> FloatArray:
-    family = curves.families[0]
-    return family.knots if isinstance(family, Piecewise) else np.zeros((curves.size, 0))
-
-
-def _table_of(curves: Curves) -> FloatArray:
-    family = curves.families[0]
-    return family.values if isinstance(family, Piecewise) else np.zeros((curves.size, 0))
-
-
-def tabulated(problem: Problem, box: Box) -> Problem:
-    """Return the problem with all curves straight between shared knots, where that is needed."""
-    if not needs_tables(problem):
-        return problem.changed(metrics={})
-    every = [problem.curves, *problem.metrics.values()]
-    same = all(
-        len(curves.families) == 1 and isinstance(curves.families[0], Piecewise) for curves in every
-    )
-    if same and all(np.array_equal(_knots_of(c), _knots_of(every[0])) for c in every):
-        return problem
-    floor = np.where(box.gate > 0, box.gate, box.low)
-    share = np.linspace(0, 1, _KNOTS)[None, :] ** 2
-    knots = floor[:, None] + share * np.maximum(box.high - floor, 1e-12)[:, None]
-
-    def tabled(curves: Curves) -> Curves:
-        values = np.stack([curves.value(column) for column in knots.T], axis=1)
-        return Curves.from_knots(knots, values, smooth=False)
-
-    return problem.changed(
-        curves=tabled(problem.curves),
-        metrics={name: tabled(curves) for name, curves in problem.metrics.items()},
-    )

@@ -25,8 +25,9 @@ from pipeline.allocation.columns import (
     prune_columns,
     scale_of_money,
 )
-from pipeline.allocation.master import Round, best_offers, solve_master, tabulated
+from pipeline.allocation.master import Round, best_offers, solve_master
 from pipeline.allocation.problem import Problem
+from pipeline.allocation.tabled import Tabled
 from pipeline.allocation.work import Work
 from pipeline.core.types import FloatArray
 
@@ -35,6 +36,7 @@ CLOSE = 5e-8
 ROUGH = 1e-5
 """The same where the rounds only choose a side or prune a branch."""
 _ROUNDS = 80
+_ROUND = 40  # lines whose pricing takes as long as the making of a linear program
 _BROKEN = 1e-9  # of a row's scale, summed: more than this is a limit that cannot be met
 _MET = 1e-10
 _SNAP = 1e-9  # of a line's most spend
@@ -44,15 +46,20 @@ _SNAP = 1e-9  # of a line's most spend
 class Master:
     """A problem made ready to be mixed: curves that all limits can be read on, limits as rows."""
 
-    problem: Problem
+    tabled: Tabled
     rows: Rows
     money: float
 
     @classmethod
     def of(cls, problem: Problem, box: Box) -> Master:
         """Return the master of a problem."""
-        ready = tabulated(problem, box)
-        return cls(ready, limit_rows(ready), scale_of_money(ready))
+        tabled = Tabled.of(problem, box)
+        return cls(tabled, limit_rows(tabled.problem), scale_of_money(tabled.problem))
+
+    @property
+    def problem(self) -> Problem:
+        """The problem as its limits can be read."""
+        return self.tabled.problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +130,15 @@ def _rounds(
     bound, best = np.inf, None
     for _ in range(_ROUNDS):
         latest = solve_master(problem, master.rows, columns, 1.0)
-        work.spend(problem.size)
+        work.spend(_ROUND + problem.size)
         if latest is None:
             return None if best is None else (best, bound)
         best = latest
-        offers, earned = best_offers(problem, box, envelope, latest, 1.0)
+        offers, earned = best_offers(master.tabled, box, envelope, latest, 1.0)
         bound = min(bound, earned + latest.paid)
-        value = float(envelope.value(latest.spend).sum())
+        # where guardrails see concave outcomes only, the mixed spends earn more than the mix
+        mixed = latest.mixed_value if master.tabled.is_needed else envelope.value(latest.spend)
+        value = float(mixed.sum())
         if bound - value <= close * max(abs(bound), abs(value), 1e-300) or bound <= enough:
             break
         middle = () if problem.gate is not None else (latest.spend,)
@@ -148,11 +157,11 @@ def _meet(master: Master, box: Box, columns: Columns, work: Work) -> bool:
         columns.margin = margin
         for _ in range(_ROUNDS):
             latest = solve_master(problem, master.rows, columns, 0.0)
-            work.spend(problem.size)
+            work.spend(_ROUND + problem.size)
             if latest is None:
                 break
             broken = latest.broken
-            offers, earned = best_offers(problem, box, envelope, latest, 0.0)
+            offers, earned = best_offers(master.tabled, box, envelope, latest, 0.0)
             bound = min(bound, earned + latest.paid)
             middle = () if problem.gate is not None else (latest.spend,)
             if broken <= _MET or bound < -_BROKEN:

@@ -85,3 +85,11 @@ def test_what_work_could_not_decide_is_not_called_impossible():
         solve(made)
     assert "budget" in caught.value.conflict
     assert any(name.endswith("min_if_on") for name in caught.value.conflict)
+
+
+def test_a_line_that_is_off_earns_what_its_curve_says_where_guardrails_need_tables():
+    gated = line("a", hill(5, 4), min_if_on=6)
+    made = problem(
+        budget=10, spend="at_most", lines=[gated], guardrails=[{"metric": "outcome", "max": 1}]
+    )
+    assert solve(made).spend == pytest.approx([0.0])

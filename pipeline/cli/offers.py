@@ -1,4 +1,4 @@
-"""What a log of offers proves."""
+"""The night of next best offers, and what a log of them proves."""
 
 from __future__ import annotations
 
@@ -7,36 +7,45 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.show import say
+from pipeline.cli.decisions import propose
+from pipeline.cli.night import Day
+from pipeline.cli.show import HERE, AsJson, Workspace, say
+from pipeline.core.plan import Kind
 
 if TYPE_CHECKING:
     from pipeline.bandits.offers.decide import Candidate, OfferDecision
     from pipeline.runs.offer_log import ReadLog
 
+SMALLEST_GROUP = 50
+"""People below which a segment is left out of everything that is shown."""
 _SEED = 1  # the same log gives the same answer
 
 
 def register(app: typer.Typer) -> None:
     """Add the command group to the command line."""
-    offers = typer.Typer(help="Next best offers, judged from logged decisions.")
+    offers = typer.Typer(invoke_without_command=True)
     offers.command("evaluate")(evaluate)
-    offers.callback()(_group)
+    offers.callback()(night)
     app.add_typer(offers, name="offers")
 
 
-def _group() -> None:
-    """Next best offers, judged from logged decisions."""
+def night(
+    context: typer.Context, day: Day = None, workspace: Workspace = HERE, as_json: AsJson = False
+) -> None:
+    """Decide who may get what on a day, from logged decisions up to the day before; propose it."""
+    if context.invoked_subcommand is None:
+        propose(Kind.OFFERS, day, workspace, as_json=as_json)
 
 
 def evaluate(log: Annotated[Path, typer.Argument(metavar="LOG.csv")]) -> None:
     """Say what the logged policy earned and whether the log proves a better one."""
     import numpy as np
 
-    from pipeline.bandits.offers.decide import decide_offers
-    from pipeline.runs.offer_log import read_log
+    from pipeline.bandits.offers.decide import decide_offers, same_again
+    from pipeline.runs.offer_log import evaluation_log
 
-    read = read_log(log)
-    decision = decide_offers(read.log, np.random.default_rng(_SEED))
+    read = evaluation_log(log)
+    decision = decide_offers(read.log, same_again(read.log), np.random.default_rng(_SEED))
     now = decision.current.robust
     say(
         f"log       {read.log.total:,.0f} decisions; {read.without_consent:,} left out without "
@@ -66,7 +75,9 @@ def _say_candidate(candidate: Candidate, total: float) -> None:
         say(f"  gain {gain.robust.value:.5g}, lower bound {candidate.lower:.5g}")
     if not candidate.is_better:
         needed = candidate.decisions_needed
-        if needed == float("inf"):
+        if candidate.is_small and candidate.gain.robust.value > 0:
+            say("  it adds less than is worth a change")
+        elif needed == float("inf"):
             say("  no amount of the same log would prove it better")
         elif needed > total:
             say(f"  would need about {needed:,.0f} such decisions, {needed - total:,.0f} more")
@@ -75,8 +86,6 @@ def _say_candidate(candidate: Candidate, total: float) -> None:
 
 
 def _say_shares(decision: OfferDecision, read: ReadLog) -> None:
-    from pipeline.runs.offer_log import SMALLEST_GROUP
-
     if decision.shares is None:
         return
     contexts = read.log.contexts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,7 +44,9 @@ def simulate(
     processes: Annotated[int, typer.Option(min=1, help="Worlds at a time.")] = 1,
     decision: Annotated[
         str,
-        typer.Option(metavar="KIND", help="budget; rotation or cadence, with their own worlds."),
+        typer.Option(
+            metavar="KIND", help="budget; rotation, offers or cadence, with their own worlds."
+        ),
     ] = "budget",
     as_json: AsJson = False,
 ) -> None:
@@ -58,12 +61,13 @@ def simulate(
     if decision == "rotation":
         _simulate_rotation(kinds, range(first_seed, first_seed + seeds), as_json)
         return
-    if decision == "cadence":
-        _simulate_cadence(kinds, range(first_seed, first_seed + seeds), as_json)
+    if decision in {"offers", "cadence"}:
+        play = _simulate_offers if decision == "offers" else _simulate_cadence
+        play(kinds, range(first_seed, first_seed + seeds), as_json)
         return
     if decision != "budget":
         raise UsageError(
-            f"--decision: {decision!r} has no worlds, need budget, rotation or cadence"
+            f"--decision: {decision!r} has no worlds, need budget, rotation, offers or cadence"
         )
 
     names = tuple(dict.fromkeys(_words(policies, "--policies")))
@@ -104,10 +108,7 @@ def _simulate_rotation(kinds: str, seeds: range, as_json: bool) -> None:
     from pipeline.simulation.creatives import KINDS
     from pipeline.simulation.rotation_scores import score_kind
 
-    chosen = list(KINDS) if kinds in {_DEFAULT_KINDS, "all"} else _words(kinds, "--kinds")
-    if unknown := [kind for kind in chosen if kind not in KINDS]:
-        raise UsageError(f"--kinds: {unknown[0]!r} is unknown, need some of {', '.join(KINDS)}")
-    scores = [score for kind in chosen for score in score_kind(kind, seeds)]
+    scores = [score for kind in _markets(kinds, KINDS) for score in score_kind(kind, seeds)]
     if as_json:
         print_json({"decision": "rotation", "summary": [asdict(score) for score in scores]})
         return
@@ -136,10 +137,7 @@ def _simulate_cadence(kinds: str, seeds: range, as_json: bool) -> None:
     from pipeline.simulation.cadence.scores import score_kind
     from pipeline.simulation.cadence.world import KINDS
 
-    chosen = list(KINDS) if kinds in {_DEFAULT_KINDS, "all"} else _words(kinds, "--kinds")
-    if unknown := [kind for kind in chosen if kind not in KINDS]:
-        raise UsageError(f"--kinds: {unknown[0]!r} is unknown, need some of {', '.join(KINDS)}")
-    scores = [score for kind in chosen for score in score_kind(kind, seeds)]
+    scores = [score for kind in _markets(kinds, KINDS) for score in score_kind(kind, seeds)]
     if as_json:
         print_json({"decision": "cadence", "summary": [asdict(score) for score in scores]})
         return
@@ -159,6 +157,40 @@ def _simulate_cadence(kinds: str, seeds: range, as_json: bool) -> None:
             for score in scores
         ],
     )
+
+
+def _simulate_offers(kinds: str, seeds: range, as_json: bool) -> None:
+    """Play the offers and the usual rules in markets of offers."""
+    from dataclasses import asdict
+
+    from pipeline.simulation.offers import KINDS, score_offers
+
+    scores = [score for kind in _markets(kinds, KINDS) for score in score_offers(kind, seeds)]
+    if as_json:
+        print_json({"decision": "offers", "summary": [asdict(score) for score in scores]})
+        return
+    print_table(
+        ("market", "policy", "count", "captured", "changes for the worse", "segments differ"),
+        [
+            (
+                score.kind,
+                score.policy,
+                score.worlds,
+                score.captured,
+                f"{score.worse:.0%}",
+                f"{score.personal:.0%}",
+            )
+            for score in scores
+        ],
+    )
+
+
+def _markets(kinds: str, known: Mapping[str, object]) -> list[str]:
+    """Return the kinds of markets that were asked for."""
+    chosen = list(known) if kinds in {_DEFAULT_KINDS, "all"} else _words(kinds, "--kinds")
+    if unknown := [kind for kind in chosen if kind not in known]:
+        raise UsageError(f"--kinds: {unknown[0]!r} is unknown, need some of {', '.join(known)}")
+    return chosen
 
 
 def _run(

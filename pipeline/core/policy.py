@@ -15,6 +15,7 @@ from pipeline.core.cadence_rules import CadenceRules
 from pipeline.core.destinations import Destination
 from pipeline.core.errors import ConfigError
 from pipeline.core.objective import Objective
+from pipeline.core.offer_rules import OfferRules
 from pipeline.core.rotation_rules import RotationRules
 from pipeline.core.safe_ground import Learning, SafeGround
 from pipeline.core.settings import (
@@ -28,6 +29,7 @@ from pipeline.core.settings import (
     Share,
     Strict,
     currency_code,
+    numbers_as_floats,
     zone_name,
 )
 from pipeline.core.sources import Place, Sources
@@ -251,6 +253,7 @@ class Policy(Strict):
     shards: Shards | None = None
     privacy: Privacy = Privacy()
     rotation: RotationRules | None = None
+    offers: OfferRules | None = None
     cadence: CadenceRules | None = None
     sources: Sources
     feeds: dict[Identifier, Feed] = Field(default_factory=dict)
@@ -262,13 +265,22 @@ class Policy(Strict):
     runs: Place | None = None
 
     @model_validator(mode="after")
+    def _tables_of_decisions(self) -> Self:
+        needed = (
+            ("rotation", "exposures", "the rows it learns from"),
+            ("cadence", "contacts", "the rows it learns from"),
+            ("offers", "decisions", "the log it learns from"),
+            ("offers", "customers", "who is decided for"),
+        )
+        for section, source, what in needed:
+            if getattr(self, section) is not None and getattr(self.sources, source) is None:
+                raise ValueError(f"{section}: needs sources.{source}, {what}")
+        return self
+
+    @model_validator(mode="after")
     def _references(self) -> Self:
-        if self.rotation is not None and self.sources.exposures is None:
-            raise ValueError("rotation: needs sources.exposures, the rows it learns from")
         if "files" in self.destinations:
             raise ValueError("destinations: 'files' is the portfolio's own; use another name")
-        if self.cadence is not None and self.sources.contacts is None:
-            raise ValueError("cadence: needs sources.contacts, the rows it learns from")
         if len(set(self.line)) != len(self.line):
             raise ValueError("line: a column is named twice")
         if taken := RESERVED_COLUMNS.intersection(self.line):
@@ -324,7 +336,7 @@ def parse_policy(data: Any, where: str) -> Policy:
     if not isinstance(data, dict):
         raise ConfigError(f"{where}: need a mapping of settings, got {type(data).__name__}")
     try:
-        return Policy.model_validate(_numbers_as_floats(data))
+        return Policy.model_validate(numbers_as_floats(data))
     except ValidationError as error:
         problems = [
             f"{'.'.join(str(part) for part in item['loc']) or 'file'}: "
@@ -334,14 +346,3 @@ def parse_policy(data: Any, where: str) -> Policy:
         raise ConfigError(f"{where}: {'; '.join(problems)}") from error
     except RecursionError as error:
         raise ConfigError(f"{where}: a value holds itself (&name, *name); write it out") from error
-
-
-def _numbers_as_floats(value: Any) -> Any:
-    """Return the data with whole numbers as floats: strict types still refuse text and booleans."""
-    if isinstance(value, dict):
-        return {key: _numbers_as_floats(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return tuple(_numbers_as_floats(item) for item in value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    return value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -58,3 +58,14 @@ class Strict(BaseModel):
     """A section: frozen, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+def numbers_as_floats(value: Any) -> Any:
+    """Return the data with whole numbers as floats: strict types still refuse text and booleans."""
+    if isinstance(value, dict):
+        return {key: numbers_as_floats(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return tuple(numbers_as_floats(item) for item in value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    return value

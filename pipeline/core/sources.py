@@ -83,15 +83,19 @@ class Source(Strict):
 class Sources(Strict):
     """The tables that a night reads; spend and outcomes may be the same file.
 
-    `exposures` are read by the rotation of creatives, `contacts` by the lifecycle cadence,
-    `withdrawals` by every decision whose rows name a person. `period` is what a row of spend and
-    outcomes spans; a week has its first day.
+    `exposures` are read by the rotation of creatives; `contacts` by the lifecycle cadence and by
+    next best offers, which also read `decisions` (the log), the `rewards` that came of them and
+    `customers`; `withdrawals` by every decision whose rows name a person. `period` is what a row
+    of spend and outcomes spans; a week has its first day.
     """
 
     spend: Source
     outcomes: Source
     experiments: Source | None = None
     exposures: Source | None = None
+    decisions: Source | None = None
+    rewards: Source | None = None
+    customers: Source | None = None
     contacts: Source | None = None
     withdrawals: Source | None = None
     period: Literal["day", "week"] = "day"

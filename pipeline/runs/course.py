@@ -39,6 +39,13 @@ SHARDS = "-shards"
 
 Progress = Callable[[str], None]
 Step = Callable[[RunFolder], None]
+CarryOut = Callable[[Portfolio, "PlanRecord", Path], tuple[str, ...]]
+
+
+def nothing_follows(portfolio: Portfolio, record: PlanRecord, folder: Path) -> tuple[str, ...]:
+    """Do nothing after a publication, and have nothing to tell."""
+    del portfolio, record, folder
+    return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +73,8 @@ class Course:
         steps: in order; the last writes the page.
         read_plan: the plan that a work folder or a run holds.
         breaches: every way in which a stored plan exceeds the rules as they are now.
+        carry_out: what follows from a published plan, given the folder it was published to; returns
+            what is to be told.
         warm_up: begins what takes long to load, before anything else.
         otherwise: what else is said where there is no plan tonight.
     """
@@ -75,6 +84,7 @@ class Course:
     steps: Sequence[CourseStep]
     read_plan: Callable[[RunFolder], Document]
     breaches: Callable[[Portfolio, PlanRecord], tuple[str, ...]]
+    carry_out: CarryOut = nothing_follows
     warm_up: Callable[[], None] = lambda: None
     otherwise: str = ""
 

@@ -20,7 +20,15 @@ from pipeline.core.types import JsonObject
 from pipeline.io import suites
 from pipeline.io.artefacts import RunFolder
 from pipeline.runs import storage
-from pipeline.runs.course import Course, CourseStep, Progress, course_of, run_course
+from pipeline.runs.course import (
+    CarryOut,
+    Course,
+    CourseStep,
+    Progress,
+    course_of,
+    nothing_follows,
+    run_course,
+)
 from pipeline.runs.decision_inputs import (
     freeze_decision,
     read_decision_inputs,
@@ -49,6 +57,8 @@ class DecisionNight:
         tables: suite -> its table, column by column; empty where nothing was staged.
         decide: the plan of the night, given its id and the findings so far.
         breaches: every way in which a plan breaks the section's rules.
+        carry_out: what follows from a published plan, given the folder it was published to; returns
+            what is to be told.
         counting, deciding: what a person is told while it stages and decides.
         task: name of the deciding step.
         falls_back: whether the plan in force is proposed again where the data cannot be trusted;
@@ -67,6 +77,7 @@ class DecisionNight:
     task: str
     falls_back: bool = False
     page: Callable[[RunFolder], JsonObject] = lambda work: {}
+    carry_out: CarryOut = nothing_follows
 
     def course(self) -> Course:
         """Return how its plans are made."""
@@ -82,6 +93,7 @@ class DecisionNight:
             ),
             read_plan=read_decision,
             breaches=self._breaches,
+            carry_out=self.carry_out,
             warm_up=suites.start,
         )
 

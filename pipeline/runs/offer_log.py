@@ -1,145 +1,151 @@
-"""A file of logged offer decisions, read whole into memory and added up for evaluation."""
+"""A decision log that was added up, as what learning and evaluation need of it."""
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import math
-from collections import defaultdict
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.bandits.offers.log import BUCKETS, Contexts, DecisionLog
-from pipeline.core.errors import DataNotTrustedError, StorageError
+from pipeline.bandits.offers.log import Contexts, DecisionLog
+from pipeline.core.errors import DataNotTrustedError
+from pipeline.core.findings import Level
+from pipeline.core.offer_rules import OTHER, SEPARATOR
+from pipeline.core.sources import Source, Sources
+from pipeline.core.types import BoolArray, IntArray
 
-COLUMNS = ("date", "unit", "segment", "action", "propensity", "reward", "consent")
-SMALLEST_GROUP = 100
-"""People below which a segment is left out of everything that is shown."""
-_ANSWERS = {"true": True, "1": True, "false": False, "0": False}
+if TYPE_CHECKING:
+    import pyarrow as pa
 
-_Key = tuple[str, tuple[str, ...], str, float, int]
+_LAST = date(9999, 12, 30)  # a file that is evaluated is taken whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadLog:
-    """What a file held.
+    """What a log holds.
 
     Attributes:
-        without_consent: decisions of people who withdrew consent on any row; none is in `log`.
-        people: pseudonymous keys per segment, in the order of the log's segments.
+        log: without holdouts, and without people who may get nothing that is still offered.
+        without_consent: decisions of people who withdrew; none is in `log`.
+        people: per segment of the log, at least so many; counted by buckets, so never too many.
+        unusable: decisions in contexts where nothing logged is still offered.
     """
 
     log: DecisionLog
     without_consent: int
     people: tuple[int, ...]
+    unusable: float
 
 
-def read_log(path: Path) -> ReadLog:
-    """Return the decisions of everybody whose consent stands.
+def evaluation_log(path: Path) -> ReadLog:
+    """Return every decision of a file whose people's consent stands.
 
     Raises:
-        StorageError: the file cannot be read.
-        DataNotTrustedError: a column is missing or a row cannot be believed.
+        DataNotTrustedError: it cannot be read, or rows cannot be believed.
     """
+    from pipeline.io.offer_log import log_findings, read_log
+    from pipeline.io.sources.files import SourceError
+
+    place = Source(path=str(path.absolute()))
+    sources = Sources(spend=place, outcomes=place, decisions=place)
+    ever = (_LAST - date(1, 1, 1)).days
     try:
-        withdrawn = {row["unit"] for _, row in _rows(path) if not _consent(path, row)}
-        return _added_up(path, withdrawn)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise StorageError(f"{path}: cannot be read ({error}); name a CSV file") from error
-
-
-def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-        if missing:
-            raise DataNotTrustedError(f"{path}: needs the columns {', '.join(missing)}")
-        return [(number, row) for number, row in enumerate(reader, start=2)]
-
-
-def _consent(path: Path, row: dict[str, str]) -> bool:
-    answer = _ANSWERS.get((row["consent"] or "").strip().lower())
-    if answer is None:
-        raise DataNotTrustedError(f"{path}: consent must be true or false, got {row['consent']!r}")
-    return answer
-
-
-def _added_up(path: Path, withdrawn: set[str]) -> ReadLog:
-    sums: dict[_Key, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0, 0.0])
-    people: dict[str, set[str]] = defaultdict(set)
-    seen: dict[str, set[str]] = defaultdict(set)
-    left_out = 0
-    for number, row in _rows(path):
-        if row["unit"] in withdrawn:
-            left_out += 1
-            continue
-        propensity, reward = _numbers(path, number, row)
-        allowed = tuple(sorted(filter(None, (row.get("eligible") or "").split("|"))))
-        if allowed and row["action"] not in allowed:
-            raise DataNotTrustedError(
-                f"{path}, line {number}: {row['action']} was chosen but is not in eligible"
-            )
-        people[row["segment"]].add(row["unit"])
-        seen[row["segment"]].add(row["action"])
-        key = (row["segment"], allowed, row["action"], propensity, _bucket(row["unit"]))
-        parts = (1.0, reward, reward**2, float(reward != 0))
-        sums[key] = [old + new for old, new in zip(sums[key], parts, strict=True)]
-    if not sums:
-        raise DataNotTrustedError(f"{path}: holds no decision of a person whose consent stands")
-    return ReadLog(
-        log=_log(sums, seen),
-        without_consent=left_out,
-        people=tuple(len(people[name]) for name in sorted(people)),
-    )
-
-
-def _numbers(path: Path, number: int, row: dict[str, str]) -> tuple[float, float]:
-    try:
-        date.fromisoformat(row["date"])
-        propensity, reward = float(row["propensity"]), float(row["reward"])
-    except (TypeError, ValueError) as error:
-        raise DataNotTrustedError(f"{path}, line {number}: {error}") from error
-    if not 0 < propensity <= 1 or not math.isfinite(reward):
-        raise DataNotTrustedError(
-            f"{path}, line {number}: propensity must lie in (0, 1] and reward be finite, "
-            f"got {propensity:g} and {reward:g}"
+        read = read_log(
+            sources,
+            path.parent,
+            _LAST,
+            _LAST + timedelta(days=1),
+            window_days=ever,
+            maturity_days=0,
         )
-    if not all(row[name] for name in ("unit", "segment", "action")):
-        raise DataNotTrustedError(f"{path}, line {number}: unit, segment or action is empty")
-    return propensity, reward
+    except SourceError as error:
+        raise DataNotTrustedError(f"{error}; docs/offers.md says what a log holds") from error
+    if failed := [f for f in log_findings(read) if f.level is Level.FAIL]:
+        raise DataNotTrustedError(f"{path.name}: {failed[0].message}; {failed[0].advice}")
+    if not read.cells.num_rows:
+        raise DataNotTrustedError(f"{path}: holds no decision of a person whose consent stands")
+    return log_of(read.cells, without_consent=read.faults.get("withdrawn", (0, ""))[0])
 
 
-def _bucket(unit: str) -> int:
-    digest = hashlib.md5(unit.encode(), usedforsecurity=False).hexdigest()
-    return int(digest[:13], 16) % BUCKETS
+def log_of(
+    cells: pa.Table,
+    *,
+    offered: Sequence[str] = (),
+    named: Set[str] | None = None,
+    without_consent: int = 0,
+) -> ReadLog:
+    """Return the log of an added-up table.
 
+    Args:
+        offered: actions that may still be given, first in the log's list; all where empty.
+        named: segments that keep their name; the others are one, `(other)`.
+    """
+    import pyarrow.compute as pc
 
-def _log(sums: dict[_Key, list[float]], seen: dict[str, set[str]]) -> DecisionLog:
-    keys = sorted(sums)
-    segments = sorted(seen)
-    actions = sorted(set().union(*seen.values()).union(*(key[1] for key in keys)))
-    pairs = sorted({(key[0], key[1]) for key in keys})
-    place = {pair: index for index, pair in enumerate(pairs)}
-    eligible = np.array(
-        [[a in (allowed or seen[segment]) for a in actions] for segment, allowed in pairs]
+    cells = cells.filter(pc.invert(cells["is_holdout"]))
+    segment, segments = _codes(cells, "segment")
+    if named is not None:
+        segments = [name if name in named else OTHER for name in segments]
+    eligible, sets = _codes(cells, "eligible")
+    logged, names = _codes(cells, "action")
+    allowed = [tuple(text.split(SEPARATOR)) if text else () for text in sets]
+    known = {*names, *(name for group in allowed for name in group)}
+    actions = (*offered, *sorted(known - set(offered)))
+    place = {name: index for index, name in enumerate(actions)}
+    action = np.array([place[name] for name in names], dtype=int)[logged]
+    order = sorted(set(segments))
+    segment = np.array([order.index(name) for name in segments], dtype=int)[segment]
+    pairs, context = np.unique(segment * len(sets) + eligible, return_inverse=True)
+    pair_segment = pairs // len(sets)
+    may = _allowed(pairs % len(sets), pair_segment, allowed, place, segment, action)
+    contexts = Contexts(segments=tuple(order), actions=actions, segment=pair_segment, eligible=may)
+    values = {name: cells[name].to_numpy() for name in (*_SUMS, "propensity", "bucket")}
+    whole = DecisionLog(
+        contexts=contexts,
+        context=context,
+        action=action,
+        propensity=values["propensity"],
+        bucket=values["bucket"],
+        count=values["decisions"],
+        reward=values["reward"],
+        reward_sq=values["reward_sq"],
+        rewarded=values["rewarded"],
     )
-    values = np.array([sums[key] for key in keys])
-    return DecisionLog(
-        contexts=Contexts(
-            segments=tuple(segments),
-            actions=tuple(actions),
-            segment=np.array([segments.index(segment) for segment, _ in pairs]),
-            eligible=eligible,
-        ),
-        context=np.array([place[key[0], key[1]] for key in keys]),
-        action=np.array([actions.index(key[2]) for key in keys]),
-        propensity=np.array([key[3] for key in keys]),
-        bucket=np.array([key[4] for key in keys]),
-        count=values[:, 0],
-        reward=values[:, 1],
-        reward_sq=values[:, 2],
-        rewarded=values[:, 3],
+    usable = np.asarray(may[:, : len(offered) or len(actions)].any(axis=1))[context]
+    return ReadLog(
+        log=whole.rows(usable),
+        without_consent=without_consent,
+        people=tuple(np.unique(values["bucket"][segment == s]).size for s in range(len(order))),
+        unusable=float(whole.count[~usable].sum()),
     )
+
+
+_SUMS = ("decisions", "reward", "reward_sq", "rewarded")
+
+
+def _codes(cells: pa.Table, name: str) -> tuple[IntArray, list[str]]:
+    """Return a column of texts as codes, and what they stand for."""
+    column: Any = cells[name].combine_chunks().dictionary_encode()
+    return column.indices.to_numpy(zero_copy_only=False), column.dictionary.to_pylist()
+
+
+def _allowed(
+    group: IntArray,
+    pair_segment: IntArray,
+    allowed: Sequence[tuple[str, ...]],
+    place: dict[str, int],
+    segment: IntArray,
+    action: IntArray,
+) -> BoolArray:
+    """Return which actions each context has: those named, else those that its segment's log has."""
+    seen = np.zeros((int(segment.max()) + 1, len(place)), dtype=bool)
+    seen[segment, action] = True
+    may = seen[pair_segment]
+    for index, code in enumerate(group.tolist()):
+        if allowed[code]:
+            may[index] = False
+            may[index, [place[name] for name in allowed[code]]] = True
+    return may

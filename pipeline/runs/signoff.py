@@ -323,17 +323,18 @@ def _publish_if_allowed(portfolio: Portfolio, record: PlanRecord, actor: Actor) 
 
 def _publish(portfolio: Portfolio, record: PlanRecord, actor: Actor) -> Decided:
     from pipeline.io.publish import publish_files
+    from pipeline.runs.course import course_of
 
     refuse_breaches(portfolio, actor, "publish plan", record.plan_id)
     done = publish_files(record, portfolio.ledger, actor, portfolio.folder / PUBLISHED_FOLDER)
     notes = [f"line {line} is not in the sheet: {why}" for line, why in done.left_out]
+    notes += course_of(record.kind).carry_out(portfolio, record, done.folder)
     delivered = deliver_everywhere(portfolio, record, actor, done.folder)
     notes += delivered.notes
     if delivered.problems:
         raise StorageError("; ".join((*delivered.problems, *notes)))
-    return Decided(
-        record=portfolio.ledger.plan(record.plan_id), notes=tuple(notes), folder=done.folder
-    )
+    signed = portfolio.ledger.plan(record.plan_id)
+    return Decided(record=signed, notes=tuple(notes), folder=done.folder)
 
 
 def acting(

@@ -5,15 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.bandits.offers.decide import Choice, OfferDecision, decide_offers
+from pipeline.bandits.offers.decide import Choice, OfferDecision, decide_offers, same_again
 from pipeline.bandits.offers.estimate import evaluate
 from pipeline.bandits.offers.reward import fold_models
 from pipeline.cli.app import build_app
 from pipeline.core.errors import DataNotTrustedError
-from pipeline.runs.offer_log import ReadLog, read_log
+from pipeline.runs.offer_log import ReadLog, evaluation_log
 
 DATA = Path(__file__).resolve().parents[3] / "shared/data"
-HEAD = "date,unit,segment,action,propensity,reward,consent\n"
+HEAD = "date,person,segment,action,propensity,reward,consent\n"
 
 
 def write(path: Path, rates: dict[str, tuple[float, float]], people: int) -> Path:
@@ -33,7 +33,7 @@ def write(path: Path, rates: dict[str, tuple[float, float]], people: int) -> Pat
 
 
 def decided(read: ReadLog) -> OfferDecision:
-    return decide_offers(read.log, np.random.default_rng(1))
+    return decide_offers(read.log, same_again(read.log), np.random.default_rng(1))
 
 
 @pytest.mark.parametrize(
@@ -47,12 +47,12 @@ def decided(read: ReadLog) -> OfferDecision:
 def test_names_what_is_truly_better(
     tmp_path: Path, rates: dict[str, tuple[float, float]], choice: Choice
 ) -> None:
-    assert decided(read_log(write(tmp_path / "log.csv", rates, 4000))).choice is choice
+    assert decided(evaluation_log(write(tmp_path / "log.csv", rates, 4000))).choice is choice
 
 
 def test_estimators_find_the_value_of_another_policy(tmp_path: Path) -> None:
     rates = {"new": (0.1, 0.3), "old": (0.3, 0.1)}
-    log = read_log(write(tmp_path / "log.csv", rates, 10_000)).log
+    log = evaluation_log(write(tmp_path / "log.csv", rates, 10_000)).log
     always_b = np.zeros((5, 2, 2))
     always_b[:, :, 1] = 1.0
     found = evaluate(log, fold_models(log), always_b)
@@ -61,16 +61,16 @@ def test_estimators_find_the_value_of_another_policy(tmp_path: Path) -> None:
 
 
 def test_a_thin_log_is_refused(tmp_path: Path) -> None:
-    decision = decided(read_log(write(tmp_path / "log.csv", {"new": (0.1, 0.9)}, 60)))
+    decision = decided(evaluation_log(write(tmp_path / "log.csv", {"new": (0.1, 0.9)}, 60)))
     assert decision.choice is Choice.KEEP
     assert all(candidate.refusals for candidate in decision.candidates)
 
 
 def test_withdrawn_consent_removes_every_row_of_the_person(tmp_path: Path) -> None:
     path = write(tmp_path / "log.csv", {"new": (0.1, 0.2)}, 300)
-    before = read_log(path).log.total
+    before = evaluation_log(path).log.total
     path.write_text(path.read_text() + "2026-03-02,new7,new,a,0.7,0,false\n")
-    read = read_log(path)
+    read = evaluation_log(path)
     assert read.log.total == before - 1
     assert read.without_consent == 2
 
@@ -78,8 +78,8 @@ def test_withdrawn_consent_removes_every_row_of_the_person(tmp_path: Path) -> No
 @pytest.mark.parametrize("row", ["2026-03-01,u,s,a,0,1,true", "2026-03-01,u,s,a,x,1,true"])
 def test_a_row_that_cannot_be_believed_is_named(tmp_path: Path, row: str) -> None:
     (tmp_path / "log.csv").write_text(HEAD + row + "\n")
-    with pytest.raises(DataNotTrustedError, match="line 2"):
-        read_log(tmp_path / "log.csv")
+    with pytest.raises(DataNotTrustedError, match="decisions: propensity is not a number above 0"):
+        evaluation_log(tmp_path / "log.csv")
 
 
 def test_small_segments_are_not_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,7 +90,7 @@ def test_small_segments_are_not_shown(tmp_path: Path, capsys: pytest.CaptureFixt
     shown = capsys.readouterr().out
     assert "large: a" in shown
     assert "tiny" not in shown
-    assert "1 segments of fewer than 100 people" in shown
+    assert "1 segments of fewer than 50 people" in shown
 
 
 def test_hillstrom_finds_that_mail_earns_more_visits(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_hillstrom_finds_that_mail_earns_more_visits(tmp_path: Path) -> None:
         for r in table
     )
     (tmp_path / "log.csv").write_text(HEAD + "".join(rows))
-    decision = decided(read_log(tmp_path / "log.csv"))
+    decision = decided(evaluation_log(tmp_path / "log.csv"))
     assert decision.choice in {Choice.ONE_FOR_ALL, Choice.PERSONAL}
     rate = {
         name: np.mean([r["visit"] for r in table if r["segment"] == name])

@@ -53,6 +53,8 @@ def result(case: Path, folder: Path) -> str:
     table = case.parent.name
     if (case / "exposures.csv").exists():
         return exposure_result(case, table, params)
+    if "night" in params:
+        return offer_result(case, table, params)
     if (case / "contacts.csv").exists():
         return contact_result(case, table, params)
     work = begin_run(str(folder), "case")
@@ -111,6 +113,52 @@ def contact_result(case: Path, table: str, params: dict[str, Any]) -> str:
         is_table = table in {"stg_contacts", "segment_day"}
         source = f"from {table}" if is_table else engine.sql_text("marts", table)
         cursor = connection.execute(f"select {params.get('select', '*')} from ({source})")
+        return written([c[0] for c in cursor.description or []], cursor.fetchall())
+
+
+OFFER_TABLES = {
+    "decisions": "date, person, segment, action, propensity, reward, eligible, holdout",
+    "withdrawn": "person",
+    "rewarded": "person, day::date as day, reward::double as reward",
+    "customers": "person, segment, consent",
+    "contacts": "person, date, action, touches",
+    "offer_share": "segment, allowed, action, low::int as low, units::int as units",
+}
+OFFER_STEPS = {
+    "decision_cell": ("stg_decisions",),
+    "person_action": ("stg_customers", "stg_touches"),
+    "customer_context": ("stg_customers", "stg_touches", "person_action"),
+    "offer_draw": ("stg_customers", "stg_touches", "person_action"),
+}
+
+
+def offer_result(case: Path, table: str, params: dict[str, Any]) -> str:
+    """Return what a query of offers gives: every input is a table, made of texts."""
+    with engine.engine("case", advice="") as connection:
+        engine.add_macros(connection)
+        for name, columns in OFFER_TABLES.items():
+            path = case / f"{name}.csv"
+            names = [column.split("::")[0] for column in columns.split(", ")]
+            rows = list(csv.DictReader(io.StringIO(path.read_text()))) if path.exists() else []
+            texts = {n: pa.array([row.get(n, "") for row in rows], pa.string()) for n in names}
+            connection.register("texts", pa.table(texts))
+            connection.execute(f"create table {name} as select {columns} from texts")
+        values = ", ".join(f"{value} as {name}" for name, value in params["night"].items())
+        connection.execute(f"create table night as select {values}")
+        actions = params.get("actions", [])
+        connection.execute(
+            "create table offer_action (place int, action text, channel text, is_nothing boolean, "
+            "only_in text[], not_in text[], cool_down_days double)"
+        )
+        for place, row in enumerate(actions):
+            connection.execute("insert into offer_action values (?,?,?,?,?,?,?)", (place, *row))
+        steps = (*OFFER_STEPS.get(table, ()), table)
+        for name in steps:
+            place_of = "staging" if name.startswith("stg_") else "marts"
+            engine.create(connection, name, engine.sql_text(place_of, name))
+        cursor = connection.execute(
+            f"select {params.get('select', '*')} from {table} order by {params['order']}"
+        )
         return written([c[0] for c in cursor.description or []], cursor.fetchall())
 
 

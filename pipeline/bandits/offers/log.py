@@ -101,6 +101,10 @@ class DecisionLog:
         sums = ("count", "reward", "reward_sq", "rewarded")
         return replace(self, **{name: getattr(self, name)[chosen] for name in (*fields, *sums)})
 
+    def with_segments(self, segments: tuple[str, ...]) -> Self:
+        """Return the log with further segments after its own, without a decision in them."""
+        return replace(self, contexts=replace(self.contexts, segments=segments))
+
     def cells(self, values: FloatArray) -> FloatArray:
         """Return sums per segment and action, (n_segments, n_actions), of a value per row."""
         n_segments, n_actions = len(self.contexts.segments), len(self.contexts.actions)

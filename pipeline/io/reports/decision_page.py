@@ -9,6 +9,7 @@ from datetime import date
 from pipeline.core.decision import DecisionLine, DecisionPlan
 from pipeline.core.findings import Finding, Level
 from pipeline.core.kinds import KINDS, Words
+from pipeline.core.offer_rules import SEPARATOR
 from pipeline.core.plan import Kind, Mode, PlanGuardrail
 from pipeline.core.types import JsonObject
 from pipeline.io.reports.charts import Span, scale_over, span
@@ -212,6 +213,11 @@ def _ask_touches(changed: Sequence[DecisionLine]) -> str:
 
 def _promise(plan: DecisionPlan) -> str:
     up, expected = plan.uplift, plan.expected
+    if up is None and expected is not None and plan.mode is Mode.HOLD:
+        return (
+            f"What is in force brings {number(expected.mean)} {expected.metric} a day "
+            f"({number(expected.p05)} to {number(expected.p95)} in 90 of 100 cases)."
+        )
     if up is None or expected is None:
         return "What it brings is not known."
     return (
@@ -251,17 +257,35 @@ def _groups(plan: DecisionPlan, words: Words, min_group: float) -> list[GroupVie
         groups.setdefault(tuple(values[:depth]) if plan.group_columns else ("",), []).append(line)
     return [
         GroupView(
-            name=" / ".join(label(part) for part in key) if any(key) else "All",
-            note=_group_note(lines),
+            name=_group_name(key),
+            note=_group_note(key, lines, min_group),
             rows=_rows(plan, words, lines, depth if plan.group_columns else 0, min_group),
         )
         for key, lines in groups.items()
     ]
 
 
-def _group_note(lines: Sequence[DecisionLine]) -> str:
-    seen = [line.figures["new_beats_best"] for line in lines if "new_beats_best" in line.figures]
-    return f"A new one would beat the best {percent(seen[0])} of the time." if seen else ""
+def _group_name(key: tuple[str, ...]) -> str:
+    names = [label(part) for part in key if SEPARATOR not in part]
+    return " / ".join(names) if any(names) else "All"
+
+
+def _group_note(key: tuple[str, ...], lines: Sequence[DecisionLine], min_group: float) -> str:
+    """Return what is known of the group as a whole: what it may get, how many people it has."""
+    figures = lines[0].figures
+    notes = [
+        f"may get {', '.join(label(name) for name in part.split(SEPARATOR))}"
+        for part in key
+        if SEPARATOR in part
+    ]
+    if "people" in figures:
+        few = figures["people"] < min_group
+        notes.append(f"{'fewer than ' * few}{max(figures['people'], min_group):,.0f} people")
+    if "new_beats_best" in figures:
+        notes.append(
+            f"A new one would beat the best {percent(figures['new_beats_best'])} of the time."
+        )
+    return "; ".join(notes)
 
 
 def _rows(

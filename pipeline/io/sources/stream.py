@@ -8,7 +8,7 @@ is never stored. A hundred million events of some creatives and days come down t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -64,29 +64,35 @@ def count_rows(
     Raises:
         SourceError: nothing there, unreadable, a column is missing, or too many distinct rows.
     """
-    wanted = (*needed, *optional, *([person] if person else []))
-    names = {column: source.columns.get(column, column) for column in wanted}
     shown = str(source.path or source.table or "query")
+    kept = ", ".join(quoted(column) for column in (*needed, *optional))
+    texts = ", ".join(f"{quoted(column)} text" for column in (*needed, *optional))
+    extra = (*optional, *([person] if person else []))
+    counts = [0, 0]
     with engine(shown, advice="hand over daily totals") as connection:
-        kept = ", ".join(quoted(column) for column in (*needed, *optional))
-        texts = ", ".join(f"{quoted(column)} text" for column in (*needed, *optional))
         connection.execute(f"create table counted ({texts}, copies bigint)")
-        connection.execute("create table gone (person text primary key)")
-        if withdrawn:
-            connection.executemany("insert into gone values (?)", [(w,) for w in sorted(withdrawn)])
-        files, rows, left_out, present = [], 0, 0, set(wanted)
-        for file, reader in _tables(source, base, resolve):
-            has = {column for column, name in names.items() if name in reader.schema.names}
-            if missing := [names[column] for column in needed if column not in has]:
-                raise SourceError(
-                    f"{file['name']}: has no column {', '.join(missing)}",
-                    advice="map it under columns of the source",
-                    column=missing[0],
-                )
-            present &= has
-            got, out = _add(connection, reader, names, wanted, person, kept)
-            files.append(file)
-            rows, left_out = rows + got, left_out + out
+        name_people(connection, "gone", withdrawn)
+        key = quoted(person) if person else "null"
+        is_gone = f"coalesce({key} in (select person from gone), false)"  # noqa: S608
+
+        def add(_: Set[str]) -> None:
+            connection.execute(
+                f"create or replace temp table part as select {kept}, {is_gone} as gone, "  # noqa: S608
+                "count(*) as copies from batch group by all"
+            )
+            connection.execute(
+                f"insert into counted select {kept}, copies from part where not gone"  # noqa: S608
+            )
+            found = connection.execute(
+                "select sum(copies), sum(copies) filter (where gone) from part"
+            ).fetchall()[0]
+            counts[0] += int(found[0] or 0)
+            counts[1] += int(found[1] or 0)
+
+        read = stream_rows(
+            connection, "batch", source, base, needed=needed, optional=extra, each=add,
+            resolve=resolve,
+        )  # fmt: skip
         table: pa.Table = connection.sql(
             f"select {kept}, sum(copies)::bigint as copies from counted group by {kept} "  # noqa: S608
             f"order by {kept}"
@@ -98,49 +104,88 @@ def count_rows(
         )
     return Counted(
         table=table,
-        columns=tuple(column for column in wanted if column in present),
-        files=tuple(files),
-        rows=rows,
-        withdrawn=left_out,
+        columns=read.columns,
+        files=read.files,
+        rows=counts[0],
+        withdrawn=counts[1],
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Streamed:
+    """What was streamed.
+
+    Attributes:
+        files: name and hash of every file.
+        columns: which of the wanted columns all of them have.
+    """
+
+    files: tuple[dict[str, Any], ...]
+    columns: tuple[str, ...]
+
+
+def stream_rows(
+    connection: DuckDBPyConnection,
+    view: str,
+    source: Source,
+    base: Path,
+    *,
+    needed: Sequence[str],
+    optional: Sequence[str] = (),
+    each: Callable[[Set[str]], None],
+    resolve: Resolver | None = None,
+) -> Streamed:
+    """Show the source's files, one after the other, as a view of texts; a missing cell is ''.
+
+    Args:
+        needed, optional: columns in the contract's names; `columns:` of the source maps them.
+        each: reads the view once per file; it is told which of the columns the file has.
+
+    Raises:
+        SourceError: nothing there, unreadable, or a column is missing.
+    """
+    names = {column: source.columns.get(column, column) for column in (*needed, *optional)}
+    files, present = [], dict.fromkeys(names)
+    for file, reader in _tables(source, base, resolve):
+        has = {column for column, name in names.items() if name in reader.schema.names}
+        if missing := [names[column] for column in needed if column not in has]:
+            raise SourceError(
+                f"{file['name']}: has no column {', '.join(missing)}",
+                advice="map it under columns of the source",
+                column=missing[0],
+            )
+        columns = ", ".join(
+            f"coalesce({quoted(name)}::text, '') as {quoted(column)}"
+            if column in has
+            else f"'' as {quoted(column)}"
+            for column, name in names.items()
+        )
+        connection.register("batches", reader)
+        connection.execute(
+            f"create or replace temp view {quoted(view)} as select {columns} from batches"  # noqa: S608
+        )
+        each(has)
+        connection.execute(f"drop view {quoted(view)}")
+        connection.unregister("batches")
+        files.append(file)
+        present = {column: None for column in present if column in has}
+    return Streamed(files=tuple(files), columns=tuple(present))
+
+
+def name_people(connection: DuckDBPyConnection, table: str, people: frozenset[str]) -> None:
+    """Make a table of people's keys."""
+    import pyarrow as pa
+
+    keys = pa.table({"person": pa.array(sorted(people), pa.string())})
+    connection.register("people_arrow", keys)
+    connection.execute(f"create table {quoted(table)} as from people_arrow")
+    connection.unregister("people_arrow")
 
 
 def read_people(source: Source, base: Path, resolve: Resolver | None = None) -> frozenset[str]:
     """Return the keys of the `person` column of a source: who withdrew."""
     found = count_rows(source, base, needed=("person",), resolve=resolve)
     return frozenset(str(key) for key in found.table.column("person").to_pylist() if key)
-
-
-def _add(
-    connection: DuckDBPyConnection,
-    reader: Any,
-    names: Mapping[str, str],
-    wanted: Sequence[str],
-    person: str | None,
-    kept: str,
-) -> tuple[int, int]:
-    """Count the rows of one file in; return how many there were and how many were left out."""
-    has = set(reader.schema.names)
-    columns = ", ".join(
-        f"coalesce({quoted(names[column])}::text, '') as {quoted(column)}"
-        if names[column] in has
-        else f"'' as {quoted(column)}"
-        for column in wanted
-    )
-    is_gone = "person in (select person from gone)" if person and names[person] in has else "false"
-    is_gone = is_gone.replace("person in", f"{quoted(person or '')} in")
-    connection.register("batches", reader)
-    found = connection.execute(
-        f"create or replace temp table part as select {kept}, {is_gone} as gone, "  # noqa: S608
-        f"count(*) as copies from (select {columns} from batches) group by all"
-    )
-    del found
-    connection.unregister("batches")
-    connection.execute(f"insert into counted select {kept}, copies from part where not gone")  # noqa: S608
-    total, out = connection.execute(
-        "select coalesce(sum(copies), 0), coalesce(sum(copies) filter (where gone), 0) from part"
-    ).fetchall()[0]
-    return int(total), int(out)
 
 
 def _tables(

@@ -1,0 +1,242 @@
+"""The log of offer decisions, added up in DuckDB as its files stream by; no person stays in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.core.findings import Finding, Level
+from pipeline.core.sources import Source, Sources
+from pipeline.io.checks import printable
+from pipeline.io.engine import add_macros, engine, quoted, sql_text
+from pipeline.io.sources.database import Resolver
+from pipeline.io.sources.files import SourceError
+from pipeline.io.sources.stream import Streamed, name_people, read_people, stream_rows
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from duckdb import DuckDBPyConnection
+
+NEEDED = ("date", "person", "segment", "action", "propensity")
+OPTIONAL = ("reward", "eligible", "holdout", "consent")
+BROKEN_SHARE = 0.001
+"""Share of rows that cannot be believed up to which the rest is still learned from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Log:
+    """A decision log added up.
+
+    Attributes:
+        cells: rows of sql/marts/decision_cell whose fault is ''.
+        faults: fault -> how many rows, and an example.
+    """
+
+    cells: pa.Table
+    faults: Mapping[str, tuple[int, str]]
+    files: tuple[dict[str, Any], ...]
+    rows: int
+
+
+def read_log(
+    sources: Sources,
+    base: Path,
+    day: date,
+    today: date,
+    *,
+    window_days: int,
+    maturity_days: int,
+    in_force_from: date | None = None,
+    resolve: Resolver | None = None,
+) -> Log:
+    """Return the log of the window before `day`, without anybody who withdrew.
+
+    Raises:
+        SourceError: a source cannot be read.
+    """
+    source = sources.decisions
+    assert source is not None  # noqa: S101  the policy refuses offers without it
+    gone = who_withdrew(sources, base, resolve)
+    gone |= _said_no(source, base, resolve)
+    with engine("decisions", advice="hand over fewer days") as connection:
+        add_macros(connection)
+        name_people(connection, "withdrawn", gone)
+        make_night(
+            connection,
+            first_day=day - timedelta(days=window_days),
+            last_mature=day - timedelta(days=1 + maturity_days),
+            in_force_from=in_force_from,
+            today=today,
+            has_rewards=sources.rewards is not None,
+        )
+        _rewards(connection, sources.rewards, base, resolve)
+        parts = _Parts(connection)
+        view = (
+            f"create or replace temp view stg_decisions as {sql_text('staging', 'stg_decisions')}"
+        )
+
+        def add(_: Set[str]) -> None:
+            connection.execute(view)
+            parts.add(sql_text("marts", "decision_cell"))
+
+        read = stream_rows(
+            connection, "decisions", source, base, needed=NEEDED, optional=OPTIONAL, each=add,
+            resolve=resolve,
+        )  # fmt: skip
+        return _log(connection, read)
+
+
+def source_failed(error: SourceError, source: str) -> Finding:
+    """Return the finding of a source that cannot be read."""
+    return Finding(
+        level=Level.FAIL,
+        check="source",
+        message=str(error),
+        advice=error.advice,
+        source=source,
+        column=error.column,
+    )
+
+
+def log_findings(log: Log) -> list[Finding]:
+    """Return what is wrong with the log's rows: a few are left out, many stop the night."""
+    found = []
+    counted = log.rows - sum(rows for name, (rows, _) in log.faults.items() if name == "outside")
+    for fault, (rows, example) in sorted(log.faults.items()):
+        if fault in {"outside", "withdrawn"}:
+            continue
+        share = rows / max(counted, 1)
+        level = Level.FAIL if share > BROKEN_SHARE else Level.REVIEW
+        found.append(
+            Finding(
+                level=level,
+                check=fault.replace(" ", "-").replace(",", ""),
+                message=printable(
+                    f"decisions: {fault}: {rows:,} of {counted:,} rows, such as {example[:80]!r}"
+                ),
+                advice="mend the rows where they are made; docs/offers.md says what they hold",
+                source="decisions",
+            )
+        )
+    rows = log.faults.get("withdrawn", (0, ""))[0]
+    found.append(
+        Finding(
+            level=Level.PASS,
+            check="withdrawals",
+            message=f"decisions: {rows:,} rows of people who withdrew are not learned from",
+            source="decisions",
+        )
+    )
+    return found
+
+
+class _Parts:
+    """Sums that grow file by file: as many rows as there are different keys, however many files."""
+
+    def __init__(self, connection: DuckDBPyConnection) -> None:
+        self._connection = connection
+        self._is_first = True
+
+    def add(self, select: str) -> None:
+        if self._is_first:
+            self._connection.execute(f"create table parts as {select}")
+            self._is_first = False
+        else:
+            self._connection.execute(f"insert into parts by name {select}")
+
+
+def _log(connection: DuckDBPyConnection, read: Streamed) -> Log:
+    keys = "fault, segment, eligible, action, propensity, bucket, is_holdout, is_current"
+    sums = "decisions, reward, reward_sq, rewarded"
+    added = ", ".join(f"sum({name})::double as {name}" for name in sums.split(", "))
+    connection.execute(
+        f"create table cells as select {keys}, {added}, min(example) as example "  # noqa: S608
+        f"from parts group by {keys}"
+    )
+    faults = connection.execute(
+        "select fault, sum(decisions)::bigint, coalesce(min(example), '') from cells "
+        "where fault <> '' group by fault"
+    ).fetchall()
+    rows = connection.execute("select coalesce(sum(decisions), 0)::bigint from cells").fetchall()
+    return Log(
+        cells=connection.sql(
+            "select * exclude (fault, example) from cells where fault = '' "
+            "order by segment, eligible, action, propensity, bucket, is_holdout, is_current"
+        ).to_arrow_table(),
+        faults={name: (count, example) for name, count, example in faults},
+        files=read.files,
+        rows=int(rows[0][0]),
+    )
+
+
+def who_withdrew(sources: Sources, base: Path, resolve: Resolver | None = None) -> frozenset[str]:
+    """Return the keys of everybody who withdrew."""
+    source = sources.withdrawals
+    return read_people(source, base, resolve) if source else frozenset()
+
+
+def _said_no(source: Source, base: Path, resolve: Resolver | None) -> frozenset[str]:
+    """Return who has consent false on any row of the log."""
+    found: set[str] = set()
+    with engine("decisions", advice="hand over fewer days") as connection:
+
+        def add(has: Set[str]) -> None:
+            if "consent" not in has:
+                return
+            rows = connection.execute(
+                "select distinct person from decisions where lower(consent) in ('false', '0')"
+            ).fetchall()
+            found.update(str(row[0]) for row in rows)
+
+        stream_rows(
+            connection,
+            "decisions",
+            source,
+            base,
+            needed=("person",),
+            optional=("consent",),
+            each=add,
+            resolve=resolve,
+        )
+    return frozenset(found)
+
+
+def _rewards(
+    connection: DuckDBPyConnection, source: Source | None, base: Path, resolve: Resolver | None
+) -> None:
+    """Make `rewarded`: what came of a person's decision of a day, where anything did."""
+    connection.execute("create table rewarded (person text, day date, reward double)")
+    if source is None:
+        return
+
+    def add(_: Set[str]) -> None:
+        connection.execute(
+            "insert into rewarded select person, iso_day(date), plain_number(reward) from rewards "
+            "where plain_number(reward) <> 0 and iso_day(date) is not null"
+        )
+
+    stream_rows(
+        connection, "rewards", source, base, needed=("date", "person", "reward"), each=add,
+        resolve=resolve,
+    )  # fmt: skip
+    connection.execute(
+        "create or replace table rewarded as select person, day, sum(reward) as reward "
+        "from rewarded group by person, day"
+    )
+
+
+def make_night(connection: DuckDBPyConnection, **values: Any) -> None:
+    """Make `night`, the one row of what the queries have to know."""
+    columns = ", ".join(f"${name}{_CASTS.get(name, '')} as {quoted(name)}" for name in values)
+    connection.execute(f"create table night as select {columns}", values)
+
+
+_CASTS: Mapping[str, str] = {
+    **dict.fromkeys(("day", "today", "first_day", "last_mature", "in_force_from"), "::date"),
+    "max_per_week": "::double",
+    "min_gap_days": "::double",
+    "segments": "::text[]",
+}

@@ -1,0 +1,459 @@
+"""A night of next best offers end to end: a log in, signed shares and everybody's decision out."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from pipeline.core.clock import fixed_clock
+from pipeline.core.decision import DecisionPlan
+from pipeline.core.errors import ConfigError, DataNotTrustedError, NotAllowedError
+from pipeline.core.plan import Kind, Mode, Status
+from pipeline.runs.checking import replay_plan
+from pipeline.runs.decisions import run_decision
+from pipeline.runs.portfolio import Portfolio, open_portfolio
+from pipeline.runs.reports import rewrite_page
+from pipeline.runs.signoff import approve_plan, publish_plan
+
+DAY = date(2026, 11, 22)
+PUBLIC = Path(__file__).resolve().parents[3] / "shared" / "data"
+ACTIONS = [
+    {"action": "none"},
+    {"action": "voucher", "channel": "email", "offer": "10 off", "cool_down_days": 3},
+    {"action": "news", "channel": "push"},
+]
+RULES: dict[str, Any] = {"actions": ACTIONS, "contact": {"max_per_week": 3}, "holdout": 0.1}
+RATES = {
+    "new": {"none": 0.05, "voucher": 0.20, "news": 0.06},
+    "loyal": {"none": 0.10, "voucher": 0.10, "news": 0.25},
+}
+FIELDS = ["date", "person", "segment", "action", "propensity", "eligible", "holdout", "reward"]
+
+
+def log_rows(
+    rates: dict[str, dict[str, float]] = RATES, people: int = 2_500, days: int = 2
+) -> Iterator[dict[str, Any]]:
+    """Yield an even split's log; rewards are complete, since every row is old enough."""
+    rng = np.random.default_rng(3)
+    for back in range(days):
+        for segment, rate in rates.items():
+            names = list(rate)
+            for index in range(people):
+                action = names[int(rng.integers(len(names)))]
+                yield {
+                    "date": (DAY - timedelta(days=10 + back)).isoformat(),
+                    "person": f"{segment}-{index}",
+                    "segment": segment,
+                    "action": action,
+                    "propensity": 1 / len(names),
+                    "eligible": "|".join(names),
+                    "holdout": "false",
+                    "reward": int(rng.random() < rate[action]),
+                }
+
+
+def customer_rows(people: int = 400) -> Iterator[dict[str, Any]]:
+    for segment in RATES:
+        for index in range(people):
+            consent = ("email|push", "true", "push", "")[index % 4]
+            yield {"person": f"{segment}-{index}", "segment": segment, "consent": consent}
+
+
+def write_rows(path: Path, rows: Iterator[dict[str, Any]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    found = list(rows)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(found[0]))
+        writer.writeheader()
+        writer.writerows(found)
+
+
+def settings(folder: Path, rules: Any = RULES, privacy: float = 50, **sources: Any) -> None:
+    """Write a portfolio that decides offers."""
+    text = {
+        "portfolio": "acme",
+        "currency": "EUR",
+        "line": ["channel"],
+        "budget": {"daily": 100},
+        "people": {"analysts": ["ana"], "finance": ["fin"]},
+        "privacy": {"min_group": privacy},
+        "sources": {
+            "spend": {"path": "data/spend.csv"},
+            "outcomes": {"path": "data/spend.csv"},
+            "decisions": {"path": "data/log-*.csv"},
+            "customers": {"path": "data/customers.csv"},
+            **sources,
+        },
+        **({} if rules is None else {"offers": rules}),
+    }
+    (folder / "portfolio.yaml").write_text(yaml.safe_dump(text), encoding="utf-8")
+
+
+def at(folder: Path, day: date = DAY) -> Portfolio:
+    moment = datetime.combine(day, datetime.min.time(), UTC) + timedelta(hours=6)
+    return open_portfolio(folder, fixed_clock(moment))
+
+
+def night(folder: Path, day: date = DAY) -> DecisionPlan:
+    return run_decision(at(folder, day), Kind.OFFERS, day)
+
+
+def sign(folder: Path, plan: DecisionPlan, day: date = DAY) -> tuple[Path, tuple[str, ...]]:
+    done = approve_plan(at(folder, day), plan.plan_id, "ana", plan.content_hash)
+    assert done.folder is not None
+    return done.folder, done.notes
+
+
+def decisions(folder: Path) -> list[dict[str, str]]:
+    with (folder / "decisions.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def shares(plan: DecisionPlan, segment: str, allowed: str) -> dict[str, float]:
+    return {
+        item.line["action"]: item.proposed
+        for item in plan.lines
+        if (item.line["segment"], item.line["allowed"]) == (segment, allowed)
+    }
+
+
+def write_people(path: Path, people: list[str]) -> None:
+    path.write_text("person\n" + "".join(f"{name}\n" for name in people), encoding="utf-8")
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    settings(tmp_path)
+    write_rows(tmp_path / "data" / "log-1.csv", log_rows())
+    write_rows(tmp_path / "data" / "customers.csv", customer_rows())
+    return tmp_path
+
+
+def test_a_night_proposes_signs_publishes_draws_and_replays(shop: Path) -> None:
+    plan = night(shop)
+    assert (plan.mode, plan.status) == (Mode.OPTIMISED, Status.PROPOSED)
+    new, loyal = (shares(plan, name, "none|voucher|news") for name in ("new", "loyal"))
+    assert new["voucher"] > 0.8
+    assert loyal["news"] > 0.8
+    assert min(*new.values(), *loyal.values()) >= 0.02
+    assert shares(plan, "new", "none|news")["news"] > 0.1
+    assert shares(plan, "loyal", "none") == {}  # there is nothing to decide
+    assert plan.uplift is not None
+    assert plan.uplift.p05 > 0
+    folder, notes = sign(shop, plan)
+    assert any("800 people decided for" in note for note in notes)
+    sheet = (folder / "offers.csv").read_text(encoding="utf-8")
+    assert sheet.startswith("segment,allowed,action,share,unit")
+    drawn = decisions(folder)
+    assert len(drawn) == 800
+    for row in drawn:
+        assert row["action"] in row["eligible"].split("|")
+        known = shares(plan, row["segment"], row["eligible"])
+        if row["holdout"] == "true" or row["eligible"] == "none":
+            assert (row["action"], row["propensity"]) == ("none", "1")
+        else:
+            assert float(row["propensity"]) == known[row["action"]]
+    held = sum(row["holdout"] == "true" for row in drawn)
+    assert 40 < held < 130
+    assert replay_plan(at(shop), "latest-offers").differences == ()
+    assert rewrite_page(at(shop), "latest-offers").is_same
+
+
+def test_nobody_without_consent_gets_anything(shop: Path) -> None:
+    plan = night(shop)
+    folder, _ = sign(shop, plan)
+    agreed = {row["person"]: row["consent"] for row in customer_rows()}
+    channel = {item["action"]: item.get("channel") for item in ACTIONS}
+    got = Counter(row["action"] for row in decisions(folder))
+    assert got["voucher"] > 50
+    for row in decisions(folder):
+        need = channel[row["action"]]
+        assert need is None or agreed[row["person"]] == "true" or need in agreed[row["person"]]
+
+
+def test_who_was_contacted_lately_rests(shop: Path) -> None:
+    settings(shop, contacts={"path": "data/contacts.csv"})
+    yesterday = (DAY - timedelta(days=1)).isoformat()
+    rows = [{"date": yesterday, "person": "new-0", "action": "voucher"}]
+    rows += [
+        {"date": (DAY - timedelta(days=b)).isoformat(), "person": "new-1", "action": "news"}
+        for b in (2, 4, 6)
+    ]
+    rows += [{"date": "no day", "person": "new-4", "action": "voucher"}]
+    write_rows(shop / "data" / "contacts.csv", iter(rows))
+    plan = night(shop)
+    folder, _ = sign(shop, plan)
+    drawn = {row["person"]: row for row in decisions(folder)}
+    assert drawn["new-0"]["eligible"] == "none|news"  # the voucher cools down
+    assert drawn["new-1"]["eligible"] == "none"  # three contacts this week
+    assert drawn["new-4"]["eligible"] == "none|news"  # a day that cannot be read counts as lately
+    assert drawn["new-8"]["eligible"] == "none|voucher|news"
+
+
+def test_who_withdraws_leaves_learning_and_tomorrows_decisions(shop: Path) -> None:
+    everyone = night(shop)
+    seen = sum(f.startswith("learned from 10,000") for f in messages(everyone))
+    assert seen == 1
+    settings(shop, withdrawals={"path": "data/gone.csv"})
+    write_people(shop / "data" / "gone.csv", [f"new-{index}" for index in range(0, 400, 4)])
+    plan = night(shop)
+    assert any(f.startswith("learned from 9,800 ") for f in messages(plan))
+    (said,) = [f.message for f in plan.findings if f.check == "withdrawals"]
+    assert "200 rows of people who withdrew" in said
+    folder, _ = sign(shop, plan)
+    assert not {row["person"] for row in decisions(folder)} & {f"new-{i}" for i in (0, 4, 396)}
+    # Somebody withdraws after the signature: publishing again leaves them out, others keep theirs.
+    before = {row["person"]: row["action"] for row in decisions(folder)}
+    write_people(shop / "data" / "gone.csv", ["new-1", *(f"new-{i}" for i in range(0, 400, 4))])
+    publish_plan(at(shop), plan.plan_id)
+    after = {row["person"]: row["action"] for row in decisions(folder)}
+    assert set(before) - set(after) == {"new-1"}
+    assert {name: before[name] for name in after} == after
+    runs = shop / ".equimarginal"
+    for path in runs.rglob("*"):
+        assert not path.is_file() or b"new-1" not in path.read_bytes(), path
+
+
+def messages(plan: DecisionPlan) -> list[str]:
+    return [check.message for check in plan.model_health.checks] if plan.model_health else []
+
+
+def test_small_segments_are_put_together_and_their_figures_not_shown(shop: Path) -> None:
+    rows = [*customer_rows(), *({"person": f"x{i}", "segment": f"rare-{i % 3}", "consent": "true"}
+                                for i in range(40))]  # fmt: skip
+    write_rows(shop / "data" / "customers.csv", iter(rows))
+    plan = night(shop)
+    segments = {item.line["segment"] for item in plan.lines}
+    assert segments == {"new", "loyal", "(other)"}
+    page = (at(shop).state / "runs" / plan.plan_id / "report.html").read_text(encoding="utf-8")
+    assert "rare-" not in page
+    assert "too few to show" in page
+    folder, _ = sign(shop, plan)
+    drawn = [row for row in decisions(folder) if row["segment"].startswith("rare")]
+    assert len(drawn) == 40
+    assert {row["action"] for row in drawn} <= {"none", "voucher", "news"}
+    assert any(row["propensity"] != "1" for row in drawn)
+
+
+@pytest.mark.parametrize("people", [60, 2_500])
+def test_where_nothing_is_proved_the_policy_in_force_stays(shop: Path, people: int) -> None:
+    same = dict.fromkeys(("none", "voucher", "news"), 0.1)
+    write_rows(shop / "data" / "log-1.csv", log_rows({"new": same, "loyal": same}, people))
+    plan = night(shop)
+    split = shares(plan, "new", "none|voucher|news")
+    assert all(share == pytest.approx(1 / 3, abs=0.05) for share in split.values())
+    assert plan.uplift is None
+    assert plan.reasons[0] == "No other policy is proved to earn more than the one in force."
+    assert (
+        "more such decisions would tell" in plan.reasons[1] or "would not prove" in plan.reasons[1]
+    )
+
+
+def test_a_second_night_compares_with_what_was_signed(shop: Path) -> None:
+    first = night(shop)
+    sign(shop, first)
+    again = night(shop, DAY + timedelta(days=1))
+    assert again.based_on == first.plan_id
+    assert again.mode is Mode.HOLD
+    for item in again.lines:
+        assert item.proposed == item.current
+
+
+def test_the_loop_closes_on_its_own_published_decisions(shop: Path) -> None:
+    plan = night(shop)
+    folder, _ = sign(shop, plan)
+    later = DAY + timedelta(days=9)
+    drawn = decisions(folder)
+    rewards = [
+        {"date": DAY.isoformat(), "person": row["person"], "reward": 2.5} for row in drawn[::5]
+    ]
+    write_rows(shop / "data" / "rewards.csv", iter(rewards))
+    settings(
+        shop,
+        decisions={"path": "published/offers/*/*/decisions.csv"},
+        rewards={"path": "data/rewards.csv"},
+    )
+    second = night(shop, later)
+    held = sum(row["holdout"] == "true" for row in drawn)
+    rewarded = sum(row["holdout"] == "false" for row in drawn[::5])
+    assert any(
+        f.startswith(f"learned from {len(drawn) - held} decisions with {rewarded} rewards")
+        for f in messages(second)
+    )
+    assert any(f.startswith("since 2026-11-22 a decision earned") for f in messages(second))
+
+
+def test_a_new_action_gets_its_floor_and_an_expired_one_nothing(shop: Path) -> None:
+    more = [*ACTIONS, {"action": "call", "channel": "phone"}]
+    write_rows(
+        shop / "data" / "customers.csv",
+        ({**row, "consent": "true"} for row in customer_rows()),
+    )
+    settings(shop, {**RULES, "actions": more})
+    plan = night(shop)
+    assert shares(plan, "new", "none|voucher|news|call")["call"] == pytest.approx(0.025, abs=0.006)
+    ended = [
+        {**ACTIONS[1], "expires": "2026-11-21"} if a["action"] == "voucher" else a for a in more
+    ]
+    settings(shop, {**RULES, "actions": ended})
+    plan = night(shop)
+    assert {item.line["action"] for item in plan.lines} == {"none", "news", "call"}
+
+
+def test_without_any_log_an_even_split_is_how_to_begin(shop: Path) -> None:
+    settings(shop, {**RULES, "maturity_days": 30})
+    plan = night(shop)
+    assert shares(plan, "new", "none|voucher|news") == {
+        "none": 0.3334,
+        "voucher": 0.3333,
+        "news": 0.3333,
+    }
+    assert "Nothing is logged with a complete reward yet" in plan.reasons[0]
+    sign(shop, plan)
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("22.11.2026,p,new,none,0.5,,false,1", "unreadable day"),
+        ("2026-11-10,p,new,none,0,,false,1", "propensity is not a number above 0"),
+        ("2026-11-10,p,new,none,0.5,,false,much", "unreadable reward"),
+        ("2026-11-10,p,new,gift,0.5,none|news,false,1", "action was not eligible"),
+        ("2026-11-10,,new,none,0.5,,false,1", "no person, segment or action"),
+        ("2027-11-10,p,new,none,0.5,,false,1", "day after today"),
+    ],
+)
+def test_rows_that_cannot_be_trusted_leave_the_offers_as_they_are(
+    shop: Path, row: str, words: str
+) -> None:
+    path = shop / "data" / "log-2.csv"
+    path.write_text(",".join(FIELDS) + "\n" + f"{row}\n" * 20, encoding="utf-8")
+    with pytest.raises(DataNotTrustedError, match=f"{words}.*offers in force stay"):
+        night(shop)
+
+
+def test_without_a_section_nothing_is_decided(shop: Path) -> None:
+    settings(shop, rules=None)
+    with pytest.raises(ConfigError, match="has no section offers"):
+        night(shop)
+
+
+def test_a_change_of_rules_voids_the_plan(shop: Path) -> None:
+    plan = night(shop)
+    settings(shop, {**RULES, "floor": 0.05})
+    with pytest.raises(NotAllowedError, match="rules under offers changed"):
+        approve_plan(at(shop), plan.plan_id, "ana")
+
+
+@pytest.mark.parametrize(
+    ("rules", "words"),
+    [
+        (
+            {"actions": [{"action": "a", "channel": "x"}, {"action": "b", "channel": "x"}]},
+            "no channel",
+        ),
+        ({"actions": [{"action": "a"}, {"action": "a", "channel": "x"}]}, "given twice"),
+        ({"actions": [{"action": "a|b"}, {"action": "c", "channel": "x"}]}, "must not hold"),
+        ({"actions": ACTIONS, "floor": 0.3}, "too little"),
+        ({"actions": [{"action": "a", "expires": "2026-01-01"}, ACTIONS[1]]}, "always allowed"),
+        ({"actions": ACTIONS, "colour": 1}, "colour"),
+    ],
+)
+def test_rules_that_contradict_themselves_are_refused(shop: Path, rules: Any, words: str) -> None:
+    settings(shop, rules)
+    with pytest.raises(ConfigError, match=words):
+        at(shop)
+
+
+def test_the_record_says_what_was_drawn(shop: Path) -> None:
+    plan = night(shop)
+    folder, _ = sign(shop, plan)
+    record = json.loads((folder / "decisions.json").read_bytes())
+    assert (record["people"], record["content_hash"]) == (800, plan.content_hash)
+
+
+def test_hillstrom_a_policy_learned_on_half_the_people_earns_what_it_promises_on_the_others(
+    tmp_path: Path,
+) -> None:
+    path = PUBLIC / "offer_hillstrom_email" / "hillstrom_train.parquet"
+    if not path.exists():
+        pytest.skip("the public e-mail trial is not here")
+    import pyarrow.parquet as pq
+
+    names = {"Mens E-Mail": "mens", "Womens E-Mail": "womens", "No E-Mail": "none"}
+    table = pq.read_table(path, columns=["row_id", "segment", "visit", "mens", "womens"])
+    people = [
+        {
+            "date": (DAY - timedelta(days=20)).isoformat(),
+            "person": str(row["row_id"]),
+            "segment": f"bought mens {row['mens']}, womens {row['womens']}",
+            "action": names[row["segment"]],
+            "propensity": 1 / 3,
+            "eligible": "none|mens|womens",
+            "reward": row["visit"],
+        }
+        for row in table.to_pylist()
+    ]
+    learned, kept = people[::2], people[1::2]
+    write_rows(tmp_path / "data" / "log-1.csv", iter(learned))
+    write_rows(
+        tmp_path / "data" / "customers.csv",
+        ({"person": p["person"], "segment": p["segment"], "consent": "email"} for p in kept),
+    )
+    mails = [{"action": name, "channel": "email"} for name in ("mens", "womens")]
+    settings(tmp_path, {"actions": [{"action": "none"}, *mails], "holdout": 0.0})
+    plan = night(tmp_path)
+    assert plan.mode is Mode.OPTIMISED
+    share = {(i.line["segment"], i.line["action"]): i.proposed for i in plan.lines}
+    value = np.array([3 * share[p["segment"], p["action"]] * p["reward"] for p in kept])
+    now = np.array([float(p["reward"]) for p in kept])
+    assert plan.expected is not None
+    assert plan.uplift is not None
+    se = value.std() / len(kept) ** 0.5
+    assert abs(value.mean() - plan.expected.mean / len(kept)) < 3 * se
+    gained = value - now
+    promised = plan.uplift.mean / len(kept)
+    assert abs(gained.mean() - promised) < 3 * gained.std() / len(kept) ** 0.5
+    assert plan.uplift.p05 > 0
+
+
+def test_open_bandit_one_policys_log_is_too_thin_to_propose_another(tmp_path: Path) -> None:
+    path = PUBLIC / "offer_open_bandit_men" / "bts.parquet"
+    if not path.exists():
+        pytest.skip("the Open Bandit data are not here")
+    import pyarrow.parquet as pq
+
+    rows = pq.read_table(
+        path, columns=["item_id", "position", "click", "propensity_score"]
+    ).to_pylist()
+    names = [f"item {index}" for index in range(34)]
+    log = [
+        {
+            "date": (DAY - timedelta(days=20)).isoformat(),
+            "person": f"impression {number}",
+            "segment": f"position {row['position']}",
+            "action": f"item {row['item_id']}",
+            "propensity": row["propensity_score"],
+            "reward": row["click"],
+        }
+        for number, row in enumerate(rows)
+    ]
+    write_rows(tmp_path / "data" / "log-1.csv", iter(log))
+    write_rows(
+        tmp_path / "data" / "customers.csv",
+        ({"person": r["person"], "segment": r["segment"], "consent": "page"} for r in log),
+    )
+    actions = [{"action": "none"}, *({"action": name, "channel": "page"} for name in names)]
+    settings(tmp_path, {"actions": actions, "floor": 0.01, "holdout": 0.0})
+    plan = night(tmp_path)
+    assert plan.uplift is None or plan.reasons[0].startswith("No other policy")
+    assert "cannot be judged from this log" in " ".join(plan.reasons)

@@ -327,12 +327,9 @@ def _narrow(block: Block, view: _View, line: int, spend: float) -> list[_Node]:
     if len(pieces) < 2 or (len(pieces) == 2 and not np.isnan(sides.off_low[0] + sides.on_low[0])):
         return []
     node, none = view.node, np.array([np.nan])
-    out = []
-    for low, high in pieces:
-        part = Sides(np.array([low]), np.array([high]), none, none)
-        changed = {**node.changed, line: (part, _rows(block, line, part))}
-        out.append(_Node(changed, node.counted, node.at_least, node.at_most))
-    return out
+    parts = [Sides(np.array([low]), np.array([high]), none, none) for low, high in pieces]
+    changes = [{**node.changed, line: (part, _rows(block, line, part))} for part in parts]
+    return [replace(node, changed=changed) for changed in changes]
 
 
 def _sides_of(block: Block, view: _View, line: int) -> Sides:

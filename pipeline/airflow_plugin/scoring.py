@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from airflow.sdk import DAG, Param, dag, task
-from airflow.sdk.exceptions import AirflowException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.sdk.observability import stats
 
 from pipeline.airflow_plugin.days import plan_day
@@ -73,7 +73,7 @@ def read_out(folder: str, day: str) -> None:
 
     Raises:
         AirflowSkipException: no test was read out today.
-        AirflowException: a test is over and cannot be read.
+        AirflowFailException: a test is over and cannot be read.
     """
     from pipeline.runs.portfolio import open_portfolio
     from pipeline.runs.readouts import read_due
@@ -85,7 +85,7 @@ def read_out(folder: str, day: str) -> None:
     waiting = [item for item in found if not item.is_read]
     stats.gauge(f"equimarginal.{name}.tests_under_way", len(waiting))
     if broken := [item for item in found if item.failed]:
-        raise AirflowException("; ".join(f"test {item.name}: {item.said}" for item in broken))
+        raise AirflowFailException("; ".join(f"test {item.name}: {item.said}" for item in broken))
     if len(waiting) == len(found):
         raise AirflowSkipException("no test is over")
 

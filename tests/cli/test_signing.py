@@ -267,4 +267,4 @@ def test_the_export_can_go_to_a_file(run, folder, tmp_path):
 
 def test_an_up_to_date_ledger_needs_no_upgrade(run, folder):
     propose(folder)
-    assert run("ledger", "upgrade")[:2] == (0, "ledger is at version 0004\n")
+    assert run("ledger", "upgrade")[:2] == (0, "ledger is at version 0005\n")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import csv
 import io
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from pipeline.io.publish.destinations.order import Order, Seen
 from pipeline.io.publish.sheets import amount_text, amount_units, formula_reason
 
 
-class _BulkSheet:
+class _BulkSheet(ABC):
     """One CSV file, written whole and read back.
 
     Args:
@@ -61,9 +62,9 @@ class _BulkSheet:
         write_file(self.path, text.getvalue().encode("utf-8"))
         return {}
 
+    @abstractmethod
     def cells(self, order: Order) -> Sequence[str]:
         """Return a row without its amount."""
-        raise NotImplementedError
 
     def reason(self, order: Order) -> str:
         """Return why a line cannot be a row; empty when it can."""

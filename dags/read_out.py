@@ -16,9 +16,10 @@ Airflow's `[metrics]` names.
 
 from __future__ import annotations
 
+from pipeline.airflow_plugin.own_schedule import own_schedule
 from pipeline.airflow_plugin.portfolios import listed_portfolios
-from pipeline.airflow_plugin.scoring import own_schedule, read_out
+from pipeline.airflow_plugin.scoring import read_out
 
 for portfolio in listed_portfolios():
     if not portfolio.problem:
-        own_schedule(portfolio, "read_out__", read_out, __doc__)
+        own_schedule(portfolio, "read_out__", portfolio.schedule.score_at, read_out, __doc__)

@@ -17,9 +17,10 @@ files were read is in each run's `snapshot`.
 
 from __future__ import annotations
 
+from pipeline.airflow_plugin.own_schedule import own_schedule
 from pipeline.airflow_plugin.portfolios import listed_portfolios
-from pipeline.airflow_plugin.scoring import own_schedule, score
+from pipeline.airflow_plugin.scoring import score
 
 for portfolio in listed_portfolios():
     if not portfolio.problem:
-        own_schedule(portfolio, "scoring__", score, __doc__)
+        own_schedule(portfolio, "scoring__", portfolio.schedule.score_at, score, __doc__)

@@ -10,48 +10,10 @@ old data are noticed there.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
-from airflow.sdk import DAG, Param, dag, task
-
 from pipeline.airflow_plugin.connections import pull
-from pipeline.airflow_plugin.days import plan_day
-from pipeline.airflow_plugin.portfolios import DAG_PREFIX, Listed, listed_portfolios
-from pipeline.airflow_plugin.retries import RETRY_POLICY
-from pipeline.airflow_plugin.timetable import BusinessDays
-
-DAY = "{{ plan_day(dag_run, params, zone) }}"
-
-
-def source_pull(listed: Listed) -> DAG:
-    """Return the DAG of one portfolio with feeds."""
-
-    @dag(
-        dag_id=listed.dag_id.replace(DAG_PREFIX, "source_pull__", 1),
-        schedule=BusinessDays(
-            listed.schedule.pull_at, zone=listed.zone, first_day=listed.first_day
-        ),
-        start_date=datetime(2000, 1, 1, tzinfo=UTC),
-        catchup=False,  # the newest run reads every day that platforms may have restated
-        max_active_runs=1,
-        default_args={
-            "owner": "growth-analytics",
-            "retries": 4,
-            "retry_delay": timedelta(minutes=10),
-            "retry_policy": RETRY_POLICY,
-            "execution_timeout": timedelta(hours=1),
-        },
-        params={"day": Param(None, type=["null", "string"], format="date", title="Business day")},
-        user_defined_macros={"plan_day": plan_day, "zone": listed.zone},
-        tags=["equimarginal"],
-        doc_md=__doc__,
-    )
-    def feeds() -> None:
-        task(do_xcom_push=False)(pull)(str(listed.folder), DAY)
-
-    return feeds()
-
+from pipeline.airflow_plugin.own_schedule import own_schedule
+from pipeline.airflow_plugin.portfolios import listed_portfolios
 
 for portfolio in listed_portfolios():
     if portfolio.policy and portfolio.policy.feeds and not portfolio.problem:
-        source_pull(portfolio)
+        own_schedule(portfolio, "source_pull__", portfolio.schedule.pull_at, pull, __doc__)

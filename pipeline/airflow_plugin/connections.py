@@ -17,13 +17,19 @@ from pipeline.runs.portfolio import open_portfolio
 from pipeline.runs.pull import pull_for
 
 
-def extract(folder: str, day: str, kind: str) -> str:
-    """Read a decision's sources and freeze its inputs, with Airflow's connections at hand."""
+def at_sources(folder: str) -> AbstractContextManager[None]:
+    """Return the context in which a portfolio's sources find Airflow's connections."""
     sources = open_portfolio(folder).policy.sources
     listed = (getattr(sources, name) for name in type(sources).model_fields)
     places = (item.database for item in listed if isinstance(item, Source))
-    names = sorted({place for place in places if place and "://" not in place})
-    with _in_environment(names, _as_uri):
+    return _in_environment(
+        sorted({place for place in places if place and "://" not in place}), _as_uri
+    )
+
+
+def extract(folder: str, day: str, kind: str) -> str:
+    """Read a decision's sources and freeze its inputs, with Airflow's connections at hand."""
+    with at_sources(folder):
         return course.extract(folder, day, kind)
 
 

@@ -6,54 +6,18 @@ Metrics go wherever Airflow's own go (StatsD or OpenTelemetry); where neither is
 from __future__ import annotations
 
 import logging
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from typing import TYPE_CHECKING
 
-from airflow.sdk import DAG, Param, dag, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.sdk.observability import stats
 
-from pipeline.airflow_plugin.days import plan_day
-from pipeline.airflow_plugin.portfolios import DAG_PREFIX, Listed
-from pipeline.airflow_plugin.retries import RETRY_POLICY
-from pipeline.airflow_plugin.timetable import BusinessDays
+from pipeline.airflow_plugin.connections import at_sources
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pipeline.runs.scoring import ScoreCard
 
 log = logging.getLogger(__name__)
-DAY = "{{ plan_day(dag_run, params, zone) }}"
-
-
-def own_schedule(listed: Listed, prefix: str, step: Callable[[str, str], None], doc: str) -> DAG:
-    """Return a DAG of one step that runs at `schedule.score_at` of every business day."""
-
-    @dag(
-        dag_id=listed.dag_id.replace(DAG_PREFIX, prefix, 1),
-        schedule=BusinessDays(
-            listed.schedule.score_at, zone=listed.zone, first_day=listed.first_day
-        ),
-        start_date=datetime(2000, 1, 1, tzinfo=UTC),
-        catchup=False,  # the newest run looks back on all days
-        max_active_runs=1,
-        default_args={
-            "owner": "growth-analytics",
-            "retries": 2,
-            "retry_delay": timedelta(minutes=10),
-            "retry_policy": RETRY_POLICY,
-            "execution_timeout": timedelta(hours=1),
-        },
-        params={"day": Param(None, type=["null", "string"], format="date", title="Business day")},
-        user_defined_macros={"plan_day": plan_day, "zone": listed.zone},
-        tags=["equimarginal"],
-        doc_md=doc,
-    )
-    def own() -> None:
-        task(do_xcom_push=False)(step)(str(listed.folder), DAY)
-
-    return own()
 
 
 def score(folder: str, day: str) -> None:
@@ -62,7 +26,8 @@ def score(folder: str, day: str) -> None:
     from pipeline.runs.scoring import score_portfolio
 
     portfolio = open_portfolio(folder)
-    card = score_portfolio(portfolio, date.fromisoformat(day))
+    with at_sources(folder):
+        card = score_portfolio(portfolio, date.fromisoformat(day))
     for name, value in metrics_of(card).items():
         log.info("%s: %s is %g", portfolio.policy.portfolio, name, value)
         stats.gauge(f"equimarginal.{portfolio.policy.portfolio}.{name}", value)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +17,64 @@ if TYPE_CHECKING:
     from pipeline.simulation.scores import WorldRun
 
 _DEFAULT_KINDS = "calm,confounded,slow"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Markets:
+    """Worlds of another decision, and how their scores are shown.
+
+    Attributes:
+        kinds: module with the `KINDS` of worlds.
+        scores: module with the function `score`, which plays one kind with some seeds.
+        columns: heading, attribute of a score, and its format; empty shows it as it is.
+    """
+
+    kinds: str
+    scores: str
+    score: str
+    columns: tuple[tuple[str, str, str], ...]
+
+
+_COMMON = (("policy", "policy", ""), ("count", "worlds", ""), ("captured", "captured", ""))
+_OTHERS = {
+    "rotation": _Markets(
+        kinds="pipeline.simulation.creatives",
+        scores="pipeline.simulation.rotation_scores",
+        score="score_kind",
+        columns=(
+            ("market", "kind", ""),
+            *_COMMON,
+            ("below even", "losing", ".0%"),
+            ("retired", "retired", ""),
+            ("best", "best_retired", ""),
+            ("nearly best", "nearly_best_retired", ""),
+        ),
+    ),
+    "offers": _Markets(
+        kinds="pipeline.simulation.offers",
+        scores="pipeline.simulation.offers",
+        score="score_offers",
+        columns=(
+            ("market", "kind", ""),
+            *_COMMON,
+            ("changes for the worse", "worse", ".0%"),
+            ("segments differ", "personal", ".0%"),
+        ),
+    ),
+    "cadence": _Markets(
+        kinds="pipeline.simulation.cadence.world",
+        scores="pipeline.simulation.cadence.scores",
+        score="score_kind",
+        columns=(
+            ("audience", "kind", ""),
+            *_COMMON,
+            ("lift", "lift", "+.1%"),
+            ("worst lift", "worst_lift", "+.1%"),
+            ("raised", "raises", ""),
+            ("unsafely", "unsafe", ""),
+        ),
+    ),
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -58,18 +118,9 @@ def simulate(
     from pipeline.simulation.scores import policies_named, summaries
     from pipeline.simulation.worlds import RECIPES
 
-    if decision == "rotation":
-        _simulate_rotation(kinds, range(first_seed, first_seed + seeds), as_json)
-        return
-    if decision in {"offers", "cadence"}:
-        play = _simulate_offers if decision == "offers" else _simulate_cadence
-        play(kinds, range(first_seed, first_seed + seeds), as_json)
-        return
     if decision != "budget":
-        raise UsageError(
-            f"--decision: {decision!r} has no worlds, need budget, rotation, offers or cadence"
-        )
-
+        _simulate_other(decision, kinds, range(first_seed, first_seed + seeds), as_json)
+        return
     names = tuple(dict.fromkeys(_words(policies, "--policies")))
     policies_named(names)
     chosen = list(RECIPES) if kinds == "all" else _words(kinds, "--kinds")
@@ -101,84 +152,25 @@ def simulate(
     )  # fmt: skip
 
 
-def _simulate_rotation(kinds: str, seeds: range, as_json: bool) -> None:
-    """Play the rotation and its rivals in markets of creatives."""
-    from dataclasses import asdict
-
-    from pipeline.simulation.creatives import KINDS
-    from pipeline.simulation.rotation_scores import score_kind
-
-    scores = [score for kind in _markets(kinds, KINDS) for score in score_kind(kind, seeds)]
+def _simulate_other(decision: str, kinds: str, seeds: range, as_json: bool) -> None:
+    """Play another decision and its rivals in worlds of its own whose truth is known."""
+    if decision not in _OTHERS:
+        raise UsageError(
+            f"--decision: {decision!r} has no worlds, need one of budget, {', '.join(_OTHERS)}"
+        )
+    markets = _OTHERS[decision]
+    play = getattr(import_module(markets.scores), markets.score)
+    known = import_module(markets.kinds).KINDS
+    scores = [score for kind in _markets(kinds, known) for score in play(kind, seeds)]
     if as_json:
-        print_json({"decision": "rotation", "summary": [asdict(score) for score in scores]})
+        print_json({"decision": decision, "summary": _plain(scores)})
         return
     print_table(
-        ("market", "policy", "count", "captured", "below even", "retired", "best", "nearly best"),
+        tuple(heading for heading, _, _ in markets.columns),
         [
-            (
-                score.kind,
-                score.policy,
-                score.worlds,
-                score.captured,
-                f"{score.losing:.0%}",
-                score.retired,
-                score.best_retired,
-                score.nearly_best_retired,
-            )
-            for score in scores
-        ],
-    )
-
-
-def _simulate_cadence(kinds: str, seeds: range, as_json: bool) -> None:
-    """Play the cadence and its rivals with audiences whose answer to touches is known."""
-    from dataclasses import asdict
-
-    from pipeline.simulation.cadence.scores import score_kind
-    from pipeline.simulation.cadence.world import KINDS
-
-    scores = [score for kind in _markets(kinds, KINDS) for score in score_kind(kind, seeds)]
-    if as_json:
-        print_json({"decision": "cadence", "summary": [asdict(score) for score in scores]})
-        return
-    print_table(
-        ("audience", "policy", "count", "captured", "lift", "worst lift", "raised", "unsafely"),
-        [
-            (
-                score.kind,
-                score.policy,
-                score.worlds,
-                score.captured,
-                f"{score.lift:+.1%}",
-                f"{score.worst_lift:+.1%}",
-                score.raises,
-                score.unsafe,
-            )
-            for score in scores
-        ],
-    )
-
-
-def _simulate_offers(kinds: str, seeds: range, as_json: bool) -> None:
-    """Play the offers and the usual rules in markets of offers."""
-    from dataclasses import asdict
-
-    from pipeline.simulation.offers import KINDS, score_offers
-
-    scores = [score for kind in _markets(kinds, KINDS) for score in score_offers(kind, seeds)]
-    if as_json:
-        print_json({"decision": "offers", "summary": [asdict(score) for score in scores]})
-        return
-    print_table(
-        ("market", "policy", "count", "captured", "changes for the worse", "segments differ"),
-        [
-            (
-                score.kind,
-                score.policy,
-                score.worlds,
-                score.captured,
-                f"{score.worse:.0%}",
-                f"{score.personal:.0%}",
+            tuple(
+                format(getattr(score, name), form) if form else getattr(score, name)
+                for _, name, form in markets.columns
             )
             for score in scores
         ],
@@ -241,6 +233,4 @@ def _cells(row: dict[str, Any]) -> tuple[object, ...]:
 
 
 def _plain(scores: list[Any]) -> list[dict[str, Any]]:
-    from dataclasses import asdict
-
     return [asdict(score) for score in scores]

@@ -19,18 +19,15 @@ from pipeline.core.findings import Finding, Level
 from pipeline.core.policy import Policy
 from pipeline.core.types import FloatArray, Line
 from pipeline.io.artefacts import RunFolder
-from pipeline.io.checks import printable
-from pipeline.io.engine import add_macros, create, engine, sql_text
+from pipeline.io.engine import create, sql_text
+from pipeline.io.people_rows import read_counted, row_faults, staged_rows
 from pipeline.io.sources.database import Resolver
-from pipeline.io.sources.files import SourceError
-from pipeline.io.sources.stream import count_rows, read_people
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
 SNAPSHOT = "snapshot/contacts.parquet"
-SOURCES = "snapshot/sources.json"
 SEGMENT_DAY = "segment_day.parquet"
 MAX_DAYS = 366  # an older contact says little of what one earns today
 LEVELS = ("line_1", "line_2", "line_3", "line_4")
@@ -51,34 +48,20 @@ def snapshot_contacts(
     assert rules is not None  # noqa: S101  a night of cadence has its section
     needed = ("date", *rules.segment, "touches", "leavers", rules.reward)
     optional = ("dose", "bucket", *(name for name in NUMBERS if name not in needed))
-    try:
-        withdrawals = policy.sources.withdrawals
-        gone = read_people(withdrawals, base, resolve) if withdrawals else frozenset()
-        found = count_rows(
-            source,
-            base,
-            needed=needed,
-            optional=optional,
-            person="person",
-            withdrawn=gone,
-            resolve=resolve,
-        )
-    except SourceError as error:
-        work.write_json(SOURCES, {})
-        return [
-            Finding(
-                level=Level.FAIL,
-                check="source",
-                message=str(error),
-                advice=error.advice,
-                source="contacts",
-                column=error.column,
-            )
-        ]
+    found, findings = read_counted(
+        policy,
+        source,
+        "contacts",
+        base,
+        work,
+        needed=needed,
+        optional=optional,
+        resolve=resolve,
+    )
+    if found is None:
+        return findings
     work.write_parquet(SNAPSHOT, _named(found.table, rules.segment, "persons" in found.columns))
-    record = {"files": list(found.files), "rows": found.rows, "columns": list(found.columns)}
-    work.write_json(SOURCES, {"contacts": record})
-    return _said(found.columns, found.rows, found.withdrawn if gone else None)
+    return [*findings, *_lottery(found.columns)]
 
 
 def build_contacts(work: RunFolder, policy: Policy, day: date, today: date) -> list[Finding]:
@@ -86,10 +69,10 @@ def build_contacts(work: RunFolder, policy: Policy, day: date, today: date) -> l
     assert policy.cadence is not None  # noqa: S101  a night of cadence has its section
     levels = len(policy.cadence.segment)
     with staged_contacts(work.read_parquet(SNAPSHOT), levels, day, today, work.name) as connection:
-        faults = connection.execute(sql_text("marts", "contact_fault")).fetchall()
+        faults = row_faults(connection, "contact_fault", "contacts", "docs/cadence.md")
         table = connection.sql("from segment_day").to_arrow_table()
     work.write_parquet(SEGMENT_DAY, table)
-    return [_fault(*row) for row in faults]
+    return faults
 
 
 @contextmanager
@@ -97,21 +80,7 @@ def staged_contacts(
     snapshot: pa.Table, levels: int, day: date, today: date, what: str
 ) -> Iterator[DuckDBPyConnection]:
     """Yield a connection with the staged rows, their daily table and `night` in it."""
-    with engine(what, advice="hand over daily totals") as connection:
-        connection.register("contacts_arrow", snapshot)
-        connection.execute("create table contacts as from contacts_arrow")
-        connection.unregister("contacts_arrow")
-        connection.execute("set lock_configuration = true")
-        add_macros(connection)
-        connection.execute(
-            "create table night as select $first::date as first_day, $last::date as last_day, "
-            "$today::date as today",
-            {
-                "first": day - timedelta(days=MAX_DAYS),
-                "last": day - timedelta(days=1),
-                "today": today,
-            },
-        )
+    with staged_rows(snapshot, "contacts", day, today, max_days=MAX_DAYS, what=what) as connection:
         connection.execute(
             "create table segment_column as select $levels::integer as number", {"levels": levels}
         )
@@ -196,40 +165,19 @@ def _named(table: pa.Table, segment: tuple[str, ...], has_persons: bool) -> pa.T
     return table.append_column("has_persons", flags)
 
 
-def _said(columns: tuple[str, ...], rows: int, withdrawn: int | None) -> list[Finding]:
-    """Return what the signer should know of the source as a whole."""
-    found = []
-    if withdrawn is not None:
-        message = (
-            f"contacts: {withdrawn} of {rows} rows belong to people who withdrew; they are not "
-            "counted and not learned from"
-            if "person" in columns
-            else "contacts: no column person, so rows name nobody who could withdraw"
-        )
-        found.append(
-            Finding(level=Level.PASS, check="withdrawals", message=message, source="contacts")
-        )
+def _lottery(columns: tuple[str, ...]) -> list[Finding]:
+    """Return what the signer should know where doses were not drawn."""
     missing = [name for name in ("dose", "bucket") if name not in columns]
-    if missing:
-        found.append(
-            Finding(
-                level=Level.REVIEW,
-                check="lottery",
-                message=f"contacts: no column {' and '.join(missing)}, so no effect of touches can "
-                "be learned and every cadence stays",
-                advice="draw doses as the published cadence says, and write dose and bucket; see "
-                "docs/cadence.md",
-                source="contacts",
-            )
+    if not missing:
+        return []
+    return [
+        Finding(
+            level=Level.REVIEW,
+            check="lottery",
+            message=f"contacts: no column {' and '.join(missing)}, so no effect of touches can "
+            "be learned and every cadence stays",
+            advice="draw doses as the published cadence says, and write dose and bucket; see "
+            "docs/cadence.md",
+            source="contacts",
         )
-    return found
-
-
-def _fault(fault: str, level: str, rows: int, example: str) -> Finding:
-    return Finding(
-        level=Level(level),
-        check=fault.replace(" ", "-").replace(",", ""),
-        message=printable(f"contacts: {fault}: {rows} rows, such as {str(example)[:80]!r}"),
-        advice="mend the rows where they are made; docs/cadence.md says what they hold",
-        source="contacts",
-    )
+    ]

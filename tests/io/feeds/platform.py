@@ -2,37 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    method: str
-    path: str
-    query: dict[str, str]
-    raw_query: str
-    headers: dict[str, str]
-    body: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
-@dataclass(slots=True)
-class Answer:
-    """What to say: JSON or bytes, with a status and headers."""
-
-    said: Any
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
+from tests.loopback import Answer, Asked, serve
 
 
 class Platform:
@@ -55,42 +29,9 @@ class Platform:
 def platform() -> Iterator[Platform]:
     served = Platform()
 
-    class Handler(BaseHTTPRequestHandler):
-        def _answer(self) -> None:
-            length = int(self.headers.get("Content-Length", 0))
-            parts = urlsplit(self.path)
-            served.asked.append(
-                Asked(
-                    method=self.command,
-                    path=parts.path,
-                    query={key: values[0] for key, values in parse_qs(parts.query).items()},
-                    raw_query=parts.query,
-                    headers={key.lower(): value for key, value in self.headers.items()},
-                    body=self.rfile.read(length).decode(),
-                )
-            )
-            answer = served.take()
-            is_bytes = isinstance(answer.said, bytes)
-            data = answer.said if is_bytes else json.dumps(answer.said).encode()
-            self.send_response(answer.status)
-            for name, value in answer.headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
+    def answer(asked: Asked) -> Answer:
+        served.asked.append(asked)
+        return served.take()
 
-        do_GET = _answer  # noqa: N815  the names that the base class looks for
-        do_POST = _answer  # noqa: N815
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    served.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with serve(answer) as served.url:
         yield served
-    finally:
-        server.shutdown()
-        server.server_close()

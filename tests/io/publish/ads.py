@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.loopback import Answer, Asked, serve
 
 
 @dataclass(slots=True)
@@ -156,39 +156,18 @@ class AdServer:
 def ad_server() -> Iterator[AdServer]:
     served = AdServer()
 
-    class Handler(BaseHTTPRequestHandler):
-        def _answer(self) -> None:
-            raw = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-            path = urlsplit(self.path).path
-            served.calls.append(path)
-            served.bodies.append(raw)
-            fault = next((item for item in served.faults if item.path in path + raw), None)
-            if fault is not None:
-                served.faults.remove(fault)
-            if fault is None or fault.is_done_first:
-                said: Any = served.answer(self.command, self.path, raw)
-            if fault is not None:
-                said = fault.said if fault.said is not None else {"error": "down"}
-            data = json.dumps(said).encode()
-            self.send_response(fault.status if fault is not None else 200)
-            for name, value in (fault.headers if fault is not None else {}).items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
+    def answer(asked: Asked) -> Answer:
+        served.calls.append(asked.path)
+        served.bodies.append(asked.body)
+        where = asked.path + asked.body
+        fault = next((item for item in served.faults if item.path in where), None)
+        if fault is None:
+            return Answer(served.answer(asked.method, asked.target, asked.body))
+        served.faults.remove(fault)
+        if fault.is_done_first:
+            served.answer(asked.method, asked.target, asked.body)
+        said = fault.said if fault.said is not None else {"error": "down"}
+        return Answer(said, fault.status, fault.headers)
 
-        do_GET = _answer  # noqa: N815  the names that the base class looks for
-        do_POST = _answer  # noqa: N815
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    served.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with serve(answer) as served.url:
         yield served
-    finally:
-        server.shutdown()
-        server.server_close()

@@ -34,6 +34,9 @@ def test_a_night_reads_through_a_connection_of_airflows_database(
     run = load_dag("warehouse").test(run_conf={"day": DAY, "ask": False})
     assert states(run)["report"] == "success"
     assert open_portfolio(folder).ledger.plan("latest").plan.mode == "optimised"
+    assert states(load_dag("warehouse", "scoring__").test(run_conf={"day": DAY})) == {
+        "score": "success"
+    }
     assert "AIRFLOW_CONN_SHOP_DB" not in os.environ
 
 

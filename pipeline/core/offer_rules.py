@@ -52,10 +52,6 @@ class OfferAction(Strict):
             self.expires is None or day <= self.expires
         )
 
-    def allowed_in(self, segment: str) -> bool:
-        """Whether it may be given in a segment."""
-        return (not self.only_in or segment in self.only_in) and segment not in self.not_in
-
 
 class ContactRules(Strict):
     """How often a person may be contacted, over all actions.

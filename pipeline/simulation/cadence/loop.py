@@ -48,12 +48,6 @@ class PlayedCadence:
         return float((self.value - self.still).sum() / self.scale)
 
     @property
-    def at_the_end(self) -> float:
-        """The same of the last turn alone."""
-        last = max(float(self.best[-1] - self.still[-1]), 0.02 * self.scale / len(self.best))
-        return float(self.value[-1] - self.still[-1]) / last
-
-    @property
     def lift(self) -> float:
         """What the policy earns over the run, in shares of what standing still earns there."""
         return float((self.value - self.still).sum() / max(abs(float(self.still.sum())), 1e-9))

@@ -154,7 +154,7 @@ def test_the_page_says_what_is_signed_and_why(night: tuple[Path, DecisionPlan]) 
         "One more would bring",
         "of the 175,020 left",
         "08:00 to 20:30, Europe/Berlin",
-        "sunday, 2026-12-25",
+        "Sunday, 2026-12-25",
         "share that leaves in a week",
         "Net value of touches for lapsed",
         "100% none",

@@ -231,16 +231,15 @@ def _figures(
     plan: DecisionPlan, words: Words, changed: Sequence[DecisionLine]
 ) -> list[tuple[str, str, str]]:
     groups = len({line.line[plan.line_columns[0]] for line in plan.lines})
-    expected, up = plan.expected, plan.uplift
+    expected, up, members = plan.expected, plan.uplift, plural(len(plan.lines), words.member)
+    inside = "" if words.member == words.group else members
     metric = expected.metric if expected else ""
     return [
-        (words.group.capitalize() + "s", f"{groups:,}", plural(len(plan.lines), words.member)),
-        ("Changed", f"{len(changed):,}", f"of {plural(len(plan.lines), 'line')}"),
-        (
-            "Expected",
-            number(expected.mean) if expected else "not known",
-            f"{metric} a day" if expected else "",
-        ),
+        (words.group.capitalize() + "s", f"{groups:,}", inside),
+        ("Changed", f"{len(changed):,}", f"of {members}"),
+        ("Expected", number(expected.mean), f"{metric} a day")
+        if expected
+        else ("Expected", "not known", ""),
         (
             "Better than no change",
             chance(up.probability_positive) if up else "not known",

@@ -99,7 +99,7 @@ def _capacity(found: JsonObject) -> list[tuple[str, str]]:
 
 def _sending(plan: DecisionPlan) -> list[tuple[str, str]]:
     terms = plan.terms
-    never = terms["never_on"].replace(" ", ", ")
+    never = ", ".join(day.capitalize() for day in terms["never_on"].split())
     return [
         ("Sent", f"{terms['send_from']} to {terms['send_until']}, {terms['timezone']}"),
         ("Never on", never or "no day is quiet"),

@@ -266,7 +266,7 @@ def sample_rotation() -> DecisionPlan:
     # audience, creative, now, proposed, clicks per impression, chance of being best, what, why
     rows = [
         ("young", "summer_video", 0.40, 0.52, 0.031, 0.86, "scale",
-         "Most likely the best of this audience."),
+         "Most likely the best of this audience, though two more days of it will say so better."),
         ("young", "studio_still", 0.45, 0.33, 0.024, 0.13, "reduce", "Tires: a fifth in ten days."),
         ("young", "newcomer", 0.00, 0.10, 0.025, 0.01, "start", "New: the even slice for a week."),
         ("young", "old_banner", 0.15, 0.05, 0.009, 0.00, "reduce", "Earns a third of the best."),

@@ -62,6 +62,17 @@ def test_a_page_fits_asks_for_nothing_and_complains_about_nothing(
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_phone_shows_every_reason_whole(browser, folder, name):
+    visit = Visit(browser, folder / f"{name}.html", width=375)
+    cut = visit.page.evaluate(
+        "[...document.querySelectorAll('td.why')].filter("
+        "x => x.scrollWidth > x.clientWidth + 1).map(x => x.textContent)"
+    )
+    visit.page.close()
+    assert cut == []
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_no_table_of_a_desktop_page_has_to_be_scrolled(browser, folder, name):
     visit = Visit(browser, folder / f"{name}.html")
     hidden = visit.page.evaluate(

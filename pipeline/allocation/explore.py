@@ -101,7 +101,12 @@ def explore(
     """
     order = rng.permutation(budgets.size)
     out = budgets.copy()
-    most_cost = prices.cost_share * max(float(table.at(budgets).sum(axis=1).mean()), 0.0)
+    mean = table.mean()  # linear between knots, so the mean of all draws needs no draws
+
+    def earns(line: int, change: float) -> float:
+        return float(np.interp(budgets[line] + change, table.spend[line], mean[line]))
+
+    most_cost = prices.cost_share * max(sum(earns(i, 0.0) for i in range(budgets.size)), 0.0)
     left, account = prices.money_share * float(budgets.sum()), most_cost
     lessons = _lessons(budgets, table, prices)
     surer = np.zeros(budgets.size)
@@ -116,22 +121,22 @@ def explore(
         )
         if money <= LEAST_MOVE * max(float(budgets.sum()), 1.0):
             continue
-        step = np.zeros(budgets.size)
-        step[up], step[down] = money, -money
-        cost = float((table.at(budgets) - table.at(budgets + step))[:, [up, down]].sum(1).mean())
-        taught = lessons.after(np.abs(step), nights=1.0)
-        worth = prices.horizon_days * float((lessons.worth * taught)[[up, down]].sum())
+        pair, step = [up, down], np.array([money, -money])
+        cost = sum(
+            earns(line, 0.0) - earns(line, change) for line, change in zip(pair, step, strict=True)
+        )
+        taught = lessons.after(pair, money, nights=1.0)
+        worth = prices.horizon_days * float((lessons.worth[pair] * taught).sum())
         if worth <= cost:
             unpaid += 1
             continue
         if cost > account:
             uncovered += 1
             continue
-        out += step
+        out[pair] += step
         left -= money
         account -= max(cost, 0.0)
-        both = lessons.after(np.abs(step), nights=prices.horizon_days)
-        surer[[up, down]] = both[[up, down]]
+        surer[pair] = lessons.after(pair, money, nights=prices.horizon_days)
         moves.append(Move(up=up, down=down, money=money, cost=cost, worth=worth))
     return Exploration(
         budgets=out,
@@ -158,11 +163,11 @@ class _Lessons:
     doubt: FloatArray
     signal: FloatArray
 
-    def after(self, step: FloatArray, nights: float) -> FloatArray:
-        """Return the share of each line's doubt that so many nights of a step remove."""
-        moved = step / np.maximum(self.budgets, 1e-12)
-        precision = nights * np.square(self.signal * moved)
-        return np.asarray(self.doubt * precision / (1.0 + self.doubt * precision))
+    def after(self, lines: list[int], money: float, nights: float) -> FloatArray:
+        """Return the share of these lines' doubt that so many nights of a step remove."""
+        moved = money / np.maximum(self.budgets[lines], 1e-12)
+        known = self.doubt[lines] * nights * np.square(self.signal[lines] * moved)
+        return np.asarray(known / (1.0 + known))
 
 
 def _lessons(budgets: FloatArray, table: ResponseTable, prices: Prices) -> _Lessons:

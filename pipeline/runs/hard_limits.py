@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import date
 from typing import TYPE_CHECKING
 
 from pipeline.core.errors import NotAllowedError
+from pipeline.core.policy import Policy
 from pipeline.core.types import Line
 from pipeline.runs.portfolio import Portfolio
 
 if TYPE_CHECKING:
-    from pipeline.io.ledger import Actor, PlanRecord
+    from pipeline.io.ledger import Actor, ExperimentRecord, PlanRecord
+    from pipeline.io.publish import Fixed
 
 
 def plan_breaches(portfolio: Portfolio, record: PlanRecord) -> tuple[str, ...]:
@@ -35,8 +39,42 @@ def budget_breaches(portfolio: Portfolio, record: PlanRecord) -> tuple[str, ...]
         total=policy.budget.daily if policy.budget.daily is not None else policy.budget.monthly,
         exactly=policy.budget.spend == "exactly",
         set_now=set_now,
+        fixed=fixed_on(policy, ledger.experiments(policy.portfolio), plan.date),
     )
     return breaches(plan, limits)
+
+
+def fixed_on(
+    policy: Policy, experiments: Sequence[ExperimentRecord], day: date
+) -> tuple[Fixed, ...]:
+    """Return what people fixed for a day, as the settings and the ledger say now.
+
+    It reads the declarations and assignments themselves and none of the night's code, so that a
+    night that misread them is found out.
+    """
+    from pipeline.io.publish import Fixed
+
+    out = []
+    for ground in policy.safe_ground:
+        begun = ground.valid_from is None or day >= ground.valid_from
+        is_on = day in ground.days if ground.days else begun and day <= (ground.until or date.max)
+        if is_on:
+            out.append(Fixed(scope=ground.scope, why=f"safe ground, {ground.because}"))
+    for record in experiments:
+        plan = record.assignment
+        last = record.ended or plan["to"] or date.max.isoformat()
+        if not plan["from"] <= day.isoformat() <= last:
+            continue
+        is_holdout, units = plan.get("kind") == "holdout", frozenset(plan["treated"])
+        whole_scope = plan["scope"] and not is_holdout
+        out.append(
+            Fixed(
+                scope=plan["scope"],
+                among=None if whole_scope else (plan.get("unit_column", ""), units),
+                why=f"{'holdout' if is_holdout else 'test'} {record.name} runs",
+            )
+        )
+    return tuple(out)
 
 
 def refuse_breaches(portfolio: Portfolio, actor: Actor, action: str, plan_id: str) -> None:

@@ -30,11 +30,14 @@ class Limits:
         names: what to call a bound that binds, by (line index, "min" or "max").
         groups: sums that are limited, named like their cap's id.
         held: (n_lines,), lines that may not move, with `why`.
+        may_rise: (n_lines,), those of them that a floor may lift, by `ramp` of today's at most.
     """
 
     lower: FloatArray
     upper: FloatArray
     held: BoolArray
+    may_rise: BoolArray
+    ramp: float
     columns: tuple[str, ...]
     names: dict[tuple[int, str], str] = field(default_factory=dict)
     groups: list[Group] = field(default_factory=list)
@@ -75,6 +78,8 @@ def night_limits(
         lower=_up(current * (1 - ramp), unit),
         upper=_down(current * (1 + ramp), unit),
         held=np.zeros(len(lines), dtype=bool),
+        may_rise=np.zeros(len(lines), dtype=bool),
+        ramp=ramp,
         columns=policy.line,
     )
     limits.lower = np.minimum(limits.lower, current)
@@ -185,6 +190,7 @@ def _hold(
                 break
         if not why and distrusted[index]:
             why = "its newest data cannot be trusted"
+        limits.may_rise[index] = not why and line in held
         why = why or held.get(line, "")
         if why:
             limits.held[index] = True
@@ -201,6 +207,7 @@ def _fix(cap: Cap, members: IntArray, current: FloatArray, unit: float, limits: 
     each = np.round(amount * share / unit) * unit
     each[-1] = round((amount - each[:-1].sum()) / unit) * unit
     limits.lower[members] = limits.upper[members] = each
+    limits.may_rise[members] = False
     for index in members.tolist():
         limits.held[index] = True
         limits.why[index] = f"set by {cap_name(cap, 'fixed', limits.columns)}, never optimised"
@@ -214,8 +221,8 @@ def _cap(cap: Cap, members: IntArray, lines: Sequence[Line], unit: float, limits
     kept = float(limits.lower[members[limits.held[members]]].sum())
     if cap.max is not None:
         _ceiling(cap, members, free, kept, lines, unit, limits)
-    if cap.min is not None and free.size:
-        _floor(cap, members, free, kept, limits)
+    if cap.min is not None:
+        _floor(cap, members, free, kept, unit, limits)
 
 
 def _ceiling(
@@ -236,6 +243,7 @@ def _ceiling(
         limits.lower[over] *= most / max(kept, 1e-12)
         limits.lower[over] = _down(limits.lower[over], unit)
         limits.upper[over] = limits.lower[over]
+        limits.may_rise[over] = False
         room, kept = most - float(limits.lower[over].sum()), float(limits.lower[over].sum())
         limits.reasons.append(f"{name} is below what is held there today; held lines are cut to it")
     if least > room:
@@ -252,19 +260,36 @@ def _ceiling(
     limits.groups.append(Group(id=name, members=members, max=most))
 
 
-def _floor(cap: Cap, members: IntArray, free: IntArray, kept: float, limits: Limits) -> None:
+def _floor(
+    cap: Cap, members: IntArray, free: IntArray, kept: float, unit: float, limits: Limits
+) -> None:
     name, least = cap_name(cap, "min", limits.columns), float(cap.min or 0.0)
     reach = float(limits.upper[free].sum()) + kept
-    if least > reach:
+    resting = members[limits.may_rise[members]]
+    if least > reach + unit / 2 and resting.size:
+        # A held line below an approved floor rises to it as fast as the ramp allows: caps are law.
+        rest = float(limits.lower[resting].sum())
+        step = min(1 + limits.ramp, (least - reach + rest) / max(rest, 1e-12))
+        raised = np.minimum(
+            _up(limits.lower[resting] * step, unit),
+            _down(limits.lower[resting] * (1 + limits.ramp), unit),
+        )
+        limits.lower[resting] = limits.upper[resting] = raised
+        reach += float(raised.sum()) - rest
+        limits.reasons.append(
+            f"{name} is above what is held there today; held lines are raised to it"
+        )
+    if least > reach + unit / 2:
         limits.reasons.append(f"{name} is reached over several nights: the ramp allows {reach:.2f}")
         least = reach
     if members.size == 1:
         index = int(members[0])
         if least >= limits.lower[index]:
-            limits.lower[index] = least
+            limits.lower[index] = min(least, limits.upper[index])
             limits.names[index, "min"] = name
         return
-    limits.groups.append(Group(id=name, members=members, min=least))
+    if free.size:
+        limits.groups.append(Group(id=name, members=members, min=least))
 
 
 def _least_floors(floors: Sequence[Cap]) -> float:

@@ -13,6 +13,7 @@ from pipeline.runs import holdouts
 from pipeline.runs.audit import verify_portfolio
 from pipeline.runs.checking import replay_plan
 from pipeline.runs.experiments import Wish, assign
+from pipeline.runs.hard_limits import fixed_on
 from pipeline.runs.signoff import ready_ledger
 from pipeline.runs.trials import GRACE_DAYS
 from tests.experiments.test_known_answers import regions
@@ -70,6 +71,55 @@ def test_an_approved_cap_beats_safe_ground(shop: Shop):
     shop.settings["safe_ground"] = [{"scope": {"channel": "tv"}, "because": "contract"}]
     shop.cap(scope={"channel": "tv"}, fixed=180)
     assert amounts(shop.night())["tv", "x"][1] == 180
+
+
+def test_an_approved_floor_lifts_safe_ground_as_fast_as_the_ramp_allows(shop: Shop):
+    shop.settings["safe_ground"] = [{"scope": {"channel": "tv"}, "because": "contract"}]
+    shop.cap(scope={"channel": "tv"}, min=200)
+    plan = shop.night()
+    today, lifted = amounts(plan)["tv", "x"]
+    assert today * 1.25 - 0.02 <= lifted <= min(200, today * 1.25)
+    assert any("held lines are raised to it" in reason for reason in plan.reasons)
+    assert shop.approve().record.is_published
+    nights = [amounts(shop.night(shop.later()))["tv", "x"][1]]
+    assert nights == [200]
+    assert shop.approve().record.is_published
+
+
+def moved(plan: Plan) -> tuple[str, str]:
+    """Return a line that the plan moves."""
+    return next(tuple(x.line.values()) for x in plan.lines if x.proposed != x.current)
+
+
+def test_nobody_publishes_a_plan_that_moves_ground_declared_fixed_since(shop: Shop):
+    plan = shop.night()
+    channel, audience = moved(plan)
+    scope = {"channel": channel, "audience": audience}
+    shop.settings["safe_ground"] = [{"scope": scope, "because": "contract"}]
+    shop.write()
+    with pytest.raises(NotAllowedError, match="it stays: safe ground, contract"):
+        shop.approve()
+    entry = shop.portfolio.ledger.audit_entries()[-1]
+    assert (entry.action, entry.actor) == ("denied", "ana")
+    over = [{"scope": scope, "because": "launch", "until": str(DAY - timedelta(days=1))}]
+    other = [{"because": "blackout", "days": [str(DAY + timedelta(days=1))]}]
+    shop.settings["safe_ground"] = over + other
+    shop.write()
+    assert shop.approve().record.is_published
+
+
+def test_nobody_publishes_a_plan_that_moves_a_line_under_test(shop: Shop):
+    start_test(shop, "spring", channel="social")
+    tomorrow = shop.later()
+    plan = shop.night(tomorrow)
+    limits = fixed_on(shop.portfolio.policy, shop.portfolio.ledger.experiments("acme"), plan.date)
+    assert [(item.scope, item.among, item.why) for item in limits] == [
+        ({"channel": "social"}, None, "test spring runs")
+    ]
+    assert set(stays(plan)) == {("social", "a"), ("social", "b")}
+    assert shop.approve().record.is_published
+    after = shop.later(3)
+    assert fixed_on(shop.portfolio.policy, shop.portfolio.ledger.experiments("acme"), after) == ()
 
 
 @pytest.mark.parametrize(
@@ -190,6 +240,8 @@ def test_a_holdout_is_drawn_once_recorded_and_kept_with_its_price(shop: Shop):
         )
     plan = shop.night(shop.later(2))
     assert [" / ".join(line) for line in stays(plan)] == [held]
+    fixed = fixed_on(shop.portfolio.policy, shop.portfolio.ledger.experiments("acme"), plan.date)
+    assert [item.among for item in fixed] == [("line", frozenset({held}))]
     (row,) = plan.holdouts
     assert (row.name, row.held, row.of, row.lift) == ("ruler", 1, 5, None)
     assert row.price >= 0

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from pipeline.io.publish.files import PublishedFiles, publish_files
-from pipeline.io.publish.limits import Limits, breaches
+from pipeline.io.publish.limits import Fixed, Limits, breaches
 
-__all__ = ["Limits", "PublishedFiles", "breaches", "publish_files"]
+__all__ = ["Fixed", "Limits", "PublishedFiles", "breaches", "publish_files"]

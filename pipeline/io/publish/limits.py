@@ -1,8 +1,9 @@
 """The hard limits, checked again where money leaves the house.
 
 Whatever model and solver say: no published plan exceeds a cap, the change allowed from what is set
-now, or the total; a held line does not move; every line is accounted for. Whole minor units and
-exact shares only. This shares no code with the solver or with its verifier.
+now, or the total; a held line and one that people fixed on purpose do not move; every line is
+accounted for. Whole minor units and exact shares only. This shares no code with the solver or with
+its verifier.
 """
 
 from __future__ import annotations
@@ -18,12 +19,28 @@ from pipeline.core.types import Line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fixed:
+    """Lines that people fixed for the plan's day: declared safe ground, a running test, a holdout.
+
+    Attributes:
+        scope: the lines; an empty one means all of them.
+        among: column -> its values that are meant; `line` names whole lines. Empty means all.
+        why: as the refusal says it.
+    """
+
+    scope: Mapping[str, str]
+    among: tuple[str, frozenset[str]] | None = None
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What a plan is held against, read from the policy and the ledger and not from the plan.
 
     `set_now` is the last published plan's budget of each line in minor units; `total` is the most
     that the policy gives, None where it is paced, and `exactly` whether all of it has to be spent;
-    `held` are scopes whose lines must not move.
+    `held` are scopes whose lines must not move before finance has approved their cap; `fixed` are
+    lines that must not move because people declared so.
     """
 
     caps: tuple[Cap, ...]
@@ -32,6 +49,7 @@ class Limits:
     total: float | None
     exactly: bool
     set_now: Mapping[Line, int]
+    fixed: tuple[Fixed, ...] = ()
 
 
 def breaches(plan: Plan, limits: Limits) -> tuple[str, ...]:
@@ -118,19 +136,22 @@ def _steps(
 ) -> list[str]:
     """Return the lines that change too much, or at all where they are held.
 
-    A cap that finance signed comes first: money that is above it may be cut by any step, and a
-    fixed amount, checked as a sum, may be reached by any step.
+    A cap that finance signed comes first: money that is above it may be cut by any step, a fixed
+    amount, checked as a sum, may be reached by any step, and what is below a floor may rise to it.
     """
     share = Decimal(repr(limits.max_daily_change))
     over = [cap for cap in limits.caps if _exceeds(cap, columns, current, scale)]
+    under = [cap for cap in limits.caps if _falls_short(cap, columns, current, scale)]
     problems = []
     for line, amount in sorted(proposed.items()):
         before = Decimal(current[line])
         most = int((before * (1 + share)).to_integral_value(ROUND_FLOOR))
         least = int((before * (1 - share)).to_integral_value(ROUND_CEILING))
-        is_held = any(_inside(line, columns, scope) for scope in limits.held)
-        if is_held:
-            most = least = current[line]
+        stays = _why_it_stays(line, columns, limits)
+        if stays:
+            least = current[line]
+            is_lifted = any(_inside(line, columns, cap.scope) for cap in under)
+            most = most if is_lifted else current[line]
         for cap in limits.caps:
             if cap.fixed is not None and _inside(line, columns, cap.scope):
                 most = max(most, int(Decimal(repr(cap.fixed)) * scale))
@@ -138,16 +159,46 @@ def _steps(
         if any(_inside(line, columns, cap.scope) for cap in over):
             least = 0
         if not least <= amount <= most:
-            rule = "it is held until finance approves its cap" if is_held else f"{share:.0%} a day"
+            rule = stays or f"{share:.0%} a day"
             problems.append(
                 f"line {_name(line)}: {Decimal(amount) / scale} from {before / scale}, {rule}"
             )
     return problems
 
 
+def _why_it_stays(line: Line, columns: Sequence[str], limits: Limits) -> str:
+    """Return why a line must not move at all; empty where it may."""
+    if any(_inside(line, columns, scope) for scope in limits.held):
+        return "it is held until finance approves its cap"
+    for fixed in limits.fixed:
+        if _inside(line, columns, fixed.scope) and _is_among(line, columns, fixed):
+            return f"it stays: {fixed.why}"
+    return ""
+
+
+def _is_among(line: Line, columns: Sequence[str], fixed: Fixed) -> bool:
+    if fixed.among is None:
+        return True
+    column, values = fixed.among
+    if column == "line":
+        return " / ".join(line) in values
+    return column in columns and line[list(columns).index(column)] in values
+
+
 def _exceeds(cap: Cap, columns: Sequence[str], amounts: Mapping[Line, int], scale: Decimal) -> bool:
-    total = sum(amount for line, amount in amounts.items() if _inside(line, columns, cap.scope))
+    total = _sum_in(cap, columns, amounts)
     return cap.max is not None and total > Decimal(repr(cap.max)) * scale
+
+
+def _falls_short(
+    cap: Cap, columns: Sequence[str], amounts: Mapping[Line, int], scale: Decimal
+) -> bool:
+    total = _sum_in(cap, columns, amounts)
+    return cap.min is not None and total < Decimal(repr(cap.min)) * scale
+
+
+def _sum_in(cap: Cap, columns: Sequence[str], amounts: Mapping[Line, int]) -> int:
+    return sum(amount for line, amount in amounts.items() if _inside(line, columns, cap.scope))
 
 
 def _caps(

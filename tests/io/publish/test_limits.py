@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.core.caps import Cap, CapStatus
 from pipeline.core.plan import Mode, Plan, PlanLine
-from pipeline.io.publish import Limits, breaches
+from pipeline.io.publish import Fixed, Limits, breaches
 
 COLUMNS = ("channel", "audience")
 LINES = (("search", "a"), ("search", "b"), ("social", "a"))
@@ -51,6 +51,13 @@ def cap(scope=None, **amounts):
 
 
 SEARCH = {"channel": "search"}
+RICH = {LINES[2]: 12000}
+POOR = {LINES[2]: 8000}
+GROUND = Fixed(scope=SEARCH, why="safe ground, contract")
+
+
+def among(column, *values):
+    return Fixed(scope={}, among=(column, frozenset(values)), why="holdout ruler runs")
 
 
 @pytest.mark.parametrize(
@@ -66,6 +73,12 @@ SEARCH = {"channel": "search"}
         ((180.0, 20.0, 100.0), limits(cap(SEARCH, fixed=200.0))),
         ((200.0, 0.0, 100.0), limits(cap(SEARCH, fixed=200.0))),
         ((0.0, 200.0, 100.0), limits(set_now={LINES[0]: 0, LINES[1]: 20000})),
+        ((100.0, 100.0, 90.0), limits(fixed=(GROUND,), exactly=False)),
+        ((110.0, 90.0, 100.0), limits(fixed=(among("audience", "c"), among("region", "a")))),
+        ((110.0, 90.0, 100.0), limits(fixed=(among("line", "social / a"),))),
+        ((180.0, 20.0, 100.0), limits(cap(SEARCH, fixed=200.0), fixed=(GROUND,))),
+        ((80.0, 70.0, 150.0), limits(cap(SEARCH, max=150.0), fixed=(GROUND,), set_now=RICH)),
+        ((120.0, 120.0, 60.0), limits(cap(SEARCH, min=240.0), fixed=(GROUND,), set_now=POOR)),
     ],
 )
 def test_a_plan_inside_its_limits_passes(proposed, rules):
@@ -85,6 +98,17 @@ def test_a_plan_inside_its_limits_passes(proposed, rules):
         ((110.0, 90.0, 100.0), limits(cap(SEARCH, fixed=200.01)), "below the floor"),
         ((100.0, 100.0, 100.0), limits(cap(max=299.99)), "all: 300 is above"),
         ((101.0, 99.0, 100.0), limits(held=(SEARCH,)), "held until finance"),
+        ((100.01, 100.0, 99.99), limits(fixed=(GROUND,)), "it stays: safe ground, contract"),
+        ((100.0, 99.99, 100.01), limits(fixed=(GROUND,)), "it stays: safe ground, contract"),
+        ((100.0, 99.99, 100.01), limits(fixed=(among("audience", "b"),)), "holdout ruler runs"),
+        ((100.0, 99.99, 100.01), limits(fixed=(among("line", "search / b"),)), "holdout ruler"),
+        ((110.0, 90.0, 100.0), limits(cap(SEARCH, max=900.0), fixed=(GROUND,)), "it stays"),
+        ((110.0, 90.0, 100.0), limits(cap(SEARCH, min=9.0), fixed=(GROUND,)), "it stays"),
+        (
+            (126.0, 114.0, 60.0),
+            limits(cap(SEARCH, min=240.0), fixed=(GROUND,), set_now=POOR),
+            "126 from 100",
+        ),
         ((70.0, 125.0, 105.0), limits(cap(SEARCH, max=200.0)), "70 from 100"),
         ((float("nan"), 100.0, 100.0), limits(), "no amount of money"),
         ((float("inf"), 100.0, 100.0), limits(), "no amount of money"),

@@ -184,8 +184,14 @@ def _line(i: int, now: float, then: float, marginal: float) -> PlanLine:
         marginal_return=_interval(float(marginal), 0.3),
         binding=("ramp",) if i % 4 == 0 else (),
         action=moves,
-        reason=f"the next EUR earns {marginal:.2f} revenue, 0.94 elsewhere",
+        reason=f"the next EUR earns {marginal:.2f} revenue, 0.94 elsewhere{_stopped(i, moves)}",
     )
+
+
+def _stopped(i: int, moves: str) -> str:
+    if moves == "hold":
+        return "; no move is likely enough to pay"
+    return "; stopped by the daily limit of 25%" if i % 4 == 0 else ""
 
 
 def _curve(line: tuple[str, ...], budget: float, rng: np.random.Generator) -> LineExtras:

@@ -81,7 +81,7 @@
         found += !row.hidden;
       });
       nodes.forEach((node, i) => {
-        node.hidden = words.length > 0 && !node.querySelector("tr:not([hidden]) > th[scope=row]");
+        node.hidden = words.length > 0 && !node.querySelector("tbody > tr:not([hidden])");
         node.open = words.length ? !node.hidden : opened[i];
       });
       told.textContent = words.length ? found + " of " + rows.length : "";

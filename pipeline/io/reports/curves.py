@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 320, 190  # of a curve's drawing, in its own units
 LEFT, RIGHT, TOP, BOTTOM = 40, 14, 12, 24
 POINTS = 33  # a curve is smooth at this many and weighs half a kilobyte
+NEAR = 0.25  # of the drawing's units; a band's corner nearer to its neighbours' line is left out
 MOST_MARKS = 120  # of past days under a curve
 
 
@@ -91,7 +93,7 @@ def curve_chart(curve: LineExtras, current: float, proposed: float) -> CurveChar
         y_range=box.y_range,
         now=box.point(current, _value(curve, current)),
         then=box.point(proposed, _value(curve, proposed)),
-        beyond=None if beyond is None else (f"{beyond:.1f}", f"{WIDTH - RIGHT - beyond:.1f}"),
+        beyond=None if beyond is None else (_short(beyond), _short(WIDTH - RIGHT - beyond)),
         x_ticks=_x_ticks(box),
         y_ticks=_y_ticks(box),
     )
@@ -172,7 +174,7 @@ def month_chart(pacing: Pacing) -> MonthChart | None:
         now=box.point(float(pacing.passed), float(ahead[pacing.passed])),
         x_range=box.x_range,
         y_range=box.y_range,
-        x_ticks=[Tick(at=f"{box.x(d):.1f}", label=f"{d:.0f}") for d in (1, 10, 20, days[-1])],
+        x_ticks=[Tick(at=_short(box.x(d)), label=f"{d:.0f}") for d in (1, 10, 20, days[-1])],
         y_ticks=_y_ticks(box),
     )
 
@@ -201,7 +203,7 @@ class _Box:
         return f"{self.y_low:.6g} {self.y_high:.6g}"
 
     def point(self, x: float, y: float) -> tuple[str, str]:
-        return f"{self.x(x):.1f}", f"{self.y(y):.1f}"
+        return _short(self.x(x)), _short(self.y(y))
 
 
 def _value(curve: LineExtras, spend: float) -> float:
@@ -214,29 +216,58 @@ def _top(values: FloatArray) -> float:
 
 
 def _path(box: _Box, xs: FloatArray, ys: FloatArray) -> str:
-    steps = (f"{box.x(float(x)):.1f} {box.y(float(y)):.1f}" for x, y in zip(xs, ys, strict=True))
+    steps = (" ".join(box.point(float(x), float(y))) for x, y in zip(xs, ys, strict=True))
     return "M" + "L".join(steps)
 
 
+def _short(place: float) -> str:
+    """Return a place in the drawing to a tenth of a unit, on as few bytes as that takes."""
+    return f"{place:.1f}".removesuffix(".0")
+
+
 def _band(box: _Box, xs: FloatArray, low: FloatArray, high: FloatArray) -> str:
+    """Return both edges with the same corners, those left out that nobody could see."""
+    kept = _corners(np.array([[box.y(float(v)) for v in edge] for edge in (low, high)]), xs)
+    xs, low, high = xs[kept], low[kept], high[kept]
     return f"{_path(box, xs, high)}L{_path(box, xs[::-1], low[::-1])[1:]}Z"
+
+
+def _corners(edges: FloatArray, xs: FloatArray) -> list[int]:
+    """Return which points to keep so that no edge moves by more than NEAR.
+
+    Source: Douglas and Peucker 1973, the worst edge deciding.
+    """
+    kept, waiting = {0, xs.size - 1}, [(0, xs.size - 1)]
+    while waiting:
+        start, end = waiting.pop()
+        if end - start < 2:
+            continue
+        t = (xs[start : end + 1] - xs[start]) / (xs[end] - xs[start])
+        straight = edges[:, [start]] * (1 - t) + edges[:, [end]] * t
+        off = np.abs(edges[:, start : end + 1] - straight).max(axis=0)
+        worst = int(off.argmax())
+        if off[worst] > NEAR:
+            kept.add(start + worst)
+            waiting += [(start, start + worst), (start + worst, end)]
+    return sorted(kept)
 
 
 def _x_ticks(box: _Box) -> list[Tick]:
     values = round_values(box.x_low, box.x_high, 4)
-    return [Tick(at=f"{box.x(v):.1f}", label=compact(v)) for v in values]
+    return [Tick(at=_short(box.x(v)), label=compact(v)) for v in values]
 
 
 def _y_ticks(box: _Box) -> list[Tick]:
     values = round_values(box.y_low, box.y_high, 4)
-    return [Tick(at=f"{box.y(v):.1f}", label=compact(v)) for v in values]
+    return [Tick(at=_short(box.y(v)), label=compact(v)) for v in values]
 
 
 def _marks(box: _Box, seen: Sequence[float]) -> str:
     """Return one short stroke per past day's spend, just above the axis."""
     inside = [v for v in seen[-MOST_MARKS:] if 0 <= v <= box.x_high]
-    places = sorted({f"{box.x(v):.0f}" for v in inside}, key=float)
-    return "".join(f"M{x} {HEIGHT - BOTTOM}v-6" for x in places)
+    places = sorted({round(box.x(v)) for v in inside})
+    strokes = (f"m{x - before} 6v-6" for before, x in pairwise(places))
+    return f"M{places[0]} {HEIGHT - BOTTOM}v-6{''.join(strokes)}" if places else ""
 
 
 def _dots(box: _Box, curve: LineExtras) -> list[Dot]:

@@ -55,12 +55,18 @@ class LineView:
         return "up" if self.change > 0 else "down" if self.change < 0 else "flat"
 
     @property
+    def rest_of_reason(self) -> str:
+        """The reason without what the next unit of money earns, which a row's own figures say."""
+        first, _, rest = self.reason.partition("; ")
+        return sentence(rest) if first.startswith("The next ") else self.reason
+
+    @property
     def unsaid(self) -> Sequence[str]:
         """The limits that hold the line and that its reason does not name."""
         return [
             _limit_words(limit)
             for limit in self.binding
-            if limit not in self.reason and _limit_words(limit) not in self.reason
+            if limit not in self.reason and not (limit == "ramp" and "daily limit" in self.reason)
         ]
 
     @property

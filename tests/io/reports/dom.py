@@ -8,6 +8,13 @@ from html.parser import HTMLParser
 
 _VOID = {"meta", "link", "br", "input", "col", "path", "circle", "line", "rect", "img", "hr"}
 _SILENT = {"script", "style"}
+_ENDS = {
+    "th": {"th", "td"},
+    "td": {"th", "td"},
+    "tr": {"th", "td", "tr"},
+    "tbody": {"th", "td", "tr"},
+}
+"""Tag -> the open elements that it ends where their own end tags were left out, as HTML allows."""
 
 
 @dataclass
@@ -77,9 +84,14 @@ class _Builder(HTMLParser):
         names = [name for name, _ in attrs]
         assert len(names) == len(set(names)), f"<{tag}> has an attribute twice: {names}"
         element = Element(tag, {name: value or "" for name, value in attrs})
+        self._close_implied(tag)
         self.open[-1].children.append(element)
         if tag not in _VOID:
             self.open.append(element)
+
+    def _close_implied(self, tag: str) -> None:
+        while self.open[-1].tag in _ENDS.get(tag, ()):
+            self.open.pop()
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.open[-1].children.append(Element(tag, {name: value or "" for name, value in attrs}))
@@ -87,6 +99,8 @@ class _Builder(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag in _VOID:
             return
+        if tag == "tbody":
+            self._close_implied(tag)
         assert self.open[-1].tag == tag, f"</{tag}> closes <{self.open[-1].tag}>"
         self.open.pop()
 

@@ -54,6 +54,21 @@ def test_a_curve_never_leaves_its_box(current, proposed, past):
         assert 0 <= float(y) <= HEIGHT
 
 
+def test_a_band_leaves_out_corners_that_nobody_could_see():
+    known = curve(past=(50.0, 120.0))
+    chart = curve_chart(known, 100.0, 200.0)
+    values = numbers(chart.band)
+    xs, ys = np.array(values[::2]), np.array(values[1::2])
+    half = xs.size // 2
+    assert half < 33
+    x_end, y_end = (float(v.split()[1]) for v in (chart.x_range, chart.y_range))
+    at = np.linspace(40, 306, 200)
+    for place, edge in ((slice(0, half), known.p95), (slice(None, half - 1, -1), known.p05)):
+        drawn = np.interp(at, xs[place], ys[place])
+        true = smooth((at - 40) / 266 * x_end, known.spend, edge)
+        assert np.abs(drawn - (166 - true / y_end * 154)).max() < 0.5
+
+
 @given(steps=st.lists(st.floats(0, 100), min_size=1, max_size=12))
 def test_a_smooth_curve_meets_its_knots_and_never_turns_between_them(steps):
     knots = np.arange(len(steps) + 1.0)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pipeline.core.plan import PlanLine
@@ -107,6 +109,21 @@ def test_prices_are_ordered_and_a_vague_line_does_not_press_the_others_together(
     means = [row.line.marginal.mean for row in rows]
     assert means == sorted(means, reverse=True)
     assert scale.high < 10
+
+
+def test_a_row_leaves_out_of_its_reason_what_its_figures_say():
+    known = line_views(sample_plan())[0]
+
+    def rest(reason: str) -> str:
+        return replace(known, reason=reason).rest_of_reason
+
+    assert rest("The next EUR earns 1.20 revenue, 0.94 elsewhere") == ""
+    stopped = "The next EUR earns 1.20 revenue, 0.94 elsewhere; stopped by the daily limit of 25%"
+    assert rest(stopped) == "Stopped by the daily limit of 25%"
+    assert rest("Held: its cap waits; ask finance") == "Held: its cap waits; ask finance"
+    assert replace(known, reason=stopped, binding=("ramp", "cap search max")).unsaid == [
+        "cap search max"
+    ]
 
 
 def test_few_lines_are_all_drawn_and_of_many_only_those_that_change():

@@ -286,3 +286,9 @@ def test_every_text_colour_has_enough_contrast_in_every_theme():
             assert _contrast(colours[name], colours["ground"]) >= 4.5, name
         for name in ("panel-ink", "panel-soft"):
             assert _contrast(colours[name], colours["panel"]) >= 4.5, name
+
+
+def test_a_page_of_two_thousand_lines_stays_a_few_hundred_kilobytes():
+    html = render_report(large_plan(2000), ReportExtras(), sign_command=SIGN)
+    assert len(html.encode("utf-8")) < 400_000
+    assert len(parse(html).one("div", id="all-lines").all("tbody")[0].all("tr")) == 400

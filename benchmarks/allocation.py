@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.allocation.curves import Curves
-from pipeline.allocation.families import Hill
+from pipeline.allocation.hill import Hill
 from pipeline.allocation.problem import Group, Problem
 from pipeline.allocation.solve import solve
 

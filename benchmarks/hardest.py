@@ -15,7 +15,7 @@ import time
 import numpy as np
 
 from pipeline.allocation.curves import Curves
-from pipeline.allocation.families import Hill
+from pipeline.allocation.hill import Hill
 from pipeline.allocation.problem import OUTCOME, SPEND, Group, Guardrail, Problem, Quantity
 from pipeline.allocation.solve import is_allowed, solve
 from pipeline.core.errors import InfeasibleError

@@ -9,7 +9,8 @@ from pipeline.allocation.goals import least_spend
 from pipeline.allocation.problem import Problem
 from pipeline.allocation.risk import Risk, solve_with_risk
 from pipeline.allocation.rounding import round_spend
-from pipeline.allocation.solve import CERTIFIED, Solution, relative_gap, solve, status_of
+from pipeline.allocation.solution import Solution, relative_gap, status_of
+from pipeline.allocation.solve import CERTIFIED, solve
 from pipeline.allocation.work import Work
 from pipeline.core.errors import InfeasibleError
 from pipeline.core.types import FloatArray, JsonObject

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.allocation.problem import Problem
+from pipeline.allocation.tree import Sets
 from pipeline.core.types import FloatArray, IntArray
 
 
@@ -32,16 +33,23 @@ class Box:
         return bool(((spend >= self.gate - slack) | (spend <= slack)).all())
 
 
-def fold(problem: Problem) -> Box:
-    """Return the box of a problem: no line gets more than its groups or the budget can give."""
-    low, high = problem.lower.copy(), np.minimum(problem.upper, problem.budget)
-    gate = np.zeros(problem.size) if problem.gate is None else problem.gate.copy()
+def fold(problem: Problem, sets: Sets) -> Box:
+    """Return the box of a problem: no line gets more than its groups or the budget can give.
+
+    Args:
+        sets: the problem's groups.
+    """
+    low, high = problem.lower, problem.upper
     if problem.groups:
-        _cut_to_groups(problem, low, high)
+        low, high = low.copy(), high.copy()
+        _cut_to_groups(sets, low, high)
     spare = max(problem.budget - float(low.sum()), 0.0)
-    high = np.maximum(np.minimum(high, low + spare), low)
+    if high.size and float(high.max()) > spare:
+        most = low + spare
+        high = np.maximum(np.minimum(high, most, out=most), low, out=most)
     if problem.gate is None:
-        return Box(low, high, gate)
+        return Box(low, high, np.broadcast_to(0.0, low.shape))
+    gate = problem.gate.copy()
     must = (gate > 0) & (low > 0)
     low = np.where(must, np.maximum(low, gate), low)
     gate = np.where(must | (gate <= low), 0.0, gate)
@@ -50,17 +58,17 @@ def fold(problem: Problem) -> Box:
     return Box(low, np.maximum(high, low), gate)
 
 
-def _cut_to_groups(problem: Problem, low: FloatArray, high: FloatArray) -> None:
+def _cut_to_groups(sets: Sets, low: FloatArray, high: FloatArray) -> None:
     """Raise floors to those of groups of one line, and cut caps to what groups leave."""
-    groups = [group for group in problem.groups if group.members.size]
-    sizes = np.array([group.members.size for group in groups])
-    if not sizes.size:
+    filled = sets.size > 0
+    size, least, most = sets.size[filled], sets.least[filled], sets.most[filled]
+    if not size.size:
         return
-    members = np.concatenate([group.members for group in groups])
-    first = np.cumsum(sizes) - sizes
-    alone = sizes == 1
-    least = np.array([group.min for group in groups])
-    np.maximum.at(low, members[first[alone]], least[alone])
-    floor = np.add.reduceat(low[members], first)
-    spare = np.maximum(np.array([group.max for group in groups]) - floor, 0.0)
-    np.minimum.at(high, members, low[members] + np.repeat(spare, sizes))
+    first = np.cumsum(size) - size
+    alone = size == 1
+    if alone.any():
+        np.maximum.at(low, sets.lines[first[alone]], least[alone])
+    inside = low[sets.lines]
+    spare = np.maximum(most - np.add.reduceat(inside, first), 0.0)
+    inside += np.repeat(spare, size)
+    np.minimum.at(high, sets.lines, inside)

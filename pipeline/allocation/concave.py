@@ -15,15 +15,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.allocation.branch import CLOSE, SETTLED, Branch
+from pipeline.allocation.branch import CLOSE, Asking, Branch
 from pipeline.allocation.envelope import Envelope
-from pipeline.allocation.search import search_prices
+from pipeline.allocation.search import Found, search_prices, unknown
 from pipeline.allocation.tree import ROOT, Tree
-from pipeline.core.types import FloatArray, IntArray
-
-_SAMPLE = 4096  # lines that find the first price of a large problem
-_ONE_PRICE_STEPS = 30
-_NEAR = 1e-8  # of the target: from here the rest is spread, which costs 1e-16 of the outcome
+from pipeline.allocation.waterfill import fill, first_price
+from pipeline.core.types import BoolArray, FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +32,14 @@ class TreeSolution:
         prices: (n_nodes,), what one more unit of money inside the node earns.
         value: of the concave curves.
         bound: the dual's value: no split inside the limits earns more.
+        smooth: (n_nodes,), whether the price is known to be that of one unit more and of one less.
     """
 
     spend: FloatArray
     prices: FloatArray
     value: float
     bound: float
+    smooth: BoolArray
 
 
 def solve_tree(envelope: Envelope, tree: Tree, start: float | None = None) -> TreeSolution:
@@ -49,22 +48,29 @@ def solve_tree(envelope: Envelope, tree: Tree, start: float | None = None) -> Tr
     Args:
         start: a price to begin with, such as yesterday's.
     """
-    spend = np.zeros(envelope.low.size)
-    prices = np.zeros(tree.size)
-    if tree.size == 1 and (alone := _one_price(envelope, tree, start)) is not None:
-        return alone
-    active, target, low, high = _root(envelope, tree)
-    first = np.array([start]) if start is not None and start > 0 else None
-    while active.size:
-        branch = Branch.of(envelope, tree, active)
-        if low is None or high is None:
-            guess = first if first is not None else _first_price(branch, target)
-            low, high = search_prices(branch, target, guess)
-        first = None
-        active, target = branch.settle(low, high, target, spend, prices)
-        low = high = None
+    if tree.size == 1:
+        level = fill(envelope, float(tree.least[ROOT]), float(tree.most[ROOT]), start)
+        if level is not None:
+            prices = np.array([level.price])
+            every = np.ones(1, dtype=bool)
+            return TreeSolution(level.spend, prices, level.value, level.bound, every)
+    spend, prices = np.zeros(envelope.low.size), np.zeros(tree.size)
+    smooth = np.zeros(tree.size, dtype=bool)
+    branch, asking, found = _root(envelope, tree, start)
+    while asking.nodes.size:
+        if found is None:
+            branch = Branch.of(envelope, tree, asking.nodes)
+            guess = asking.guess
+            if not guess.all():
+                guess = np.where(guess > 0, guess, branch.first_price(asking.target))
+            found = search_prices(branch, asking.target, guess, (asking.low, asking.high))
+        inside = branch.owner >= 0
+        smooth[inside] = found.moving[branch.owner[inside]]
+        asking = branch.settle(found.low, found.high, asking.target, spend, prices, found.demand)
+        found = None
     value = float(envelope.value(spend).sum())
-    return TreeSolution(spend, prices, value, max(value, dual_bound(envelope, tree, prices)))
+    bound = max(value, dual_bound(envelope, tree, prices))
+    return TreeSolution(spend, prices, value, bound, smooth)
 
 
 def dual_bound(envelope: Envelope, tree: Tree, prices: FloatArray) -> float:
@@ -79,85 +85,20 @@ def dual_bound(envelope: Envelope, tree: Tree, prices: FloatArray) -> float:
     return float((envelope.value(best) - line_price * best).sum() + paid)
 
 
-def _one_price(envelope: Envelope, tree: Tree, start: float | None) -> TreeSolution | None:
-    """Return the split where the total is the only limit and smooth curves meet it, else None.
-
-    Newton on the logs of price and total; a jump on the way leaves it to the general search.
-    """
-    target = float(tree.most[ROOT])
-    full = float(envelope.high.sum())
-    if not float(envelope.low.sum()) < target < full * (1 - SETTLED):
-        return None
-    if tree.least[ROOT] < target:
-        least, _ = envelope.demand(np.zeros(envelope.low.size))
-        if float(least.sum()) <= target:
-            return None
-    price, error, near = start, np.inf, np.zeros(envelope.low.size)
-    if price is None or not price > 0:
-        price = float(_first_price(Branch.of(envelope, tree, np.array([ROOT])), tree.most)[0])
-    for _ in range(_ONE_PRICE_STEPS):
-        total, slope = envelope.total(price, near)
-        over = total - target
-        if abs(over) <= _NEAR * target and slope < 0:
-            closed = _closed(envelope, price, over, slope, near)
-            if abs(float(closed.spend.sum()) - target) <= SETTLED * target:
-                return closed
-        if not (slope < 0 and abs(over) < 0.5 * error):
-            return None
-        error = abs(over)
-        price *= float(np.exp(np.clip(np.log(target / total) * total / slope, -40, 40)))
-    return None
-
-
-def _closed(
-    envelope: Envelope, price: float, over: float, slope: float, near: FloatArray
-) -> TreeSolution:
-    """Return the split at a price, what it is over its target taken from the lines that respond.
-
-    The price earns what it earns whatever the split, so the bound holds; the outcome lost by a
-    price that is off by a little is of the order of its square.
-    """
-    spend, response = envelope.demand(np.array([price]), near)
-    bound = float(envelope.value(spend).sum()) - price * over
-    response *= -over / slope
-    spend += response
-    np.clip(spend, envelope.low, envelope.high, out=spend)
-    value = float(envelope.value(spend).sum())
-    return TreeSolution(spend, np.array([price]), value, max(value, bound))
-
-
 def _root(
-    envelope: Envelope, tree: Tree
-) -> tuple[IntArray, FloatArray, FloatArray | None, FloatArray | None]:
-    """Return the root with its target; with prices where no price is needed."""
-    active = np.array([ROOT])
-    branch = Branch.of(envelope, tree, active)
-    if tree.least[ROOT] == tree.most[ROOT]:
-        return active, tree.most[:1].copy(), None, None
-    wanted = branch.demand(np.zeros(1)).totals
-    target = np.clip(wanted, tree.least[ROOT], tree.most[ROOT])
-    free = bool((np.abs(wanted - target) <= CLOSE * np.abs(target)).all())
-    price = np.zeros(1) if free else None
-    return active, target, price, price
-
-
-def _first_price(branch: Branch, target: FloatArray) -> FloatArray:
-    """Return where the search begins; a large problem asks a sample of its lines first."""
-    if branch.active.size == 1 and branch.home.size > 4 * _SAMPLE:
-        return _sampled_price(branch, target)
-    return branch.first_price(target)
-
-
-def _sampled_price(branch: Branch, target: FloatArray) -> FloatArray:
-    chosen = np.arange(0, branch.home.size, branch.home.size // _SAMPLE)
-    sample = branch.envelope.take(chosen)
-    floor, room = branch.envelope.low.sum(), (branch.envelope.high - branch.envelope.low).sum()
-    share = (target[0] - floor) / room if room > 0 else 0.0
-    aim = sample.low.sum() + share * (sample.high - sample.low).sum()
-    alone = np.zeros(1, dtype=np.int64)
-    tree = Tree(
-        alone, np.array([aim]), np.array([aim]), np.zeros(chosen.size, dtype=np.int64),
-        (alone,), alone - 1,
-    )  # fmt: skip
-    price = solve_tree(sample, tree).prices
-    return np.where(price > 0, price, 1.0)
+    envelope: Envelope, tree: Tree, start: float | None
+) -> tuple[Branch, Asking, Found | None]:
+    """Return the root as what asks for a price; with the price where none is needed."""
+    branch = Branch.of(envelope, tree, np.array([ROOT]))
+    target, found = tree.most[:1].copy(), None
+    if tree.least[ROOT] != tree.most[ROOT]:
+        demand = branch.demand(np.zeros(1))
+        target = np.clip(demand.totals, tree.least[ROOT], tree.most[ROOT])
+        if (np.abs(demand.totals - target) <= CLOSE * np.abs(target)).all():
+            found = Found(np.zeros(1), np.zeros(1), np.zeros(1, dtype=bool))
+    if start is None or not start > 0:
+        start = 0.0
+        if np.isfinite(target).all():
+            floor, full = float(envelope.low.sum()), float(envelope.high.sum())
+            start = first_price(envelope, (float(target[0]) - floor) / max(full - floor, 1e-300))
+    return branch, Asking(branch.active, target, np.array([start]), *unknown(1)), found

@@ -60,7 +60,7 @@ def check_nested(problem: Problem, tree: Tree) -> None:
     Raises:
         InfeasibleError: naming a smallest set that contradicts itself.
     """
-    least, most = tree.reach(problem.lower, np.minimum(problem.upper, np.inf))
+    least, most = tree.reach(problem.lower, problem.upper)
     slack = _SLACK * (np.abs(least) + 1e-300)
     bad = np.flatnonzero(least > most + slack)
     if not bad.size:

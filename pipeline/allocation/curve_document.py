@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.allocation.curves import Curves, join
-from pipeline.allocation.families import FAMILIES, Family
+from pipeline.allocation.families import FAMILIES
+from pipeline.allocation.family import Family, parameters
 from pipeline.allocation.notes import Notes, shown
 from pipeline.allocation.tables import Piecewise, padded
 from pipeline.core.types import FloatArray, IntArray, JsonObject
@@ -52,7 +53,7 @@ def read_curves(curves: Sequence[object], ids: Sequence[str], notes: Notes) -> C
 
 
 def _parameters(family: str, curve: JsonObject, what: str, notes: Notes) -> list[float] | None:
-    names = [*FAMILIES[family].__dataclass_fields__]
+    names = list(parameters(FAMILIES[family]))
     before = len(notes.found)
     notes.keys(what, curve, ["family", *names])
     values = []

@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 
 from pipeline.allocation.envelope import Envelope
-from pipeline.allocation.families import Family
+from pipeline.allocation.family import Family
 from pipeline.allocation.hulls import envelope_part
 from pipeline.allocation.tables import Piecewise, Smooth, knot_slopes, refined, smooth_rows
 from pipeline.core.types import FloatArray, IntArray
@@ -34,7 +34,7 @@ class Curves:
     @classmethod
     def of(cls, family: Family, size: int) -> Self:
         """Return the curves of lines that are all of one family."""
-        return cls((family,), (np.arange(size),), size)
+        return cls((family.simplest(),), (np.arange(size),), size)
 
     @classmethod
     def from_knots(cls, knots: FloatArray, values: FloatArray, *, smooth: bool) -> Self:
@@ -85,9 +85,11 @@ class Curves:
         self, low: FloatArray, high: FloatArray, gate: FloatArray | None = None
     ) -> Envelope:
         """Return the least concave curves above these on the box."""
-        least = np.zeros(self.size) if gate is None else gate
+        if len(self.families) == 1:  # no copies: there may be very many lines
+            part = envelope_part(self.families[0], low, high, gate)
+            return Envelope((part,), self.positions, low, high)
         parts = tuple(
-            envelope_part(family, low[where], high[where], least[where])
+            envelope_part(family, low[where], high[where], None if gate is None else gate[where])
             for family, where in zip(self.families, self.positions, strict=True)
         )
         return Envelope(parts, self.positions, low, high)
@@ -116,4 +118,5 @@ class Curves:
 
 def join(size: int, members: Sequence[tuple[Family, IntArray]]) -> Curves:
     """Return the curves of lines whose families are listed with their positions."""
-    return Curves(tuple(m[0] for m in members), tuple(m[1] for m in members), size)
+    families = tuple(family.simplest() for family, _ in members)
+    return Curves(families, tuple(where for _, where in members), size)

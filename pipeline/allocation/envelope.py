@@ -13,7 +13,7 @@ from typing import Protocol, Self
 
 import numpy as np
 
-from pipeline.allocation.families import Family
+from pipeline.allocation.family import Family
 from pipeline.allocation.tables import Piecewise, Smooth
 from pipeline.core.types import FloatArray, IntArray
 
@@ -24,7 +24,22 @@ CHUNK = 8_192
 class Part(Protocol):
     """The concave curves of one family. Arrays are (n,)."""
 
-    def take(self, index: IntArray) -> Self:
+    @property
+    def size(self) -> int:
+        """Number of lines."""
+        ...
+
+    @property
+    def iterates(self) -> bool:
+        """Whether demand is found faster near where it last stood."""
+        ...
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the concave curves are known to be the lines' own."""
+        ...
+
+    def take(self, index: IntArray | slice) -> Self:
         """Return the part of the chosen lines."""
         ...
 
@@ -58,6 +73,18 @@ class Chord:
     start: FloatArray
     is_chorded: bool
 
+    @property
+    def size(self) -> int:
+        return self.low.size
+
+    @property
+    def iterates(self) -> bool:
+        return self.family.iterates
+
+    @property
+    def is_exact(self) -> bool:
+        return not self.is_chorded
+
     def take(self, index: IntArray | slice) -> Self:
         return type(self)(
             self.family.take(index),
@@ -83,21 +110,15 @@ class Chord:
             spend[part], response[part] = self.take(part)._demand(own, close)
         return spend, response
 
-    def total(self, price: float, near: FloatArray) -> tuple[float, float]:
-        total, slope, own = 0.0, 0.0, np.array([price])
-        for start in range(0, self.low.size, CHUNK):
-            part = slice(start, start + CHUNK)
-            spend, response = self.take(part)._demand(own, near[part])
-            total += float(spend.sum())
-            slope += float(response.sum())
-        return total, slope
-
     def _demand(self, price: FloatArray, near: FloatArray | None) -> tuple[FloatArray, FloatArray]:
         tail, response = self.family.reach(price, near)
         if near is not None:
             near[:] = tail
-        spend = np.minimum(np.maximum(tail, self.touch), self.high)
-        response = np.where((tail > self.touch) & (tail < self.high), response, 0.0)
+        spend = np.maximum(tail, self.touch)
+        np.minimum(spend, self.high, out=spend)
+        free = tail > self.touch
+        free &= tail < self.high
+        response *= free  # a product, because choosing costs more than the demand itself
         if not self.is_chorded:
             return spend, response
         off = price >= self.steep
@@ -119,14 +140,26 @@ class Hull:
     values: FloatArray
     slopes: FloatArray
 
-    def take(self, index: IntArray) -> Self:
+    @property
+    def size(self) -> int:
+        return int(self.knots.shape[0])
+
+    @property
+    def iterates(self) -> bool:
+        return False
+
+    @property
+    def is_exact(self) -> bool:
+        return False
+
+    def take(self, index: IntArray | slice) -> Self:
         return type(self)(self.knots[index], self.values[index], self.slopes[index])
 
     def demand(
         self, price: FloatArray, near: FloatArray | None = None
     ) -> tuple[FloatArray, FloatArray]:
         piece = (self.slopes > price[:, None]).sum(axis=1)
-        return self.knots[np.arange(price.size), piece], np.zeros_like(price)
+        return self.knots[np.arange(piece.size), piece], np.zeros(piece.size)
 
     def value(self, spend: FloatArray) -> FloatArray:
         return Piecewise(self.knots, self.values).value(spend)
@@ -140,13 +173,25 @@ class Bent:
     knots: FloatArray
     marginals: FloatArray
 
-    def take(self, index: IntArray) -> Self:
+    @property
+    def size(self) -> int:
+        return int(self.knots.shape[0])
+
+    @property
+    def iterates(self) -> bool:
+        return False
+
+    @property
+    def is_exact(self) -> bool:
+        return True
+
+    def take(self, index: IntArray | slice) -> Self:
         return type(self)(self.family.take(index), self.knots[index], self.marginals[index])
 
     def demand(
         self, price: FloatArray, near: FloatArray | None = None
     ) -> tuple[FloatArray, FloatArray]:
-        rows = np.arange(price.size)
+        rows = np.arange(self.size)
         right = (self.marginals > price[:, None]).sum(axis=1)
         inside = (right > 0) & (right < self.knots.shape[1])
         right = np.clip(right, 1, self.knots.shape[1] - 1)
@@ -198,12 +243,38 @@ class Envelope:
                 near[where] = close
         return spend, response
 
-    def total(self, price: float, near: FloatArray) -> tuple[float, float]:
-        """Return the sums of what `demand` returns at one price for all lines."""
-        if len(self.parts) == 1 and isinstance(self.parts[0], Chord):
-            return self.parts[0].total(price, near)
-        spend, response = self.demand(np.full(self.low.size, price), near)
-        return float(spend.sum()), float(response.sum())
+    @property
+    def iterates(self) -> bool:
+        """Whether demand is found faster near where it last stood."""
+        return any(part.iterates for part in self.parts)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether all concave curves are known to be the lines' own."""
+        return all(part.is_exact for part in self.parts)
+
+    def pieces(self) -> list[tuple[Part, slice | IntArray]]:
+        """Return all parts in pieces small enough for the cache, with where their lines stand."""
+        found: list[tuple[Part, slice | IntArray]] = []
+        for part, where in zip(self.parts, self.positions, strict=True):
+            for start in range(0, part.size, CHUNK):
+                cut = slice(start, start + CHUNK)
+                small = part if part.size <= CHUNK else part.take(cut)
+                found.append((small, cut if len(self.parts) == 1 else where[cut]))
+        return found
+
+    def every(self, step: int) -> Envelope:
+        """Return the envelope of one in so many lines of every part, part by part."""
+        parts, positions, chosen = [], [], []
+        for part, where in zip(self.parts, self.positions, strict=True):
+            index = np.arange(0, part.size, step)
+            parts.append(part.take(index))
+            chosen.append(where[index])
+        lines, before = np.concatenate(chosen), 0
+        for part in parts:
+            positions.append(np.arange(before, before + part.size))
+            before += part.size
+        return Envelope(tuple(parts), tuple(positions), self.low[lines], self.high[lines])
 
     def value(self, spend: FloatArray) -> FloatArray:
         """Return each line's concave value."""
@@ -216,13 +287,21 @@ class Envelope:
 
     def take(self, index: IntArray) -> Envelope:
         """Return the envelope of the chosen lines, in the order given."""
+        low, high = self.low[index], self.high[index]
+        if len(self.parts) == 1:
+            return Envelope((self.parts[0].take(index),), (np.arange(index.size),), low, high)
         parts, positions = [], []
         for part, where in zip(self.parts, self.positions, strict=True):
             chosen, local = _chosen(self.low.size, where, index)
             if chosen.size:
                 parts.append(part.take(local))
                 positions.append(chosen)
-        return Envelope(tuple(parts), tuple(positions), self.low[index], self.high[index])
+        return Envelope(tuple(parts), tuple(positions), low, high)
+
+    @property
+    def is_chorded(self) -> bool:
+        """Whether some line may have a chord, at whose slope its demand jumps."""
+        return any(isinstance(part, Chord) and part.is_chorded for part in self.parts)
 
     def chords(self) -> tuple[FloatArray, FloatArray]:
         """Return where each line's chord touches (its floor where it has none) and its slope."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.allocation.problem import BUDGET, Problem
-from pipeline.allocation.solve import Solution, solve
+from pipeline.allocation.solution import Solution
+from pipeline.allocation.solve import solve
 from pipeline.allocation.work import Work
 from pipeline.core.errors import ConfigError, InfeasibleError
 from pipeline.core.types import FloatArray

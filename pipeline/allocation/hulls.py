@@ -5,20 +5,26 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.allocation.envelope import Bent, Chord, Hull, Part
-from pipeline.allocation.families import Family
+from pipeline.allocation.family import Family
 from pipeline.allocation.tables import Piecewise, Smooth, padded
 from pipeline.core.types import BoolArray, FloatArray
 
 _BISECTIONS = 200  # more than a float has bits; the loop ends as soon as nothing moves
 
 
-def envelope_part(family: Family, low: FloatArray, high: FloatArray, gate: FloatArray) -> Part:
+def envelope_part(
+    family: Family, low: FloatArray, high: FloatArray, gate: FloatArray | None
+) -> Part:
     """Return the concave curves of one family on the box.
 
     Args:
         gate: (n,), least spend when there is any; 0 for none. Where it is above 0, `low` is
             either 0, which is then the only spend below the gate, or at least the gate.
     """
+    if gate is None and family.is_concave:
+        none, never = np.broadcast_to(0.0, low.shape), np.broadcast_to(np.inf, low.shape)
+        return Chord(family, low, low, high, never, none, False)
+    gate = np.zeros(low.size) if gate is None else gate
     if isinstance(family, Piecewise):
         return _hulls(family, low, high, gate)
     if isinstance(family, Smooth):

@@ -11,9 +11,9 @@ from pipeline.allocation.concave import solve_tree
 from pipeline.allocation.curves import Curves
 from pipeline.allocation.nonconvex import legal_value, polish, refine, split_sides
 from pipeline.allocation.spatial import branch
-from pipeline.allocation.tree import Tree
+from pipeline.allocation.tree import ROOT, Tree
 from pipeline.allocation.work import Work
-from pipeline.core.types import FloatArray
+from pipeline.core.types import BoolArray, FloatArray
 
 AIM = 1e-4
 """Relative gap that branching stops at."""
@@ -32,12 +32,14 @@ class NestedSplit:
         value: what it earns; minus infinity where no legal one was found.
         bound: no split inside the limits earns more.
         prices: (n_nodes,), what one more unit of money inside the node earns.
+        smooth: (n_nodes,), whether the price is known to be that of one unit more and of one less.
     """
 
     spend: FloatArray
     value: float
     bound: float
     prices: FloatArray
+    smooth: BoolArray
 
 
 def aim_of(size: int) -> float:
@@ -62,10 +64,12 @@ def solve_nested(
         extra: an outcome that comes on top, when a relative gap is judged.
         charged: what a unit of money costs apart from the limits here, roughly.
     """
-    solved = solve_tree(curves.envelope(box.low, box.high, box.gate), tree, start)
+    envelope = curves.envelope(box.low, box.high, box.gate if box.gate.any() else None)
+    solved = solve_tree(envelope, tree, start)
     spend, bound = solved.spend, solved.bound
-    earned = legal_value(curves, box, spend)
-    found = NestedSplit(spend, earned, bound, solved.prices)
+    exact = tree.size == 1 and solved.smooth[ROOT] and envelope.is_exact  # inside the box as well
+    earned = solved.value if exact else legal_value(curves, box, spend)
+    found = NestedSplit(spend, earned, bound, solved.prices, solved.smooth)
     share = aim_of(curves.size)
     if bound - earned <= share * abs(bound + extra):
         return found
@@ -79,5 +83,6 @@ def solve_nested(
     value = legal_value(curves, box, spend)
     settled = polish(curves, box, split_sides(curves, box), tree, spend)
     if settled is None or (better := legal_value(curves, box, settled.spend)) < value:
-        return NestedSplit(spend, value, bound, solved.prices)
-    return NestedSplit(settled.spend, better, bound, settled.prices)
+        unsure = np.zeros(tree.size, dtype=bool)
+        return NestedSplit(spend, value, bound, solved.prices, unsure)
+    return NestedSplit(settled.spend, better, bound, settled.prices, settled.smooth)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.allocation.box import Box
-from pipeline.allocation.problem import BUDGET, Problem
+from pipeline.allocation.nested import NestedSplit
+from pipeline.allocation.problem import Problem
 from pipeline.allocation.tree import ROOT, Tree
 from pipeline.core.types import BoolArray, FloatArray
 
@@ -16,35 +17,32 @@ _STEP = 1e-12  # of the money: where a curve has a corner, the side is told by t
 _MANY = 500  # groups beyond which corners are not looked into
 
 
-def nested_prices(
-    problem: Problem, box: Box, tree: Tree, spend: FloatArray, node_prices: FloatArray
-) -> dict[str, float]:
-    """Return the price of the budget and of every group in the tree.
+def nested_prices(problem: Problem, box: Box, tree: Tree, split: NestedSplit) -> FloatArray:
+    """Return the price of the budget and of every group, (1 + n_groups,); 0 outside the tree.
 
     Where curves have corners a limit has one price for one more unit and another for one less;
     this is the one for one more of a cap, found from the lines that would give and take it.
     """
+    spend, node_prices = split.spend, split.prices
+    if tree.size == 1 and split.smooth[ROOT]:
+        return np.concatenate([node_prices, np.zeros(len(problem.groups))])
     totals = tree.sums(spend)
     extra = node_prices - node_prices[tree.parent]
     at_most = np.isfinite(tree.most) & (totals >= tree.most * (1 - _AT))
     at_least = (tree.least > 0) & (totals <= tree.least + _AT * np.abs(tree.least))
-    few = tree.size <= _MANY
-    edge = _Edge.of(problem, box, spend)
-    prices = {}
-    for node in range(1, tree.size):
-        name = problem.groups[int(tree.source[node])].id
-        if at_most[node] and extra[node] >= 0 and few:
-            prices[name] = _one_more(problem, edge, tree, totals, node)
-        elif at_most[node] or at_least[node]:
-            prices[name] = float(extra[node])
-        else:
-            prices[name] = 0.0
-    if totals[ROOT] < tree.most[ROOT] * (1 - _AT):
-        prices[BUDGET] = 0.0
-    else:
-        taken = _gain(edge, tree, totals, ROOT)
-        own = float(node_prices[ROOT])
-        prices[BUDGET] = own if taken is None else (taken if problem.exactly else max(taken, 0.0))
+    own = np.where(at_most | at_least, extra, 0.0)
+    own[ROOT] = node_prices[ROOT] if totals[ROOT] >= tree.most[ROOT] * (1 - _AT) else 0.0
+    unsure = at_most & (extra >= 0) & ~(split.smooth & split.smooth[tree.parent])
+    unsure &= tree.size <= _MANY
+    unsure[ROOT] = own[ROOT] != 0 and not split.smooth[ROOT]
+    edge = _Edge.of(problem, box, spend) if unsure.any() else None
+    for node in np.flatnonzero(unsure).tolist():
+        if edge is not None and node != ROOT:
+            own[node] = _one_more(problem, edge, tree, totals, node)
+        elif edge is not None and (taken := _gain(edge, tree, totals, ROOT)) is not None:
+            own[ROOT] = taken if problem.exactly else max(taken, 0.0)
+    prices = np.zeros(1 + len(problem.groups))
+    prices[1 + tree.source] = own  # the root's source is -1
     return prices
 
 

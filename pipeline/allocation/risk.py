@@ -18,14 +18,8 @@ import numpy as np
 
 from pipeline.allocation.curves import Curves
 from pipeline.allocation.problem import Problem
-from pipeline.allocation.solve import (
-    CERTIFIED,
-    Solution,
-    is_allowed,
-    relative_gap,
-    solve,
-    status_of,
-)
+from pipeline.allocation.solution import Solution, relative_gap, status_of
+from pipeline.allocation.solve import CERTIFIED, is_allowed, solve
 from pipeline.allocation.work import Work
 from pipeline.core.errors import ConfigError
 from pipeline.core.types import FloatArray
@@ -148,7 +142,7 @@ def solve_with_risk(problem: Problem, risk: Risk, work: Work | None = None) -> S
         objective=objective,
         upper_bound=bound,
         gap=gap,
-        marginal_return=_curves(risk, weights).marginal(spend),
+        curves=_curves(risk, weights),
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from pipeline.allocation.problem import Problem
-from pipeline.allocation.tree import ROOT, Tree, plant
+from pipeline.allocation.tree import ROOT, Sets, Tree, plant
 from pipeline.core.errors import InfeasibleError
 from pipeline.core.types import FloatArray
 
@@ -34,12 +36,12 @@ def round_spend(problem: Problem, spend: FloatArray, unit: float) -> FloatArray:
         low = np.where(off | (problem.gate == 0), low, np.maximum(low, gate))
         high = np.where(off & (problem.gate > 0), low, high)
     least_total = total if problem.exactly else 0.0
-    tree, crossing = plant(
-        problem.size,
-        (least_total, total),
-        [group.members for group in problem.groups],
-        [(_floor(group.min / unit), _cap(group.max / unit)) for group in problem.groups],
+    sets = replace(
+        Sets.of(problem.groups),
+        least=np.array([_floor(group.min / unit) for group in problem.groups], dtype=float),
+        most=np.array([_cap(group.max / unit) for group in problem.groups], dtype=float),
     )
+    tree, crossing = plant(problem.size, (least_total, total), sets)
     wanted = np.clip(spend / unit, low, high)
     units = _down_the_tree(tree, wanted, low, high)
     if crossing:

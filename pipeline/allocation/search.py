@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from pipeline.allocation.branch import CLOSE, Branch, Demand
+from pipeline.allocation.branch import CLOSE, NEAR, Branch, Demand
 from pipeline.core.types import BoolArray, FloatArray, IntArray
 
 _LARGEST = np.finfo(float).max
 _STEPS = 300
+_WIDENINGS = 5  # of a bracket without an end, each the square of the last, before floats are halved
+_WIDEN = 4.0
 _LARGE = 20_000  # lines: from here a smaller branch is worth its making
 _SHRINKING = 14  # halvings that settle a float's exponent
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Prices per active node, equal or neighbouring floats.
+
+    Attributes:
+        low, high: demand at `low` is at least the target and at `high` at most.
+        moving: whether demand moves with the price there, and nearly meets the target.
+        demand: at the prices, where they are equal and it is known.
+    """
+
+    low: FloatArray
+    high: FloatArray
+    moving: BoolArray
+    demand: Demand | None = None
 
 
 def search_prices(
@@ -18,7 +38,7 @@ def search_prices(
     target: FloatArray,
     guess: FloatArray,
     within: tuple[FloatArray, FloatArray] | None = None,
-) -> tuple[FloatArray, FloatArray]:
+) -> Found:
     """Return prices (low, high) per active node, equal or neighbouring floats.
 
     Demand at `low` is at least the target and at `high` at most. Newton in logs where the curves
@@ -27,45 +47,73 @@ def search_prices(
     done, the search goes on with the lines of the others alone.
 
     Args:
-        within: prices that the search has already been confined to.
+        within: prices that the search is confined to; the largest floats where nothing is known.
     """
-    low, high = np.full(target.size, -_LARGEST), np.full(target.size, _LARGEST)
-    if within is not None:
-        low, high = within[0].copy(), within[1].copy()
-    price = guess.astype(float)
-    error, near = np.full(target.size, np.inf), np.zeros(branch.home.size)
-    _, steep = branch.envelope.chords()
-    jumps = bool(np.isfinite(steep).any())
+    low, high = unknown(target.size) if within is None else (within[0].copy(), within[1].copy())
+    price, error = guess.astype(float), np.full(target.size, np.inf)
+    widened = np.zeros(target.size)
+    near = np.zeros(branch.home.size) if branch.envelope.iterates else None
+    steep = branch.envelope.chords()[1] if branch.envelope.is_chorded else None
     for step_index in range(_STEPS):
         demand = branch.demand(price, near)
         over = demand.totals - target
-        close = np.abs(over) <= CLOSE * np.abs(target)
+        slope = demand.slopes[branch.active]
+        close = np.abs(over) <= np.where(slope < 0, NEAR, CLOSE) * np.abs(target)
         low = np.where(close | (over >= 0), np.maximum(low, price), low)
         high = np.where(close | (over <= 0), np.minimum(high, price), high)
         high = np.maximum(high, low)
         done = close | (np.nextafter(low, np.inf) >= high)
         if done.all():
             break
-        step = _newton(price, demand, target)
-        usable = (step > low) & (step < high) & (np.abs(over) < 0.5 * error)
+        step = _newton(price, demand, slope, target)
+        usable = done | ((step > low) & (step < high) & (np.abs(over) < 0.5 * error))
         error = np.abs(over)
-        other = _middle(low, high)
-        if jumps and step_index % 3 and not (usable | done).all():
-            other = _next_jump(branch, steep, low, high, other)
-        price = np.where(done, price, np.where(usable, step, other))
+        if not usable.all():
+            other = _between(low, high, price, widened)
+            if steep is not None and step_index % 3:
+                other = _next_jump(branch, steep, low, high, other)
+            step = np.where(usable, step, other)
+        price = np.where(done, price, step)
         if branch.home.size > _LARGE and 2 * int(done.sum()) > done.size:
             rest = np.flatnonzero(~done)
             within = low[rest], high[rest]
             found = search_prices(branch.part(rest), target[rest], price[rest], within)
-            low[rest], high[rest] = found
-            break
+            low[rest], high[rest] = found.low, found.high
+            moving = close & (slope < 0)
+            moving[rest] = found.moving
+            return Found(low, high, moving)
     never, always = low == -_LARGEST, high == _LARGEST  # the target is an end, up to rounding
     low, high = np.where(never & ~always, high, low), np.where(always & ~never, low, high)
-    flat = close & (demand.slopes == 0) & (price != 0)
+    flat = close & (slope == 0) & (price != 0)
     if flat.any():
         price = _towards_zero(branch, target, price, flat)
         low, high = np.where(flat, price, low), np.where(flat, price, high)
-    return low, high
+    known = close.all() and not flat.any()
+    return Found(low, high, close & (slope < 0), demand if known else None)
+
+
+def unknown(size: int) -> tuple[FloatArray, FloatArray]:
+    """Return the bracket of so many prices of which nothing is known."""
+    return np.full(size, -_LARGEST), np.full(size, _LARGEST)
+
+
+def _between(
+    low: FloatArray, high: FloatArray, price: FloatArray, widened: FloatArray
+) -> FloatArray:
+    """Return prices inside the bracket: its middle, or some way off where one end is not known.
+
+    `widened` counts how often a bracket has been widened, and is counted up.
+    """
+    middle = _middle(low, high)
+    above = high == _LARGEST
+    wide = (above | (low == -_LARGEST)) & (price > 0) & (widened < _WIDENINGS)
+    if not wide.any():
+        return middle
+    factor = _WIDEN ** (2.0**widened)
+    widened += wide
+    with np.errstate(over="ignore"):
+        away = np.minimum(np.where(above, price * factor, price / factor), _LARGEST)
+    return np.where(wide & (away > low) & (away < high), away, middle)
 
 
 def _next_jump(
@@ -76,7 +124,7 @@ def _next_jump(
     Demand that misses its target between two neighbouring floats jumps there, and it can only
     jump at the slope of some line's chord; their mean inside the bracket finds it in few steps.
     """
-    owner, size = branch.owner[branch.home], low.size
+    owner, size = branch.line_owner, low.size
     inside = (steep > low[owner]) & (steep < high[owner])
     count = np.bincount(owner[inside], minlength=size)
     mean = np.bincount(owner[inside], steep[inside], size) / np.maximum(count, 1)
@@ -97,9 +145,11 @@ def _towards_zero(
     return np.where(flat, far, price)
 
 
-def _newton(price: FloatArray, demand: Demand, target: FloatArray) -> FloatArray:
+def _newton(
+    price: FloatArray, demand: Demand, slopes: FloatArray, target: FloatArray
+) -> FloatArray:
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        slope = demand.slopes / demand.totals
+        slope = slopes / demand.totals
         step = price * np.exp((np.log(target) - np.log(demand.totals)) / slope)
     return np.where((slope < 0) & (price > 0), step, np.nan)
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,81 +18,30 @@ from pipeline.allocation.conflict import (
 from pipeline.allocation.coupled import CoupledSolution, solve_coupled
 from pipeline.allocation.nested import AIM, solve_nested
 from pipeline.allocation.nonconvex import legal_value, split_sides
-from pipeline.allocation.prices import line_prices, nested_prices, touched_bounds
-from pipeline.allocation.problem import BUDGET, Problem
-from pipeline.allocation.tree import Tree, plant
+from pipeline.allocation.prices import nested_prices
+from pipeline.allocation.problem import Problem
+from pipeline.allocation.solution import Solution, names_of_limits, relative_gap, status_of
+from pipeline.allocation.tree import Sets, Tree, plant
 from pipeline.allocation.work import Work
 from pipeline.core.errors import ConfigError, InfeasibleError, UndecidedError
-from pipeline.core.types import BoolArray, FloatArray
+from pipeline.core.types import FloatArray
 
 PROVEN = 1e-6
 """Relative gap at which a split is called optimal when curves are concave."""
 CERTIFIED = 1e-3
 """Relative gap at which it is when they are not."""
 _CONFLICT_UNITS = 20_000.0  # of work for each question whether some limits contradict each other
-_NOTHING = 1e-290  # outcomes this small have no digits left to tell them apart
 _RAIL_SLACK = 1e-8  # of a guardrail's terms
-
-
-@dataclass(frozen=True, kw_only=True)
-class Solution:
-    """A plan and its proof.
-
-    What limits are called takes longer than the plan where there are very many lines, so prices
-    and binding limits get their names when they are asked for; hence no slots.
-
-    Attributes:
-        status: `optimal` when the gap is as small as the curves allow; else `stopped` when the
-            clock ended the search, and `feasible` when its work did.
-        spend: (n_lines,), in the problem's order.
-        objective: what the plan earns.
-        upper_bound: no split inside the limits earns more.
-        gap: bound minus objective, relative to the larger of the two.
-        limit_prices: outcome that one more unit of groups, guardrails and `budget` would earn.
-        line_price: (n_lines,), what a unit of money earns that a line would have to give up.
-        weight: (n_lines,), of an outcome on the line under the guardrails' prices.
-        marginal_return: (n_lines,), outcome from one more unit of money on the line.
-    """
-
-    problem: Problem = field(repr=False)
-    status: str
-    spend: FloatArray
-    objective: float
-    upper_bound: float
-    gap: float
-    limit_prices: dict[str, float]
-    line_price: FloatArray
-    weight: FloatArray
-    marginal_return: FloatArray
-
-    @cached_property
-    def prices(self) -> dict[str, float]:
-        """Outcome that one more unit of each limit would earn, by name; floors are below 0.
-
-        Groups, guardrails, `budget`, and the line bounds that the plan touches.
-        """
-        bounds = line_prices(
-            self.problem, self._touched, self.marginal_return, self.line_price, self.weight
-        )
-        return {**self.limit_prices, **bounds}
-
-    @cached_property
-    def binding(self) -> tuple[tuple[str, ...], ...]:
-        """Per line, the names of the limits that hold it; empty where it is free."""
-        return _binding(self.problem, self.spend, self._touched, self.limit_prices)
-
-    @cached_property
-    def _touched(self) -> tuple[BoolArray, BoolArray]:
-        return touched_bounds(self.problem, self.spend)
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What any of the solvers hands over."""
+    """What any of the solvers hands over; the value is minus infinity if the box forbids it."""
 
     spend: FloatArray
+    value: float
     bound: float
-    prices: dict[str, float]
+    limit_price: FloatArray
     line_price: FloatArray
     weight: FloatArray
 
@@ -119,34 +67,28 @@ def solve(
     """
     work = Work() if work is None else work
     problem = checked_lines(problem)
-    tree, crossing = _tree(problem)
+    sets = Sets.of(problem.groups)
+    tree, crossing = _tree(problem, sets)
     check_nested(problem, tree)
-    box = fold(problem)
-    if not is_reachable(tree, box):
+    box = fold(problem, sets)
+    is_plain = problem.gate is None and not problem.groups  # then the box promises no less
+    if not is_plain and not is_reachable(tree, box):
         raise _contradiction(problem, work)
-    if not np.isfinite(box.high).all() and not problem.guardrails:
+    bounded = _is_bounded(problem, box)
+    if not bounded and not problem.guardrails:
         line = problem.ids[int(np.argmax(box.high))]
         raise ConfigError(
             f"line {line!r}: nothing limits its spend; give it a max, or give a budget"
         )
-    bounded = bool(np.isfinite(box.high).all())
-    found = _nested(problem, box, tree, crossing, start_price, work) if bounded else None
-    legal = found is not None and box.holds(found.spend, 1e-9 * max(found.spend.sum(), 1e-300))
+    found = _nested(problem, box, tree, start_price, work) if bounded else None
+    legal = found is not None and found.value > -np.inf
     if found is None or not legal or not _keeps(problem, crossing, found.spend):
         found = _coupled(problem, box, tree, found, work, explain=explain)
     return _finish(problem, box, found, work)
 
 
-def relative_gap(objective: float, bound: float) -> float:
-    """Return how far the bound is above the objective, relative to the larger of the two."""
-    if bound - objective <= _NOTHING:
-        return 0.0
-    return (bound - objective) / max(abs(objective), abs(bound))
-
-
-def status_of(proven: bool, work: Work) -> str:
-    """Return what a plan is called: proven, or best when the clock or the work ended the search."""
-    return "optimal" if proven else "stopped" if work.is_stopped else "feasible"
+def _is_bounded(problem: Problem, box: Box) -> bool:
+    return bool(np.isfinite(problem.budget) or np.isfinite(box.high).all())
 
 
 def is_allowed(problem: Problem, spend: FloatArray) -> bool:
@@ -168,17 +110,15 @@ def is_reachable(tree: Tree, box: Box) -> bool:
     return bool((least <= most + 1e-9 * np.abs(least)).all())
 
 
-def _tree(problem: Problem) -> tuple[Tree, tuple[int, ...]]:
-    return plant(
-        problem.size,
-        (problem.budget if problem.exactly else 0.0, problem.budget),
-        [group.members for group in problem.groups],
-        [(group.min, group.max) for group in problem.groups],
-    )
+def _tree(problem: Problem, sets: Sets) -> tuple[Tree, tuple[int, ...]]:
+    least = problem.budget if problem.exactly else 0.0
+    return plant(problem.size, (least, problem.budget), sets)
 
 
 def _keeps(problem: Problem, groups: tuple[int, ...], spend: FloatArray) -> bool:
     """Return whether a split keeps the guardrails and the chosen groups."""
+    if not groups and not problem.guardrails:
+        return True
     slack = 1e-9 * max(float(spend.sum()), 1e-300)
     for index in groups:
         group = problem.groups[index]
@@ -196,20 +136,22 @@ def _nested(
     problem: Problem,
     box: Box,
     tree: Tree,
-    crossing: tuple[int, ...],
     start: float | None,
     work: Work,
 ) -> _Found:
     """Return the best plan under the limits that nest; the others may be broken by it."""
     solved = solve_nested(problem.curves, box, tree, work, start=start)
-    idle = {rail.id: 0.0 for rail in problem.guardrails}
-    idle |= {problem.groups[index].id: 0.0 for index in crossing}
     return _Found(
         solved.spend,
+        solved.value,
         solved.bound,
-        {**nested_prices(problem, box, tree, solved.spend, solved.prices), **idle},
-        solved.prices[tree.home],
-        np.ones(problem.size),
+        np.concatenate(
+            [nested_prices(problem, box, tree, solved), np.zeros(len(problem.guardrails))]
+        ),
+        np.broadcast_to(solved.prices, problem.size)
+        if tree.size == 1
+        else solved.prices[tree.home],
+        np.broadcast_to(1.0, problem.size),
     )
 
 
@@ -239,7 +181,9 @@ def _coupled(
         if not explain:
             raise infeasible(all_limits(problem)[-len(problem.guardrails) - 1 :])
         raise _contradiction(problem, work)
-    return _Found(spend, bound, solved.prices, solved.line_price, solved.weight)
+    earned = legal_value(problem.curves, box, spend)
+    named = [solved.prices.get(name, 0.0) for name in names_of_limits(problem)]
+    return _Found(spend, earned, bound, np.array(named), solved.line_price, solved.weight)
 
 
 def _contradiction(problem: Problem, work: Work) -> InfeasibleError:
@@ -254,10 +198,11 @@ def _possible(problem: Problem, kept: frozenset[str]) -> bool:
     most = problem.budget if np.isfinite(problem.budget) else 0.0
     most += float(problem.lower.sum()) + sum(group.min for group in problem.groups)
     wide = smaller.changed(upper=np.minimum(smaller.upper, np.maximum(most, smaller.lower)))
-    tree, _ = _tree(wide)
+    sets = Sets.of(wide.groups)
+    tree, _ = _tree(wide, sets)
     solved: CoupledSolution = solve_coupled(
         wide,
-        fold(wide),
+        fold(wide, sets),
         tree,
         lambda spend: is_allowed(wide, spend),
         Work(units=_CONFLICT_UNITS),
@@ -268,7 +213,7 @@ def _possible(problem: Problem, kept: frozenset[str]) -> bool:
 
 
 def _finish(problem: Problem, box: Box, found: _Found, work: Work) -> Solution:
-    spend, earned = found.spend, legal_value(problem.curves, box, found.spend)
+    spend, earned = found.spend, found.value
     current = problem.current
     if current is not None and is_allowed(problem, current):
         kept = float(problem.curves.value(current).sum())
@@ -284,45 +229,17 @@ def _finish(problem: Problem, box: Box, found: _Found, work: Work) -> Solution:
         objective=earned,
         upper_bound=bound,
         gap=gap,
-        limit_prices=found.prices,
+        limit_price=found.limit_price,
         line_price=found.line_price,
         weight=found.weight,
-        marginal_return=problem.curves.marginal(spend),
+        curves=problem.curves,
     )
 
 
 def _is_concave(problem: Problem, box: Box) -> bool:
     """Return whether every curve is concave where the plan may go."""
-    if not np.isfinite(box.high).all():
+    if not _is_bounded(problem, box):
         return False
     sides = split_sides(problem.curves, box)
     straight = problem.curves.inflection() > box.low
     return bool(np.isnan(sides.off_low).all() and not straight.any())
-
-
-def _binding(
-    problem: Problem,
-    spend: FloatArray,
-    touched: tuple[BoolArray, BoolArray],
-    prices: dict[str, float],
-) -> tuple[tuple[str, ...], ...]:
-    """Return per line the limits that hold it: its own bounds, and groups that have a price."""
-    names: list[tuple[str, ...]] = [()] * problem.size
-    for side, mask in zip(("max", "min"), touched, strict=True):
-        lines = np.flatnonzero(mask)
-        for line, name in zip(lines.tolist(), problem.names_of(lines, side), strict=True):
-            names[line] = (name,)
-    slack = 1e-9 * max(float(spend.sum()), 1e-300)
-    for group in problem.groups:
-        if prices.get(group.id, 0.0) == 0:
-            continue
-        total = float(spend[group.members].sum())
-        side = "max" if total >= group.max - slack else "min" if total <= group.min + slack else ""
-        if side:
-            own = (group.limit_name(side),)
-            for line in group.members.tolist():
-                names[line] += own
-    return tuple(names)
-
-
-__all__ = ["BUDGET", "Solution", "is_allowed", "solve"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.allocation.families import Family
+from pipeline.allocation.family import Family
 from pipeline.core.types import FloatArray, IntArray
 
 

@@ -15,7 +15,7 @@ from typing import Self
 import numpy as np
 
 from pipeline.allocation.curves import Curves
-from pipeline.allocation.families import Family
+from pipeline.allocation.family import Family
 from pipeline.allocation.tables import Piecewise, Smooth
 from pipeline.core.types import FloatArray, IntArray
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
+from pipeline.allocation.problem import Group
 from pipeline.core.types import BoolArray, FloatArray, IntArray
 
 ROOT = 0
@@ -78,56 +80,80 @@ class Tree:
         return least, most
 
 
-def plant(
-    n_lines: int,
-    total: tuple[float, float],
-    members: Sequence[IntArray],
-    limits: Sequence[tuple[float, float]],
-) -> tuple[Tree, tuple[int, ...]]:
+@dataclass(frozen=True, slots=True)
+class Sets:
+    """The lines of all groups end to end: there may be very many groups.
+
+    Attributes:
+        lines: group after group.
+        size: (n_groups,), how many of the lines are each group's.
+        least, most: (n_groups,), limits on each group's total.
+    """
+
+    lines: IntArray
+    size: IntArray
+    least: FloatArray
+    most: FloatArray
+
+    @classmethod
+    def of(cls, groups: Sequence[Group]) -> Self:
+        """Return the sets of some groups."""
+        members = [group.members for group in groups]
+        return cls(
+            np.concatenate(members) if members else np.zeros(0, dtype=np.int64),
+            np.fromiter(map(len, members), dtype=np.int64, count=len(members)),
+            np.array([group.min for group in groups], dtype=float),
+            np.array([group.max for group in groups], dtype=float),
+        )
+
+    @property
+    def start(self) -> IntArray:
+        """Return where each group's lines begin."""
+        return np.asarray(np.cumsum(self.size) - self.size)
+
+
+def plant(n_lines: int, total: tuple[float, float], sets: Sets) -> tuple[Tree, tuple[int, ...]]:
     """Return the tree of the groups that nest, and the indices of those that cut across.
 
     Larger groups are placed first, so a group cuts across only if a larger one, or one of its
     size given earlier, stands in its way.
     """
     home = np.zeros(n_lines, dtype=np.int64)
-    parent, depth, source = [ROOT], [0], [-1]
+    root = np.zeros(1, dtype=np.int64)
+    parent, source, planted = [root], [root - 1], 1
     crossing: list[int] = []
-    for size, same in _by_size(members):
+    depths, start = root, sets.start
+    for size in np.unique(sets.size)[::-1].tolist():
         if size == 0:
             continue
-        for batch in _disjoint(n_lines, members, same):
-            block = np.stack([members[index] for index in batch])
+        same = np.flatnonzero(sets.size == size)
+        for batch, block in _disjoint(n_lines, sets, same, start, size):
             homes = home[block]
             above = homes[:, 0]
             nests = (homes == above[:, None]).all(axis=1)
-            crossing += [
-                index for index, fits in zip(batch, nests.tolist(), strict=True) if not fits
-            ]
-            placed = np.flatnonzero(nests)
-            home[block[placed]] = len(parent) + np.arange(placed.size)[:, None]
-            inner = above[placed].tolist()
-            parent += inner
-            depth += [depth[node] + 1 for node in inner]
-            source += [batch[place] for place in placed.tolist()]
-    least = [total[0], *(limits[index][0] for index in source[1:])]
-    most = [total[1], *(limits[index][1] for index in source[1:])]
-    depths = np.array(depth)
-    levels = tuple(np.flatnonzero(depths == level) for level in range(max(depth) + 1))
-    tree = Tree(np.array(parent), np.array(least), np.array(most), home, levels, np.array(source))
+            crossing += batch[~nests].tolist()
+            placed, inner = np.flatnonzero(nests), above[nests]
+            home[block[placed]] = planted + np.arange(placed.size)[:, None]
+            planted += placed.size
+            parent.append(inner)
+            depths = np.concatenate([depths, depths[inner] + 1])
+            source.append(batch[placed])
+    origin = np.concatenate(source)
+    least = np.concatenate([[total[0]], sets.least[origin[1:]]])
+    most = np.concatenate([[total[1]], sets.most[origin[1:]]])
+    levels = tuple(np.flatnonzero(depths == level) for level in range(int(depths.max()) + 1))
+    tree = Tree(np.concatenate(parent), least, most, home, levels, origin)
     return tree, tuple(sorted(crossing))
 
 
-def _by_size(members: Sequence[IntArray]) -> list[tuple[int, list[int]]]:
-    """Return the groups' indices by their size, the largest first."""
-    found: dict[int, list[int]] = {}
-    for index, inside in enumerate(members):
-        found.setdefault(inside.size, []).append(index)
-    return sorted(found.items(), reverse=True)
+def _disjoint(
+    n_lines: int, sets: Sets, same: IntArray, start: IntArray, size: int
+) -> list[tuple[IntArray, IntArray]]:
+    """Return groups of one size with their lines, a row each.
 
-
-def _disjoint(n_lines: int, members: Sequence[IntArray], same: list[int]) -> list[list[int]]:
-    """Return groups of one size in batches that share no line: all at once, or one by one."""
-    if len(same) == 1:
-        return [same]
-    counted = np.bincount(np.concatenate([members[index] for index in same]), minlength=n_lines)
-    return [same] if counted.max() <= 1 else [[index] for index in same]
+    They come in batches that share no line: all at once, or one by one.
+    """
+    lines = sets.lines[start[same][:, None] + np.arange(size)]
+    if same.size == 1 or np.bincount(lines.ravel(), minlength=n_lines).max() <= 1:
+        return [(same, lines)]
+    return [(same[[place]], lines[[place]]) for place in range(same.size)]

@@ -16,7 +16,8 @@ import numpy as np
 
 from pipeline.allocation.explore import Exploration
 from pipeline.allocation.problem import Problem
-from pipeline.allocation.solve import Solution, solve
+from pipeline.allocation.solution import Solution
+from pipeline.allocation.solve import solve
 from pipeline.allocation.work import UNITS, Work
 from pipeline.core.caps import Cap
 from pipeline.core.curves import ResponseTable

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.allocation.problem import Problem
-from pipeline.allocation.solve import Solution, is_allowed
+from pipeline.allocation.solution import Solution
+from pipeline.allocation.solve import is_allowed
 from pipeline.allocation.step import choose_step
 from pipeline.core.curves import ResponseTable
 from pipeline.core.types import FloatArray

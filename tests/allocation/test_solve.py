@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.allocation.problem import Problem
-from pipeline.allocation.solve import Solution, is_allowed, solve
+from pipeline.allocation.solution import Solution
+from pipeline.allocation.solve import is_allowed, solve
 from pipeline.core.errors import ConfigError, InfeasibleError
 from tests.allocation.problems import (
     Curve,

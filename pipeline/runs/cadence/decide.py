@@ -14,7 +14,8 @@ from datetime import date
 import numpy as np
 
 from pipeline.allocation.problem import BUDGET, Problem
-from pipeline.allocation.solve import Solution, solve
+from pipeline.allocation.solution import Solution
+from pipeline.allocation.solve import solve
 from pipeline.allocation.step import choose_step
 from pipeline.cadence.evidence import WEEK, Evidence, read_lottery
 from pipeline.cadence.guard import Room, Standing, room_to_move

@@ -102,7 +102,8 @@ def _one(
         return now, now, "touches were never drawn by lot here, so their effect is not known"
     harmless = _harmless(net, now)
     if harmless < now:
-        return 0.0, harmless, f"the last touch loses more than it earns with {_harm(net, now):.0%}"
+        chance = _harm(net, now)
+        return 0.0, harmless, f"the last touch loses more than it earns: {chance:.0%} likely"
     if not standing.may_move[index]:
         return now, now, f"changed in the last {rules.keep_days:.0f} days, people stay on it"
     least = min(LEARNING, now) if _harm(net, min(1.0, now)) <= HARM_CHANCE else 0.0
@@ -110,7 +111,8 @@ def _one(
         return (
             least,
             now,
-            f"not raised: one more touch is safe with {safe:.0%}, needs {rules.leaving.chance:.0%}",
+            f"not raised: one more touch is {safe:.0%} likely to be safe, "
+            f"{rules.leaving.chance:.0%} needed",
         )
     return least, min(now + rules.max_rise, float(standing.most[index])), ""
 

@@ -159,7 +159,7 @@ def _reason(weighed: Weighed, seen: float, at_floor: bool) -> str:
         return "not in the segment's log yet, so no more than its floor"
     if weighed.chosen is None:
         return "as it is: nothing is proved better" + (", its floor kept" if at_floor else "")
-    return "its floor, to keep learning" if at_floor else "earns most, or may well"
+    return "its floor, to keep learning" if at_floor else "earns most here, or may well do"
 
 
 def _chance_best(draws: FloatArray) -> FloatArray:

@@ -55,7 +55,7 @@ def test_touches_that_lose_are_taken_away_to_zero_even_soon_after_a_change() -> 
 def test_a_segment_that_is_not_safe_is_not_raised() -> None:
     room = room_to_move(standing(), net(FLAT), hazards(0.3), rules())
     assert room.upper[0] == 2
-    assert "safe with 0%, needs 95%" in room.why[0]
+    assert "0% likely to be safe, 95% needed" in room.why[0]
 
 
 @pytest.mark.parametrize(

@@ -81,8 +81,10 @@ def curve_chart(curve: LineExtras, current: float, proposed: float) -> CurveChar
     wide = max(current, proposed, min(curve.spend[-1], 1.25 * max(current, proposed, furthest)))
     xs = np.linspace(0.0, wide or 1.0, POINTS)
     mean, low, high = (smooth(xs, curve.spend, v) for v in (curve.mean, curve.p05, curve.p95))
-    top = max(_top(high), min(max(curve.points_value, default=0.0), 1.5 * _top(high)))
-    box = _Box(x_high=float(xs[-1]), y_low=min(0.0, float(low.min())), y_high=top)
+    least = min(0.0, float(low.min()))
+    edge = _top(high, least)
+    top = max(edge, min(max(curve.points_value, default=0.0), 1.5 * edge))
+    box = _Box(x_high=float(xs[-1]), y_low=least, y_high=top)
     beyond = box.x(furthest) if 0 < furthest < xs[-1] else None
     return CurveChart(
         line=_path(box, xs, mean),
@@ -210,9 +212,10 @@ def _value(curve: LineExtras, spend: float) -> float:
     return float(smooth(np.array([spend]), curve.spend, curve.mean)[0])
 
 
-def _top(values: FloatArray) -> float:
+def _top(values: FloatArray, least: float = 0.0) -> float:
+    """Return the drawing's upper end: above a curve that is nowhere positive only a little room."""
     top = float(values.max())
-    return top if top > 0 else 1.0
+    return top if top > 0 else -0.1 * least or 1.0
 
 
 def _path(box: _Box, xs: FloatArray, ys: FloatArray) -> str:

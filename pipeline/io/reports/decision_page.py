@@ -23,7 +23,10 @@ from pipeline.io.reports.words import (
     number_change,
     percent,
     plural,
+    sentence,
 )
+
+ALLOWED = "allowed"  # the column of offers that a context may get
 
 UNDO = (
     "Not signed, the plan expires by itself and what is in force stays. Signed by mistake: "
@@ -70,6 +73,7 @@ class RailView:
     now: str
     expected: str
     state: str
+    note: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +148,8 @@ def decision_view(plan: DecisionPlan, extras: JsonObject, sign_command: str) -> 
         ask=_ask(plan, words, changed),
         promise=_promise(plan),
         badge=_badge(plan),
-        total=f"It signs every {words.member} below, as it stands here.",
+        total=f"It signs every {plan.unit if plan.group_columns else words.member} below, as it "
+        "stands here.",
         figures=_figures(plan, words, changed),
         groups=groups,
         attention=[f for f in findings if f.level is not Level.PASS],
@@ -172,7 +177,16 @@ def _rail(rail: PlanGuardrail, plan: DecisionPlan) -> RailView:
         now="" if rail.current is None else shown(rail.current),
         expected="" if rail.expected is None else shown(rail.expected),
         state=rail.status,
+        note=_rail_note(rail, plan),
     )
+
+
+def _rail_note(rail: PlanGuardrail, plan: DecisionPlan) -> str:
+    """Return what follows for a segment whose guardrail is not passed."""
+    if rail.status == "pass" or rail.expected is None or plan.kind is not Kind.CADENCE:
+        return ""
+    within = rail.expected <= rail.limit
+    return f"{'not sure enough' if within else 'beyond its limit'}: not raised"
 
 
 def _is_change(line: DecisionLine, plan: DecisionPlan) -> bool:
@@ -190,15 +204,22 @@ def _ask(plan: DecisionPlan, words: Words, changed: Sequence[DecisionLine]) -> s
         return f"Sign that nothing changes on {long_day(plan.date)}."
     if plan.kind is Kind.CADENCE:
         return _ask_touches(changed)
-    retired = sum(line.action == "retire" for line in plan.lines)
-    started = sum(line.action == "start" for line in plan.lines)
+    retired = len(_members(plan, [x for x in plan.lines if x.action == "retire"]))
+    started = len(_members(plan, [x for x in plan.lines if x.action == "start"]))
     groups = {line.line[plan.line_columns[0]] for line in changed}
-    parts = [f"{plural(len(changed), words.member)} in {plural(len(groups), words.group)}"]
+    members = len(_members(plan, changed))
+    parts = [f"{plural(members, words.member)} in {plural(len(groups), words.group)}"]
     if started:
         parts.append(f"{started} of them new")
     if retired:
         parts.append(f"{plural(retired, words.member)} taken out")
     return f"Sign new shares for {', '.join(parts)}."
+
+
+def _members(plan: DecisionPlan, lines: Sequence[DecisionLine]) -> set[tuple[str, ...]]:
+    """Return what gets a part, each once, in however many groups it stands."""
+    columns = plan.line_columns[plan.group_columns :]
+    return {tuple(line.line[column] for column in columns) for line in lines}
 
 
 def _ask_touches(changed: Sequence[DecisionLine]) -> str:
@@ -231,12 +252,14 @@ def _figures(
     plan: DecisionPlan, words: Words, changed: Sequence[DecisionLine]
 ) -> list[tuple[str, str, str]]:
     groups = len({line.line[plan.line_columns[0]] for line in plan.lines})
-    expected, up, members = plan.expected, plan.uplift, plural(len(plan.lines), words.member)
-    inside = "" if words.member == words.group else members
+    expected, up = plan.expected, plan.uplift
+    is_split = words.member != words.group
+    inside = plural(len(_members(plan, plan.lines)), words.member) if is_split else ""
+    rows = plural(len(plan.lines), plan.unit if is_split else words.member)
     metric = expected.metric if expected else ""
     return [
         (words.group.capitalize() + "s", f"{groups:,}", inside),
-        ("Changed", f"{len(changed):,}", f"of {members}"),
+        ("Changed", f"{len(changed):,}", f"of {rows}"),
         ("Expected", number(expected.mean), f"{metric} a day")
         if expected
         else ("Expected", "not known", ""),
@@ -256,26 +279,29 @@ def _groups(plan: DecisionPlan, words: Words, min_group: float) -> list[GroupVie
         groups.setdefault(tuple(values[:depth]) if plan.group_columns else ("",), []).append(line)
     return [
         GroupView(
-            name=_group_name(key),
-            note=_group_note(key, lines, min_group),
+            name=_group_name(plan, key),
+            note=_group_note(plan, key, lines, min_group),
             rows=_rows(plan, words, lines, depth if plan.group_columns else 0, min_group),
         )
         for key, lines in groups.items()
     ]
 
 
-def _group_name(key: tuple[str, ...]) -> str:
-    names = [label(part) for part in key if SEPARATOR not in part]
+def _group_name(plan: DecisionPlan, key: tuple[str, ...]) -> str:
+    columns = plan.line_columns[: len(key)]
+    names = [label(part) for column, part in zip(columns, key, strict=False) if column != ALLOWED]
     return " / ".join(names) if any(names) else "All"
 
 
-def _group_note(key: tuple[str, ...], lines: Sequence[DecisionLine], min_group: float) -> str:
+def _group_note(
+    plan: DecisionPlan, key: tuple[str, ...], lines: Sequence[DecisionLine], min_group: float
+) -> str:
     """Return what is known of the group as a whole: what it may get, how many people it has."""
     figures = lines[0].figures
     notes = [
         f"may get {', '.join(label(name) for name in part.split(SEPARATOR))}"
-        for part in key
-        if SEPARATOR in part
+        for column, part in zip(plan.line_columns, key, strict=False)
+        if column == ALLOWED
     ]
     if "people" in figures:
         few = figures["people"] < min_group
@@ -324,7 +350,7 @@ def _member(
         else "",
         span=span(expected, scale) if expected and scale else None,  # type: ignore[arg-type]
         best=_odds(best) if best is not None and not few and line.proposed > 0 else "",
-        reason=line.reason,
+        reason=sentence(line.reason),
         action=line.action,
         binding=", ".join(line.binding),
         few=few,

@@ -20,6 +20,7 @@ from pipeline.io.reports import (
     render_index,
     render_report,
 )
+from tests.io.reports.decisions import cadence_extras, sample_cadence, sample_offers
 from tests.io.reports.samples import (
     DAY,
     SIGN,
@@ -81,6 +82,8 @@ def all_pages() -> dict[str, str]:
         "rotation": render_decision(
             sample_rotation(), {"min_group": 0}, sign_command=SIGN.replace("2026", "rot-2026")
         ),
+        "offers": render_decision(sample_offers(), {"min_group": 50}, sign_command=SIGN),
+        "cadence": render_decision(sample_cadence(), cadence_extras(), sign_command=SIGN),
     }
 
 

@@ -13,7 +13,7 @@ from pipeline.io.reports import Night, render_index
 from tests.io.reports.samples import sample_plan
 from tests.io.reports.test_hostile import PAYLOADS, pages
 
-NAMES = ["plan", "plain", "fallback", "many", "caps", "index", "rotation"]
+NAMES = ["plan", "plain", "fallback", "many", "caps", "index", "rotation", "offers", "cadence"]
 
 
 class Visit:

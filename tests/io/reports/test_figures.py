@@ -16,6 +16,7 @@ import pytest
 from pipeline.core.plan import Interval, Plan
 from pipeline.core.types import in_scope
 from tests.io.reports.conftest import all_pages, fallback_plan, sample_caps, sample_nights
+from tests.io.reports.decisions import cadence_extras, sample_cadence, sample_offers
 from tests.io.reports.dom import Element, parse
 from tests.io.reports.samples import sample_extras, sample_plan, sample_rotation
 
@@ -80,6 +81,8 @@ READ = {
     "caps": {"caps sorts"},
     "index": {"nights sorts"},
     "rotation": {"rails", "caps split"},
+    "offers": {"caps split"},
+    "cadence": {"rails", "caps split"},
 }  # fmt: skip
 
 
@@ -347,3 +350,90 @@ def test_the_page_of_a_rotation_is_its_plan(roots):
     assert shows(cells[1], rail.limit)
     assert shows(cells[2], rail.expected)
     assert shows(cells[3], rail.current)
+
+
+def test_the_page_of_offers_is_its_plan_and_counts_an_offer_once(roots):
+    plan, root = sample_offers(), roots["offers"]
+    assert root.one("h1").text == "Sign new shares for 3 offers in 2 segments."
+    up = plan.uplift
+    assert shows(root.one("p", class_="promise").text, up.mean, up.p05, up.p95, 90, 100, 99, 100)
+    figures = root.one("dl", class_="figures").all("div")
+    for item, wanted in zip(figures, ((2, 3), (5, 6), (1020,), (99, 100, up.mean)), strict=True):
+        assert shows(item.text, *wanted)
+    lines = {tuple(line.line.values()): line for line in plan.lines}
+    section = root.one("section", aria_labelledby="split")
+    for heading, item in zip(section.all("h3"), section.all("table"), strict=True):
+        segment, _, note = heading.text.partition(" ")
+        allowed = "|".join(note.removeprefix("may get ").partition(";")[0].split(", "))
+        for cells in item.rows():
+            line = lines.pop((segment, allowed, cells[0].split()[0]))
+            assert shows(cells[1], line.current)
+            assert shows(cells[2], line.proposed)
+            assert shows(cells[3], 100 * (line.proposed - line.current))
+            people = line.figures["people"]
+            assert shows(note.partition(";")[2], max(people, 50))
+            if people < 50:
+                assert ("fewer than" in note, cells[4]) == (True, "too few to show")
+                continue
+            assert shows(cells[4], *three(line.expected))
+            assert shows(cells[6], min(max(line.figures["probability_best"], 0.01), 0.99))
+    assert lines == {}
+
+
+def test_the_page_of_a_cadence_is_its_plan(roots):
+    plan, extras, root = sample_cadence(), cadence_extras(), roots["cadence"]
+    assert root.one("h1").text == (
+        "Sign new touches a week: raised for 2 segments, stopped for 1 segment."
+    )
+    up = plan.uplift
+    assert shows(root.one("p", class_="promise").text, up.mean, up.p05, up.p95, 90, 100, 98, 100)
+    lines = {line.line["stage"]: line for line in plan.lines}
+    rows = table(root, "split")
+    assert len(rows) == len(lines)
+    for cells in rows:
+        line = lines[cells[0].split()[0]]
+        assert shows(cells[1], line.current)
+        assert shows(cells[2], line.proposed)
+        assert shows(cells[3], line.proposed - line.current)
+        if line.figures["people"] < 50:
+            assert cells[4] == "too few to show"
+        else:
+            assert shows(cells[4], *three(line.expected))
+    curves = {item["line"][0]: item for item in extras["curves"]}
+    drawn = root.one("section", aria_labelledby="curves").all("figure")
+    assert len(drawn) == 4
+    for figure in drawn:
+        name = figure.one("b").text
+        line, curve, svg = lines[name], curves[name], figure.one("svg")
+        assert shows(figure.one("small").text, line.figures["people"])
+        x0, x1 = (float(end) for end in svg.attributes["data-x"].split())
+        y0, y1 = (float(end) for end in svg.attributes["data-y"].split())
+        (dot,) = svg.all("circle", class_="then")
+        at = x0 + (float(dot.attributes["cx"]) - 40) / 266 * (x1 - x0)
+        up = y0 + (166 - float(dot.attributes["cy"])) / 154 * (y1 - y0)
+        assert at == pytest.approx(line.proposed, abs=0.0005 * (x1 - x0))
+        true = np.interp(line.proposed, curve["spend"], curve["mean"])
+        assert up == pytest.approx(true, abs=0.02 * (y1 - y0))
+    capacity = extras["capacity"]
+    facts = root.one("section", aria_labelledby="sending").all("dl")
+    said = {item.one("dt").text: item.one("dd").text for part in facts for item in part.all("div")}
+    assert shows(said["Limit"], capacity["limit"])
+    assert shows(said["Must be sent"], capacity["must_send"])
+    assert shows(said["Touches"], capacity["used"], capacity["left"])
+    assert shows(said["One more would bring"], capacity["price"])
+    assert said["Sent"] == "08:00 to 20:30, Europe/Berlin"
+    for name, line in lines.items():
+        parts = [part.split(" ") for part in said[name].split(", ")]
+        found = {"0" if dose == "none" else dose: numbers(share)[0] for share, dose in parts}
+        assert found.keys() == line.parts.keys()
+        assert all(abs(found[d][0] - share) <= found[d][1] for d, share in line.parts.items())
+    rails = {(rail.metric, rail.scope["stage"]): rail for rail in plan.guardrails}
+    for cells in table(root, "guardrails"):
+        metric, _, stage = cells[0].partition(" · ")
+        rail = rails.pop((metric, stage))
+        assert shows(cells[1], rail.limit)
+        assert shows(cells[2], rail.expected)
+        assert cells[3] == "" if rail.current is None else shows(cells[3], rail.current)
+        held = {"active": "", "loyal": " not sure enough: not raised"}
+        assert cells[4] == rail.status + held.get(stage, " beyond its limit: not raised")
+    assert rails == {}

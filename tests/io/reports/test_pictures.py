@@ -26,7 +26,7 @@ WAYS = {
     "dark": (1280, {"color_scheme": "dark"}),
     "print": (718, {"media": "print"}),
 }
-NAMES = ["plan", "fallback", "caps", "index", "rotation"]
+NAMES = ["plan", "fallback", "caps", "index", "rotation", "offers", "cadence"]
 
 _DIFFER = """async ([one, two, side]) => {
   const points = async (data) => {

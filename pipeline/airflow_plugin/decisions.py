@@ -80,25 +80,16 @@ def decision_dag(listed: Listed, kind: Kind, doc: str) -> DAG:
 
 
 def sharded_fit(folder: str, token: Any) -> list[Any]:
-    """Return the tasks of a fit that is spread over workers: split and learn by turns, then fit.
+    """Return the tasks of a fit that is spread over workers: split, learn each shard, fit.
 
-    A shard that failed for good does not stop the next task, which holds its lines; a split that
-    failed does, because the task after it is given nothing.
+    A shard that failed for good does not stop the fit, which holds its lines; a split that failed
+    does, because the fit is given nothing.
     """
-    tasks: list[Any] = []
-    shards_of: Any = []
-    for turn in range(shards.ROUNDS):
-        rule = {} if turn == 0 else {"trigger_rule": TriggerRule.ALL_DONE}
-        shards_of = task(task_id=f"split_{turn + 1}", **rule)(shards.split)(
-            folder, token, turn, shards_of
-        )
-        learn = task(task_id=f"learn_{turn + 1}", do_xcom_push=False)(shards.learn)
-        tasks += [
-            shards_of,
-            learn.partial(folder=folder, token=token, turn=turn).expand(shard=shards_of),
-        ]
+    split = task(task_id="split")(shards.split)(folder, token)
+    learn = task(task_id="learn", do_xcom_push=False)(shards.learn)
+    learned = learn.partial(folder=folder, token=token).expand(shard=split)
     fit = task(task_id="fit", do_xcom_push=False, trigger_rule=TriggerRule.ALL_DONE)(shards.fit)
-    return [*tasks, fit(folder, token, shards_of)]
+    return [split, learned, fit(folder, token, split)]
 
 
 def finish_with_link(folder: str, token: str, kind: str, **context: Any) -> str:

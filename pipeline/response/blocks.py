@@ -7,7 +7,7 @@ breaks its block is learned nothing from: it gets the evidence of no data at all
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,7 +18,11 @@ from pipeline.response.curves import features
 from pipeline.response.evidence import LEVEL_SD, Evidence, evaluate
 from pipeline.response.grid import COARSE, FULL, Grid
 
-BLOCK_LINES = 64  # so many lines' responses and sums stay in the processor's cache
+BLOCK_LINES, COARSE_LINES = 60, 240
+"""Lines of a block, whose responses and sums stay in the processor's cache, on either grid. Rows of
+64 numbers would all fall into the same few sets of it, and turning tables would take eight times as
+long."""
+
 SCALE_DOF = 30.0
 LOST = "line-not-learned"
 
@@ -72,13 +76,14 @@ class BlockEvidence:
     lost: BoolArray
 
 
-RunBlocks = Callable[[Sequence[BlockJob]], Sequence[BlockEvidence]]
-"""Runs jobs somewhere, and returns what each shows in the same order."""
+RunBlocks = Callable[[Iterable[BlockJob]], Iterable[BlockEvidence]]
+"""Runs jobs somewhere, and returns what each shows in the same order. Jobs are made when they are
+asked for, and hold much: who can forgets one before taking the next."""
 
 
-def run_here(jobs: Sequence[BlockJob]) -> Sequence[BlockEvidence]:
+def run_here(jobs: Iterable[BlockJob]) -> Iterable[BlockEvidence]:
     """Run every job in this process, one after the other."""
-    return [learn_block(job) for job in jobs]
+    return map(learn_block, jobs)
 
 
 def learn_block(job: BlockJob) -> BlockEvidence:
@@ -86,24 +91,21 @@ def learn_block(job: BlockJob) -> BlockEvidence:
     try:
         return _checked(job)
     except Exception:  # noqa: BLE001  whatever it was, it is some line's: find which
-        parts = [_alone(job.line(index)) for index in range(job.level.size)]
-        return BlockEvidence(
-            evidence=together([part.evidence for part in parts]),
-            lost=np.concatenate([part.lost for part in parts]),
-        )
+        lines = (_alone(job.line(index)) for index in range(job.level.size))
+        return together(lines, job.grid, job.level.size)
 
 
 def nothing_known(job: BlockJob) -> BlockEvidence:
     """Return the evidence of no data: every node is as likely, the level is as guessed."""
     n_lines, nodes = job.level.size, job.grid.nodes
-    level = np.maximum(np.nan_to_num(job.level, nan=1.0, posinf=1.0), 1e-6)
+    level = np.maximum(np.nan_to_num(job.level, nan=1.0, posinf=1.0), 1e-6).astype(np.float32)
     mean = np.broadcast_to(level[:, None, None, None], (n_lines, *nodes)).copy()
     drift = np.broadcast_to(job.grid.drift_prior, (n_lines, len(job.grid.drift_prior))).copy()
     return BlockEvidence(
         evidence=Evidence(
-            log_likelihood=np.zeros((n_lines, *nodes)),
+            log_likelihood=np.zeros((n_lines, *nodes), dtype=np.float32),
             level_mean=mean,
-            level_sd=LEVEL_SD * mean,
+            level_sd=np.float32(LEVEL_SD) * mean,
             drift=drift,
         ),
         lost=np.ones(n_lines, dtype=bool),
@@ -126,14 +128,20 @@ def lost_findings(lines: Sequence[Line], lost: BoolArray) -> list[Finding]:
     ]
 
 
-def together(parts: Sequence[Evidence]) -> Evidence:
+def together(parts: Iterable[BlockEvidence], grid: Grid, n_lines: int) -> BlockEvidence:
     """Return the evidence of all parts' lines, in order."""
-    return Evidence(
-        log_likelihood=np.concatenate([part.log_likelihood for part in parts]),
-        level_mean=np.concatenate([part.level_mean for part in parts]),
-        level_sd=np.concatenate([part.level_sd for part in parts]),
-        drift=np.concatenate([part.drift for part in parts]),
+    log_likelihood, mean, sd = (
+        np.empty((n_lines, *grid.nodes), dtype=np.float32) for _ in range(3)
     )
+    drift = np.empty((n_lines, len(grid.drift_prior)))
+    lost, first = np.empty(n_lines, dtype=bool), 0
+    for part in parts:
+        rows = slice(first, first + part.lost.size)
+        found, first = part.evidence, first + part.lost.size
+        log_likelihood[rows], mean[rows] = found.log_likelihood, found.level_mean
+        sd[rows], drift[rows], lost[rows] = found.level_sd, found.drift, part.lost
+    evidence = Evidence(log_likelihood=log_likelihood, level_mean=mean, level_sd=sd, drift=drift)
+    return BlockEvidence(evidence=evidence, lost=lost)
 
 
 def _alone(job: BlockJob) -> BlockEvidence:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.core.types import FloatArray
+from pipeline.core.types import FloatArray, SingleArray
 
 RETENTIONS = (0.0, 0.25, 0.45, 0.65, 0.82)
 """Share of the carried effect that is kept from one day to the next."""
@@ -39,7 +39,7 @@ class Shape:
 
     def _raw(self, u: FloatArray) -> FloatArray:
         if self.family == "hill":
-            powered = np.power(u, self.slope)
+            powered = u if self.slope == 1.0 else np.power(u, self.slope)
             return np.asarray(powered / (powered + self.half_saturation**self.slope))
         if self.family == "exponential":
             return np.asarray(-np.expm1(-u * np.log(2) / self.half_saturation))
@@ -95,7 +95,7 @@ def features(
     reference: FloatArray,
     retentions: Sequence[float] | FloatArray = RETENTIONS,
     shapes: Sequence[Shape] = SHAPES,
-) -> FloatArray:
+) -> SingleArray:
     """Return every response of every line, (n_days, n_retentions * n_shapes, n_lines).
 
     Args:
@@ -103,8 +103,9 @@ def features(
         reference: (n_lines,), > 0: the spend at which every response is 1.
     """
     n_days, n_lines = spend.shape
-    out = np.empty((n_days, len(retentions), len(shapes), n_lines))
+    out = np.empty((n_days, len(retentions), len(shapes), n_lines), dtype=np.float32)
     relative = carried_spend(spend, np.asarray(retentions)[:, None]) / reference
+    relative = relative.astype(np.float32)
     for j, shape in enumerate(shapes):
         out[:, :, j] = shape.value(relative)
     return out.reshape(n_days, -1, n_lines)

@@ -23,7 +23,7 @@ from pipeline.response.scales import Scales, learn_scales
 SLOPE_SD, CURVE_SD = 0.2, 0.1
 """How far a line's log response may be from the population's, per log of spend and its square."""
 
-INFORMANTS = 24
+INFORMANTS = 12
 """Lines of a channel that teach demand, those that know most; the others add next to nothing."""
 
 BLOCK_DAYS, OVERLAP_DAYS = 270, 30
@@ -42,8 +42,9 @@ class Demand:
     Attributes:
         factor: (n_days, n_lines), from the other lines, for freeing a line of demand.
         variance: (n_days, n_lines), of log `factor`, day by day, beyond the modes.
-        modes: (n_modes, n_days, n_lines), of log `factor`: errors that last, each to be
+        modes: (n_kinds, n_modes, n_days), of log `factor`: errors that last, each to be
             multiplied by a standard normal number.
+        kind: (n_lines,), which of those a line has: informants their own, others their channel's.
         tomorrow: (n_lines,), expected for the day after the last.
         scales: how much demand of each kind there is.
     """
@@ -51,8 +52,13 @@ class Demand:
     factor: FloatArray
     variance: FloatArray
     modes: FloatArray
+    kind: IntArray
     tomorrow: FloatArray
     scales: Scales
+
+    def modes_of(self, lines: slice) -> FloatArray:
+        """Return the errors that last of some lines, (n_modes, n_days, n_lines)."""
+        return np.moveaxis(self.modes[self.kind[lines]], 0, -1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,14 +163,17 @@ def _joined(parts: list[Demand]) -> Demand:
     for older in parts[1:]:
         away = np.log(out.factor[:both] / older.factor[-both:]).mean(axis=0)
         n_older, n_newer = older.factor.shape[0] - both, out.factor.shape[0]
+        pairs = np.stack([older.kind, out.kind], axis=1)
+        kinds, kind = np.unique(pairs, axis=0, return_inverse=True)
         out = Demand(
             factor=np.concatenate([older.factor[:-both] * np.exp(away), out.factor]),
             variance=np.concatenate([older.variance[:-both], out.variance]),
             # A block's errors are its own: they say nothing about the days of another.
             modes=np.concatenate([
-                np.pad(older.modes[:, :-both], ((0, 0), (0, n_newer), (0, 0))),
-                np.pad(out.modes, ((0, 0), (n_older, 0), (0, 0))),
-            ]),
+                np.pad(older.modes[kinds[:, 0], :, :-both], ((0, 0), (0, 0), (0, n_newer))),
+                np.pad(out.modes[kinds[:, 1]], ((0, 0), (0, 0), (n_older, 0))),
+            ], axis=1),
+            kind=kind.reshape(-1),
             tomorrow=out.tomorrow,
             scales=out.scales,
         )  # fmt: skip
@@ -185,21 +194,26 @@ def _block(shown: Shown, groups: IntArray, weekdays: IntArray, late_variance: Fl
     everything = prior.folded[0]
     for one in prior.folded[1:]:
         everything = everything + one
-    row_of = {int(line): row for row, line in enumerate(informants)}
     factor, variance = np.empty((n_days, n_lines)), np.empty((n_days, n_lines))
-    modes, tomorrow = [np.empty(0)] * n_lines, np.empty(n_lines)
+    modes, kind, tomorrow = list[FloatArray](), np.empty(n_lines, dtype=np.int64), np.empty(n_lines)
+
+    def fill(lines: IntArray, answer: tuple[FloatArray, FloatArray, FloatArray, float]) -> None:
+        factor[:, lines], variance[:, lines] = answer[0][:, None], answer[1][:, None]
+        kind[lines] = len(modes)
+        modes.append(answer[2])
+
     for g, channel in enumerate(channels):
         known = _expected(prior, everything - prior.folded[g]) + channel
         whole = _answer(known, n_days)
-        for line in np.flatnonzero(groups == g):
-            row = row_of.get(int(line))
-            apart = whole if row is None else _answer(known - told.of(row), n_days)
-            factor[:, line], variance[:, line], modes[line] = apart[:3]
-            tomorrow[line] = whole[3]
+        tomorrow[groups == g] = whole[3]
+        fill(np.flatnonzero(groups == g), whole)
+        for row in np.flatnonzero(groups[informants] == g).tolist():
+            fill(informants[row : row + 1], _answer(known - told.of(row), n_days))
     return Demand(
         factor=np.exp(factor),
         variance=variance,
-        modes=np.stack(modes, axis=-1),
+        modes=np.stack(modes),
+        kind=kind,
         tomorrow=np.exp(tomorrow),
         scales=scales,
     )

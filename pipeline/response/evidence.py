@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.core.types import BoolArray, FloatArray
+from pipeline.core.types import BoolArray, FloatArray, SingleArray
 from pipeline.response.grid import SHOCK_KEPT, Grid
 
 LEVEL_SD = 0.5  # the level is known to within half of itself before anything is seen
@@ -30,9 +30,9 @@ class Evidence:
         drift: (n_lines, n_drifts), how well each explains the line, summing to 1.
     """
 
-    log_likelihood: FloatArray
-    level_mean: FloatArray
-    level_sd: FloatArray
+    log_likelihood: SingleArray
+    level_mean: SingleArray
+    level_sd: SingleArray
     drift: FloatArray
 
 
@@ -47,17 +47,17 @@ class _Sums:
         logdet: (n_lines, n_drifts).
     """
 
-    fixed: FloatArray
-    cross: FloatArray
-    square: FloatArray
-    logdet: FloatArray
+    fixed: SingleArray
+    cross: SingleArray
+    square: SingleArray
+    logdet: SingleArray
 
 
 def evaluate(
     grid: Grid,
     outcome: FloatArray,
     variance: FloatArray,
-    responses: FloatArray,
+    responses: SingleArray,
     level_guess: FloatArray,
     nuisance: FloatArray,
     drift_prior: FloatArray,
@@ -79,17 +79,31 @@ def evaluate(
             the residuals, which makes the likelihood a Student t.
     """
     known = np.isfinite(variance)
-    count = known.sum(axis=0).astype(float)
-    # In units of the level guess everything is near 1, and so are the sums.
-    seen = np.where(known, outcome / level_guess, 0.0)
+    # In units of the level guess everything is near 1, and so are responses: what is left beside
+    # it is small, which is what single precision needs.
+    seen = np.where(known, outcome / level_guess - 1.0, 0.0)
     noise = np.where(known, variance / np.square(level_guess), 1.0)
-    fixed = np.stack([np.ones_like(seen), seen, *nuisance])
-    sums = _project_out(_filter(grid, fixed, noise, known, responses))
-    return _over_shares(grid, sums, count, level_guess, drift_prior, scale_dof)
+    fixed = np.empty((len(seen), 2 + len(nuisance), seen.shape[1]), dtype=np.float32)
+    fixed[:, 0], fixed[:, 1], fixed[:, 2:] = 1.0, seen, np.swapaxes(nuisance, 0, 1)
+    sums = _filter(
+        grid,
+        fixed,
+        noise.astype(np.float32),
+        known,
+        responses - np.float32(1.0),
+    )
+    count = known.sum(axis=0).astype(np.float32)
+    return _over_shares(
+        grid, _project_out(sums), count, level_guess, drift_prior, np.float32(scale_dof)
+    )
 
 
 def _filter(
-    grid: Grid, fixed: FloatArray, noise: FloatArray, known: BoolArray, responses: FloatArray
+    grid: Grid,
+    fixed: SingleArray,
+    noise: SingleArray,
+    known: BoolArray,
+    responses: SingleArray,
 ) -> _Sums:
     """Return the inner products under every drift, by a Kalman filter that starts today.
 
@@ -97,16 +111,18 @@ def _filter(
     their products with the fixed regressors come from whitening those twice.
     """
     n_days, n_responses, n_lines = responses.shape
+    n_fixed = fixed.shape[1]
     gains, weight, logdet = _gains(grid, noise, known)
-    square = np.zeros((weight.shape[1], n_responses, n_lines))
+    n_drifts, kept = weight.shape[1], weight.dtype.type(SHOCK_KEPT)
+    square = np.zeros((n_drifts, n_responses, n_lines), dtype=weight.dtype)
     walk, shock = np.zeros_like(square), np.zeros_like(square)
     error, moved = np.empty_like(square), np.empty_like(square)
-    walk_fixed = np.zeros((fixed.shape[0], *weight.shape[1:]))
+    walk_fixed = np.zeros((n_fixed, n_drifts, n_lines), dtype=weight.dtype)
     shock_fixed = np.zeros_like(walk_fixed)
-    errors = np.empty((n_days, *walk_fixed.shape))
+    errors = np.empty((n_days, *walk_fixed.shape), dtype=weight.dtype)
     for day in range(n_days - 1, -1, -1):
         of_walk, of_shock = gains[:, day]
-        shock *= SHOCK_KEPT
+        shock *= kept
         np.subtract(responses[day], walk, out=error)
         error -= shock
         walk += np.multiply(error, of_walk[:, None, :], out=moved)
@@ -114,66 +130,72 @@ def _filter(
         np.multiply(error, error, out=error)
         error *= weight[day][:, None, :]
         square += error
-        shock_fixed *= SHOCK_KEPT
-        errors[day] = fixed[:, day, None, :] - walk_fixed - shock_fixed
+        shock_fixed *= kept
+        errors[day] = fixed[day, :, None, :] - walk_fixed - shock_fixed
         walk_fixed += of_walk * errors[day]
         shock_fixed += of_shock * errors[day]
-    whitened = _backwards(errors * weight[:, None], gains)
+    errors *= weight[:, None]
+    twice = _backwards(errors, gains).transpose(3, 2, 1, 0).reshape(n_lines, -1, n_days)
+    everything = np.concatenate([fixed, responses], axis=1).transpose(2, 0, 1)
+    products = np.matmul(twice, np.ascontiguousarray(everything))
+    products = products.reshape(n_lines, n_drifts, n_fixed, n_fixed + n_responses)
     return _Sums(
-        fixed=np.einsum("tfql,tgql->lqfg", errors * weight[:, None], errors),
-        cross=np.matmul(
-            np.ascontiguousarray(whitened.transpose(3, 2, 1, 0)).reshape(n_lines, -1, n_days),
-            np.ascontiguousarray(responses.transpose(2, 0, 1)),
-        ).reshape(n_lines, weight.shape[1], fixed.shape[0], n_responses),
+        fixed=products[..., :n_fixed],
+        cross=products[..., n_fixed:],
         square=np.ascontiguousarray(square.transpose(2, 0, 1)),
         logdet=np.ascontiguousarray(logdet.T),
     )
 
 
 def _gains(
-    grid: Grid, noise: FloatArray, known: BoolArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+    grid: Grid, noise: SingleArray, known: BoolArray
+) -> tuple[SingleArray, SingleArray, SingleArray]:
     """Return what walk and shock take of a day's error, its weight, and the log determinant.
 
     Returns:
         (2, n_days, n_drifts, n_lines), (n_days, n_drifts, n_lines), (n_drifts, n_lines).
     """
-    walk_step, shock_step = np.square(grid.drifts.T)[:, :, None]
+    steps = np.square(grid.drifts.T)[:, :, None].astype(noise.dtype)
+    walk_step, shock_step = steps
+    kept = noise.dtype.type(SHOCK_KEPT)
     shape = (noise.shape[0], len(grid.drifts), noise.shape[1])
-    walk, both = np.zeros(shape[1:]), np.zeros(shape[1:])
-    shock = np.broadcast_to(shock_step / (1 - SHOCK_KEPT**2), shape[1:]).copy()
-    gains, weight = np.empty((2, *shape)), np.empty(shape)
-    logdet = np.zeros(shape[1:])
+    walk, both = np.zeros(shape[1:], dtype=noise.dtype), np.zeros(shape[1:], dtype=noise.dtype)
+    shock = np.broadcast_to(shock_step / (1 - kept**2), shape[1:]).copy()
+    gains, total = np.empty((2, *shape), dtype=noise.dtype), np.empty(shape, dtype=noise.dtype)
+    use = known.astype(noise.dtype)[:, None, :]
     for day in range(shape[0] - 1, -1, -1):
-        walk = walk + walk_step
-        shock = SHOCK_KEPT**2 * shock + shock_step
-        both = SHOCK_KEPT * both
+        walk += walk_step
+        shock *= kept**2
+        shock += shock_step
+        both *= kept
         to_walk, to_shock = walk + both, shock + both
-        total = to_walk + to_shock + noise[day]
-        use = known[day]
-        weight[day] = np.where(use, 1.0 / total, 0.0)
-        gains[0, day], gains[1, day] = to_walk * weight[day], to_shock * weight[day]
-        logdet += np.where(use, np.log(total), 0.0)
-        walk = walk - gains[0, day] * to_walk
-        shock = shock - gains[1, day] * to_shock
-        both = both - gains[0, day] * to_shock
-    return gains, weight, logdet
+        np.add(to_walk + to_shock, noise[day], out=total[day])
+        weight = use[day] / total[day]
+        of_walk = np.multiply(to_walk, weight, out=gains[0, day])
+        of_shock = np.multiply(to_shock, weight, out=gains[1, day])
+        walk -= of_walk * to_walk
+        shock -= of_shock * to_shock
+        both -= of_walk * to_shock
+    return gains, use / total, (use * np.log(total)).sum(axis=0)
 
 
-def _backwards(errors: FloatArray, gains: FloatArray) -> FloatArray:
+def _backwards(errors: SingleArray, gains: SingleArray) -> SingleArray:
     """Return the transpose of the filter applied to weighed errors: inverse covariance x series.
 
     Args:
-        errors: (n_days, n_fixed, n_drifts, n_lines), whitened and weighed.
+        errors: (n_days, n_fixed, n_drifts, n_lines), whitened and weighed; overwritten.
         gains: (2, n_days, n_drifts, n_lines).
     """
-    out = np.empty_like(errors)
-    walk, shock = np.zeros(errors.shape[1:]), np.zeros(errors.shape[1:])
+    walk, shock = np.zeros_like(errors[0]), np.zeros_like(errors[0])
+    moved, kept = np.empty_like(walk), errors.dtype.type(SHOCK_KEPT)
     for day in range(errors.shape[0]):
-        out[day] = errors[day] + gains[0, day] * walk + gains[1, day] * shock
-        walk = walk - out[day]
-        shock = SHOCK_KEPT * (shock - out[day])
-    return out
+        out = errors[day]
+        out += np.multiply(gains[0, day], walk, out=moved)
+        out += np.multiply(gains[1, day], shock, out=moved)
+        walk -= out
+        shock -= out
+        shock *= kept
+    return errors
 
 
 def _project_out(sums: _Sums) -> _Sums:
@@ -185,12 +207,12 @@ def _project_out(sums: _Sums) -> _Sums:
     fixed, cross = sums.fixed, sums.cross
     square, logdet = sums.square, sums.logdet
     for c in range(fixed.shape[-1] - 1, 1, -1):
-        scaled = 1.0 + fixed[..., c, c]
-        row, row_cross = fixed[..., c, :], cross[..., c, :]
-        factor = 1.0 / scaled
-        square = square - factor[..., None] * row_cross**2
-        cross = cross - (factor[..., None] * row)[..., None] * row_cross[..., None, :]
-        fixed = fixed - factor[..., None, None] * row[..., :, None] * row[..., None, :]
+        scaled = 1 + fixed[..., c, c]
+        row, row_cross = fixed[..., c, :c], cross[..., c, :]
+        scaled_row = row / scaled[..., None]
+        square = square - row_cross**2 / scaled[..., None]
+        cross = cross[..., :c, :] - scaled_row[..., None] * row_cross[..., None, :]
+        fixed = fixed[..., :c, :c] - scaled_row[..., None] * row[..., None, :]
         logdet = logdet + np.log(scaled)
     return _Sums(fixed=fixed, cross=cross, square=square, logdet=logdet)
 
@@ -198,10 +220,10 @@ def _project_out(sums: _Sums) -> _Sums:
 def _over_shares(
     grid: Grid,
     sums: _Sums,
-    count: FloatArray,
+    count: SingleArray,
     level_guess: FloatArray,
     drift_prior: FloatArray,
-    scale_dof: float,
+    scale_dof: np.float32,
 ) -> Evidence:
     """Return the evidence per share, from the sums that do not depend on it, drift averaged."""
     one_one, one_y, y_y = (
@@ -212,35 +234,40 @@ def _over_shares(
         sums.cross[..., 1, :, None],
         sums.square[..., None],
     )
-    share, rest = grid.shares, 1 - grid.shares
-    prior_precision = 1.0 / LEVEL_SD**2
-    precision = rest**2 * one_one + 2 * rest * share * one_h + share**2 * h_h + prior_precision
-    mean = (rest * one_y + share * y_h + prior_precision) / precision
-    misfit = np.maximum(y_y + prior_precision - precision * mean**2, 1e-9)
+    # With h and y counted from 1 and level = 1 + e, what is seen is (1 + s h) + e (1 + s h).
+    share, prior_precision = grid.shares.astype(np.float32), np.float32(1.0 / LEVEL_SD**2)
+    h_h = share**2 * h_h
+    precision = one_one + 2 * share * one_h + h_h + prior_precision
+    more = (one_y + share * (y_h - one_h) - h_h) / precision
+    misfit = np.maximum(y_y - 2 * share * y_h + h_h - precision * more**2, np.float32(1e-9))
     dof = scale_dof + count[:, None, None, None]
-    fit = -0.5 * (
+    fit = np.float32(-0.5) * (
         dof * np.log1p(misfit / scale_dof)
         + sums.logdet[..., None, None]
         + np.log(precision / prior_precision)
     )
     variance = (scale_dof + misfit) / (dof * precision)
     # Average over drifts: (L, Q, responses, K) -> (L, responses, K).
-    fit += np.log(drift_prior)[..., None, None]
+    fit += np.log(drift_prior).astype(np.float32)[..., None, None]
     top = fit.max(axis=1)
     weight = np.exp(fit - top[:, None])
     total = weight.sum(axis=1)
     weight /= total[:, None]
-    level = (weight * mean).sum(axis=1)
-    second = (weight * (variance + mean**2)).sum(axis=1)
+    away = (weight * more).sum(axis=1)
+    spread = np.sqrt(np.maximum((weight * (variance + more**2)).sum(axis=1) - away**2, 1e-12))
     evidence = top + np.log(total)
     n_lines, nodes = fit.shape[0], grid.nodes
     prior = evidence.reshape(n_lines, *nodes) + grid.log_prior()
     node = np.exp(prior - prior.max(axis=(1, 2, 3), keepdims=True)).reshape(total.shape)
-    drift = (weight * node[:, None]).sum(axis=(2, 3))
+    drift = np.einsum("lqhk,lhk->lq", weight, node)
     guess = level_guess[:, None, None]
     return Evidence(
-        log_likelihood=evidence.reshape(n_lines, *nodes),
-        level_mean=(level * guess).reshape(n_lines, *nodes),
-        level_sd=(np.sqrt(np.maximum(second - level**2, 1e-12)) * guess).reshape(n_lines, *nodes),
+        log_likelihood=_single(evidence.reshape(n_lines, *nodes)),
+        level_mean=_single(((1.0 + away) * guess).reshape(n_lines, *nodes)),
+        level_sd=_single((spread * guess).reshape(n_lines, *nodes)),
         drift=drift / drift.sum(axis=1, keepdims=True),
     )
+
+
+def _single(table: SingleArray | FloatArray) -> SingleArray:
+    return np.asarray(table, dtype=np.float32)

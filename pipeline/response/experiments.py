@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline.core.findings import Finding, Level
 from pipeline.core.history import History, LiftTest
-from pipeline.core.types import FloatArray, IntArray
+from pipeline.core.types import FloatArray, IntArray, SingleArray
 from pipeline.response.curves import RETENTIONS, SHAPES, carried_spend
 from pipeline.response.evidence import Evidence
 from pipeline.response.grid import SHARES
@@ -182,7 +182,7 @@ def _contrast(test: Treatment, reference: FloatArray) -> FloatArray:
 
 
 def with_readouts(
-    evidence: Evidence, tests: tuple[Readout, ...], weights: FloatArray, worth: FloatArray
+    evidence: Evidence, tests: tuple[Readout, ...], weights: SingleArray, worth: FloatArray
 ) -> Evidence:
     """Return the evidence updated by every test.
 
@@ -211,7 +211,11 @@ def with_readouts(
 
 
 def _predicted(
-    test: Readout, means: FloatArray, sds: FloatArray, weights: FloatArray, worth: FloatArray
+    test: Readout,
+    means: SingleArray,
+    sds: SingleArray,
+    weights: SingleArray,
+    worth: FloatArray,
 ) -> tuple[FloatArray, FloatArray]:
     """Return mean and variance of each treated line's share of the lift, as known so far."""
     mean, variance = np.empty(test.lines.size), np.empty(test.lines.size)

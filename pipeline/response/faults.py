@@ -93,8 +93,7 @@ def _absent(spend: FloatArray, outcome: FloatArray) -> BoolArray:
 def _too_large(table: FloatArray) -> BoolArray:
     """Return the cells far above the days around them."""
     positive = np.where(table > 0, table, np.nan)
-    with np.errstate(all="ignore"):
-        usual = np.array([np.nanmedian(c) if np.isfinite(c).any() else np.inf for c in positive.T])
+    usual = _medians(positive, empty=np.inf)
     out = np.zeros(table.shape, dtype=bool)
     for day, line in zip(*np.nonzero(table > UNIT_FACTOR * usual), strict=True):
         around = _neighbours(positive, day, line)
@@ -122,7 +121,7 @@ def _overpriced(outcome: FloatArray, money: FloatArray, usable: BoolArray) -> Bo
     count = np.where(usable, outcome, 0.0)
     paid = np.where(usable & np.isfinite(money), money, 0.0)
     ratio = np.where(count > 0, paid / np.maximum(count, 1e-9), np.nan)
-    worth = np.array([np.nanmedian(c) if np.isfinite(c).any() else 0.0 for c in ratio.T])
+    worth = _medians(ratio, empty=0.0)
     overall = np.nanmedian(ratio) if np.isfinite(ratio).any() else 0.0
     worth = np.where(worth > 0, worth, overall)
     return np.asarray(usable & (paid > UNIT_FACTOR * worth * (count + 3.0)) & (paid > 0))
@@ -135,9 +134,9 @@ def _silent(
     silent = np.zeros(outcome.shape, dtype=bool)
     usual_spend = np.median(spend, axis=0)
     paused = spend < 0.2 * usual_spend
-    for line in range(outcome.shape[1]):
-        zero = usable[:, line] & (outcome[:, line] <= 0)
-        for first, last in _runs(zero):
+    zero = usable & (outcome <= 0)
+    for line in np.flatnonzero(zero.any(axis=0)).tolist():
+        for first, last in _runs(zero[:, line]):
             around = np.r_[max(first - WINDOW_DAYS, 0) : first, last : last + WINDOW_DAYS]
             around = around[around < outcome.shape[0]]
             around = around[usable[around, line] & ~paused[around, line]]
@@ -148,14 +147,22 @@ def _silent(
             )
             if np.log1p(DISPERSION * mean).sum() / DISPERSION > -np.log(SILENT_CHANCE):
                 silent[first:last, line] = True
-    heard = np.where(usable & ~silent, outcome, np.nan)
-    with np.errstate(all="ignore"):
-        usual = np.array([np.nanmean(c) if np.isfinite(c).any() else 0.0 for c in heard.T])
+    heard = usable & ~silent
+    usual = np.where(heard, outcome, 0.0).sum(axis=0) / np.maximum(heard.sum(axis=0), 1)
     expected = (usual * share * ~paused).sum(axis=1)
     total = np.where(usable, outcome, 0.0).sum(axis=1)
     off = (expected > 20.0) & (total < SILENT_SHARE * expected)
     silent[off] = True
     return silent
+
+
+def _medians(table: FloatArray, empty: float) -> FloatArray:
+    """Return the median of each column, (n_lines,), NaNs left out; `empty` where all are."""
+    known = np.isfinite(table).sum(axis=0)
+    ordered, column = np.sort(table, axis=0), np.arange(table.shape[1])
+    low = ordered[np.maximum(known - 1, 0) // 2, column]
+    high = ordered[np.minimum(known // 2, len(table) - 1), column]
+    return np.where(known > 0, 0.5 * (low + high), empty)
 
 
 def _runs(flag: BoolArray) -> list[tuple[int, int]]:

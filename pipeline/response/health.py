@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.core.findings import Finding, Level
-from pipeline.core.types import BoolArray, FloatArray, Line, line_label
+from pipeline.core.types import BoolArray, FloatArray, Line, SingleArray, line_label
 from pipeline.response.faults import Screened
 from pipeline.response.grid import FULL
 from pipeline.response.maturity import Maturity
@@ -16,7 +16,7 @@ LEARNED = 0.75
 """Posterior over prior deviation of log elasticity below which a line's own days taught it."""
 
 
-def identified(weights: FloatArray) -> FloatArray:
+def identified(weights: SingleArray) -> FloatArray:
     """Return posterior over prior deviation of each line's log elasticity, (n_lines,)."""
     logs = np.log(FULL.elasticity)
     prior = _deviation(np.outer(FULL.shape_prior, FULL.share_prior)[None], logs)[0]
@@ -25,7 +25,7 @@ def identified(weights: FloatArray) -> FloatArray:
 
 def model_findings(
     lines: tuple[Line, ...],
-    weights: FloatArray,
+    weights: SingleArray,
     spend: FloatArray,
     standard: FloatArray,
     usable: BoolArray,
@@ -64,7 +64,7 @@ def _days(n_days: int) -> Finding:
     )
 
 
-def _identified(lines: tuple[Line, ...], weights: FloatArray, spend: FloatArray) -> Finding:
+def _identified(lines: tuple[Line, ...], weights: SingleArray, spend: FloatArray) -> Finding:
     ratio = identified(weights)
     recent = spend[-28:].sum(axis=0)
     weak = ratio > LEARNED
@@ -153,6 +153,6 @@ def _late(maturity: Maturity) -> Finding:
     )
 
 
-def _deviation(weights: FloatArray, values: FloatArray) -> FloatArray:
+def _deviation(weights: SingleArray | FloatArray, values: FloatArray) -> FloatArray:
     mean = (weights * values).sum(axis=(1, 2))
     return np.asarray(np.sqrt(np.maximum((weights * values**2).sum(axis=(1, 2)) - mean**2, 0.0)))

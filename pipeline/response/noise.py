@@ -43,24 +43,23 @@ def cell_noise(
         demand: with the variance of its own estimate.
         usable: (n_days, n_lines).
     """
-    residual = np.where(usable, freed - expected, 0.0)
-    excess = np.square(residual) - counting - demand.variance * expected**2
-    relative = np.where(usable, excess / expected**2, 0.0)
-    clipped = np.clip(relative, -4.0, 4.0)
-    weight = np.where(usable, expected**2 / (counting + 0.05 * expected**2) ** 2 * expected**2, 0.0)
+    squared = np.square(expected)
+    excess = (np.square(freed - expected) - counting) / squared - demand.variance
+    weight = np.where(usable, np.square(squared / (counting + 0.05 * squared)), 0.0)
     own_weight = weight.sum(axis=0)
-    own = (weight * clipped).sum(axis=0)
+    own = (weight * np.clip(np.where(usable, excess, 0.0), -4.0, 4.0)).sum(axis=0)
+    del excess, weight
     pooled = own.sum() / max(own_weight.sum(), 1e-12)
     strength = POOLED_DAYS * own_weight / np.maximum(usable.sum(axis=0), 1)
     line = (own + strength * pooled) / np.maximum(own_weight + strength, 1e-12)
     line = np.maximum(line, NOISE_FLOOR**2)
-    variance = counting + (line + demand.variance) * expected**2
+    variance = counting + (line + demand.variance) * squared
     # On the root scale counts are near symmetric, so that a sparse line's good days stay in.
     unit = np.maximum(counting / expected, 1e-12)
     root = 2 * (np.sqrt(np.maximum(freed, 0) / unit + 0.375) - np.sqrt(expected / unit + 0.375))
     standard = np.where(usable, root**2 * counting / variance, 0.0)
     robust = (ROBUST_DOF + standard) / (ROBUST_DOF + 1.0)
-    return np.maximum(robust, 1.0), np.broadcast_to(line, freed.shape).copy()
+    return np.maximum(robust, 1.0), np.broadcast_to(line, freed.shape)
 
 
 def slow_drift(freed: FloatArray, expected: FloatArray, variance: FloatArray) -> FloatArray:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.core.types import FloatArray, IntArray
+from pipeline.core.types import FloatArray, IntArray, SingleArray
 
 EM_STEPS = 6
 DRIFT_STRENGTH = 6.0
@@ -21,11 +21,11 @@ DRIFT_STRENGTH = 6.0
 
 
 def pooled_posterior(
-    log_likelihood: FloatArray,
+    log_likelihood: SingleArray,
     priors: Sequence[FloatArray],
     strengths: Sequence[float],
     groups: IntArray,
-) -> FloatArray:
+) -> SingleArray:
     """Return every line's posterior over the grid, (n_lines, *factors), each summing to 1.
 
     Args:
@@ -41,7 +41,7 @@ def pooled_posterior(
     for _ in range(EM_STEPS):
         for axis, (prior, strength) in enumerate(zip(priors, strengths, strict=True)):
             others = tuple(a + 1 for a in range(len(priors)) if a != axis)
-            counts = member @ posterior.sum(axis=others)
+            counts = member @ posterior.sum(axis=others, dtype=np.float64)
             # The portfolio is the channel's prior, the library the portfolio's.
             overall = (strength * prior + counts.sum(axis=0)) / (strength + len(groups))
             population[axis] = (strength * overall + counts) / (
@@ -68,15 +68,17 @@ def drift_population(drift: FloatArray, prior: FloatArray, groups: IntArray) -> 
 
 
 def _normalise(
-    log_likelihood: FloatArray, population: Sequence[FloatArray], groups: IntArray
-) -> FloatArray:
-    log_posterior = log_likelihood.copy()
+    log_likelihood: SingleArray, population: Sequence[FloatArray], groups: IntArray
+) -> SingleArray:
+    posterior = log_likelihood.copy()
     factors = log_likelihood.ndim - 1
     for axis, table in enumerate(population):
         shape = [len(groups), *([1] * factors)]
         shape[axis + 1] = table.shape[1]
-        log_posterior += np.log(np.maximum(table[groups], 1e-12)).reshape(shape)
-    axes = tuple(range(1, factors + 1))
-    log_posterior -= log_posterior.max(axis=axes, keepdims=True)
-    posterior = np.exp(log_posterior)
-    return np.asarray(posterior / posterior.sum(axis=axes, keepdims=True))
+        log_prior = np.log(np.maximum(table, 1e-12)).astype(np.float32)
+        posterior += log_prior[groups].reshape(shape)
+    flat = posterior.reshape(len(groups), -1)
+    flat -= flat.max(axis=1, keepdims=True)
+    np.exp(flat, out=flat)
+    flat /= flat.sum(axis=1, keepdims=True)
+    return posterior

@@ -10,8 +10,9 @@ docs/model.md, "Population".
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import logsumexp
 
-from pipeline.core.types import FloatArray, IntArray
+from pipeline.core.types import FloatArray, IntArray, SingleArray
 from pipeline.response.evidence import Evidence
 from pipeline.response.grid import Grid
 from pipeline.response.pooling import pooled_posterior
@@ -22,6 +23,8 @@ LOG_SPREAD = 0.8  # of lines' elasticities around the portfolio's, in logs
 TILTS = np.linspace(0.0, 1.0, 6)
 TILT, TILT_SD = 0.5, 0.3  # half of what sets lines' average returns apart is not their margin
 SLOPE_SPREAD = 0.15  # how far lines' elasticities of the whole outcome lie apart
+
+POOLED_LINES = 1024  # at a time, so that what is needed in between stays small
 
 STRENGTHS = (6.0, 30.0, 30.0)
 """How many lines the prior of retention, shape and share is worth."""
@@ -40,7 +43,7 @@ def pool_lines(
     centre: float,
     centre_sd: float,
     returned: FloatArray,
-) -> FloatArray:
+) -> SingleArray:
     """Return every line's posterior over the grid, each summing to 1.
 
     Args:
@@ -51,26 +54,34 @@ def pool_lines(
         returned: (n_lines,), from `relative_return`.
     """
     spread = LOG_SPREAD**2 + (centre_sd / centre) ** 2
-    base = np.log(np.outer(grid.shape_prior, grid.share_prior))
-    timing = np.log(grid.retention_prior)[:, None, None]
-    likelihood = np.logaddexp.reduce(evidence.log_likelihood + timing, axis=1)
-    terms = np.empty((TILTS.size, *likelihood.shape))
+    base = np.log(np.outer(grid.shape_prior, grid.share_prior)).astype(np.float32)
+    timing = np.log(grid.retention_prior).astype(np.float32)[:, None, None]
+    joint = evidence.log_likelihood.copy()
+    steep = np.log(grid.elasticity).astype(np.float32)
+    wanted = (np.log(centre) - TILTS[:, None] * returned).astype(np.float32)
+    terms = np.empty((TILTS.size, len(joint), *steep.shape), dtype=np.float32)
     support = -0.5 * np.square((TILTS - TILT) / TILT_SD)
-    for i, tilt in enumerate(TILTS):
-        wanted = (np.log(centre) - tilt * returned)[:, None, None]
-        term = -0.5 * np.square(np.log(grid.elasticity) - wanted) / spread
-        terms[i] = term - np.logaddexp.reduce(base + term, axis=(1, 2), keepdims=True)
-        support[i] += np.logaddexp.reduce(likelihood + base + terms[i], axis=(1, 2)).sum()
-    support -= np.logaddexp.reduce(support)
-    around = np.logaddexp.reduce(terms + support[:, None, None, None], axis=0)
+    blocks = [slice(first, first + POOLED_LINES) for first in range(0, len(joint), POOLED_LINES)]
+    for block in blocks:
+        likelihood = logsumexp(joint[block] + timing, axis=1) + base
+        term = np.square(steep - wanted[:, block, None, None])
+        term *= np.float32(-0.5 / spread)
+        term -= logsumexp(base + term, axis=(2, 3), keepdims=True)
+        support += logsumexp(likelihood + term, axis=(2, 3)).sum(axis=1, dtype=np.float64)
+        terms[:, block] = term
+    support -= logsumexp(support)
+    for block in blocks:
+        term = terms[:, block] + support.astype(np.float32)[:, None, None, None]
+        joint[block] += logsumexp(term, axis=0)[:, None]
+    del terms
     priors = [grid.retention_prior, grid.shape_prior, grid.share_prior]
-    return pooled_posterior(evidence.log_likelihood + around[:, None], priors, STRENGTHS, groups)
+    return pooled_posterior(joint, priors, STRENGTHS, groups)
 
 
 def common_movement(
     movement: FloatArray, relative_variance: FloatArray, slope_sd: float
 ) -> FloatArray:
-    """Return the movement that may still be demand, (1, n_days, n_lines), times its sd.
+    """Return the movement that may still be demand, (n_days,), times its sd.
 
     The day effects rest on the other lines' slopes; what those may be wrong by, together, looks
     like a slope on the lines' common movement.
@@ -80,8 +91,7 @@ def common_movement(
     weight = (weight + 1e-9) / (weight + 1e-9).sum()
     spread = np.sqrt(slope_sd**2 + SLOPE_SPREAD**2 * float(np.square(weight).sum()))
     common = movement @ weight
-    common -= common.mean()
-    return np.broadcast_to(spread * common[None, :, None], (1, *movement.shape)).copy()
+    return np.asarray(spread * (common - common.mean()))
 
 
 def common_elasticity(current: float, slope: float, error: float) -> tuple[float, float, float]:
@@ -93,7 +103,7 @@ def common_elasticity(current: float, slope: float, error: float) -> tuple[float
 
 
 def mean_elasticity(
-    grid: Grid, weights: FloatArray, relative_variance: FloatArray, movement: FloatArray
+    grid: Grid, weights: SingleArray, relative_variance: FloatArray, movement: FloatArray
 ) -> float:
     """Return the mean elasticity of the whole outcome, lines weighed by what they can tell."""
     line = np.einsum("lrsk,sk->l", weights, grid.elasticity)

@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline.core.curves import ResponseTable
 from pipeline.core.findings import Finding
-from pipeline.core.types import FloatArray, IntArray, Line
+from pipeline.core.types import FloatArray, IntArray, Line, SingleArray
 from pipeline.response.curves import RETENTIONS, SHAPES
 from pipeline.response.grid import SHARES
 from pipeline.response.maturity import MAX_AGE
@@ -41,9 +41,9 @@ class Posterior:
 
     metric: str
     lines: tuple[Line, ...]
-    weights: FloatArray
-    level_mean: FloatArray
-    level_sd: FloatArray
+    weights: SingleArray
+    level_mean: SingleArray
+    level_sd: SingleArray
     drift: FloatArray
     reference: FloatArray
     carried: FloatArray
@@ -138,17 +138,17 @@ class Posterior:
 
     def _sample_nodes(self, index: int, rng: np.random.Generator, n_draws: int) -> IntArray:
         """Return grid nodes of one line in proportion to their weight (stratified)."""
-        cumulative = np.cumsum(self.weights[index].reshape(-1))
+        cumulative = np.cumsum(self.weights[index].reshape(-1), dtype=np.float64)
         points = (np.arange(n_draws) + rng.random(n_draws)) / n_draws * cumulative[-1]
         nodes = np.searchsorted(cumulative, points).clip(max=cumulative.size - 1)
         return rng.permutation(nodes)
 
 
-def _quantiles(weights: FloatArray, values: FloatArray) -> FloatArray:
+def _quantiles(weights: SingleArray, values: FloatArray) -> FloatArray:
     """Return mean, p05 and p95 of a discrete distribution per line, (n_lines, 3)."""
     flat, points = weights.reshape(weights.shape[0], -1), values.reshape(-1)
     order = np.argsort(points, kind="stable")
-    below = np.cumsum(flat[:, order], axis=1)
+    below = np.cumsum(flat[:, order], axis=1, dtype=np.float64)
     ordered = points[order]
     low = ordered[np.minimum((below < 0.05).sum(axis=1), points.size - 1)]
     high = ordered[np.minimum((below < 0.95).sum(axis=1), points.size - 1)]

@@ -15,7 +15,7 @@ import numpy as np
 
 from pipeline.core.forecast import HORIZONS, LEVELS, Forecast
 from pipeline.core.history import History
-from pipeline.core.types import FloatArray, IntArray, Line
+from pipeline.core.types import FloatArray, IntArray, Line, SingleArray
 from pipeline.response.curves import RETENTIONS, SHAPES
 from pipeline.response.grid import DRIFTS, SHARES
 from pipeline.response.posterior import Posterior
@@ -258,8 +258,10 @@ def _levels(
     return np.asarray(level * np.maximum(worth, 0.0))
 
 
-def _draw_nodes(weights: FloatArray, n_draws: int, rng: np.random.Generator) -> IntArray:
-    cumulative = np.cumsum(weights)
+def _draw_nodes(
+    weights: SingleArray | FloatArray, n_draws: int, rng: np.random.Generator
+) -> IntArray:
+    cumulative = np.cumsum(weights, dtype=np.float64)
     points = (np.arange(n_draws) + rng.random(n_draws)) / n_draws * cumulative[-1]
     nodes = np.searchsorted(cumulative, points).clip(max=cumulative.size - 1)
     return np.asarray(rng.permutation(nodes), dtype=np.int64)

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
 from pipeline.core.errors import PipelineError
-from pipeline.core.types import BoolArray, FloatArray, IntArray
+from pipeline.core.types import BoolArray, FloatArray, IntArray, SingleArray
 from pipeline.response.blocks import (
     BLOCK_LINES,
-    BlockEvidence,
+    COARSE_LINES,
     BlockJob,
     RunBlocks,
     run_here,
     together,
 )
 from pipeline.response.curves import carried_spend, features
-from pipeline.response.demand import Shown, estimate_demand
+from pipeline.response.demand import Demand, Shown, estimate_demand
 from pipeline.response.evidence import Evidence
 from pipeline.response.experiments import Readout, with_readouts
 from pipeline.response.faults import Screened
@@ -36,7 +35,7 @@ from pipeline.response.population import (
 )
 from pipeline.response.slope import shared_slope
 
-SWEEPS = (COARSE, COARSE, FULL, FULL)
+SWEEPS = (COARSE, COARSE, FULL)
 """The grid of each sweep: demand settles on few nodes, the answer is given on all."""
 
 DAY_WEIGHT = 0.7
@@ -99,7 +98,7 @@ class _Belief:
 class Fitted:
     """Where the sweeps ended; `lost` are the lines that nothing could be learned of."""
 
-    weights: FloatArray
+    weights: SingleArray
     evidence: Evidence
     tomorrow: FloatArray
     standard: FloatArray
@@ -170,30 +169,28 @@ def _once(
     robust, noise = cell_noise(freed, belief.expected, counting, demand, usable)
     variance = (counting + (noise + demand.variance) * belief.expected**2) * robust
     variance = np.where(usable, variance, np.inf)
-    nuisance = np.concatenate([
-        common_movement(movement, relative, slope_sd),
-        demand.modes * (belief.expected / belief.level),
-    ])  # fmt: skip
+    del scale, counting, seen  # a hundred thousand lines have to fit
+    common = common_movement(movement, relative, slope_sd)
     drift = belief.drift
     if drift is None or drift.shape[1] != len(grid.drift_prior):
         drift = np.tile(grid.drift_prior, (belief.level.size, 1))
     drift_prior = drift_population(drift, grid.drift_prior, data.groups)
-    parts = run_blocks(
-        [
-            BlockJob(
-                is_full=grid is FULL,
-                freed=freed[:, block],
-                variance=variance[:, block],
-                spend=data.screened.spend[:, block],
-                reference=data.reference[block],
-                level=belief.level[block],
-                common=nuisance[:, :, block],
-                drift_prior=drift_prior[block],
-            )
-            for block in _blocks(belief.level.size)
-        ]
+    jobs = (
+        BlockJob(
+            is_full=grid is FULL,
+            freed=freed[:, block],
+            variance=variance[:, block],
+            spend=data.screened.spend[:, block],
+            reference=data.reference[block],
+            level=belief.level[block],
+            common=_nuisances(common, demand, belief, block),
+            drift_prior=drift_prior[block],
+        )
+        for block in _blocks(belief.level.size, grid)
     )
-    evidence = _weighed(parts)
+    found = together(run_blocks(jobs), grid, belief.level.size)
+    evidence = found.evidence
+    np.multiply(evidence.log_likelihood, np.float32(DAY_WEIGHT), out=evidence.log_likelihood)
     returned = relative_return(belief.level * data.worth, data.reference)
     pooled = partial(pool_lines, grid, groups=data.groups, centre=centre, centre_sd=slope_sd)
     if tests and grid is FULL:
@@ -226,7 +223,7 @@ def _once(
         evidence=evidence,
         tomorrow=demand.tomorrow,
         standard=standard,
-        lost=np.concatenate([part.lost for part in parts]),
+        lost=found.lost,
     )
 
 
@@ -248,20 +245,22 @@ def _shown(data: Prepared, belief: _Belief, centre: float) -> Shown:
     )
 
 
-def _blocks(n_lines: int) -> list[slice]:
+def _nuisances(common: FloatArray, demand: Demand, belief: _Belief, block: slice) -> FloatArray:
+    """Return the movements that must teach nothing, (n_nuisances, n_days, n_lines in block)."""
+    modes = demand.modes_of(block) * (belief.expected[:, block] / belief.level[block])
+    alike = np.broadcast_to(common[:, None], modes.shape[1:])
+    return np.concatenate([alike[None], modes])
+
+
+def _blocks(n_lines: int, grid: Grid) -> list[slice]:
     """Return blocks of lines: what needs every response is done for one block after the other."""
-    return [slice(first, first + BLOCK_LINES) for first in range(0, n_lines, BLOCK_LINES)]
+    size = BLOCK_LINES if grid is FULL else COARSE_LINES
+    return [slice(first, first + size) for first in range(0, n_lines, size)]
 
 
-def _responses(grid: Grid, data: Prepared, block: slice) -> FloatArray:
+def _responses(grid: Grid, data: Prepared, block: slice) -> SingleArray:
     spend, reference = data.screened.spend[:, block], data.reference[block]
     return features(spend, reference, grid.retentions, grid.shapes)
-
-
-def _weighed(parts: Sequence[BlockEvidence]) -> Evidence:
-    """Return the evidence of all lines, every day counted as `DAY_WEIGHT` of one."""
-    evidence = together([part.evidence for part in parts])
-    return replace(evidence, log_likelihood=DAY_WEIGHT * evidence.log_likelihood)
 
 
 def _log_ratio(
@@ -278,13 +277,13 @@ def _log_ratio(
     return np.asarray(np.log(found) + np.clip(ratio / found - 1.0, -1.0, 3.0))
 
 
-def _expected(grid: Grid, data: Prepared, evidence: Evidence, weights: FloatArray) -> FloatArray:
+def _expected(grid: Grid, data: Prepared, evidence: Evidence, weights: SingleArray) -> FloatArray:
     """Return the posterior mean outcome of every past day at today's level."""
     level = weights * evidence.level_mean
     flat = (level * (1 - grid.shares)).sum(axis=(1, 2, 3))
     effect = (level * grid.shares).sum(axis=3).reshape(len(flat), -1)  # (L, responses)
     out = np.empty(data.outcome.shape)
-    for block in _blocks(len(flat)):
+    for block in _blocks(len(flat), grid):
         out[:, block] = flat[block] + np.einsum(
             "lr,trl->tl", effect[block], _responses(grid, data, block)
         )

@@ -2,8 +2,8 @@
 
 Demand, pooling and every sweep's shared numbers need all lines at once; each line's evidence on the
 full grid needs that line alone and takes most of the time. So a scheduler runs `split`, which fits
-until that evidence is wanted and leaves it as jobs; `learn` for each shard, anywhere; and so on for
-each round, and then `fit`, which finds what the shards found. Shards are whole blocks of lines, the
+until that evidence is wanted and leaves it as jobs; `learn` for each shard, anywhere; and then
+`fit`, which finds what the shards found. Shards are whole blocks of lines, the
 same that one process goes through, so the bytes are the same as those of one process.
 
 A shard that never answers costs its lines, not the night: they are held, and a finding says so.
@@ -12,14 +12,13 @@ A shard that never answers costs its lines, not the night: they are held, and a 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipeline.core.errors import DamagedError, DataNotTrustedError, NotFoundError
-from pipeline.core.types import FloatArray
 from pipeline.io.artefacts import RunFolder, begin_run, resume_run, sha256
 from pipeline.runs import night, storage
 from pipeline.runs.course import SHARDS, open_night
@@ -29,30 +28,17 @@ from pipeline.runs.portfolio import Portfolio, open_portfolio
 if TYPE_CHECKING:
     from pipeline.response.blocks import BlockEvidence, BlockJob
 
-ROUNDS = 2
-"""How often the full grid is gone through; what is not sharded is computed by `fit` itself."""
-
 _COUNT = "lines.json"
 _JOB = ("freed", "variance", "spend", "reference", "level", "common", "drift_prior")
 _FOUND = ("log_likelihood", "level_mean", "level_sd", "drift")
 
 
 class _EnoughError(Exception):
-    """The jobs of the wanted round are written."""
+    """The jobs are written."""
 
 
-def split(folder: str | Path, token: str, turn: int, before: object = ()) -> list[int]:
-    """Fit up to a round, leave its jobs, and return the shards to run; none for few lines.
-
-    Args:
-        turn: of the rounds, 0-based.
-        before: what the round before returned; None says that it failed.
-
-    Raises:
-        DataNotTrustedError: the round before failed, so this one has nothing to go on.
-    """
-    if before is None:
-        raise DataNotTrustedError("the fit's shards: the round before failed; clear it first")
+def split(folder: str | Path, token: str) -> list[int]:
+    """Fit until shards are wanted, leave their jobs, and return their numbers; few lines: none."""
     portfolio = open_portfolio(folder)
     work = open_night(portfolio, token)
     rules = portfolio.policy.shards
@@ -63,28 +49,28 @@ def split(folder: str | Path, token: str, turn: int, before: object = ()) -> lis
         return []
     from pipeline.runs.decide import fit_only, fitted_metrics
 
-    bench = begin_run(portfolio.runs, token + SHARDS) if turn == 0 else _bench(portfolio, token)
+    bench = begin_run(portfolio.runs, token + SHARDS)
     numbers: set[int] = set()
     for metric in fitted_metrics(facts):
-        rounds = _Rounds(bench, metric, int(rules.lines), stop_at=turn)
+        shared = _Shared(bench, metric, int(rules.lines), is_split=True)
         try:
-            fit_only(facts, metric, rounds)
+            fit_only(facts, metric, shared)
         except _EnoughError:
-            numbers |= set(range(rounds.shards))
-    bench.write_json(_COUNT, {"lines": len(facts.history.lines), "round": turn})
+            numbers |= set(range(shared.shards))
+    bench.write_json(_COUNT, {"lines": len(facts.history.lines)})
     return sorted(numbers)
 
 
-def learn(folder: str | Path, token: str, turn: int, shard: int) -> None:
-    """Compute one shard's evidence of a round, unless it is known or was given up."""
+def learn(folder: str | Path, token: str, shard: int) -> None:
+    """Compute one shard's evidence, unless it is known or nobody waits for it any more."""
     from pipeline.response.blocks import learn_block
 
-    portfolio = open_portfolio(folder)
-    if open_night(portfolio, token).is_complete:
+    try:
+        bench = _bench(open_portfolio(folder), token)
+    except NotFoundError:
         return
-    bench = _bench(portfolio, token)
     for name in bench.names():
-        is_ours = name.endswith(f"-{turn}-{shard}-jobs.npz")
+        is_ours = name.endswith(f"-{shard}-jobs.npz")
         answer = name.replace("-jobs.", "-found.")
         if is_ours and not bench.exists(answer):
             found = [learn_block(job) for job in _read_jobs(bench, name)]
@@ -95,13 +81,13 @@ def fit(folder: str | Path, token: str, before: object = ()) -> None:
     """Learn the curves with what the shards found, and remove what they left.
 
     Args:
-        before: what the last round's split returned; None says that it failed.
+        before: what the split returned; None says that it failed.
 
     Raises:
-        DataNotTrustedError: the last round's split failed.
+        DataNotTrustedError: the split failed.
     """
     if before is None:
-        raise DataNotTrustedError("the fit's shards: the last round failed; clear it first")
+        raise DataNotTrustedError("the fit's shards: the split failed; clear it first")
     portfolio = open_portfolio(folder)
     work = open_night(portfolio, token)
     if work.is_complete:
@@ -113,7 +99,7 @@ def fit(folder: str | Path, token: str, before: object = ()) -> None:
         return
     rules = portfolio.policy.shards
     lines = int(rules.lines) if rules is not None else 1
-    night.fit(work, lambda metric: _Rounds(bench, metric, lines, stop_at=None))
+    night.fit(work, lambda metric: _Shared(bench, metric, lines, is_split=False))
     bench.discard()
 
 
@@ -121,65 +107,57 @@ def _bench(portfolio: Portfolio, token: str) -> RunFolder:
     return resume_run(portfolio.runs, token + SHARDS)
 
 
-class _Rounds:
-    """Runs blocks from what is stored: the coarse ones here, the full ones by rounds.
+class _Shared:
+    """Runs blocks from what is stored: the coarse ones here, the full ones by shards.
 
     Args:
         lines: of a shard, at most, but a block at least.
-        stop_at: the round whose jobs are wanted; None goes through to the end.
+        is_split: whether the shards' jobs are to be left, rather than their answers found.
     """
 
-    def __init__(self, bench: RunFolder, metric: str, lines: int, *, stop_at: int | None) -> None:
-        self.bench, self.stop_at = bench, stop_at
+    def __init__(self, bench: RunFolder, metric: str, lines: int, *, is_split: bool) -> None:
+        self.bench, self.is_split = bench, is_split
         self.metric = sha256(metric.encode())[:12]  # any name may be a metric's, not a file's
         self.lines = lines
         self.shards = 0
         self.coarse = 0
-        self.full = 0
 
-    def __call__(self, jobs: Sequence[BlockJob]) -> Sequence[BlockEvidence]:
+    def __call__(self, jobs: Iterable[BlockJob]) -> Iterable[BlockEvidence]:
         """Return what the jobs' lines show.
 
         Raises:
-            _EnoughError: these are the wanted round's; they are written.
+            _EnoughError: these are for the shards; they are written.
         """
+        jobs = list(jobs)
         if not jobs[0].is_full:
             return self._coarse(jobs)
-        turn, self.full = self.full, self.full + 1
         groups = _groups(jobs, self.lines)
-        if turn == self.stop_at:
+        if self.is_split:
             self.shards = len(groups)
             for shard, group in enumerate(groups):
-                name = f"{self.metric}-{turn}-{shard}-jobs.npz"
-                self.bench.write_bytes(name, _job_bytes(group))
+                self.bench.write_bytes(f"{self.metric}-{shard}-jobs.npz", _job_bytes(group))
             raise _EnoughError
-        from pipeline.response.blocks import run_here
-
-        if not self.bench.exists(f"{self.metric}-{turn}-0-jobs.npz"):
-            return run_here(jobs)
-        return [
-            found for shard, group in enumerate(groups) for found in self._full(turn, shard, group)
-        ]
+        return [found for shard, group in enumerate(groups) for found in self._full(shard, group)]
 
     def _coarse(self, jobs: Sequence[BlockJob]) -> Sequence[BlockEvidence]:
-        """Return a coarse sweep, which the first round keeps for those after it."""
+        """Return a coarse sweep, which the split keeps for the fit."""
         from pipeline.response.blocks import run_here
 
         name = f"{self.metric}-coarse-{self.coarse}.npz"
         self.coarse += 1
         if self.bench.exists(name):
             return _read_found(self.bench, name)
-        found = run_here(jobs)
+        found = list(run_here(jobs))
         self.bench.write_bytes(name, _found_bytes(found))
         return found
 
-    def _full(self, turn: int, shard: int, group: Sequence[BlockJob]) -> Sequence[BlockEvidence]:
-        """Return what a shard found; one that never answered is given up, for later rounds too."""
+    def _full(self, shard: int, group: Sequence[BlockJob]) -> Sequence[BlockEvidence]:
+        """Return what a shard found; one that never answered is given up."""
         from pipeline.response.blocks import nothing_known
 
-        name = f"{self.metric}-{turn}-{shard}-found.npz"
+        name = f"{self.metric}-{shard}-found.npz"
         if not self.bench.exists(name):
-            self.bench.write_bytes(name, _found_bytes([nothing_known(job) for job in group]))
+            return [nothing_known(job) for job in group]
         return _read_found(self.bench, name)
 
 
@@ -235,7 +213,7 @@ def _packed(arrays: dict[str, Any]) -> bytes:
     return sink.getvalue()
 
 
-def _unpacked(bench: RunFolder, name: str) -> dict[str, FloatArray]:
+def _unpacked(bench: RunFolder, name: str) -> dict[str, Any]:
     try:
         with np.load(io.BytesIO(bench.read_bytes(name)), allow_pickle=False) as arrays:
             return {key: arrays[key] for key in arrays.files}

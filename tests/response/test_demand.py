@@ -80,7 +80,7 @@ def test_demand_is_found_and_its_error_is_as_large_as_said():
         shown, groups, weekdays, truth = market(seed)
         demand = estimated(shown, groups, weekdays)
         away = error(demand, truth)
-        sd = np.sqrt(demand.variance + np.square(demand.modes).sum(axis=0))
+        sd = np.sqrt(demand.variance + np.square(demand.modes_of(slice(None))).sum(axis=0))
         errors.append(away.std())
         inside.append(np.mean(np.abs(away) < 1.645 * sd))
     assert np.mean(errors) < 0.6 * np.hypot(SHOCK, CHANNEL)
@@ -92,7 +92,7 @@ def test_slow_errors_are_in_the_modes():
     demand = estimated(shown, groups, weekdays)
     kernel = np.ones(21) / 21
     slow = np.apply_along_axis(np.convolve, 0, error(demand, truth), kernel, "valid")
-    told = np.apply_along_axis(np.convolve, 1, demand.modes, kernel, "valid")
+    told = np.apply_along_axis(np.convolve, 1, demand.modes_of(slice(None)), kernel, "valid")
     assert np.square(slow).mean() < 3 * np.square(told).sum(axis=0).mean()
     assert np.square(told).sum(axis=0).mean() < 6 * np.square(slow).mean()
 
@@ -188,5 +188,7 @@ def test_demand_is_what_plain_conditioning_says():
     covariance = path(line, line)[:n, :n] - to_seen @ np.linalg.solve(seen, to_seen.T)
     away = np.eye(n) - np.outer(np.ones(n), anchor)
     covariance = away @ covariance @ away.T
-    told = demand.variance[:, line] + np.square(demand.modes[:, :, line]).sum(axis=0)
+    told = demand.variance[:, line] + np.square(
+        demand.modes_of(slice(line, line + 1))[:, :, 0]
+    ).sum(axis=0)
     np.testing.assert_allclose(told, np.diag(covariance), rtol=1e-3, atol=2e-6)

@@ -69,19 +69,14 @@ def hashes(folder: Path, token: str) -> dict[str, str]:
     return resume_run(open_portfolio(folder).runs, token).hashes()
 
 
-def spread(shop: Shop, token: str, lose: tuple[tuple[int, int], ...] = ()) -> list[list[int]]:
+def spread(shop: Shop, token: str, lose: tuple[int, ...] = ()) -> list[int]:
     """Run the fit as a scheduler does, without the shards that are lost for good."""
-    found: list[list[int]] = []
-    given: object = ()
-    for turn in range(shards.ROUNDS):
-        given = shards.split(shop.folder, token, turn, given)
-        assert isinstance(given, list)
-        found.append(given)
-        for shard in reversed(given):  # in any order
-            if (turn, shard) not in lose:
-                shards.learn(shop.folder, token, turn, shard)
+    given = shards.split(shop.folder, token)
+    for shard in reversed(given):  # in any order
+        if shard not in lose:
+            shards.learn(shop.folder, token, shard)
     shards.fit(shop.folder, token, given)
-    return found
+    return given
 
 
 def finish(shop: Shop, token: str) -> Any:
@@ -91,14 +86,14 @@ def finish(shop: Shop, token: str) -> Any:
     return shop.portfolio.ledger.plan("latest").plan
 
 
-def test_every_round_on_the_full_grid_is_shared_out() -> None:
-    assert sum(grid is FULL for grid in SWEEPS) == shards.ROUNDS
+def test_the_only_sweep_on_the_full_grid_is_shared_out() -> None:
+    assert [grid is FULL for grid in SWEEPS] == [False] * (len(SWEEPS) - 1) + [True]
 
 
 def test_shards_give_the_bytes_of_one_process(
     alone: dict[str, str], shop: Shop, token: str
 ) -> None:
-    assert spread(shop, token) == [[0, 1, 2], [0, 1, 2]]
+    assert spread(shop, token) == [0, 1, 2]
     assert list_work(shop.portfolio.runs) == [token]
     assert hashes(shop.folder, token) == alone
     assert "posterior.parquet" in alone
@@ -107,23 +102,19 @@ def test_shards_give_the_bytes_of_one_process(
 def test_a_shard_that_was_killed_is_run_again_alone(
     alone: dict[str, str], shop: Shop, token: str
 ) -> None:
-    turn_0 = shards.split(shop.folder, token, 0)
-    for shard in turn_0:
-        shards.learn(shop.folder, token, 0, shard)
+    given = shards.split(shop.folder, token)
+    for shard in given:
+        shards.learn(shop.folder, token, shard)
     bench = resume_run(shop.portfolio.runs, token + course.SHARDS)
     before = {name: bench.read_bytes(name) for name in bench.names() if "found" in name}
-    shards.learn(shop.folder, token, 0, 1)  # Airflow may run a task twice
+    shards.learn(shop.folder, token, 1)  # Airflow may run a task twice
     assert {name: bench.read_bytes(name) for name in before} == before
-    turn_1 = shards.split(shop.folder, token, 1, turn_0)
-    for shard in turn_1:
-        shards.learn(shop.folder, token, 1, shard)
-    shards.split(shop.folder, token, 1, turn_0)  # and a split, too
-    shards.fit(shop.folder, token, turn_1)
+    shards.fit(shop.folder, token, given)
     assert hashes(shop.folder, token) == alone
 
 
 def test_a_shard_that_never_answers_costs_its_lines_not_the_night(shop: Shop, token: str) -> None:
-    spread(shop, token, lose=((0, 1),))
+    spread(shop, token, lose=(1,))
     plan = finish(shop, token)
     lost = set(LINES[BLOCK_LINES : 2 * BLOCK_LINES])
     assert {item.line for item in plan.model_health.checks if item.check == LOST} == lost
@@ -134,14 +125,11 @@ def test_a_shard_that_never_answers_costs_its_lines_not_the_night(shop: Shop, to
 
 
 def test_a_late_answer_changes_nothing_any_more(shop: Shop, token: str) -> None:
-    first = shards.split(shop.folder, token, 0)
+    given = shards.split(shop.folder, token)
     for shard in (0, 2):
-        shards.learn(shop.folder, token, 0, shard)
-    second = shards.split(shop.folder, token, 1, first)
-    shards.learn(shop.folder, token, 0, 1)
-    for shard in second:
-        shards.learn(shop.folder, token, 1, shard)
-    shards.fit(shop.folder, token, second)
+        shards.learn(shop.folder, token, shard)
+    shards.fit(shop.folder, token, given)
+    shards.learn(shop.folder, token, 1)
     work = resume_run(shop.portfolio.runs, token)
     lost = {
         tuple(item["line"])
@@ -153,15 +141,13 @@ def test_a_late_answer_changes_nothing_any_more(shop: Shop, token: str) -> None:
 
 def test_a_split_that_failed_stops_what_comes_after_it(shop: Shop) -> None:
     with pytest.raises(DataNotTrustedError, match="clear it first"):
-        shards.split(shop.folder, "none", 1, None)
-    with pytest.raises(DataNotTrustedError, match="clear it first"):
         shards.fit(shop.folder, "none", None)
 
 
 def test_few_lines_are_not_shared_out(shop: Shop, token: str) -> None:
     shop.settings["shards"] = {"above": len(LINES)}
     (shop.folder / "portfolio.yaml").write_text(json.dumps(shop.settings), encoding="utf-8")
-    assert shards.split(shop.folder, token, 0) == []
+    assert shards.split(shop.folder, token) == []
     shards.fit(shop.folder, token, [])
     assert list_work(shop.portfolio.runs) == [token]
     assert "posterior.parquet" in hashes(shop.folder, token)

@@ -13,6 +13,7 @@ SEED ?= 1
 CAMPAIGN ?=
 export GX_ANALYTICS_ENABLED := false
 export PYTHONUTF8 := 1
+export OPENBLAS_NUM_THREADS := 1
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' \

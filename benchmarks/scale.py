@@ -28,7 +28,7 @@ from benchmarks.numbers import ROOT, fill
 
 DAYS, DRAWS = 120, 400
 PRICE = 0.05  # money per processor hour: what clouds asked for a general one in 2026, roughly
-BYTES_A_LINE = 400_000
+BYTES_A_LINE = 150_000
 """What a line needs at the peak of a fit and its decision, measured; sizes are refused by it."""
 
 ROWS = (10**4, 10**5, 10**6, 10**7, 10**8)

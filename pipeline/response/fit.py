@@ -18,6 +18,7 @@ from pipeline.response.leads import Lead, complete, lead_findings
 from pipeline.response.maturity import Maturity, learn_maturity
 from pipeline.response.posterior import Posterior
 from pipeline.response.sweep import Prepared, sweep
+from pipeline.response.threads import one_thread
 from pipeline.response.worth import worth_per_count
 
 FURTHEST = 6.0  # the library's shapes say little beyond so many times the reference
@@ -40,6 +41,7 @@ class FitSettings:
     is_led: bool = False
 
 
+@one_thread()
 def fit_response(
     history: History,
     settings: FitSettings,
@@ -48,7 +50,7 @@ def fit_response(
     lift_tests: tuple[LiftTest, ...] = (),
     run_blocks: RunBlocks = run_here,
 ) -> Posterior:
-    """Return the posterior of every line's response curve.
+    """Return the posterior of every line's response curve, the same bytes on any number of cores.
 
     Args:
         history: an unbroken calendar; the last day is yesterday.

@@ -122,11 +122,12 @@ class Posterior:
             value[:, index] = (level * share_value)[:, None] * units[retention, shape, index]
             organic[:, index] = level * (1 - share_value)
         shared = np.exp(self.shared_sd * rng.standard_normal(n_draws) - 0.5 * self.shared_sd**2)
+        value *= shared[:, None, None]
         return ResponseTable(
             metric=self.metric,
             lines=self.lines,
             spend=spend,
-            value=value * shared[:, None, None],
+            value=value,
             organic=organic * shared[:, None],
         )
 

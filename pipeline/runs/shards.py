@@ -64,6 +64,7 @@ def split(folder: str | Path, token: str) -> list[int]:
 def learn(folder: str | Path, token: str, shard: int) -> None:
     """Compute one shard's evidence, unless it is known or nobody waits for it any more."""
     from pipeline.response.blocks import learn_block
+    from pipeline.response.threads import one_thread
 
     try:
         bench = _bench(open_portfolio(folder), token)
@@ -73,7 +74,8 @@ def learn(folder: str | Path, token: str, shard: int) -> None:
         is_ours = name.endswith(f"-{shard}-jobs.npz")
         answer = name.replace("-jobs.", "-found.")
         if is_ours and not bench.exists(answer):
-            found = [learn_block(job) for job in _read_jobs(bench, name)]
+            with one_thread():
+                found = [learn_block(job) for job in _read_jobs(bench, name)]
             bench.write_bytes(answer, _found_bytes(found))
 
 

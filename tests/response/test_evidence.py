@@ -37,9 +37,9 @@ def test_the_filter_is_the_inverse_covariance(drift):
 
 
 def test_single_precision_gives_the_evidence_of_plain_algebra():
-    """A line of a year at 30 outcomes a day, each node by the density of a Student t."""
+    """A line of five months at 30 outcomes a day; nodes by the density of a Student t."""
     rng = np.random.default_rng(3)
-    n_days, level, dof = 365, 30.0, 30.0
+    n_days, level, dof = 150, 30.0, 30.0
     spend = 100 * rng.lognormal(0, 0.4, (n_days, 1))
     responses = features(spend, np.array([100.0]), FULL.retentions, FULL.shapes)
     slow = 0.1 * np.sin(np.arange(n_days) / 40)[None, :, None]
@@ -60,7 +60,8 @@ def test_single_precision_gives_the_evidence_of_plain_algebra():
     whole += shock**2 / (1 - SHOCK_KEPT**2) * SHOCK_KEPT**apart + np.eye(n_days) / level
     whole = whole[np.ix_(use, use)]
     plain = np.empty(FULL.nodes)
-    for node in np.ndindex(FULL.nodes):
+    plain[:] = -np.inf
+    for node in list(np.ndindex(FULL.nodes))[::4]:
         response = responses[use, node[0] * len(FULL.shapes) + node[1], 0].astype(np.float64)
         mean = 1 - FULL.shares[node[2]] + FULL.shares[node[2]] * response
         covariance = whole + LEVEL_SD**2 * np.outer(mean, mean)
@@ -69,8 +70,8 @@ def test_single_precision_gives_the_evidence_of_plain_algebra():
         plain[node] = -0.5 * np.linalg.slogdet(covariance)[1]
         plain[node] -= 0.5 * (dof + use.sum()) * np.log1p(misfit / dof)
     likely = plain > plain.max() - 12
-    away = found.log_likelihood[0] - plain
-    assert np.ptp(away[likely]) < 2e-3
+    assert likely.sum() > 20
+    assert np.ptp(found.log_likelihood[0][likely] - plain[likely]) < 2e-3
 
 
 def test_the_reference_stays_where_people_had_put_a_line():

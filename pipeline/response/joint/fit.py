@@ -18,6 +18,7 @@ from pipeline.response.joint.library import Library, library_for
 from pipeline.response.joint.moments import series_moments
 from pipeline.response.joint.posterior import JointPosterior
 from pipeline.response.joint.sampler import Chains, Experiments, Series, sample
+from pipeline.response.threads import one_thread
 
 OPEN_DAYS = 3  # the newest totals may still grow; they teach nothing yet
 ODD_DOF = 4.0
@@ -34,6 +35,7 @@ class _Unit:
     recent: float
 
 
+@one_thread()
 def fit_joint(
     history: History,
     metric: str,

@@ -30,8 +30,9 @@ def main() -> None:
         path = ROOT / name
         text = path.read_text(encoding="utf-8")
         for block in re.findall(r"<!-- numbers:([a-z]+) -->", text):
-            text = fill(text, block, BLOCKS[block]())
-        path.write_text(text, encoding="utf-8")
+            content = BLOCKS[block]()  # takes a while: what was edited meanwhile stays
+            now = path.read_text(encoding="utf-8")
+            path.write_text(fill(now, block, content), encoding="utf-8")
 
 
 def fill(text: str, name: str, content: str) -> str:
@@ -80,6 +81,27 @@ def offers_block() -> str:
     from benchmarks.decisions import offers_table
 
     return offers_table()
+
+
+def looks_block() -> str:
+    """Return what sixty nights propose whose looks have an error each, or share one."""
+    from benchmarks.decisions import looks_table
+
+    return looks_table()
+
+
+def events_block() -> str:
+    """Return what it costs to count a hundred million exposure events."""
+    from benchmarks.exposures import measure, text
+
+    return text(measure(100.0))
+
+
+def peers_block() -> str:
+    """Return offers and rotation beside peers that do the same work."""
+    from benchmarks.bandit_peers import text
+
+    return text()
 
 
 def pages_block() -> str:
@@ -145,6 +167,9 @@ def holdouts_block() -> str:
 
 
 BLOCKS: dict[str, Callable[[], str]] = {
+    "events": events_block,
+    "looks": looks_block,
+    "peers": peers_block,
     "alarms": alarms_block,
     "gains": gains_block,
     "tests": tests_block,

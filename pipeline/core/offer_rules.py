@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
+from math import ceil
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -12,6 +13,8 @@ from pipeline.core.settings import Name, Strict
 SEPARATOR = "|"
 OTHER = "(other)"
 """The segment that small ones are put together in."""
+WEEK = 7
+"""Days between two looks at the log."""
 
 
 class OfferAction(Strict):
@@ -73,7 +76,8 @@ class OfferRules(Strict):
         holdout: share of the people who get nothing at all for a quarter, drawn by their key.
         floor: least share of every action that a person may get: it keeps the log fit to learn
             from.
-        error: chance of proposing a policy that is no better than the one in force.
+        error: chance of proposing, at any look in `window_days`, a policy that is no better than
+            the one in force.
         maturity_days: age from which a decision's reward is complete.
         window_days: older decisions are not learned from.
     """
@@ -110,6 +114,30 @@ class OfferRules(Strict):
     def nothing(self) -> str:
         """The action that does nothing."""
         return next(item.action for item in self.actions if item.channel is None)
+
+    @property
+    def rests(self) -> bool:
+        """Whether anything depends on how lately or how often a person was contacted."""
+        limits = self.contact
+        return (
+            limits.max_per_week is not None
+            or limits.min_gap_days > 0
+            or any(item.cool_down_days > 0 for item in self.actions)
+        )
+
+    @property
+    def looks(self) -> int:
+        """How often the log is judged while a decision stays in it."""
+        return ceil(self.window_days / WEEK)
+
+    def judged_until(self, day: date) -> date:
+        """Return the last day whose decisions are judged in the night of a day: a Sunday.
+
+        Nights until the next Sunday is mature look at the same decisions, so that they repeat one
+        verdict and are no further look.
+        """
+        newest = day - timedelta(days=1 + round(self.maturity_days))
+        return newest - timedelta(days=newest.toordinal() % WEEK)  # ordinal 7 was a Sunday
 
 
 def quarter_of(day: date) -> str:

@@ -48,11 +48,14 @@ def read_log(
     today: date,
     *,
     window_days: int,
-    maturity_days: int,
+    judged_until: date,
     in_force_from: date | None = None,
     resolve: Resolver | None = None,
 ) -> Log:
     """Return the log of the window before `day`, without anybody who withdrew.
+
+    Args:
+        judged_until: the last day whose decisions count.
 
     Raises:
         SourceError: a source cannot be read.
@@ -67,7 +70,7 @@ def read_log(
         make_night(
             connection,
             first_day=day - timedelta(days=window_days),
-            last_mature=day - timedelta(days=1 + maturity_days),
+            last_mature=judged_until,
             in_force_from=in_force_from,
             today=today,
             has_rewards=sources.rewards is not None,

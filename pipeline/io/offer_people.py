@@ -73,7 +73,7 @@ def people_and_actions(
         files: list[dict[str, Any]] = []
         customers = ("person", "segment", "consent")
         files += _whole(connection, "customers", sources.customers, base, customers, resolve)
-        if sources.contacts is None:
+        if sources.contacts is None or not rules.rests:
             connection.execute(
                 "create table contacts (person text, date text, action text, touches text)"
             )

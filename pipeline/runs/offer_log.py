@@ -59,7 +59,7 @@ def evaluation_log(path: Path) -> ReadLog:
             _LAST,
             _LAST + timedelta(days=1),
             window_days=ever,
-            maturity_days=0,
+            judged_until=_LAST,
         )
     except SourceError as error:
         raise DataNotTrustedError(f"{error}; docs/offers.md says what a log holds") from error

@@ -38,7 +38,7 @@ def _snapshot(portfolio: Portfolio, work: RunFolder) -> Sequence[Finding]:
             inputs.day,
             read_today(work),
             window_days=round(rules.window_days),
-            maturity_days=round(rules.maturity_days),
+            judged_until=rules.judged_until(inputs.day),
             in_force_from=in_force,
         )
         contexts, files = offer_people.customer_contexts(policy.sources, base, rules, inputs.day)

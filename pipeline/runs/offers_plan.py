@@ -124,6 +124,7 @@ def _decided(
         floor=rules.floor,
         most=MOST,
         error=rules.error,
+        looks=rules.looks,
     )
     return decide_offers(log, setting, np.random.default_rng(_seed(inputs)))
 

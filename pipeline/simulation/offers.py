@@ -47,6 +47,8 @@ KINDS: Mapping[str, OfferRecipe] = {
 CONSENTS, CONSENTING = (1.0, 0.6, 0.4), (0.6, 0.25, 0.15)
 """Share of the actions that three kinds of people agreed to, and how many people each kind has."""
 VALUE = 40.0
+LOOKS = 26
+"""Weekly looks while a decision stays in a night's log of 180 days; they share the error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +125,7 @@ def ours(log: DecisionLog, in_force: FloatArray, rng: np.random.Generator) -> Fl
         contexts=log.contexts,
         offered=np.ones(len(log.contexts.actions), dtype=bool),
         in_force=in_force,
+        looks=LOOKS,
     )
     shares = decide_offers(log, setting, rng).shares
     return in_force if shares is None else shares

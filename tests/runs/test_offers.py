@@ -50,7 +50,7 @@ def log_rows(
             for index in range(people):
                 action = names[int(rng.integers(len(names)))]
                 yield {
-                    "date": (DAY - timedelta(days=10 + back)).isoformat(),
+                    "date": (DAY - timedelta(days=14 + back)).isoformat(),
                     "person": f"{segment}-{index}",
                     "segment": segment,
                     "action": action,

@@ -24,11 +24,7 @@ from pipeline.bandits.offers.reward import RewardModel, fold_models
 from pipeline.core.types import BoolArray, FloatArray
 
 ERROR = 0.05
-"""Chance of proposing a policy that is not better than the one in force."""
-
-PERSONAL_ERROR = 0.01
-"""Chance of treating segments differently where one answer for all is as good."""
-
+"""Chance of proposing a policy that is not better than the one in force, over all looks."""
 
 LEAST_GAIN = 0.01
 """Share of what is earned now that a new policy has to add: less is not worth a signature."""
@@ -49,7 +45,7 @@ class Candidate:
     Attributes:
         shares: (n_contexts, n_actions), what would be deployed on the contexts to decide for.
         value: per decision. gain: against the policy in force.
-        lower: bound of the gain at its share of `ERROR`.
+        lower: bound of the gain at its share of the error.
         refusals: why the log cannot speak about it.
         is_small: whether the gain is less than `LEAST_GAIN` of what is earned now.
         decisions_needed: in all, until this gain would be proved if it is what it looks like;
@@ -101,7 +97,11 @@ class Setting:
         in_force: (n_log_contexts, n_actions), the policy in force on the log's contexts; None for
             the one that the log was written under.
         floor, most: of one action's share, and of all floors together.
-        error: chance of proposing a policy that is no better.
+        error: chance of proposing a policy that is no better, at any of the looks.
+        looks: how often the log is judged while a decision stays in it; they share the error
+            evenly. Whatever makes looks depend on each other (the same people, candidates learned
+            anew from nearly the same log, what was signed in between), the chance that any of them
+            errs is at most the sum of theirs.
     """
 
     contexts: Contexts
@@ -110,6 +110,12 @@ class Setting:
     floor: float = FLOOR
     most: float = FLOOR_MOST
     error: float = ERROR
+    looks: int = 1
+
+    @property
+    def chance(self) -> float:
+        """The error that one look may make."""
+        return self.error / self.looks
 
 
 def same_again(log: DecisionLog) -> Setting:
@@ -141,7 +147,7 @@ def decide_offers(log: DecisionLog, setting: Setting, rng: np.random.Generator) 
     apart = evaluate(
         log, models, judged[Choice.PERSONAL], judged[Choice.ONE_FOR_ALL], difference=True
     )
-    apart_lower = apart.robust.lower(PERSONAL_ERROR)
+    apart_lower = apart.robust.lower(setting.chance)
     simple, own = candidates
     choice, shares = Choice.KEEP, cast("FloatArray | None", None)
     if own.is_better and apart.agree and apart_lower > 0:
@@ -200,7 +206,7 @@ def _candidate(
 ) -> Candidate:
     gain = evaluate(log, models, stack, _by_fold(setting.in_force), difference=True)
     overlap = overlap_of(log, stack)
-    chance = setting.error / 2  # two candidates are looked at
+    chance = setting.chance / 2  # two candidates are looked at
     lower = gain.robust.lower(chance)
     distance = (gain.robust.value - lower) / max(gain.robust.value, 1e-300)
     growth = max(distance**2, overlap.growth) if gain.robust.value > 0 else np.inf

@@ -12,6 +12,8 @@ import resource
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -24,39 +26,73 @@ copy (
     select date '2026-11-21' as date, 'audience ' || (hash(i) % 3) as audience,
         'creative ' || (hash(i + 1) % 20) as creative,
         (hash(i + 2) % 50 = 0)::int as clicks, (hash(i) % 10000000)::varchar as person
-    from range({rows}) t(i)
+    from range({first}, {last}) t(i)
 ) to '{path}' (format parquet)
 """
+_FILE = 10_000_000
+"""Events of one file."""
 
 
-def main() -> None:
-    """Make the events and count them."""
-    millions = float(sys.argv[1]) if len(sys.argv) > 1 else 5.0
-    rows = int(millions * 1e6)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counting:
+    """What one count cost: CPU seconds, and by how many bytes memory grew at most."""
+
+    events: int
+    size: int
+    withdrew: int
+    distinct: int
+    cpu: float
+    memory: int
+
+
+def measure(millions: float) -> list[Counting]:
+    """Make the events in files, count them with nobody and with ten thousand withdrawn."""
+    rows, found = round(millions * 1e6), []
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "events.parquet"
-        duckdb.sql(_EVENTS.format(rows=rows, path=path))
+        with duckdb.connect(config={"threads": 1, "memory_limit": "1GB"}) as connection:
+            for first in range(0, rows, _FILE):
+                path = Path(folder) / f"events-{first // _FILE:03}.parquet"
+                last = min(first + _FILE, rows)
+                connection.execute(_EVENTS.format(first=first, last=last, path=path))
+        size = sum(path.stat().st_size for path in Path(folder).iterdir())
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         for gone in (frozenset[str](), frozenset(str(i) for i in range(10_000))):
             start = time.process_time()
-            found = count_rows(
-                Source(path=str(path)),
+            counted = count_rows(
+                Source(path=f"{folder}/events-*.parquet"),
                 Path(folder),
                 needed=("date", "audience", "creative"),
                 optional=("clicks",),
                 person="person",
                 withdrawn=gone,
             )
-            took = time.process_time() - start
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-            print(
-                f"{found.rows / 1e6:.0f} M events ({path.stat().st_size / 2**20:.0f} MB), "
-                f"{len(gone)} people withdrew ({found.withdrawn} events): {took:.1f} s of CPU, "
-                f"{rows / took / 1e6:.1f} M a second, {found.table.num_rows} distinct rows, "
-                f"memory grew by {(peak - before) / 1024:.0f} MB",
-                flush=True,
+            found.append(
+                Counting(
+                    events=counted.rows,
+                    size=size,
+                    withdrew=len(gone),
+                    distinct=counted.table.num_rows,
+                    cpu=time.process_time() - start,
+                    memory=1024 * (peak - before),
+                )
             )
+    return found
+
+
+def text(found: Sequence[Counting]) -> str:
+    """Return the counts as a Markdown table."""
+    rows = [
+        f"| {c.events:,} | {c.size / 2**20:,.0f} | {c.withdrew:,} | {c.distinct:,} | {c.cpu:.0f} "
+        f"| {c.events / c.cpu / 1e6:.1f} | {c.memory / 2**20:,.0f} |"
+        for c in found
+    ]
+    head = (
+        "| events | MB on disk | people who withdrew | distinct rows | CPU s | million a CPU s "
+        "| memory grew by, MB |"
+    )
+    return "\n".join([head, "|" + " ---: |" * 7, *rows])
 
 
 if __name__ == "__main__":
-    main()
+    print(text(measure(float(sys.argv[1]) if len(sys.argv) > 1 else 5.0)))

@@ -44,6 +44,7 @@ _OTHERS = {
         columns=(
             ("market", "kind", ""),
             *_COMMON,
+            ("over even", "lift", "+.1%"),
             ("below even", "losing", ".0%"),
             ("retired", "retired", ""),
             ("best", "best_retired", ""),

@@ -42,3 +42,15 @@ class Exposures:
     def is_worth(self) -> bool:
         """Whether rewards are worth rather than a count of events."""
         return self.rewards is not self.counted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldOut:
+    """What people brought who were held out and saw an even split, on the days of the exposures.
+
+    Attributes:
+        shown, rewards: (n_days, n_audiences).
+    """
+
+    shown: FloatArray
+    rewards: FloatArray

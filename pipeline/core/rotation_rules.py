@@ -72,12 +72,13 @@ class RotationRules(Strict):
         randomised: whether we ourselves assign exposures by chance, so that a split that is not as
             signed is a fault and not the platform's choice.
         revive: creatives that were retired and may come back.
+        holdout: share of people, drawn by their key, who are shown an even split.
     """
 
     reward: Literal["clicks", "conversions", "value"] = "clicks"
-    uniform: Share = 0.05
-    max_share: Annotated[float, Field(strict=True, gt=0, le=1)] = 0.95
-    max_daily_change: Annotated[float, Field(strict=True, gt=0, le=1)] = 0.5
+    uniform: Share = 0.02
+    max_share: Annotated[float, Field(strict=True, gt=0, le=1)] = 0.98
+    max_daily_change: Annotated[float, Field(strict=True, gt=0, le=1)] = 1.0
     sharpness: Annotated[float, Field(strict=True, ge=1, le=6)] = 4.0
     half_life_days: Annotated[float, Field(strict=True, ge=1)] = 23.0
     delay_days: Annotated[int, Field(ge=0, le=60)] = 0
@@ -87,6 +88,7 @@ class RotationRules(Strict):
     disclosures: tuple[Disclosure, ...] = ()
     randomised: bool = False
     revive: tuple[Name, ...] = ()
+    holdout: Annotated[float, Field(strict=True, ge=0, le=0.5)] = 0.0
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

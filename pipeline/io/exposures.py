@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.core.exposures import Exposures
+from pipeline.core.exposures import Exposures, HeldOut
 from pipeline.core.findings import Finding
 from pipeline.core.policy import Policy
 from pipeline.io.artefacts import RunFolder
@@ -28,9 +28,11 @@ if TYPE_CHECKING:
 
 SNAPSHOT = "snapshot/exposures.parquet"
 CREATIVE_DAY = "creative_day.parquet"
+HOLDOUT_DAY = "holdout_day.parquet"
 MAX_DAYS = 180  # an older exposure counts for nothing
 KEYS = ("date", "audience", "creative")
 NUMBERS = ("impressions", "clicks", "conversions", "value")
+HOLDOUT = "holdout"
 
 
 def snapshot_exposures(
@@ -51,7 +53,7 @@ def snapshot_exposures(
         base,
         work,
         needed=(*KEYS, *reward),
-        optional=tuple(name for name in NUMBERS if name not in reward),
+        optional=(*(name for name in NUMBERS if name not in reward), HOLDOUT),
         resolve=resolve,
     )
     if found is not None:
@@ -63,9 +65,12 @@ def build_exposures(work: RunFolder, day: date, today: date) -> list[Finding]:
     """Write `creative_day.parquet` and return what is wrong with rows."""
     with staged_exposures(work.read_parquet(SNAPSHOT), day, today, work.name) as connection:
         create(connection, "creative_day", sql_text("marts", "creative_day"))
+        create(connection, "holdout_day", sql_text("marts", "holdout_day"))
         faults = row_faults(connection, "exposure_fault", "exposures", "docs/portfolio.md")
         table = connection.sql("from creative_day").to_arrow_table()
+        held = connection.sql("from holdout_day").to_arrow_table()
     work.write_parquet(CREATIVE_DAY, table)
+    work.write_parquet(HOLDOUT_DAY, held)
     return faults
 
 
@@ -116,6 +121,20 @@ def read_exposures(
         rewards=dense("value") if rules.reward == "value" else counted,
         counted=counted,
     )
+
+
+def read_holdout(work: RunFolder, policy: Policy, seen: Exposures) -> HeldOut:
+    """Return what people held out brought, on the days and in the audiences of the exposures."""
+    table = work.read_parquet(HOLDOUT_DAY)
+    rules = policy.rotation
+    assert rules is not None  # noqa: S101  a night of rotation has its section
+    found = {name: np.zeros((len(seen.days), len(seen.audiences))) for name in NUMBERS}
+    for row in table.to_pylist():
+        day = (row["day"] - seen.days[0]).days
+        if day >= 0 and row["audience"] in seen.audiences:
+            for name, values in found.items():
+                values[day, seen.audiences.index(row["audience"])] = row[name]
+    return HeldOut(shown=found["impressions"], rewards=found[rules.reward])
 
 
 def suite_columns(work: RunFolder) -> dict[str, Any]:

@@ -12,13 +12,14 @@ from pipeline.bandits.rotation.ratio import BROKEN, sample_ratio_p
 from pipeline.bandits.rotation.rotate import AudienceSplit, Standing, rotate_audience
 from pipeline.core.decision import DecisionLine, DecisionPlan
 from pipeline.core.exposures import Exposures
-from pipeline.core.findings import Finding, Level
+from pipeline.core.findings import Finding, Level, worst_level
 from pipeline.core.plan import Expected, Interval, Kind, Mode, ModelHealth, Uplift
 from pipeline.core.rotation_rules import RotationRules
 from pipeline.io.artefacts import RunFolder
 from pipeline.io.exposures import read_exposures
 from pipeline.runs.decision_inputs import DecisionInputs, read_decision_inputs
 from pipeline.runs.inputs import inputs_hash
+from pipeline.runs.rotation_look_back import looked_back
 
 TRAFFIC_DAYS = 7
 DELIVERED_APART = 0.1  # of the exposure went elsewhere than was signed
@@ -60,7 +61,8 @@ def rotation_plan(work: RunFolder, plan_id: str, findings: Sequence[Finding]) ->
         uplift=uplift,
         lines=tuple(lines),
         findings=(*findings, *_advice(splits, inputs, seen)),
-        model_health=_health(learned, rules),
+        model_health=_health(learned, rules, looked_back(work, inputs, seen)),
+        terms=_terms(rules),
         rules_version=inputs.rules_version,
         inputs_hash=inputs_hash(work),
         based_on="" if inputs.published is None else inputs.published.plan_id,
@@ -229,7 +231,12 @@ def _astray(inputs: DecisionInputs, seen: Exposures) -> list[Finding]:
     return found
 
 
-def _health(learned: Learned, rules: RotationRules) -> ModelHealth:
+def _terms(rules: RotationRules) -> dict[str, str]:
+    """Return what the sending side has to know besides the shares."""
+    return {"holdout": f"{rules.holdout:g}", "holdout_split": "even"} if rules.holdout else {}
+
+
+def _health(learned: Learned, rules: RotationRules, past: Sequence[Finding]) -> ModelHealth:
     wear = f"{learned.wear:+.1%} (sd {learned.wear_sd:.1%})"
     checks = (
         Finding(
@@ -249,4 +256,4 @@ def _health(learned: Learned, rules: RotationRules) -> ModelHealth:
             f"best with a probability under {rules.retire.error:.1%}",
         ),
     )
-    return ModelHealth(level=Level.PASS, checks=checks)
+    return ModelHealth(level=worst_level(past), checks=(*checks, *past))

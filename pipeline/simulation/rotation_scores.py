@@ -42,6 +42,8 @@ class RotationScore:
     Attributes:
         captured: share of the way from an even split to the best creative of every day, of all
             worlds together.
+        lift: what it earned over an even split all along, as a share; where creatives wear, this
+            alone compares policies, since what can be reached depends on what was shown before.
         losing: share of worlds in which it earned less than an even split.
         retired: creatives taken out for good.
         best_retired, nearly_best_retired: of those, the ones that were the best, or nearly.
@@ -51,6 +53,7 @@ class RotationScore:
     policy: str
     worlds: int
     captured: float
+    lift: float
     losing: float
     retired: int
     best_retired: int
@@ -70,8 +73,11 @@ def score_worlds(
 ) -> RotationScore:
     """Return one policy's score over given worlds; each world has its own chance."""
     gains, gaps, out = [], [], np.zeros(3, dtype=int)
+    earned = evenly = 0.0
     for world, seed in zip(worlds, seeds, strict=True):
         played = play(world, POLICIES[policy](world, seed), np.random.default_rng([2, seed]))
+        evenly += float(play(world, even_split, np.random.default_rng([2, seed])).value.sum())
+        earned += float(played.value.sum())
         gains.append(float((played.value - played.even).sum()))
         gaps.append(float((played.oracle - played.even).sum()))
         out += _retired(world, played)
@@ -80,6 +86,7 @@ def score_worlds(
         policy=policy,
         worlds=len(worlds),
         captured=sum(gains) / sum(gaps) if sum(gaps) > 0 else 0.0,
+        lift=earned / evenly - 1,
         losing=float(np.mean(np.array(gains) < -1e-9)),
         retired=int(out[0]),
         best_retired=int(out[1]),

@@ -8,6 +8,7 @@ select
     iso_day(date) as day,
     audience,
     creative,
+    holdout in ('true', 'True', '1') as is_holdout,
     case when has_impressions then plain_amount(impressions) else 1 end as impressions,
     coalesce(plain_amount(nullif(clicks, '')), case when clicks = '' then 0 end) as clicks,
     coalesce(plain_amount(nullif(conversions, '')), case when conversions = '' then 0 end)

@@ -271,3 +271,34 @@ def test_the_stored_page_and_plan_say_the_same_hash(shop: Path) -> None:
     folder = at(shop).state / "runs" / plan.plan_id
     assert plan.content_hash in (folder / "report.html").read_text(encoding="utf-8")
     assert json.loads((folder / "plan.json").read_bytes())["kind"] == "rotation"
+
+
+def held_rows() -> Iterator[dict[str, Any]]:
+    """Yield daily rows whose people held out saw an even split."""
+    rng = np.random.default_rng(9)
+    for row in daily_rows():
+        yield {**row, "holdout": "false"}
+        shown = 200
+        rate = RATES[row["creative"]] * (1.0 if row["audience"] == "young" else 0.6)
+        clicks = int(rng.binomial(shown, rate))
+        yield {**row, "impressions": shown, "clicks": clicks, "holdout": "true"}
+
+
+def test_a_split_is_held_against_its_promise_and_the_people_held_out(shop: Path) -> None:
+    settings(shop, {**RULES, "holdout": 0.05})
+    early = DAY - timedelta(days=8)
+    exposures = shop / "data" / "exposures.csv"
+    write_rows(exposures, (row for row in held_rows() if row["date"] < early.isoformat()))
+    plan = run_rotation(at(shop, early), early)
+    folder = approve_plan(at(shop, early), plan.plan_id, "ana", plan.content_hash).folder
+    assert folder is not None
+    sheet = (folder / "rotation.csv").read_text(encoding="utf-8")
+    assert "holdout,holdout_split" in sheet
+    assert "0.05,even" in sheet
+    write_rows(exposures, held_rows())
+    later = run_rotation(at(shop), DAY)
+    assert later.model_health is not None
+    said = {check.check: check.message for check in later.model_health.checks}
+    assert "clicks per thousand impressions over the people held out" in said["holdout"]
+    assert "over an even split" in said["even split"]
+    assert f"since {early.isoformat()} the plan in force brought" in said["promise"]

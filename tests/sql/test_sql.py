@@ -17,8 +17,8 @@ from pipeline.io import engine, warehouse
 from pipeline.io.artefacts import begin_run
 from pipeline.io.assets import asset_folder
 from pipeline.io.contacts import TEXTS, staged_contacts
+from pipeline.io.exposures import HOLDOUT, NUMBERS, staged_exposures
 from pipeline.io.exposures import KEYS as KEYS_SHOWN
-from pipeline.io.exposures import NUMBERS, staged_exposures
 from pipeline.io.marts import create_marts
 
 HERE = Path(__file__).parent
@@ -88,7 +88,8 @@ def result(case: Path, folder: Path) -> str:
 
 def exposure_result(case: Path, table: str, params: dict[str, Any]) -> str:
     rows = list(csv.DictReader(io.StringIO((case / "exposures.csv").read_text("utf-8"))))
-    texts = {name: pa.array([row[name] for row in rows]) for name in (*KEYS_SHOWN, *NUMBERS)}
+    names = (*KEYS_SHOWN, *NUMBERS, HOLDOUT)
+    texts = {name: pa.array([row.get(name, "") for row in rows]) for name in names}
     flags = {
         "copies": pa.array([int(row["copies"]) for row in rows]),
         "has_impressions": pa.array([params["has_impressions"]] * len(rows)),

@@ -21,7 +21,9 @@ from pipeline.core.types import BoolArray, FloatArray
 USUAL_SPREAD = 0.26  # sd of logit rates between creatives: 2,162 randomised public tests
 SPREAD_WEIGHT = 12.0  # how many cells the usual spread counts for
 AUDIENCE_SPREAD = 0.10  # sd of a creative's own deviation in one audience; our judgement
-WEAR, WEAR_SD = -0.05, 0.05  # log rate per doubling of exposure, before anything is seen
+WEAR, WEAR_SD = -0.02, 0.05
+"""Log rate per doubling of exposure before anything is seen. A stronger belief makes whatever is
+shown most look worn from the first night on, and costs more where nothing wears than it saves."""
 DAY_SPREAD = 0.20  # sd of a day's level; an incomplete day's is free
 FRESH = 1_000.0  # impressions; the first thousand is no doubling of anything
 WORTH_WEIGHT = 20.0  # conversions whose worth the audience's mean counts for

@@ -37,6 +37,12 @@ def init(
         bool,
         typer.Option("--cadence", help="Add lifecycle segments: contacts and their cadence."),
     ] = False,
+    with_creatives: Annotated[
+        bool, typer.Option("--creatives", help="Add creatives: exposures and their rotation.")
+    ] = False,
+    with_offers: Annotated[
+        bool, typer.Option("--offers", help="Add offers: logged decisions and customers.")
+    ] = False,
 ) -> None:
     """Make a portfolio folder: a commented portfolio.yaml and sample data that runs as it is."""
     from pipeline.core.errors import UsageError
@@ -46,15 +52,28 @@ def init(
         raise UsageError(f"{folder}: is not empty; name a new folder, nothing was written")
     folder.mkdir(parents=True, exist_ok=True)
     write_example(folder)
-    if with_cadence:
-        from pipeline.simulation.cadence.sample import add_cadence
-
-        add_cadence(folder)
+    others = _add_samples(folder, cadence=with_cadence, rotate=with_creatives, offers=with_offers)
     say(f"portfolio  {folder / 'portfolio.yaml'}")
     remark(f"next: equimarginal caps approve --all --as fin -w {folder}")
     remark(f"then: equimarginal night -w {folder} --date {_next_day(END)}")
-    if with_cadence:
-        remark(f"and:  equimarginal cadence -w {folder} --date {_next_day(END)}")
+    for command in others:
+        remark(f"and:  equimarginal {command} -w {folder} --date {_next_day(END)}")
+
+
+def _add_samples(folder: Path, *, cadence: bool, rotate: bool, offers: bool) -> list[str]:
+    """Add the samples of further decisions; return the commands that decide them."""
+    from pipeline.simulation.cadence.sample import add_cadence
+    from pipeline.simulation.decision_samples import add_creatives, add_offers
+
+    wanted = {
+        "rotate": (rotate, add_creatives),
+        "offers": (offers, add_offers),
+        "cadence": (cadence, add_cadence),
+    }
+    commands = [command for command, (is_wanted, _) in wanted.items() if is_wanted]
+    for command in commands:
+        wanted[command][1](folder)
+    return commands
 
 
 def check(day: Day = None, workspace: Workspace = HERE, as_json: AsJson = False) -> None:

@@ -8,7 +8,7 @@ from pipeline.simulation.offers import KINDS, make_offer_world, score_offers
 
 
 def test_what_is_proposed_earns_and_is_hardly_ever_for_the_worse() -> None:
-    (ours,) = score_offers("one answer for all", range(2), ["ours"])
+    (ours,) = score_offers("one answer for all", range(3), ["ours"])
     assert ours.captured > 0.6
     assert ours.worse <= 0.2
     assert ours.lost == 0

@@ -20,7 +20,7 @@ os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 
 def campaigns() -> dict[str, tuple[int, Callable[..., Any]]]:
     """Return each campaign with its count at scale 1: the figures that a release is held to."""
-    from tests.torture import accidents, crowds, files, nights, tampering
+    from tests.torture import accidents, crowds, files, nights, splits, tampering
 
     return {
         "kills": (10_000, accidents.kills),
@@ -34,6 +34,7 @@ def campaigns() -> dict[str, tuple[int, Callable[..., Any]]]:
         "audit-edits": (10_000, tampering.audit_edits),
         "hostile-plans": (300_000, tampering.hostile_plans),
         "money": (1_000_000, tampering.money),
+        "splits": (10_000, splits.splits),
     }
 
 

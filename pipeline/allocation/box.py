@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline.allocation.problem import Problem
 from pipeline.allocation.tree import Sets
-from pipeline.core.types import FloatArray, IntArray
+from pipeline.core.types import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +36,20 @@ class Box:
 def fold(problem: Problem, sets: Sets) -> Box:
     """Return the box of a problem: no line gets more than its groups or the budget can give.
 
+    What groups can give cuts only curves that are not concave or that may be off: these are known
+    better in a smaller box. A concave one would only be held by its box in place of the group,
+    whose price would not be seen.
+
     Args:
         sets: the problem's groups.
     """
     low, high = problem.lower, problem.upper
-    if problem.groups:
+    cut = problem.curves.bent(low) | ~np.isfinite(high) if problem.groups else np.zeros(0, bool)
+    if problem.gate is not None and problem.groups:
+        cut |= problem.gate > 0
+    if cut.any():
         low, high = low.copy(), high.copy()
-        _cut_to_groups(sets, low, high)
+        _cut_to_groups(sets, cut, low, high)
     spare = max(problem.budget - float(low.sum()), 0.0)
     if high.size and float(high.max()) > spare:
         most = low + spare
@@ -58,17 +65,18 @@ def fold(problem: Problem, sets: Sets) -> Box:
     return Box(low, np.maximum(high, low), gate)
 
 
-def _cut_to_groups(sets: Sets, low: FloatArray, high: FloatArray) -> None:
+def _cut_to_groups(sets: Sets, cut: BoolArray, low: FloatArray, high: FloatArray) -> None:
     """Raise floors to those of groups of one line, and cut caps to what groups leave."""
     filled = sets.size > 0
     size, least, most = sets.size[filled], sets.least[filled], sets.most[filled]
     if not size.size:
         return
     first = np.cumsum(size) - size
-    alone = size == 1
+    alone = (size == 1) & cut[sets.lines[first]]
     if alone.any():
         np.maximum.at(low, sets.lines[first[alone]], least[alone])
     inside = low[sets.lines]
     spare = np.maximum(most - np.add.reduceat(inside, first), 0.0)
     inside += np.repeat(spare, size)
+    inside[~cut[sets.lines]] = np.inf
     np.minimum.at(high, sets.lines, inside)

@@ -34,9 +34,10 @@ from pipeline.core.types import FloatArray
 _FLAT = 1e-12  # of the bound: an envelope this close to its curve is the curve
 _ROUNDING = 1e-8  # of the bound: what the linear programs' own tolerances may hide
 _HARDER = (1.0, 1.1, 1.4)  # times the guardrails' prices, until a choice of sides can keep them
+_HALVINGS = 36  # on the way from a plan to a split that breaks a limit
 _SMALL = 60  # lines up to which every node is worth a plan
 _EVERY = 8  # nodes between plans where there are more
-_NODES = 200  # of the branching, where each costs little and proves little
+_NODES = 5000  # of the branching; work ends it before where lines are many
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,14 +89,31 @@ def solve_coupled(
         work=work,
         tolerance=tolerance,
         any_plan=any_plan,
+        free=start if master.tabled.is_needed else None,
     )
     search.run(tree, start)
     return search.result()
 
 
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """A part of the problem: its box, the curves as they are read there, and a mix near it."""
+
+    master: Master
+    box: Box
+    near: Relaxed
+
+    def cut(self, line: int, *bounds: tuple[float, float]) -> list[_Node]:
+        """Return the parts in which a line has other bounds."""
+        return [_Node(self.master, _cut(self.box, line, *own), self.near) for own in bounds]
+
+
 @dataclass(slots=True, kw_only=True)
 class _Search:
-    """The best plan and the lowest bound so far, and the ways of lowering their gap."""
+    """The best plan and the lowest bound so far, and the ways of lowering their gap.
+
+    `free` is the best split where guardrails do not count, where that may lead to a better plan.
+    """
 
     true: Problem
     master: Master
@@ -105,6 +123,7 @@ class _Search:
     work: Work
     tolerance: float
     any_plan: bool
+    free: FloatArray | None
     best: FloatArray | None = None
     value: float = -np.inf
     bound: float = np.inf
@@ -143,10 +162,31 @@ class _Search:
             self._branch(root)
 
     def offer(self, spend: FloatArray, priced: Relaxed) -> None:
-        """Keep a split if it is a plan and better than the best one."""
+        """Keep a split, or what lies on the way to it or from it, if it is the best plan so far."""
         value = float(self.true.curves.value(spend).sum())
-        if value > self.value and self.keeps(spend):
-            self.best, self.value, self.priced = spend, value, priced
+        if self.keeps(spend):
+            if value > self.value:
+                self.best, self.value, self.priced = spend, value, priced
+            if self.free is not None and value < self.bound:
+                self._along(spend, self.free, priced)
+        elif self.best is not None and value > self.value and self.master.tabled.is_needed:
+            self._along(self.best, spend, priced)
+
+    def _along(self, plan: FloatArray, beyond: FloatArray, priced: Relaxed) -> None:
+        """Keep the farthest plan on the way to a split that earns more but breaks a limit.
+
+        Limits on how much an outcome may be are best met to the full: mixes do so only by chance.
+        """
+        kept, broken = 0.0, 1.0
+        for _ in range(_HALVINGS):
+            share = (kept + broken) / 2
+            between = plan + share * (beyond - plan)
+            if not (self.box.holds(between) and self.keeps(between)):
+                broken = share
+                continue
+            kept, value = share, float(self.true.curves.value(between).sum())
+            if value > self.value + 0.1 * self.tolerance * abs(self.value):  # no creeping
+                self.best, self.value, self.priced = between, value, priced
 
     def settle(self, guess: FloatArray, near: Relaxed) -> None:
         """Offer the best plan whose lines are on the sides where a split has them."""
@@ -192,21 +232,24 @@ class _Search:
 
     def _branch(self, root: Relaxed) -> None:
         """Branch on the spends of single lines, the part with the highest bound first."""
-        heap = [(-root.bound, 0, self.box, root)]
+        heap = [(-root.bound, 0, _Node(self.master, self.box, root))]
         closed, count = -np.inf, 0
         while heap:
-            negative, _, box, node = heapq.heappop(heap)
+            negative, _, node = heapq.heappop(heap)
             over = self.is_done or self.work.is_over or count >= _NODES
             if -negative <= self.close_enough or over:
                 closed = max(closed, -negative)
                 break
-            children = self._children(box, node)
+            children = self._children(node)
             if not children:
-                closed = max(closed, -negative)
+                sharper = self._sharper(node)
+                children = [] if sharper is None else [sharper]
+                closed = max(closed, -negative) if sharper is None else closed
             for child in children:
                 solved = relax(
-                    self.master, child, self.work,
-                    columns=node.columns, close=ROUGH, enough=self.close_enough,
+                    child.master, child.box, self.work,
+                    columns=child.near.columns if child.master is node.master else None,
+                    start=child.near.spend, close=ROUGH, enough=self.close_enough,
                 )  # fmt: skip
                 if solved is None:
                     continue
@@ -216,14 +259,26 @@ class _Search:
                     self.settle(solved.spend, solved)
                 bound = min(solved.bound, -negative)
                 if bound > self.close_enough:
-                    heapq.heappush(heap, (-bound, count, child, solved))
+                    heapq.heappush(heap, (-bound, count, _Node(child.master, child.box, solved)))
                 else:
                     closed = max(closed, bound)
         self.bound = min(self.bound, max(closed, self.value))
 
-    def _children(self, box: Box, node: Relaxed) -> list[Box]:
+    def _sharper(self, node: _Node) -> _Node | None:
+        """Return the same part with finer tables; None where they have left out too little."""
+        if node.near.bound - self.close_enough <= 0 or not node.master.tabled.is_needed:
+            return None
+        closer = Master.of(self.true, node.box)
+        before, after = (
+            master.tabled.left_out(node.near.latest.rail_price, 1.0)
+            for master in (node.master, closer)
+        )
+        return _Node(closer, node.box, node.near) if after < 0.5 * before else None
+
+    def _children(self, parent: _Node) -> list[_Node]:
         """Return the box cut in two at the line that the mix flatters most."""
-        flattered = self._flattered(node)
+        box, node = parent.box, parent.near
+        flattered = self._flattered(parent)
         hole = (box.gate > 0) & (node.spend > box.low) & (node.spend < box.gate)
         least = _FLAT * abs(node.bound)
         flattered[hole] = np.maximum(flattered[hole], 2 * least + np.finfo(float).tiny)
@@ -232,24 +287,25 @@ class _Search:
             return []
         low, high = float(box.low[line]), float(box.high[line])
         if hole[line]:
-            return [_cut(box, line, low, low), _cut(box, line, float(box.gate[line]), high)]
+            gate = float(box.gate[line])
+            return parent.cut(line, (low, low), (gate, high))
         at = float(self.sides.on_low[line])
         if not low < at < high:
             at = float(
                 np.clip(node.spend[line], low + 0.05 * (high - low), high - 0.05 * (high - low))
             )
-        return [_cut(box, line, low, at), _cut(box, line, at, high)] if low < at < high else []
+        return parent.cut(line, (low, at), (at, high)) if low < at < high else []
 
-    def _flattered(self, node: Relaxed) -> FloatArray:
+    def _flattered(self, parent: _Node) -> FloatArray:
         """Return per line by how much the mix counts more than the mixed spend is worth.
 
-        What guardrails count is weighed by their prices, and where the mixed spends break one,
-        by what the bound would be worth to it at least.
+        Guardrails count at their prices; one that is broken, at what the bound is worth at least.
         """
-        problem, latest, spend = self.master.problem, node.latest, node.spend
+        problem, node = parent.master.problem, parent.near
+        latest, spend, thresholds = node.latest, node.spend, parent.master.rows.thresholds
         rails = latest.mixed_rails - rail_terms(problem, spend)
-        short = self.master.rows.thresholds - rail_terms(problem, spend).sum(axis=0)
-        scale = np.abs(latest.mixed_rails).sum(axis=0) + np.abs(self.master.rows.thresholds)
+        short = thresholds - rail_terms(problem, spend).sum(axis=0)
+        scale = np.abs(latest.mixed_rails).sum(axis=0) + np.abs(thresholds)
         broken = (short > 1e-9 * scale) & (scale > 0)
         price = latest.rail_price + np.where(
             broken, abs(node.bound) / np.where(broken, scale, 1.0), 0.0
@@ -259,9 +315,9 @@ class _Search:
     def result(self) -> CoupledSolution:
         """Return what is known."""
         if self.priced is None:
-            nothing = np.zeros(self.true.size)
+            none = np.zeros(self.true.size)
             return CoupledSolution(
-                spend=None, bound=-np.inf, prices={}, line_price=nothing, weight=nothing
+                spend=None, bound=-np.inf, prices={}, line_price=none, weight=none
             )
         latest = self.priced.latest
         prices = dict(zip(self.master.rows.names, latest.row_price.tolist(), strict=True))
@@ -273,7 +329,7 @@ class _Search:
             spend=self.best,
             bound=self.bound if np.isinf(self.bound) else self.bound + _ROUNDING * abs(self.bound),
             prices=prices,
-            line_price=latest.line_price,
+            line_price=self.priced.line_price(self.true),
             weight=1.0 + rail_weight(self.master.problem, latest.rail_price, OUTCOME),
         )
 

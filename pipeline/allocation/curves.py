@@ -12,7 +12,7 @@ from pipeline.allocation.envelope import Envelope
 from pipeline.allocation.family import Family
 from pipeline.allocation.hulls import envelope_part
 from pipeline.allocation.tables import Piecewise, Smooth, knot_slopes, refined, smooth_rows
-from pipeline.core.types import FloatArray, IntArray
+from pipeline.core.types import BoolArray, FloatArray, IntArray
 
 _REFINEMENT = 4  # straight pieces per half interval where a smooth curve is not concave
 
@@ -79,6 +79,16 @@ class Curves:
         for family, where in zip(self.families, self.positions, strict=True):
             if not isinstance(family, Piecewise | Smooth):
                 out[where] = family.inflection()
+        return out
+
+    def bent(self, low: FloatArray) -> BoolArray:
+        """Return which curves may not be concave from `low` on, (n,)."""
+        out = np.zeros(self.size, dtype=bool)
+        for family, where in zip(self.families, self.positions, strict=True):
+            if isinstance(family, Piecewise):
+                out[where] = True
+            elif not (family.is_concave or isinstance(family, Smooth)):
+                out[where] = family.inflection() > low[where]
         return out
 
     def envelope(

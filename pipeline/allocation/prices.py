@@ -14,7 +14,7 @@ from pipeline.core.types import BoolArray, FloatArray
 
 _AT = 1e-9  # of a limit: closer than this is at it
 _STEP = 1e-12  # of the money: where a curve has a corner, the side is told by this much
-_MANY = 500  # groups beyond which corners are not looked into
+_MANY = 500  # groups whose corners are looked into
 
 
 def nested_prices(problem: Problem, box: Box, tree: Tree, split: NestedSplit) -> FloatArray:
@@ -32,8 +32,10 @@ def nested_prices(problem: Problem, box: Box, tree: Tree, split: NestedSplit) ->
     at_least = (tree.least > 0) & (totals <= tree.least + _AT * np.abs(tree.least))
     own = np.where(at_most | at_least, extra, 0.0)
     own[ROOT] = node_prices[ROOT] if totals[ROOT] >= tree.most[ROOT] * (1 - _AT) else 0.0
-    unsure = at_most & (extra >= 0) & ~(split.smooth & split.smooth[tree.parent])
-    unsure &= tree.size <= _MANY
+    # without a price of its own a full group may still hold its lines: by their boxes, cut to it
+    smooth = (extra > 0) & split.smooth & split.smooth[tree.parent]
+    unsure = at_most & (extra >= 0) & ~smooth
+    unsure &= unsure.cumsum() <= _MANY
     unsure[ROOT] = own[ROOT] != 0 and not split.smooth[ROOT]
     edge = _Edge.of(problem, box, spend) if unsure.any() else None
     for node in np.flatnonzero(unsure).tolist():

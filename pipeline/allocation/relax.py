@@ -23,10 +23,11 @@ from pipeline.allocation.columns import (
     first_columns,
     limit_rows,
     prune_columns,
+    rail_weight,
     scale_of_money,
 )
 from pipeline.allocation.master import Round, best_offers, solve_master
-from pipeline.allocation.problem import Problem
+from pipeline.allocation.problem import SPEND, Problem
 from pipeline.allocation.tabled import Tabled
 from pipeline.allocation.work import Work
 from pipeline.core.types import FloatArray
@@ -77,6 +78,15 @@ class Relaxed:
     bound: float
     latest: Round
     columns: Columns
+
+    def line_price(self, problem: Problem) -> FloatArray:
+        """Return what money costs on each line, net of what it does for guardrails by itself."""
+        rail_price, out = self.latest.rail_price, self.latest.line_price.copy()
+        out -= rail_weight(problem, rail_price, SPEND)
+        for name, curves in problem.metrics.items():
+            if (weight := rail_weight(problem, rail_price, name)).any():
+                out -= weight * curves.marginal(self.spend)
+        return out
 
 
 def relax(

@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pipeline.allocation.goals import outcome_curve
+from pipeline.allocation.solution import Solution
 from pipeline.core.caps import Cap
 from pipeline.core.errors import InfeasibleError
 from pipeline.core.plan import Plan
 from pipeline.core.types import FloatArray
-from pipeline.runs.decide import BestSplit, Decision, Facts, Models, best_split
+from pipeline.runs.decide import Decision, Facts, Models, best_split
 from pipeline.runs.limits import attainable
 
 MOST_CAPS = 24
@@ -39,6 +40,19 @@ class OtherBudgets:
     p05: FloatArray
     p95: FloatArray
     price: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lifted:
+    """The best split without one cap, all other limits as they are.
+
+    Attributes:
+        gain: outcome a day that it earns more.
+        total: what it spends, which may be more where the cap kept money from being placed.
+    """
+
+    gain: float
+    total: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,13 +88,26 @@ def cap_costs(facts: Facts, models: Models, decision: Decision, plan: Plan) -> d
     dearest = sorted(
         (cap for cap in facts.caps if cap.id in prices), key=lambda cap: (-prices[cap.id], cap.id)
     )
-    here = decision.solution.objective
     costs = {}
     for cap in dearest[:MOST_CAPS]:
-        without = _without(facts, models, cap)
-        if without is not None and without.total <= decision.total * (1 + 1e-9):
-            costs[cap.id] = max(without.solution.objective - here, 0.0)
+        lifted = lift(facts, models, decision.solution, cap)
+        if lifted is not None and lifted.total <= decision.total * (1 + 1e-9):
+            costs[cap.id] = lifted.gain
     return costs
+
+
+def lift(facts: Facts, models: Models, here: Solution, cap: Cap) -> Lifted | None:
+    """Return what the best split is without a cap; None where the other limits contradict.
+
+    Args:
+        here: the best split with it.
+    """
+    others = tuple(other for other in facts.caps if other.id != cap.id)
+    try:
+        without = best_split(replace(facts, caps=others), models)
+    except InfeasibleError:
+        return None
+    return Lifted(gain=max(without.solution.objective - here.objective, 0.0), total=without.total)
 
 
 def other_budgets(decision: Decision) -> OtherBudgets | None:
@@ -110,11 +137,3 @@ def learning_cost(decision: Decision) -> float:
     planned = decision.table.at(decision.budgets).mean(axis=0).sum()
     without = decision.table.at(decision.budgets - decision.explored).mean(axis=0).sum()
     return max(float(without - planned), 0.0)
-
-
-def _without(facts: Facts, models: Models, cap: Cap) -> BestSplit | None:
-    others = tuple(other for other in facts.caps if other.id != cap.id)
-    try:
-        return best_split(replace(facts, caps=others), models)
-    except InfeasibleError:
-        return None

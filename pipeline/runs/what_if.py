@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline.allocation.goals import outcome_curve
 from pipeline.core.caps import Cap, CapStatus
-from pipeline.core.errors import InfeasibleError, UsageError
+from pipeline.core.errors import UsageError
 from pipeline.core.plan import Plan
 from pipeline.core.policy import CapSpec
 from pipeline.core.types import FloatArray, in_scope, scope_label
@@ -22,6 +22,7 @@ from pipeline.runs import storage
 from pipeline.runs.decide import BestSplit, Facts, Models, best_split
 from pipeline.runs.inputs import read_inputs
 from pipeline.runs.limits import attainable
+from pipeline.runs.outlook import lift
 from pipeline.runs.portfolio import Portfolio
 
 CURVE_POINTS = 17
@@ -225,12 +226,8 @@ def _split(name: str, budgets: FloatArray, models: Models, best: BestSplit | Non
 
 
 def _cap_cost(facts: Facts, models: Models, base: BestSplit, cap: Cap) -> CapCost:
-    others = tuple(other for other in facts.caps if other.id != cap.id)
-    try:
-        without = best_split(replace(facts, caps=others), models)
-    except InfeasibleError:
-        return CapCost(cap=cap, gain=None)
-    return CapCost(cap=cap, gain=max(without.solution.objective - base.solution.objective, 0.0))
+    lifted = lift(facts, models, base.solution, cap)
+    return CapCost(cap=cap, gain=None if lifted is None else lifted.gain)
 
 
 def _curve(best: BestSplit, shown: Sequence[float]) -> tuple[CurvePoint, ...]:

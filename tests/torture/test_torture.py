@@ -14,7 +14,7 @@ from tests.torture import disk
 ROOT = Path(__file__).resolve().parents[2]
 CAMPAIGNS = (
     "kills", "faults", "powercuts", "nights", "files", "plan-bytes", "audit-edits",
-    "hostile-plans", "money",
+    "hostile-plans", "money", "splits",
 )  # fmt: skip
 
 
@@ -37,6 +37,7 @@ def test_a_small_torture_finds_nothing_and_says_what_it_did() -> None:
         assert f"{name}: {result['cases']} " in done.stderr
     assert counts["kills"]["notes"]["write points"] >= 40
     assert counts["nights"]["notes"]["published plans"] > 0
+    assert counts["splits"]["notes"]["prices"] > 0
 
 
 def test_a_campaign_that_does_not_exist_is_named() -> None:

@@ -1,0 +1,39 @@
+"""Prices of every kind of limit, held against what a little more of the limit earns."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pipeline.allocation.solve import solve
+from tests.allocation.problems import hill, line, problem
+from tests.torture.report import Outcome
+from tests.torture.splits import every_price_against_a_little_more
+
+KINDS = {"budget", "l0 max", "l1 min", "l2 fixed", "cap", "floor", "across", "share", "return"}
+
+
+def test_every_kind_of_limit_is_priced_at_what_a_little_more_of_it_earns():
+    outcome = Outcome(unit="problems")
+    wrong = [
+        every_price_against_a_little_more(np.random.default_rng([2, case]), outcome)
+        for case in range(12)
+    ]
+    assert wrong == [""] * len(wrong)
+    assert {name.removeprefix("prices of ") for name in outcome.notes} >= KINDS
+
+
+@pytest.mark.parametrize("step", [-0.05, 0.05])
+def test_a_group_that_one_line_fills_is_priced_although_the_lines_own_box_ends_there(step):
+    def outcome(most: float) -> tuple[float, float]:
+        made = problem(
+            budget=50,
+            lines=[line("a", hill(9, 20)), line("b", hill(0.01, 20)), line("c", hill(4, 30))],
+            groups=[{"id": "g", "lines": ["a", "b"], "max": most}],
+        )
+        found = solve(made)
+        return found.objective, found.prices["g"]
+
+    here, price = outcome(6.0)
+    assert price == pytest.approx((outcome(6.0 + step)[0] - here) / step, rel=2e-2)
+    assert price > 0.1

@@ -1,23 +1,29 @@
 # Everything runs from .venv, which `make setup` fills from the locked requirements.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check unit format bench bench-scale torture numbers pictures airflow cluster \
-	lock wheel clean
+	lock wheel release verify-release advisories coverage mutants clean
 
 RUN := .venv/bin/python -m
 BIN := .venv/bin
 PORT ?= 8080
 EXECUTOR ?= local
 PYTEST ?=
+MONEY_TESTS := tests/io/ledger tests/io/publish tests/core tests/allocation/test_verify.py \
+	tests/runs/test_signoff.py tests/runs/test_restated.py tests/runs/test_destinations.py \
+	tests/cli/test_signing.py
 SCALE ?= 1
 SEED ?= 1
 CAMPAIGN ?=
+SHARE ?= 1
+ONLY ?=
+MODULE ?=
 export GX_ANALYTICS_ENABLED := false
 export PYTHONUTF8 := 1
 export OPENBLAS_NUM_THREADS := 1
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' \
-		| while IFS="$$(printf '\t')" read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
+		| while IFS="$$(printf '\t')" read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
 
 setup: ## install everything into .venv; quick when nothing changed
 	@PYTHON="$(PYTHON)" tools/setup
@@ -51,6 +57,13 @@ bench-scale: setup ## measure growth of rows and lines into docs/scale.md, with 
 torture: setup ## break everything thousands of times; SCALE=0.01 SEED=1 CAMPAIGN="kills nights"
 	@nice $(BIN)/python tools/torture.py $(CAMPAIGN) --scale $(SCALE) --seed $(SEED)
 
+coverage: setup ## every line and branch of the money core is run by its tests, or say which is not
+	$(RUN) coverage run -m pytest $(MONEY_TESTS)
+	$(RUN) coverage report
+
+mutants: setup ## break the money core's code in small ways; its tests must notice; SHARE=0.1 MODULE=core/money ONLY="not postgres"
+	@nice $(BIN)/python tools/mutants.py --share $(SHARE) --seed $(SEED) --only "$(ONLY)" $(MODULE)
+
 numbers: setup ## fill the measured numbers into README.md and docs/
 	$(RUN) benchmarks.numbers
 
@@ -71,6 +84,15 @@ lock: ## resolve the dependencies again (needs uv)
 
 wheel: setup ## build the wheel into dist/
 	$(BIN)/hatchling build -t wheel
+
+release: setup ## wheel, bill of materials and signed provenance into dist/; KEY=private.pem
+	@$(BIN)/python tools/release.py make dist --key $(KEY)
+
+verify-release: setup ## build what is in dist/ again from its commit and compare; KEY=public.pem
+	@$(BIN)/python tools/release.py verify dist --key $(KEY)
+
+advisories: setup ## ask which locked packages have known weaknesses (needs a network)
+	@$(BIN)/python tools/bill.py
 
 clean: ## remove everything that can be made again; keeps your portfolios
 	rm -rf .venv .airflow build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis \

@@ -105,4 +105,5 @@ def fault_of(payload: Any) -> tuple[str, bool] | None:
         return None
     code = dig(error, "code")
     said = f"code {code}: {dig(error, 'message') or 'refused'}"
-    return said[:300], code in _BUSY or dig(error, "is_transient") is True
+    is_busy = isinstance(code, int) and code in _BUSY
+    return said[:300], is_busy or dig(error, "is_transient") is True

@@ -77,12 +77,14 @@ class GoogleAds:
                 "validateOnly": dry_run,
             },
         )
+        if not isinstance(answer, dict):
+            raise PlatformError(f"{self.label}: answered something that is no result")
         refused: dict[int, str] = {}
         for error in _errors(answer):
             index = _index(error)
             if index is None or not 0 <= index < len(orders):
                 raise PlatformError(f"{self.label}: {_said(error)}")
-            if not _PASSES & set(dig(error, "errorCode") or {}):
+            if not _PASSES & set(_codes(error)):
                 refused[orders[index].position] = _said(error)
         return refused
 
@@ -94,8 +96,11 @@ class GoogleAds:
         for _ in range(MAX_PAGES):
             body = {"query": query, **({"pageToken": page} if page else {})}
             answer = self._api.post(f"{self._customer}/googleAds:search", body)
-            rows += answer.get("results", [])
-            page = answer.get("nextPageToken")
+            found = dig(answer, "results") or []
+            if not isinstance(answer, dict) or not isinstance(found, list):
+                raise PlatformError(f"{self.label}: answered what is no list of campaigns")
+            rows += found
+            page = dig(answer, "nextPageToken")
             if not page:
                 return rows
         raise PlatformError(f"{self.label}: more than {MAX_PAGES} pages of campaigns")
@@ -112,13 +117,13 @@ class GoogleAds:
             )
         if dig(row, "campaign", "status") == "REMOVED":
             return Seen(why=f"campaign {identity} was removed")
-        budget = dig(row, "campaignBudget") or {}
-        if budget.get("explicitlyShared"):
+        if dig(row, "campaignBudget", "explicitlyShared"):
             return Seen(why=f"campaign {identity} shares its budget with others")
-        if budget.get("period", "DAILY") != "DAILY":
-            return Seen(why=f"campaign {identity} has a budget of a {budget.get('period')} period")
-        micros = str(budget.get("amountMicros", "0"))
-        name = str(budget.get("resourceName") or "")
+        period = dig(row, "campaignBudget", "period") or "DAILY"
+        if period != "DAILY":
+            return Seen(why=f"campaign {identity} has a budget of a {period} period")
+        micros = str(dig(row, "campaignBudget", "amountMicros") or "0")
+        name = str(dig(row, "campaignBudget", "resourceName") or "")
         if not name or not micros.isdecimal():
             return Seen(why=f"campaign {identity} has no daily budget")
         self._budgets[identity] = name
@@ -131,18 +136,30 @@ def _errors(answer: Any) -> list[Any]:
     if not failure:
         return []
     found = [
-        error for detail in dig(failure, "details") or [] for error in (dig(detail, "errors") or [])
+        error
+        for detail in _listed(dig(failure, "details"))
+        for error in _listed(dig(detail, "errors"))
     ]
     return found or [{"message": dig(failure, "message") or "some operations failed"}]
 
 
 def _index(error: Any) -> int | None:
-    for part in dig(error, "location", "fieldPathElements") or []:
+    for part in _listed(dig(error, "location", "fieldPathElements")):
         if dig(part, "fieldName") == "operations":
-            return int(dig(part, "index") or 0)
+            index = dig(part, "index") or 0
+            return index if isinstance(index, int) else None
     return None
 
 
+def _codes(error: Any) -> Mapping[str, Any]:
+    codes = dig(error, "errorCode")
+    return codes if isinstance(codes, dict) else {}
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
 def _said(error: Any) -> str:
-    code = ", ".join(str(value) for value in (dig(error, "errorCode") or {}).values())
+    code = ", ".join(str(value) for value in _codes(error).values())
     return f"{code} {dig(error, 'message') or 'refused'}".strip()[:300]

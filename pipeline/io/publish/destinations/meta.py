@@ -133,5 +133,5 @@ def _parsed(item: Any) -> tuple[int, Any]:
         return 0, {}
     try:
         return int(dig(item, "code") or 0), json.loads(str(dig(item, "body") or "{}"))
-    except ValueError:
+    except (TypeError, ValueError):
         return 0, {}

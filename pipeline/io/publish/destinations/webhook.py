@@ -72,8 +72,10 @@ class Webhook:
                 "the hash of what it stored"
             )
         said = {
-            tuple(str(part) for part in dig(item, "line") or ()): str(dig(item, "why") or "refused")
-            for item in dig(answer, "refused") or []
+            tuple(str(part) for part in _listed(dig(item, "line"))): str(
+                dig(item, "why") or "refused"
+            )
+            for item in _listed(dig(answer, "refused"))
         }
         refused = {item.position: said[item.line] for item in orders if item.line in said}
         self._taken = {
@@ -99,6 +101,10 @@ class Webhook:
             "webhook-timestamp": moment,
             "webhook-signature": f"v1,{base64.b64encode(mac).decode()}",
         }
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _key(login: Credentials) -> bytes:

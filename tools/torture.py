@@ -20,12 +20,25 @@ os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 
 def campaigns() -> dict[str, tuple[int, Callable[..., Any]]]:
     """Return each campaign with its count at scale 1: the figures that a release is held to."""
-    from tests.torture import accidents, crowds, files, nights, splits, tampering
+    from tests.torture import (
+        accidents,
+        crowds,
+        deliveries,
+        files,
+        nights,
+        splits,
+        tampering,
+        upgrades,
+        year,
+    )
 
     return {
         "kills": (10_000, accidents.kills),
         "faults": (10_000, accidents.faults),
         "powercuts": (1_000, accidents.powercuts),
+        "deliveries": (2_000, deliveries.deliveries),
+        "upgrades": (1_000, upgrades.upgrades),
+        "clean-days": (365, year.clean_days),
         "nights": (10_000, nights.nights),
         "machine": (40_000, crowds.machine_steps),
         "races": (100, crowds.races),

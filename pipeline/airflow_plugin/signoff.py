@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.configuration import conf
 from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import Param
+from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.exceptions import AirflowFailException, TaskAwaitingInput
 
 from pipeline.airflow_plugin.addresses import plan_address
 from pipeline.airflow_plugin.alarms import old_fallback
 from pipeline.airflow_plugin.connections import at_destinations
 from pipeline.core.errors import NotAllowedError
-from pipeline.core.plan import Status
+from pipeline.core.plan import Kind, Status
 from pipeline.runs.portfolio import open_portfolio
 from pipeline.runs.signoff import decide, publish_plan, ready_ledger
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
 
-    from pipeline.io.ledger import PlanRecord
+    from pipeline.io.ledger import PlanRecord, Stated
     from pipeline.runs.portfolio import Portfolio
 
 SIGNING_WINDOW = timedelta(
     hours=18
 )  # a night starts at five; the next must not find this one waiting
 _SIMPLE_AUTH = "SimpleAuthManager"
+_FORM = {
+    "portfolio": Param("", type="string", title="To approve: the portfolio"),
+    "total": Param(None, type=["null", "number"], title="To approve: the plan's total"),
+    "hash": Param("", type="string", title="To approve: the plan's hash"),
+}
 
 
 class SignOff(ApprovalOperator):
@@ -86,7 +93,7 @@ class SignOff(ApprovalOperator):
                 done = decide(
                     self.folder,
                     shown_id,
-                    shown_hash,
+                    _stated(answer["params_input"] if approve else {}, shown_hash),
                     person,
                     approve,
                     "rejected in Airflow",
@@ -104,8 +111,11 @@ class SignOff(ApprovalOperator):
     def _ask(self, context: Context, record: PlanRecord, *, until: datetime) -> Any:
         """Park the task, together with what the person is shown."""
         self.subject = f"Sign the plan of {record.document.date} for {record.document.portfolio}?"
-        paused = open_portfolio(self.folder).ledger.is_paused(record.document.portfolio)
+        portfolio = open_portfolio(self.folder)
+        paused = portfolio.ledger.is_paused(record.document.portfolio)
         self.body = _question(record, self.dag_id, paused=paused)
+        if portfolio.policy.restates and record.kind is Kind.BUDGET:
+            self.params = ParamsDict(_FORM)
         try:
             return super().execute(context)
         except TaskAwaitingInput as waiting:
@@ -123,11 +133,14 @@ class SignOff(ApprovalOperator):
         self, context: Context, error: NotAllowedError, plan_id: str, person: str, until: str
     ) -> Any:
         """Ask again where only the person was wrong; otherwise the ledger's state counts."""
+        from pipeline.io.ledger import MistakenError
+
         portfolio = open_portfolio(self.folder)
         record = ready_ledger(portfolio).plan(plan_id, portfolio.policy.portfolio)
         may_sign = person in {item.name for item in portfolio.policy.people.analysts}
+        is_slip = isinstance(error, MistakenError) or not may_sign
         deadline = datetime.fromisoformat(until)
-        if record.status is Status.PROPOSED and not may_sign and datetime.now(UTC) < deadline:
+        if record.status is Status.PROPOSED and is_slip and datetime.now(UTC) < deadline:
             self.log.warning("%s; asking again", error)
             return self._ask(context, record, until=deadline)
         return self._as_decided(context, record, str(error))
@@ -198,9 +211,21 @@ def _nothing_to_ask(portfolio: Portfolio, record: PlanRecord, *, ask: bool) -> s
     return ""
 
 
+def _stated(form: Mapping[str, Any], shown_hash: str) -> Stated:
+    """Return which plan the person means: what the form says, or else what they were shown."""
+    from pipeline.io.ledger import Stated
+
+    if not form:
+        return Stated(content_hash=shown_hash)
+    return Stated(
+        portfolio=(form.get("portfolio") or "").strip() or None,
+        total=form.get("total"),
+        content_hash=(form.get("hash") or "").strip() or None,
+    )
+
+
 def _question(record: PlanRecord, dag_id: str, *, paused: bool) -> str:
     """Return what the signer reads, as Markdown: the plan in short, and the way to its page."""
-    from pipeline.core.plan import Kind
     from pipeline.io.reports import decision_markdown, render_markdown
 
     base = conf.get("api", "base_url", fallback="").rstrip("/")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,7 +20,8 @@ from pipeline.cli.show import (
 )
 
 if TYPE_CHECKING:
-    from pipeline.io.ledger import PlanRecord
+    from pipeline.io.ledger import PlanRecord, Stated
+    from pipeline.runs.portfolio import Portfolio
     from pipeline.runs.signoff import Decided
 
 PlanId = Annotated[
@@ -29,13 +31,17 @@ PlanId = Annotated[
     ),
 ]
 Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, for the record.")]
-ExpectedHash = Annotated[
+MeantHash = Annotated[
     str | None,
-    typer.Option("--hash", metavar="SHA256", help="Sign only if the plan has this content hash."),
+    typer.Option("--hash", metavar="SHA256", help="Only if the plan has this content hash."),
 ]
-ExpectedTotal = Annotated[
+MeantTotal = Annotated[
     float | None,
-    typer.Option("--total", metavar="MONEY", help="Sign only if the lines add up to this."),
+    typer.Option("--total", metavar="MONEY", help="Only if the lines add up to this."),
+]
+MeantPortfolio = Annotated[
+    str | None,
+    typer.Option("--portfolio", metavar="NAME", help="Only if the plan is of this portfolio."),
 ]
 
 
@@ -105,8 +111,9 @@ def show_plan(plan_id: PlanId, workspace: Workspace = HERE, as_json: AsJson = Fa
 def approve(
     plan_id: PlanId,
     person: Person,
-    expected_hash: ExpectedHash = None,
-    expected_total: ExpectedTotal = None,
+    meant_hash: MeantHash = None,
+    meant_total: MeantTotal = None,
+    meant_portfolio: MeantPortfolio = None,
     workspace: Workspace = HERE,
     as_json: AsJson = False,
 ) -> None:
@@ -114,26 +121,26 @@ def approve(
     from pipeline.runs.portfolio import open_portfolio
     from pipeline.runs.signoff import approve_plan
 
-    decided = approve_plan(
-        open_portfolio(workspace), plan_id, person, expected_hash, expected_total=expected_total
-    )
-    _answer(decided, as_json)
+    portfolio = open_portfolio(workspace)
+    stated = _stated(portfolio, meant_portfolio, meant_total, meant_hash)
+    _answer(approve_plan(portfolio, plan_id, person, stated), as_json)
 
 
 def reject(
     plan_id: PlanId,
     person: Person,
     why: Why,
-    expected_hash: ExpectedHash = None,
+    meant_hash: MeantHash = None,
     workspace: Workspace = HERE,
     as_json: AsJson = False,
 ) -> None:
     """Refuse a plan for good."""
+    from pipeline.io.ledger import Stated
     from pipeline.runs.portfolio import open_portfolio
     from pipeline.runs.signoff import reject_plan
 
-    decided = reject_plan(open_portfolio(workspace), plan_id, person, why, expected_hash)
-    _answer(decided, as_json)
+    stated = Stated(content_hash=meant_hash)
+    _answer(reject_plan(open_portfolio(workspace), plan_id, person, why, stated), as_json)
 
 
 def revoke(
@@ -146,12 +153,21 @@ def revoke(
     _answer(revoke_plan(open_portfolio(workspace), plan_id, person, why), as_json)
 
 
-def publish(plan_id: PlanId, workspace: Workspace = HERE, as_json: AsJson = False) -> None:
+def publish(
+    plan_id: PlanId,
+    meant_hash: MeantHash = None,
+    meant_total: MeantTotal = None,
+    meant_portfolio: MeantPortfolio = None,
+    workspace: Workspace = HERE,
+    as_json: AsJson = False,
+) -> None:
     """Publish an approved plan, or finish a publication that was interrupted."""
     from pipeline.runs.portfolio import open_portfolio
     from pipeline.runs.signoff import publish_plan
 
-    _answer(publish_plan(open_portfolio(workspace), plan_id), as_json)
+    portfolio = open_portfolio(workspace)
+    stated = _stated(portfolio, meant_portfolio, meant_total, meant_hash)
+    _answer(publish_plan(portfolio, plan_id, stated=stated), as_json)
 
 
 def pause(person: Person, why: Why = "", workspace: Workspace = HERE) -> None:
@@ -162,6 +178,22 @@ def pause(person: Person, why: Why = "", workspace: Workspace = HERE) -> None:
 def resume(person: Person, why: Why = "", workspace: Workspace = HERE) -> None:
     """Allow publishing again."""
     _set_paused(workspace, person, why, paused=False)
+
+
+def _stated(
+    portfolio: Portfolio, name: str | None, total: float | None, content_hash: str | None
+) -> Stated:
+    """Return which plan is meant; a person at a terminal is asked where budgets would change."""
+    from pipeline.io.ledger import Stated
+
+    if portfolio.policy.restates and sys.stdin.isatty():
+        if name is None:
+            name = typer.prompt("portfolio", err=True)
+        if total is None:
+            total = typer.prompt("total of the plan", type=float, err=True)
+        if content_hash is None:
+            content_hash = typer.prompt("hash that the report shows", err=True)
+    return Stated(portfolio=name, total=total, content_hash=content_hash)
 
 
 def _set_paused(workspace: Path, person: str, why: str, *, paused: bool) -> None:

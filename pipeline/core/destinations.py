@@ -52,6 +52,11 @@ class Destination(Strict):
         return self.id or f"{self.level}_id"
 
     @property
+    def is_live(self) -> bool:
+        """Whether publishing changes budgets there, and not only asks or writes a sheet."""
+        return self.to in CALLED and not self.dry_run
+
+    @property
     def needs_ids(self) -> bool:
         """Whether lines have to be named by the platform's own ids."""
         return self.to != "webhook"

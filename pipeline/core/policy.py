@@ -164,9 +164,14 @@ class AutoWithin(Strict):
 
 
 class Approval(Strict):
-    """How a plan gets its signature."""
+    """How a plan gets its signature.
+
+    With `restate`, whoever signs or publishes says which plan is meant, even where only files are
+    written.
+    """
 
     auto_within: AutoWithin | None = None
+    restate: bool = Field(default=False, strict=True)
 
 
 class Feed(Strict):
@@ -263,6 +268,11 @@ class Policy(Strict):
     search_effort: Annotated[float, Field(strict=True, gt=0, le=100)] = 1.0
     ledger: Place | None = None
     runs: Place | None = None
+
+    @property
+    def restates(self) -> bool:
+        """Whether a person has to say which plan of budgets is meant before it is carried out."""
+        return self.approval.restate or any(to.is_live for to in self.destinations.values())
 
     @model_validator(mode="after")
     def _tables_of_decisions(self) -> Self:

@@ -26,7 +26,7 @@ from pipeline.runs.portfolio import Portfolio, open_portfolio
 if TYPE_CHECKING:
     from pipeline.core.caps import Cap
     from pipeline.core.policy import CapSpec
-    from pipeline.io.ledger import Actor, Ledger, PlanRecord
+    from pipeline.io.ledger import Actor, Ledger, PlanRecord, Stated
 
 HEAD_NAME = "audit-head.json"
 PUBLISHED_FOLDER = "published"
@@ -78,7 +78,7 @@ def list_plans(portfolio: Portfolio) -> tuple[PlanRecord, ...]:
 def decide(
     folder: str | Path,
     plan_id: str,
-    expected_hash: str | None,
+    stated: Stated,
     actor: str,
     approve: bool,
     why: str = "",
@@ -88,7 +88,7 @@ def decide(
     """Approve and publish, or reject, the plan of a portfolio folder.
 
     Args:
-        expected_hash: of the content that the person was shown.
+        stated: of the plan, by the person who was shown it.
         identity_verified_by: who vouches for the person, such as `airflow`; the roles are checked
             here all the same.
 
@@ -97,35 +97,26 @@ def decide(
     """
     portfolio = open_portfolio(folder)
     if approve:
-        return approve_plan(
-            portfolio, plan_id, actor, expected_hash, verified_by=identity_verified_by
-        )
-    return reject_plan(
-        portfolio, plan_id, actor, why, expected_hash, verified_by=identity_verified_by
-    )
+        return approve_plan(portfolio, plan_id, actor, stated, verified_by=identity_verified_by)
+    return reject_plan(portfolio, plan_id, actor, why, stated, verified_by=identity_verified_by)
 
 
 def approve_plan(
     portfolio: Portfolio,
     ref: str,
     person: str,
-    expected_hash: str | None = None,
+    stated: Stated | None = None,
     *,
-    expected_total: float | None = None,
     verified_by: str = "",
 ) -> Decided:
-    """Sign a plan as a person, if it has the hash and total that are named, and publish it."""
+    """Sign a plan as a person, if it is what is stated, and publish it."""
+    from pipeline.io.ledger import NOTHING_STATED
+
     ledger = existing_ledger(portfolio)
     plan_id = ledger.plan_id(ref, portfolio.policy.portfolio)
     actor = acting(portfolio, person, "approve plan", plan_id, verified_by)
     refuse_breaches(portfolio, actor, "approve plan", plan_id)
-    record = ledger.approve_plan(
-        plan_id,
-        actor,
-        portfolio.policy,
-        expected_hash=expected_hash,
-        expected_total=expected_total,
-    )
+    record = ledger.approve_plan(plan_id, actor, portfolio.policy, stated or NOTHING_STATED)
     return _publish_if_allowed(portfolio, record, actor)
 
 
@@ -150,15 +141,17 @@ def reject_plan(
     ref: str,
     person: str,
     why: str,
-    expected_hash: str | None = None,
+    stated: Stated | None = None,
     *,
     verified_by: str = "",
 ) -> Decided:
     """Refuse a plan as a person."""
+    from pipeline.io.ledger import NOTHING_STATED
+
     ledger = existing_ledger(portfolio)
     plan_id = ledger.plan_id(ref, portfolio.policy.portfolio)
     actor = acting(portfolio, person, "reject plan", plan_id, verified_by)
-    record = ledger.reject_plan(plan_id, actor, portfolio.policy, why, expected_hash=expected_hash)
+    record = ledger.reject_plan(plan_id, actor, portfolio.policy, why, stated or NOTHING_STATED)
     return Decided(record=record)
 
 
@@ -170,10 +163,15 @@ def revoke_plan(portfolio: Portfolio, ref: str, person: str, why: str) -> Decide
     return Decided(record=ledger.revoke_plan(plan_id, actor, portfolio.policy, why))
 
 
-def publish_plan(portfolio: Portfolio, ref: str, person: str | None = None) -> Decided:
+def publish_plan(
+    portfolio: Portfolio, ref: str, person: str | None = None, stated: Stated | None = None
+) -> Decided:
     """Publish an approved plan, or finish a publication that was interrupted.
 
     The signature is the plan's; without a person it is published in the name of who signed it.
+
+    Args:
+        stated: of the plan that is meant; None where nobody is asked and the signature counts.
     """
     from pipeline.io.ledger.records import Actor
 
@@ -184,6 +182,7 @@ def publish_plan(portfolio: Portfolio, ref: str, person: str | None = None) -> D
         actor = Actor(name=record.decided_by or "nobody", verified_by="signature")
     else:
         actor = acting(portfolio, person, "publish plan", plan_id)
+    ledger.check_publisher_means(record, actor, portfolio.policy, stated)
     return _publish(portfolio, record, actor)
 
 

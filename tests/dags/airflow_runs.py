@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,17 @@ def states(run: Any) -> dict[str, str]:
 class Answers:
     """People who answer the sign-off task while the DAG runs, one after the other."""
 
-    def __init__(self, dag_id: str, *answers: tuple[str, str]) -> None:
+    def __init__(
+        self,
+        dag_id: str,
+        *answers: tuple[str, str],
+        form: Callable[[int], dict[str, Any]] = lambda _: {},
+    ) -> None:
+        """Take who answers what, and what is filled into the form at each question."""
         self.asked: list[str] = []
         self._dag_id = dag_id
         self._answers = answers
+        self._form = form
         self._thread = threading.Thread(target=self._work, daemon=True)
 
     def __enter__(self) -> Answers:
@@ -71,7 +79,7 @@ class Answers:
             self.asked.append(f"{detail.subject}\n{detail.body}")
             detail.responded_by = HITLUser(id=person, name=person)
             detail.responded_at = timezone.utcnow()
-            detail.chosen_options, detail.params_input = [choice], {}
+            detail.chosen_options, detail.params_input = [choice], self._form(len(self.asked))
             event = TriggerEvent(detail.as_resume_event_payload())
             handle_event_submit(event, task_instance=task, session=session)
         return True

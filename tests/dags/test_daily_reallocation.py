@@ -58,6 +58,29 @@ def test_the_wrong_person_is_refused_and_the_right_one_may_reject(
     assert [entry.actor for entry in entries if entry.action == "denied"] == ["fin"]
 
 
+def test_where_a_plan_has_to_be_named_the_form_asks_until_it_is(
+    make_portfolio: MakePortfolio,
+) -> None:
+    folder = make_portfolio("restated")
+    with (folder / "portfolio.yaml").open("a", encoding="utf-8") as settings:
+        settings.write("approval: {restate: true}\n")
+
+    def form(asked: int) -> dict[str, object]:
+        record = the_plan(folder)
+        total = record.total if asked > 1 else 1.0
+        name = record.document.portfolio
+        return {"portfolio": name, "total": total, "hash": record.content_hash}
+
+    people = (("ana", "Approve"), ("ana", "Approve"))
+    with Answers("daily_reallocation__restated", *people, form=form) as answers:
+        run = load_dag("restated").test(run_conf={"day": DAY})
+    assert (str(run.state), len(answers.asked)) == ("success", 2)
+    assert (the_plan(folder).decided_by, len(published(folder))) == ("ana", 1)
+    entries = open_portfolio(folder).ledger.audit_entries()
+    (denied,) = [entry for entry in entries if entry.action == "denied"]
+    assert "--total is 1.0" in denied.payload["why"]
+
+
 def test_marking_the_signature_as_given_publishes_nothing(make_portfolio: MakePortfolio) -> None:
     folder = make_portfolio("forged")
     run = load_dag("forged").test(run_conf={"day": DAY}, mark_success_pattern="sign_off")

@@ -12,6 +12,7 @@ import numpy as np
 
 from pipeline.core.plan import Plan
 from pipeline.io.artefacts import RunFolder, open_run
+from pipeline.io.ledger import PlanRecord, Stated
 from pipeline.runs import signoff
 from pipeline.runs.night import run_night
 from pipeline.runs.portfolio import Portfolio, open_portfolio
@@ -20,6 +21,13 @@ DAY = date(2026, 11, 22)
 LINES = (("search", "brand"), ("search", "generic"), ("social", "a"), ("social", "b"), ("tv", "x"))
 SPENDS = (100.0, 300.0, 200.0, 250.0, 150.0)
 BUDGET = 1000.0
+
+
+def meant(record: PlanRecord) -> Stated:
+    """Return what somebody says who means this plan."""
+    return Stated(
+        portfolio=record.document.portfolio, total=record.total, content_hash=record.content_hash
+    )
 
 
 class Shop:
@@ -94,7 +102,10 @@ class Shop:
         return run_night(self.portfolio, day)
 
     def approve(self, ref: str = "latest") -> signoff.Decided:
-        return signoff.approve_plan(self.portfolio, ref, "ana")
+        """Sign as the analyst, who says which plan is meant."""
+        portfolio = self.portfolio
+        record = signoff.existing_ledger(portfolio).plan(ref, portfolio.policy.portfolio)
+        return signoff.approve_plan(portfolio, ref, "ana", meant(record))
 
     def sign_caps(self) -> None:
         """Have finance approve every cap that waits."""

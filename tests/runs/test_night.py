@@ -13,6 +13,7 @@ from pipeline import open_portfolio, run_night
 from pipeline.core.errors import InfeasibleError
 from pipeline.core.money import sum_money
 from pipeline.core.plan import Mode, Plan
+from pipeline.io.ledger import Stated
 from pipeline.runs import course, signoff
 from pipeline.runs.inputs import read_inputs
 from tests.runs.shop import BUDGET, DAY, Shop, amounts
@@ -321,7 +322,9 @@ def test_reports_name_the_hash_and_the_command_that_signs(shop):
     assert plan.content_hash in page
     assert f"equimarginal approve {plan.plan_id}" in page
     assert "http://" not in page.replace("http://www.w3.org", "")
-    signed = signoff.approve_plan(shop.portfolio, plan.plan_id, "ana", plan.content_hash)
+    signed = signoff.approve_plan(
+        shop.portfolio, plan.plan_id, "ana", Stated(content_hash=plan.content_hash)
+    )
     assert signed.record.is_published
 
 

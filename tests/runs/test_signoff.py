@@ -15,6 +15,7 @@ from pipeline.core.caps import CapStatus
 from pipeline.core.errors import DamagedError, NotAllowedError, StorageError
 from pipeline.core.plan import Mode, Plan, PlanLine, Status
 from pipeline.core.policy import CapSpec
+from pipeline.io.ledger import Stated
 from pipeline.runs import signoff
 from pipeline.runs.audit import verify_portfolio
 from pipeline.runs.portfolio import open_portfolio
@@ -128,7 +129,7 @@ def test_airflow_vouches_for_the_person_but_not_for_the_role(office, monkeypatch
         signoff.decide(
             office.folder,
             record.plan_id,
-            record.content_hash,
+            Stated(content_hash=record.content_hash),
             "fin",
             True,
             identity_verified_by="airflow",
@@ -136,7 +137,7 @@ def test_airflow_vouches_for_the_person_but_not_for_the_role(office, monkeypatch
     decided = signoff.decide(
         office.folder,
         record.plan_id,
-        record.content_hash,
+        Stated(content_hash=record.content_hash),
         "lou",
         True,
         identity_verified_by="airflow",
@@ -147,9 +148,11 @@ def test_airflow_vouches_for_the_person_but_not_for_the_role(office, monkeypatch
 def test_what_was_not_shown_is_not_signed(office):
     record = office.propose()
     with pytest.raises(NotAllowedError, match="read the report again"):
-        office.approve(expected_hash="sha256:" + "1" * 64)
+        office.approve(stated=Stated(content_hash="sha256:" + "1" * 64))
     with pytest.raises(NotAllowedError, match="read the report again"):
-        signoff.reject_plan(office.portfolio, "latest", "ana", "no", "sha256:" + "1" * 64)
+        signoff.reject_plan(
+            office.portfolio, "latest", "ana", "no", Stated(content_hash="sha256:" + "1" * 64)
+        )
     assert office.portfolio.ledger.plan(record.plan_id).status is Status.PROPOSED
 
 
@@ -421,7 +424,7 @@ def test_airflow_can_pass_on_a_rejection(office, monkeypatch):
     decided = signoff.decide(
         office.folder,
         record.plan_id,
-        record.content_hash,
+        Stated(content_hash=record.content_hash),
         "ana",
         False,
         "too bold",

@@ -23,7 +23,7 @@ from pipeline.core.findings import Finding, Level
 from pipeline.core.plan import Kind, Mode, Plan, PlanLine, Status
 from pipeline.core.policy import CapSpec
 from pipeline.io.artefacts import begin_run, open_run, sha256
-from pipeline.io.ledger import Ledger, PlanRecord
+from pipeline.io.ledger import Ledger, PlanRecord, Stated
 from pipeline.io.ledger.verify import verify_ledger
 from pipeline.io.publish.sheets import read_sheet
 from pipeline.io.stores import open_store
@@ -293,7 +293,9 @@ def _sign(world: World) -> None:
         _reject(world)
     answer = world.attempt(
         "signatures",
-        lambda: signoff.approve_plan(world.portfolio, record.plan_id, person, shown),
+        lambda: signoff.approve_plan(
+            world.portfolio, record.plan_id, person, Stated(content_hash=shown)
+        ),
     )
     if isinstance(answer, PipelineError):
         after = world.ledger.plan(record.plan_id)

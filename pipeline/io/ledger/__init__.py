@@ -13,15 +13,19 @@ from pipeline.io.ledger.ledger import (
     upgrade_ledger,
 )
 from pipeline.io.ledger.records import Actor, LineMoney, PlanRecord, Publication
+from pipeline.io.ledger.stated import NOTHING_STATED, MistakenError, Stated
 
 __all__ = [
+    "NOTHING_STATED",
     "Actor",
     "AuditEntry",
     "ExperimentRecord",
     "Ledger",
     "LineMoney",
+    "MistakenError",
     "PlanRecord",
     "Publication",
+    "Stated",
     "has_ledger",
     "ledger_place",
     "open_ledger",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 
 from sqlalchemy import Connection, select, update
@@ -30,6 +31,7 @@ from pipeline.io.ledger.plan_rows import (
 )
 from pipeline.io.ledger.publications import newest_published_day
 from pipeline.io.ledger.records import Actor, PlanRecord
+from pipeline.io.ledger.stated import NOTHING_STATED, Stated, check_stated, was_stated
 from pipeline.io.ledger.states import PLAN_MOVES
 
 _TABLE = schema.plan
@@ -122,17 +124,15 @@ class PlanBook(LedgerBase):
         ref: str,
         actor: Actor,
         policy: Policy,
-        *,
-        expected_hash: str | None = None,
-        expected_total: float | None = None,
+        stated: Stated = NOTHING_STATED,
     ) -> PlanRecord:
         """Sign a plan. Binds its content, portfolio, day and the caps in force.
 
         Args:
-            expected_hash, expected_total: of the plan that is meant; nothing else is signed.
+            stated: which plan is meant; nothing else is signed.
 
         Raises:
-            NotAllowedError: wrong role, decided, expired, other content, total or caps; it is
+            NotAllowedError: wrong role, decided, expired, other caps, or not what was stated; it is
                 recorded.
         """
         plan_id = self._open_for_decision(ref, policy)
@@ -141,8 +141,7 @@ class PlanBook(LedgerBase):
             require_role(policy, actor, "analysts", f"approve plan {plan_id}")
             record = undamaged_plan(connection, plan_id)
             _check_waiting(record, transaction.at)
-            _check_hash(record, expected_hash)
-            _check_total(record, expected_total)
+            check_stated(record, stated, everything=_is_restated(record, policy))
             _check_still_true(connection, record)
             signers = signers_of_caps(connection, policy.portfolio, record.document.date)
             if record.kind is Kind.BUDGET and actor.name in signers:
@@ -150,7 +149,7 @@ class PlanBook(LedgerBase):
                     f"{actor.name} approved a cap that is in force in plan {plan_id}; "
                     "somebody else must sign the plan"
                 )
-            _approve(transaction, record, actor, "")
+            _approve(transaction, record, actor, "", stated)
             return stored_plan(connection, plan_id)
 
     def approve_by_policy(self, ref: str, policy: Policy) -> PlanRecord | None:
@@ -177,8 +176,7 @@ class PlanBook(LedgerBase):
         actor: Actor,
         policy: Policy,
         why: str,
-        *,
-        expected_hash: str | None = None,
+        stated: Stated = NOTHING_STATED,
     ) -> PlanRecord:
         """Refuse a plan for good.
 
@@ -190,7 +188,7 @@ class PlanBook(LedgerBase):
             require_role(policy, actor, "analysts", f"reject plan {plan_id}")
             record = undamaged_plan(transaction.connection, plan_id)
             _check_waiting(record, transaction.at)
-            _check_hash(record, expected_hash)
+            check_stated(record, stated, everything=False)
             _move(transaction, record, "reject", actor, why)
             return stored_plan(transaction.connection, plan_id)
 
@@ -206,6 +204,24 @@ class PlanBook(LedgerBase):
             record = stored_plan(transaction.connection, plan_id)
             _move(transaction, record, "revoke", actor, why)
             return stored_plan(transaction.connection, plan_id)
+
+    def check_publisher_means(
+        self, record: PlanRecord, actor: Actor, policy: Policy, stated: Stated | None
+    ) -> None:
+        """Refuse to publish a plan that nobody said they mean, where that has to be said.
+
+        Args:
+            stated: by the person who publishes; None where nobody is asked: the signature counts.
+
+        Raises:
+            NotAllowedError: it is another plan, or something was not said; it is recorded.
+        """
+        needed = _is_restated(record, policy) and record.status is Status.APPROVED
+        with self._deciding(actor, "publish plan", record.plan_id) as transaction:
+            if stated is not None:
+                check_stated(record, stated, everything=needed)
+            elif needed and not _signature_stated(transaction.connection, record):
+                check_stated(record, NOTHING_STATED, everything=True)
 
     def expire_due(self, portfolio: str | None = None) -> tuple[str, ...]:
         """Mark every waiting plan whose time is over, and return their ids."""
@@ -234,22 +250,26 @@ def _check_waiting(record: PlanRecord, at: str) -> None:
     )
 
 
-def _check_hash(record: PlanRecord, expected_hash: str | None) -> None:
-    if expected_hash is not None and expected_hash != record.content_hash:
-        raise NotAllowedError(
-            f"plan {record.plan_id}: its content is {record.content_hash}, "
-            f"what was reviewed is {expected_hash}; read the report again"
+def _is_restated(record: PlanRecord, policy: Policy) -> bool:
+    """Return whether a person has to say which plan is meant before it moves money."""
+    return record.kind is Kind.BUDGET and policy.restates
+
+
+def _signature_stated(connection: Connection, record: PlanRecord) -> bool:
+    """Return whether the plan was signed by policy, or by a person who said everything."""
+    if record.decided_by == POLICY:
+        return True
+    query = (
+        select(schema.audit.c.payload)
+        .where(
+            schema.audit.c.action == PLAN_MOVES["approve"].audit,
+            schema.audit.c.subject == record.plan_id,
         )
-
-
-def _check_total(record: PlanRecord, expected: float | None) -> None:
-    """Refuse another total than the person named, to the last minor unit."""
-    if expected is None or expected == record.total:
-        return
-    raise NotAllowedError(
-        f"plan {record.plan_id}: it gives out {record.total_label}, --total is {expected!r}; "
-        f"read it with 'equimarginal plan {record.plan_id}'"
+        .order_by(schema.audit.c.seq.desc())
+        .limit(1)
     )
+    payload = connection.execute(query).scalar()
+    return payload is not None and was_stated(json.loads(payload))
 
 
 def _check_still_true(connection: Connection, record: PlanRecord) -> None:
@@ -269,7 +289,13 @@ def _check_still_true(connection: Connection, record: PlanRecord) -> None:
         )
 
 
-def _approve(transaction: Transaction, record: PlanRecord, actor: Actor, why: str) -> None:
+def _approve(
+    transaction: Transaction,
+    record: PlanRecord,
+    actor: Actor,
+    why: str,
+    stated: Stated = NOTHING_STATED,
+) -> None:
     """Move to approved, and the day's plan that was approved before to superseded."""
     earlier = select(_TABLE.c.plan_id).where(
         _TABLE.c.portfolio == record.document.portfolio,
@@ -279,11 +305,16 @@ def _approve(transaction: Transaction, record: PlanRecord, actor: Actor, why: st
     )
     for plan_id in transaction.connection.execute(earlier).scalars().all():
         supersede_plan(transaction, plan_id, record.plan_id)
-    _move(transaction, record, "approve", actor, why)
+    _move(transaction, record, "approve", actor, why, stated)
 
 
 def _move(
-    transaction: Transaction, record: PlanRecord, action: str, actor: Actor, why: str
+    transaction: Transaction,
+    record: PlanRecord,
+    action: str,
+    actor: Actor,
+    why: str,
+    stated: Stated = NOTHING_STATED,
 ) -> None:
     """Compare-and-set the status and record who decided what, about which content."""
     move = PLAN_MOVES[action]
@@ -314,5 +345,6 @@ def _move(
             "caps_version": record.document.caps_version,
             "why": why,
             "verified_by": actor.verified_by,
+            **({"stated": stated.names} if stated.names else {}),
         },
     )

@@ -10,7 +10,7 @@ import pytest
 from pipeline.core.decision import DecisionPlan
 from pipeline.core.errors import NotAllowedError, StorageError, UsageError
 from pipeline.core.plan import Kind, Status
-from pipeline.io.ledger import PlanRecord
+from pipeline.io.ledger import PlanRecord, Stated
 from pipeline.io.publish import publish_files
 from tests.core.test_decision import decision
 from tests.io.ledger.conftest import DAY, Desk
@@ -114,7 +114,7 @@ def test_a_decision_without_money_has_no_total_to_sign(sqlite_desk):
     assert (record.total, record.total_label) == (None, "no money")
     with pytest.raises(NotAllowedError, match="gives out no money"):
         sqlite_desk.ledger.approve_plan(
-            record.plan_id, sqlite_desk.ana, sqlite_desk.policy, expected_total=0.0
+            record.plan_id, sqlite_desk.ana, sqlite_desk.policy, Stated(total=0.0)
         )
 
 

@@ -8,7 +8,7 @@ from pipeline.core.errors import DamagedError, NotAllowedError, NotFoundError, U
 from pipeline.core.findings import Finding, Level
 from pipeline.core.plan import Mode, ModelHealth, PlanGuardrail, PlanLine, Status
 from pipeline.core.policy import CapSpec
-from pipeline.io.ledger import Actor
+from pipeline.io.ledger import Actor, Stated
 from pipeline.io.ledger.plan_rows import end_of_window
 
 DAY = date(2026, 11, 22)
@@ -125,10 +125,10 @@ def test_a_signature_is_bound_to_the_content_that_was_shown(desk):
     record = desk.propose()
     with pytest.raises(NotAllowedError, match="read the report again"):
         desk.ledger.approve_plan(
-            record.plan_id, desk.ana, desk.policy, expected_hash="sha256:" + "0" * 64
+            record.plan_id, desk.ana, desk.policy, Stated(content_hash="sha256:" + "0" * 64)
         )
     approved = desk.ledger.approve_plan(
-        record.plan_id, desk.ana, desk.policy, expected_hash=record.content_hash
+        record.plan_id, desk.ana, desk.policy, Stated(content_hash=record.content_hash)
     )
     assert approved.status is Status.APPROVED
 

@@ -88,9 +88,8 @@ class Mutant:
 def mutants(source: str) -> Iterator[Mutant]:
     """Yield the module with each change that one of the rules makes."""
     tree = ast.parse(source)
-    sites = [
-        (index, node) for index, node in enumerate(ast.walk(tree)) if not _is_text_for_people(node)
-    ]
+    idle = {id(part) for node in ast.walk(tree) for part in _idle(node)}
+    sites = [(index, node) for index, node in enumerate(ast.walk(tree)) if id(node) not in idle]
     for index, node in sites:
         for choice, (change, _) in enumerate(_changes(node)):
             mutated = copy.deepcopy(tree)
@@ -100,9 +99,17 @@ def mutants(source: str) -> Iterator[Mutant]:
             yield Mutant(line=getattr(node, "lineno", 0), change=change, tree=mutated)
 
 
-def _is_text_for_people(node: ast.AST) -> bool:
-    """Return whether changing the node would only change a docstring, a type or a message."""
-    return isinstance(node, (ast.JoinedStr, ast.FormattedValue))
+def _idle(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield what runs nothing: types, decorators, and what is written into messages."""
+    if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+        for decorator in node.decorator_list:
+            yield from ast.walk(decorator)
+    if isinstance(node, ast.FunctionDef) and node.returns is not None:
+        yield from ast.walk(node.returns)
+    if isinstance(node, (ast.AnnAssign, ast.arg)) and node.annotation is not None:
+        yield from ast.walk(node.annotation)
+    if isinstance(node, ast.JoinedStr):
+        yield from ast.walk(node)
 
 
 def _changes(node: ast.AST) -> list[tuple[str, ast.AST | None]]:

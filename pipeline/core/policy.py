@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
+from pipeline.core.approval import Approval
 from pipeline.core.cadence_rules import CadenceRules
 from pipeline.core.destinations import Destination
 from pipeline.core.errors import ConfigError
@@ -154,24 +155,6 @@ class People(Strict):
             if logins[person.name] != person.login:
                 raise ValueError(f"people: {person.name!r} has two different logins")
         return self
-
-
-class AutoWithin(Strict):
-    """Plans that move no line and no share of money by more than this sign themselves."""
-
-    line_change: Share
-    moved: Share
-
-
-class Approval(Strict):
-    """How a plan gets its signature.
-
-    With `restate`, whoever signs or publishes says which plan is meant, even where only files are
-    written.
-    """
-
-    auto_within: AutoWithin | None = None
-    restate: bool = Field(default=False, strict=True)
 
 
 class Feed(Strict):

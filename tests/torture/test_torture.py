@@ -13,8 +13,8 @@ from tests.torture import disk
 
 ROOT = Path(__file__).resolve().parents[2]
 CAMPAIGNS = (
-    "kills", "faults", "powercuts", "nights", "files", "plan-bytes", "audit-edits",
-    "hostile-plans", "money", "splits",
+    "kills", "faults", "powercuts", "deliveries", "upgrades", "nights", "files", "plan-bytes",
+    "audit-edits", "hostile-plans", "money", "splits",
 )  # fmt: skip
 
 

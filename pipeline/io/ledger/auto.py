@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from pipeline.core.approval import AutoWithin
 from pipeline.core.findings import Level
 from pipeline.core.plan import Mode
-from pipeline.core.policy import AutoWithin
 from pipeline.io.ledger.records import PlanRecord
 
 

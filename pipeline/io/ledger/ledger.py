@@ -32,11 +32,6 @@ class Ledger(PlanBook, CapBook, PublicationBook, ExperimentBook):
     """Plans, caps, signatures, publications, experiments and the audit chain of one database."""
 
     @property
-    def shown(self) -> str:
-        """Where the ledger is, without a password."""
-        return self._database.shown
-
-    @property
     def head(self) -> AuditHead:
         """The newest audit link outside the database."""
         return self._head

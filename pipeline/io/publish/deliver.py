@@ -38,10 +38,6 @@ class Delivery:
     unnamed: Mapping[int, str]
     step: float
 
-    def label(self, position: int) -> str:
-        """Return a line as people read it."""
-        return line_label(self.record.money[position].line)
-
     def money(self, minor: int | None) -> str:
         """Return an amount as text; a word where nothing is set."""
         return "unknown" if minor is None else amount_text(minor, self.record.document.digits)

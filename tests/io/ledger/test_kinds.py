@@ -119,7 +119,7 @@ def test_a_decision_without_money_has_no_total_to_sign(sqlite_desk):
 
 
 def test_a_decision_does_not_sign_itself(desk):
-    from pipeline.core.policy import Approval, AutoWithin
+    from pipeline.core.approval import Approval, AutoWithin
 
     policy = desk.policy.model_copy(
         update={"approval": Approval(auto_within=AutoWithin(line_change=1.0, moved=1.0))}

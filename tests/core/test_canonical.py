@@ -51,3 +51,9 @@ def test_another_value_has_another_hash():
     seen = {content_hash(value) for value in (None, 0, "", [], {}, [0], ["0"], False, {"0": 0})}
     assert len(seen) == 9
     assert all(item.startswith("sha256:") and len(item) == 71 for item in seen)
+
+
+def test_only_numbers_that_are_whole_and_exact_lose_their_point():
+    assert canonical_bytes([100.0, 1.5, 1e14, 1e15, -1e15]) == (
+        b"[100,1.5,100000000000000,1000000000000000.0,-1000000000000000.0]"
+    )

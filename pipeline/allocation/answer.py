@@ -95,15 +95,14 @@ def _solved(problem: Problem, solution: Solution, spend: FloatArray) -> JsonObje
     bound = max(solution.upper_bound, objective)
     gap = relative_gap(objective, bound)
     marginal = problem.curves.marginal(spend)
-    finite = [float(m) if np.isfinite(m) else None for m in marginal.tolist()]
     return {
         "status": solution.status,
         "spend": dict(zip(problem.ids, spend.tolist(), strict=True)),
         "objective": objective,
         "upper_bound": bound,
         "gap": gap,
-        "prices": dict(sorted(solution.prices.items())),
-        "marginal_return": dict(zip(problem.ids, finite, strict=True)),
+        "prices": {name: _finite(price) for name, price in sorted(solution.prices.items())},
+        "marginal_return": dict(zip(problem.ids, map(_finite, marginal.tolist()), strict=True)),
         "binding": {
             name: list(limits)
             for name, limits in zip(problem.ids, solution.binding, strict=True)
@@ -114,3 +113,8 @@ def _solved(problem: Problem, solution: Solution, spend: FloatArray) -> JsonObje
             for rail in problem.guardrails
         },
     }
+
+
+def _finite(number: float) -> float | None:
+    """Return a number as JSON can say it; None where a curve rises without end."""
+    return number if np.isfinite(number) else None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from pipeline.allocation.envelope import Envelope
+from pipeline.allocation.envelope import Envelope, Part
 from pipeline.allocation.tree import Tree
 from pipeline.core.types import BoolArray, FloatArray, IntArray
 
@@ -66,6 +66,7 @@ class Branch:
         lines: which lines of the problem these are; None for all.
         home, line_owner: per line, its innermost node and the place of its active node.
         levels: nodes below the active ones, the deepest first.
+        pieces: the envelope, cut for the cache once.
     """
 
     envelope: Envelope
@@ -76,6 +77,11 @@ class Branch:
     home: IntArray
     line_owner: IntArray
     levels: tuple[IntArray, ...]
+    pieces: list[tuple[Part, slice | IntArray]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Cut the envelope."""
+        object.__setattr__(self, "pieces", self.envelope.pieces())
 
     @classmethod
     def of(cls, envelope: Envelope, tree: Tree, active: IntArray) -> Branch:
@@ -118,12 +124,12 @@ class Branch:
         """Return what is wanted at one price per active node."""
         tree = self.tree
         own = prices[self.line_owner] if prices.size > 1 else prices
-        spend, response = self.envelope.demand(own, near)
+        spend, response = self.envelope.demand(own, near, self.pieces)
         if tree.size == 1:
             total, slope = np.array([spend.sum()]), np.array([response.sum()])
             return Demand(spend, response, total, total, slope, total)
-        raw = np.bincount(self.home, spend, tree.size).astype(float)
-        slope = np.bincount(self.home, response, tree.size).astype(float)
+        raw = np.asarray(np.bincount(self.home, spend, tree.size), dtype=float)
+        slope = np.asarray(np.bincount(self.home, response, tree.size), dtype=float)
         cut = raw.copy()
         for level in self.levels:
             cut[level] = np.clip(raw[level], tree.least[level], tree.most[level])

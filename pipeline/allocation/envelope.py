@@ -8,6 +8,7 @@ floor to the point where it touches, then the curve itself. For knots it is thei
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -99,18 +100,6 @@ class Chord:
     def demand(
         self, price: FloatArray, near: FloatArray | None = None
     ) -> tuple[FloatArray, FloatArray]:
-        size = self.low.size
-        if size <= CHUNK:
-            return self._demand(price, near)
-        spend, response = np.empty(size), np.empty(size)
-        for start in range(0, size, CHUNK):
-            part = slice(start, start + CHUNK)
-            own = price if price.size == 1 else price[part]
-            close = None if near is None else near[part]
-            spend[part], response[part] = self.take(part)._demand(own, close)
-        return spend, response
-
-    def _demand(self, price: FloatArray, near: FloatArray | None) -> tuple[FloatArray, FloatArray]:
         tail, response = self.family.reach(price, near)
         if near is not None:
             near[:] = tail
@@ -225,20 +214,24 @@ class Envelope:
     high: FloatArray
 
     def demand(
-        self, price: FloatArray, near: FloatArray | None = None
+        self,
+        price: FloatArray,
+        near: FloatArray | None = None,
+        pieces: Sequence[tuple[Part, slice | IntArray]] | None = None,
     ) -> tuple[FloatArray, FloatArray]:
         """Return each line's best spend at its price, or at one for all, and d spend / d log price.
 
         `near` holds where the last demand at a price nearby stood, and is overwritten with where
-        this one does; it only saves time.
+        this one does; `pieces` may hold what the method of that name returns. Both only save time.
         """
-        if len(self.parts) == 1 and isinstance(self.parts[0], Chord):
-            return self.parts[0].demand(price, near)
-        price = np.broadcast_to(price, self.low.shape)
+        pieces = self.pieces() if pieces is None else pieces
+        if len(pieces) == 1:
+            return pieces[0][0].demand(price, near)
         spend, response = np.empty(self.low.size), np.empty(self.low.size)
-        for part, where in zip(self.parts, self.positions, strict=True):
+        for part, where in pieces:
             close = None if near is None else near[where]
-            spend[where], response[where] = part.demand(price[where], close)
+            own = price if price.size == 1 else price[where]
+            spend[where], response[where] = part.demand(own, close)
             if near is not None and close is not None:
                 near[where] = close
         return spend, response

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import math
 
 import numpy as np
@@ -168,3 +169,12 @@ def test_a_guardrail_may_count_another_metric_with_its_organic_part():
     assert found["guardrails"]["cost_per_orders"]["value"] <= 9.6 * (1 + 1e-9)
     assert found["objective"] <= free["objective"]
     assert found["gap"] <= 1e-3
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e12])
+def test_no_money_on_curves_that_rise_without_end_is_an_answer_that_json_can_say(unit):
+    curve = hill(9, 40 * unit, 0.5)
+    asked = {"budget": 0, "lines": [line("a", curve), line("b", curve)]}
+    out = answer(parse_problem(asked, "test"))
+    assert json.loads(json.dumps(out, allow_nan=False))["spend"] == {"a": 0.0, "b": 0.0}
+    assert out["gap"] == 0

@@ -91,7 +91,8 @@ def text(found: Sequence[Counting]) -> str:
         "| events | MB on disk | people who withdrew | distinct rows | CPU s | million a CPU s "
         "| memory grew by, MB |"
     )
-    return "\n".join([head, "|" + " ---: |" * 7, *rows])
+    about = "A day's events of 3 audiences, 20 creatives and ten million people:"
+    return "\n".join([about, "", head, "|" + " ---: |" * 7, *rows])
 
 
 if __name__ == "__main__":

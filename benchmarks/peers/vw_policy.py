@@ -14,7 +14,7 @@ def main() -> None:
     job = json.load(sys.stdin)
     from vowpalwabbit import Workspace
 
-    vw = Workspace("--cb_explore_adf --cb_type mtr --epsilon 0.0 -q SA --quiet --random_seed 1")
+    vw = Workspace(f"--cb_explore_adf --epsilon 0 -q SA --quiet --random_seed 1 {job['options']}")
     segment, eligible = job["segment"], job["eligible"]
     scale = job["scale"]
 

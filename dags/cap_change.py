@@ -3,6 +3,9 @@
 Owner: finance. One DAG per portfolio folder of EQUIMARGINAL_PORTFOLIOS; nothing schedules it.
 Trigger it with the form to propose a cap in your own name; trigger it with an empty form to put
 every cap that waits before finance. The ledger, not Airflow, knows who may do what.
+
+Runbook. `sign_off` fails: the ledger refused it (own proposal, wrong role, decided already), and
+its words are in the log; trigger the DAG again with an empty form to ask another person.
 """
 
 from __future__ import annotations

@@ -4,6 +4,11 @@ Owner: growth-analytics. One DAG per portfolio folder of EQUIMARGINAL_PORTFOLIOS
 section cadence; the partition key is the business day D, from contacts up to D-1. A failed task
 is safe to clear: each step overwrites its own files. Nobody is written to differently before an
 analyst signed it, and the ledger, not Airflow, knows whether that happened.
+
+Runbook. A step before `sign_off` fails: the message names the table, row and column of the
+contacts; mend them and clear from there; the touches in force stay. A finding that people are not
+on the doses that were signed: look at the sending tool's draw before signing again. `sign_off`
+fails: rules changed, expired or altered; run the day again. `publish` fails: clear it.
 """
 
 from __future__ import annotations

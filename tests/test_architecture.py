@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import subprocess
@@ -162,3 +163,10 @@ def test_a_wheel_carries_everything_that_a_night_reads(tmp_path: Path) -> None:
     assert "pipeline/io/ledger/migrations/env.py" in packed
     assert "pipeline/simulation/example_portfolio.yaml" in packed
     assert not [name for name in packed if "__pycache__" in name or name.startswith("tests/")]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "dags").glob("[a-z]*.py")), ids=lambda p: p.stem)
+def test_a_dag_says_whose_it_is_and_what_to_do_when_it_fails(path: Path) -> None:
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    assert "Owner: " in text
+    assert "Runbook" in text

@@ -73,11 +73,13 @@ def draw(
 
     Args:
         share: of the units, 0-1.
-        by: a line column, or `line` for whole budget lines.
+        by: a line column, or `line` for whole budget lines; where outcomes are not attributed to
+            lines, a column that they are known by.
         seed: recorded, so that anybody can draw again.
 
     Raises:
-        UsageError: it would begin today or earlier, or there are too few units.
+        UsageError: it would begin today or earlier, there are too few units, or outcomes are not
+            known by such units.
         NotFoundError: there was no night yet that says which lines there are.
     """
     policy, today = portfolio.policy, portfolio.today()
@@ -85,6 +87,7 @@ def draw(
         raise UsageError(
             f"holdout --by: got {by!r}, need one of {', '.join((*policy.line, LINES))}"
         )
+    _refuse_unmeasured(policy.sources.outcomes.by, by)
     if first_day <= today:
         raise UsageError(
             f"holdout {name!r}: starts {first_day}, today is {today}; name a later first day"
@@ -115,6 +118,26 @@ def draw(
         },
         acting(portfolio, person, "assign experiment", name),
         policy,
+    )
+
+
+def _refuse_unmeasured(known_by: tuple[str, ...] | None, by: str) -> None:
+    """Refuse units whose outcomes nobody knows: nothing could be held against them.
+
+    Raises:
+        UsageError: outcomes are a total, or known by other columns.
+    """
+    if known_by is None or by in known_by:
+        return
+    if not known_by:
+        raise UsageError(
+            "holdout: outcomes are known as one total, in which units on the old plan cannot be "
+            "told from the others; give outcomes by region and name the column under "
+            "sources.outcomes.by"
+        )
+    raise UsageError(
+        f"holdout --by {by}: outcomes are known by {', '.join(known_by)} only, so nothing could be "
+        f"held against such units; use --by {known_by[0]}"
     )
 
 
@@ -153,28 +176,59 @@ def unit_of(line: Line, columns: tuple[str, ...], by: str) -> str:
 def _score(
     trial: Trial, columns: tuple[str, ...], history: History, metric: str, complete: FloatArray
 ) -> HoldoutScore:
-    units = [unit_of(line, columns, trial.unit_column) for line in history.lines]
-    names = sorted(set(units))
-    member = np.array([[unit == name for name in names] for unit in units], dtype=float)
-    known = set(names).intersection(trial.units)
+    seen = _by_unit(trial.unit_column, columns, history, metric, complete)
     result = None
-    if history.measured is None and metric in history.outcomes and len(known) < len(names):
-        end = int(np.flatnonzero(complete.mean(axis=1) >= MATURE)[-1]) + 1 if known else 0
+    if seen is not None:
+        names, outcome, spend = seen
+        known = sorted(set(names).intersection(trial.units))
+        mature = np.flatnonzero(complete.mean(axis=1) >= MATURE)
+        end = int(mature[-1]) + 1 if mature.size else 0
         if trial.last_day is not None:
             end = min(end, (trial.last_day - history.days[0]).days + 1)
-        outcome = np.where(history.trusted, history.outcomes[metric] / complete, 0.0) @ member
-        result = value_of_plans(
-            outcome[:end],
-            (history.spend @ member)[:end],
-            np.array([names.index(unit) for unit in sorted(known)], dtype=np.int64),
-            max((trial.first_day - history.days[0]).days, 0),
-            np.random.default_rng(trial.first_day.toordinal()),
-        ) if known else None  # fmt: skip
+        if 0 < len(known) < len(names):
+            result = value_of_plans(
+                outcome[:end],
+                spend[:end],
+                np.array([names.index(unit) for unit in known], dtype=np.int64),
+                max((trial.first_day - history.days[0]).days, 0),
+                np.random.default_rng(trial.first_day.toordinal()),
+            )
     return HoldoutScore(
         name=trial.name,
         since=trial.first_day,
         ended=trial.last_day,
         held=trial.units,
-        of=len(names),
+        of=len({unit_of(line, columns, trial.unit_column) for line in history.lines}),
         result=result,
     )
+
+
+def _by_unit(
+    by: str, columns: tuple[str, ...], history: History, metric: str, complete: FloatArray
+) -> tuple[list[str], FloatArray, FloatArray] | None:
+    """Return the units, and their completed outcome and spend, (n_days, n_units).
+
+    Outcomes that are known by region, say, are added up over what else they are known by.
+
+    Returns:
+        None where outcomes are not known by such units.
+    """
+    units = [unit_of(line, columns, by) for line in history.lines]
+    names = sorted(set(units))
+    spend = history.spend @ _member(units, names)
+    measured = history.measured
+    if measured is None:
+        if metric not in history.outcomes:
+            return None
+        whole = np.where(history.trusted, history.outcomes[metric] / complete, 0.0)
+        return names, whole @ _member(units, names), spend
+    if by not in columns or columns.index(by) not in measured.levels:
+        return None
+    place = measured.levels.index(columns.index(by))
+    share = complete.mean(axis=1, keepdims=True)
+    whole = np.where(measured.trusted, measured.outcomes[metric] / share, 0.0)
+    return names, whole @ _member([unit[place] for unit in measured.units], names), spend
+
+
+def _member(units: Sequence[str], names: Sequence[str]) -> FloatArray:
+    return np.array([[unit == name for name in names] for unit in units], dtype=float)

@@ -98,7 +98,9 @@ def _response(seen: Seen) -> FloatArray:
     """Return the log outcome, completed, less what usual elasticity makes of spend."""
     usable = seen.trusted & (seen.spend > 0) & (seen.complete >= LEAST_COMPLETE)
     outcome = np.where(usable, seen.outcome / np.maximum(seen.complete, 1e-9), np.nan)
-    usual = np.nan_to_num(np.nanmean(np.where(usable, outcome, 0.0), axis=0)) + 1e-9
+    known = np.where(usable, outcome, 0.0)
+    seen_days = np.maximum(np.isfinite(known).sum(axis=0), 1)  # no day where nobody knows the line
+    usual = np.nan_to_num(known).sum(axis=0) / seen_days + 1e-9
     level = np.log(np.where(usable, outcome, usual) + 0.25 * usual)
     level = np.where(usable, level, np.nan)
     return _without_own_money(level, seen.spend, usable, expected=USUAL_ELASTICITY)

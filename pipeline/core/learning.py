@@ -31,6 +31,7 @@ class CreditRow(_Frozen):
 
     Attributes:
         scope: empty for the portfolio.
+        credit: who credited its outcomes; empty where nobody said, or where they were several.
         attributed: as credited, late outcomes completed.
         incremental: caused by the money, with its 90 % interval.
         factor: incremental over attributed; None where nothing was attributed.
@@ -39,6 +40,7 @@ class CreditRow(_Frozen):
     """
 
     scope: dict[str, str]
+    credit: str = Field(default="", exclude_if=lambda credit: not credit)
     attributed: float
     incremental: float
     p05: float
@@ -51,11 +53,12 @@ class PlanKpi(_Frozen):
     """The north-star metric of a plan and how far it can be believed.
 
     Attributes:
-        credit: who credited outcomes to lines: `platform`, `modelled`, `crm`, `experiment`, or
-            empty where the settings do not say.
+        credit: who credited outcomes to lines: `platform`, `modelled`, `crm`, `experiment`,
+            `several`, or empty where the settings do not say.
         parts: where it is a sum of valued outcomes.
         leads: metrics that complete its last days.
-        credited: the portfolio first, then its outermost level.
+        credited: the portfolio first, then each of several systems that credit, then the
+            outermost level.
     """
 
     north_star: str

@@ -52,7 +52,8 @@ class Source(Strict):
         by: of outcomes that are not attributed to lines: the `line` columns they are known by;
             none for a total. Left out, outcomes are known line by line.
         controls: columns of such outcomes that move them and that nobody paid for.
-        credit: of outcomes: who says that a line earned them; None where nobody said.
+        credit: of outcomes: who says that a line earned them; one word, or one for each name of the
+            outermost line column where several systems credit them; None where nobody said.
     """
 
     path: Place | None = None
@@ -64,7 +65,13 @@ class Source(Strict):
     wide: dict[Name, Name] = Field(default_factory=dict)
     by: tuple[Column, ...] | None = None
     controls: tuple[Column, ...] = ()
-    credit: Credit | None = None
+    credit: Credit | dict[Name, Credit] | None = None
+
+    def credited_by(self, outermost: str) -> str:
+        """Return who credits outcomes to the lines under an outermost name; empty if unsaid."""
+        if isinstance(self.credit, dict):
+            return self.credit.get(outermost, "")
+        return self.credit or ""
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -117,6 +124,11 @@ class Sources(Strict):
                 raise ValueError(f"{name}: wide belongs to spend")
         if self.spend.credit is not None:
             raise ValueError("spend: credit belongs to outcomes, it says who credited them")
+        if self.outcomes.by is not None and self.outcomes.credit is not None:
+            raise ValueError(
+                "outcomes: credit says who credited lines with them, and by says that nobody did; "
+                "leave one of them out"
+            )
         if self.outcomes.controls and self.outcomes.by is None:
             raise ValueError("outcomes: controls need by: they enter the joint fit of totals")
         if self.period == "week" and self.outcomes.by is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from pipeline.core.curves import ResponseTable
@@ -20,7 +22,7 @@ def kpi_of(facts: Facts, table: ResponseTable) -> PlanKpi:
     objective = facts.policy.objective
     return PlanKpi(
         north_star=objective.maximize,
-        credit=facts.policy.sources.outcomes.credit or "",
+        credit=_credit(facts, range(len(facts.history.lines))),
         parts=_parts(facts.history, objective.values),
         leads=objective.leads,
         credited=_credited(facts, table),
@@ -56,10 +58,26 @@ def _credited(facts: Facts, table: ResponseTable) -> tuple[CreditRow, ...]:
     channels = list(dict.fromkeys(line[0] for line in history.lines))
     every = np.arange(len(history.lines))
     rows = [_row(facts, {}, every, attributed, caused)]
+    by_system: dict[str, list[int]] = {}
+    for index in every.tolist():
+        by_system.setdefault(_credit(facts, [index]), []).append(index)
+    if len(by_system) > 1:
+        rows += [
+            _row(facts, {}, np.array(members), attributed, caused)
+            for system, members in by_system.items()
+            if system
+        ]
     for channel in channels:
         members = np.array([i for i in every if history.lines[i][0] == channel])
         rows.append(_row(facts, {facts.policy.line[0]: channel}, members, attributed, caused))
     return tuple(rows if len(channels) > 1 else rows[:1])
+
+
+def _credit(facts: Facts, members: Sequence[int]) -> str:
+    """Return who credited the outcomes of lines; `several` where they differ."""
+    source = facts.policy.sources.outcomes
+    found = {source.credited_by(facts.history.lines[index][0]) for index in members}
+    return found.pop() if len(found) == 1 else "several"
 
 
 def _row(
@@ -75,6 +93,7 @@ def _row(
     lines = {facts.history.lines[int(index)] for index in members}
     return CreditRow(
         scope=scope,
+        credit="" if (credit := _credit(facts, members.tolist())) == "several" else credit,
         attributed=_number(credited),
         incremental=_number(mean),
         p05=_number(float(low)),

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.core.errors import DataNotTrustedError
+from pipeline.core.errors import ConfigError, DataNotTrustedError
+from pipeline.core.learning import CreditRow
 from pipeline.core.plan import Mode
 from pipeline.runs.checking import replay_plan
 from tests.runs.shop import DAY, Shop
@@ -99,3 +100,35 @@ def test_tests_that_support_the_factor_are_named(tmp_path: Path):
         "social": ("autumn",),
         "tv": (),
     }
+
+
+def test_several_systems_that_credit_have_a_factor_each(tmp_path: Path):
+    shop = funnel(tmp_path)
+    credit = {"search": "platform", "social": "platform", "tv": "modelled"}
+    shop.settings["sources"]["outcomes"]["credit"] = credit
+    plan = shop.night()
+    assert plan.kpi is not None
+    assert plan.kpi.credit == "several"
+    total, platform, modelled, *channels = plan.kpi.credited
+    assert [row.credit for row in (total, platform, modelled)] == ["", "platform", "modelled"]
+    assert {row.scope["channel"]: row.credit for row in channels} == credit
+    of_platform = [row for row in channels if row.credit == "platform"]
+    assert platform.attributed == pytest.approx(sum(row.attributed for row in of_platform))
+    assert platform.factor == pytest.approx(platform.incremental / platform.attributed)
+    assert platform.attributed + modelled.attributed == pytest.approx(total.attributed)
+    page = shop.run(plan).read_bytes("report.html").decode()
+    assert "all credited by platform" in page
+    assert "tv <small>modelled</small>" in page
+    assert replay_plan(shop.portfolio, plan.plan_id).differences == ()
+
+
+def test_credit_of_outcomes_that_nobody_credited_is_refused(tmp_path: Path):
+    shop = funnel(tmp_path)
+    shop.settings["sources"]["outcomes"]["by"] = []
+    with pytest.raises(ConfigError, match="by says that nobody did"):
+        shop.night()
+
+
+def test_a_plan_stored_without_credit_by_row_keeps_its_bytes():
+    row = CreditRow(scope={}, attributed=1.0, incremental=0.5, p05=0.2, p95=0.8, factor=0.5)
+    assert "credit" not in row.model_dump(mode="json")

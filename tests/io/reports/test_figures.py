@@ -13,12 +13,14 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pytest
 
+from pipeline.core.learning import CreditRow, KpiPart, PlanKpi
 from pipeline.core.plan import Interval, Plan
 from pipeline.core.types import in_scope
+from pipeline.io.reports import ReportExtras, render_report
 from tests.io.reports.conftest import all_pages, fallback_plan, sample_caps, sample_nights
 from tests.io.reports.decisions import cadence_extras, sample_cadence, sample_offers
 from tests.io.reports.dom import Element, parse
-from tests.io.reports.samples import sample_extras, sample_plan, sample_rotation
+from tests.io.reports.samples import SIGN, sample_extras, sample_plan, sample_rotation
 
 _NUMBER = re.compile(r"[+−-]?\d[\d,]*(?:\.\d+)?")
 
@@ -437,3 +439,30 @@ def test_the_page_of_a_cadence_is_its_plan(roots):
         held = {"active": "", "loyal": " not sure enough: not raised"}
         assert cells[4] == rail.status + held.get(stage, " beyond its limit: not raised")
     assert rails == {}
+
+
+def test_what_was_credited_stands_beside_what_money_caused():
+    rows = (
+        CreditRow(scope={}, attributed=9000.0, incremental=4500.0, p05=4000.0, p95=5100.0,
+                  factor=0.5),
+        CreditRow(scope={}, credit="crm", attributed=2000.0, incremental=1800.0, p05=1500.0,
+                  p95=2100.0, factor=0.9, tests=("spring",)),
+        CreditRow(scope={"channel": "tv"}, credit="modelled", attributed=0.0, incremental=70.0,
+                  p05=20.0, p95=130.0, factor=None),
+    )  # fmt: skip
+    part = KpiPart(metric="trial", worth=30.0, amount=12.5, share=0.4)
+    kpi = PlanKpi(north_star="value", credit="several", parts=(part,), credited=rows)
+    html = render_report(sample_plan(kpi=kpi), ReportExtras(), sign_command=SIGN)
+    parts, credited = parse(html).with_id("kpi-shown").all("table")
+    ((_, worth, amount, share),) = parts.rows()
+    assert shows(worth, part.worth)
+    assert shows(amount, part.amount)
+    assert shows(share, part.share)
+    for cells, row in zip(credited.rows(), rows, strict=True):
+        assert shows(cells[1], row.attributed)
+        assert shows(cells[2], row.incremental)
+        assert shows(cells[3], row.p05, row.p95)
+        assert shows(cells[4], row.factor)
+    names = [cells[0] for cells in credited.rows()]
+    assert names == ["all lines", "all credited by crm", "tv modelled"]
+    assert credited.rows()[1][5] == "spring"

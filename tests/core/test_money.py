@@ -56,3 +56,9 @@ def test_halves_go_to_the_even_cent():
 def test_an_amount_that_is_not_finite_is_refused(amount):
     with pytest.raises(ConfigError, match="finite"):
         to_minor(amount, "EUR")
+
+
+def test_rounding_gives_the_amount_in_the_major_unit():
+    assert round_money(1.006, "EUR") == 1.01
+    assert round_money(1234.4, "JPY") == 1234.0
+    assert round_money(-0.0014, "KWD") == -0.001

@@ -138,11 +138,12 @@ def _html(page: bytes) -> Response:
 def _plan_page(portfolio: Portfolio, ref: str) -> Response:
     try:
         plan_id = portfolio.ledger.plan_id(ref, portfolio.policy.portfolio)
+        portfolio.ledger.plan(plan_id)  # a plan that was altered since is not shown as if it stood
         report = open_run(portfolio.runs, plan_id).read_bytes(REPORT)
     except NotFoundError as error:
         raise HTTPException(404, str(error)) from error
     except PipelineError as error:
-        raise HTTPException(409, str(error)) from error
+        return _page("This plan must not be signed", f"<p>{escape(str(error))}</p>", status=409)
     return _html(report)
 
 
@@ -168,10 +169,11 @@ def _choices(dag_ids: list[str], place: str) -> str:
     return f"<ul>{items}</ul>"
 
 
-def _page(title: str, body: str) -> HTMLResponse:
+def _page(title: str, body: str, status: int = 200) -> HTMLResponse:
     style = "body{font:16px/1.5 system-ui,sans-serif;margin:2rem;color-scheme:light dark}"
     return HTMLResponse(
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
         f"<style>{style}</style><main><h1>{escape(title)}</h1>{body}</main></html>",
         headers={**_HEADERS, "Content-Security-Policy": _POLICY},
+        status_code=status,
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sqlite3
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -131,7 +133,23 @@ def test_an_altered_report_is_not_shown(
     page.write_bytes(page.read_bytes().replace(b"</html>", b"<p>more</p></html>"))
     answer = client.get(PLAN, headers=login("ana"))
     assert answer.status_code == 409
-    assert "altered" in answer.json()["detail"]
+    assert "altered" in answer.text
+    assert "<p>more</p>" not in answer.text
+
+
+def test_a_plan_that_was_altered_in_the_ledger_is_not_shown_as_if_it_stood(
+    client: Any, shop: Path, login: Callable[[str], dict[str, str]]
+) -> None:
+    record = open_portfolio(shop).ledger.plan("latest", "shop")
+    proposed = json.dumps(record.plan.content()["lines"][0]["proposed"])
+    with sqlite3.connect(shop / ".equimarginal" / "ledger.sqlite") as raw:
+        raw.execute("drop trigger plan_is_fixed")
+        change = "update plan set content = replace(content, ?, ?)"
+        assert raw.execute(change, (proposed, f"9{proposed}")).rowcount == 1
+    answer = client.get(PLAN, headers=login("ana"))
+    assert answer.status_code == 409
+    assert "This plan must not be signed" in answer.text
+    assert "altered after it was stored" in answer.text
 
 
 def test_a_dag_that_is_no_portfolio_has_no_plans(

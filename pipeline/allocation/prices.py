@@ -14,7 +14,8 @@ from pipeline.core.types import BoolArray, FloatArray
 
 _AT = 1e-9  # of a limit: closer than this is at it
 _STEP = 1e-12  # of the money: where a curve has a corner, the side is told by this much
-_MANY = 500  # groups whose corners are looked into
+_MANY = 500  # groups whose corners are looked into, fewer
+_LOOKS = 5_000_000  # where there are very many lines
 
 
 def nested_prices(problem: Problem, box: Box, tree: Tree, split: NestedSplit) -> FloatArray:
@@ -35,7 +36,7 @@ def nested_prices(problem: Problem, box: Box, tree: Tree, split: NestedSplit) ->
     # without a price of its own a full group may still hold its lines: by their boxes, cut to it
     smooth = (extra > 0) & split.smooth & split.smooth[tree.parent]
     unsure = at_most & (extra >= 0) & ~smooth
-    unsure &= unsure.cumsum() <= _MANY
+    unsure &= unsure.cumsum() <= min(_MANY, _LOOKS // problem.size)
     unsure[ROOT] = own[ROOT] != 0 and not split.smooth[ROOT]
     edge = _Edge.of(problem, box, spend) if unsure.any() else None
     for node in np.flatnonzero(unsure).tolist():

@@ -166,12 +166,28 @@ def holdouts_block() -> str:
     return learning.table(learning.HOLDOUT_HEAD, learning.holdouts(200))
 
 
+def converging_block() -> str:
+    """Return how near scores come to what plans truly earned, by night."""
+    from benchmarks import learning_scores
+
+    return learning_scores.table(learning_scores.HEAD, learning_scores.scores(40))
+
+
+def nightly_block() -> str:
+    """Return what the loop did in the hardest world, night by night."""
+    from benchmarks import learning
+
+    return learning.table(learning.LOOP_HEAD, learning.loop("everything", 0, 60))
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "events": events_block,
     "looks": looks_block,
     "peers": peers_block,
     "alarms": alarms_block,
+    "converging": converging_block,
     "gains": gains_block,
+    "nightly": nightly_block,
     "tests": tests_block,
     "holdouts": holdouts_block,
     "recovery": recovery_block,

@@ -177,7 +177,7 @@ def nightly_block() -> str:
     """Return what the loop did in the hardest world, night by night."""
     from benchmarks import learning
 
-    return learning.table(learning.LOOP_HEAD, learning.loop("everything", 0, 60))
+    return learning.table(learning.LOOP_HEAD, learning.loop("everything", 0, 30))
 
 
 BLOCKS: dict[str, Callable[[], str]] = {

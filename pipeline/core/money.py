@@ -74,3 +74,18 @@ def round_money(amount: float, currency: str) -> float:
 def sum_money(amounts: Sequence[float], currency: str) -> float:
     """Return the exact total of amounts that are already whole minor units."""
     return from_minor(sum(to_minor(amount, currency) for amount in amounts), currency)
+
+
+def worth_saying(rate: float) -> int:
+    """Return the power of ten of money for which an outcome of `rate` per unit is worth saying.
+
+    1 where a unit of money earns 1 or more, 100,000 where it earns 0.00002: nobody reads that.
+    """
+    if rate <= 0:
+        return 1
+    return int(10 ** min(max(math.ceil(-math.log10(rate)), 0), 6))
+
+
+def sum_words(amount: int, currency: str) -> str:
+    """Return `EUR` for one of them and `100 000 JPY` for more."""
+    return currency if amount == 1 else f"{amount:,} {currency}".replace(",", " ")

@@ -116,8 +116,9 @@ def _other_total(facts: Facts, budgets: FloatArray) -> list[str]:
     if abs(then - now) <= OTHER_TOTAL * max(now, 1.0):
         return []
     side = "above" if then > now else "below"
+    words = f"{abs(then - now):,.{minor_digits(facts.policy.currency)}f}"
     return [
-        f"the day's money is {abs(then - now):.2f} {side} the budgets of today; "
+        f"the day's money is {words} {side} the budgets of today; "
         "the gain shown is against leaving those alone"
     ]
 

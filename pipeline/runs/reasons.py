@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from pipeline.core.money import minor_digits
+from pipeline.core.money import minor_digits, sum_words, worth_saying
 from pipeline.core.types import FloatArray
 from pipeline.runs.decide import Decision, Facts
 
@@ -44,9 +44,8 @@ def reason_of(
             "has no budget, and a share of nothing is nothing: "
             "to start it, have finance approve a fixed amount"
         )
-    unit = _unit(decision)
-    currency = facts.policy.currency
-    money = f"{currency} earns" if unit == 1 else f"{unit:,} {currency} earn".replace(",", " ")
+    unit = worth_saying(float(np.max(decision.solution.marginal_return, initial=0.0)))
+    money = f"{sum_words(unit, facts.policy.currency)} {'earns' if unit == 1 else 'earn'}"
     earns = f"the next {money} {_rate(marginal * unit)} {metric}"
     against = f", {_rate(price * unit)} elsewhere" if price > 0 else ""
     if action == "test":
@@ -58,15 +57,6 @@ def reason_of(
     ramp = f"the daily limit of {facts.policy.max_daily_change:.0%}"
     stops = [ramp if name == "ramp" else name for name in binding]
     return f"{earns}{against}; stopped by {' and '.join(stops)}"
-
-
-def _unit(decision: Decision) -> int:
-    """Return the power of ten of money that the best line's return is worth saying for."""
-    best = float(np.max(decision.solution.marginal_return, initial=0.0))
-    if best <= 0:
-        return 1
-    digits = min(max(math.ceil(-math.log10(best)), 0), 6)
-    return int(10**digits)
 
 
 def binding_limits(facts: Facts, decision: Decision, budgets: FloatArray) -> list[tuple[str, ...]]:

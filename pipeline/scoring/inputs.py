@@ -86,11 +86,11 @@ def _log_ratio(top: FloatArray, bottom: FloatArray, trusted: BoolArray) -> Float
 
 def _counts_ratio(seen: Seen) -> FloatArray:
     """Return log conversions per click, completed, steadied where counts are small."""
-    usable = seen.trusted & (seen.clicks > 0) & (seen.complete >= LEAST_COMPLETE)
     usual = np.nansum(seen.conversions, axis=0) / np.maximum(np.nansum(seen.clicks, axis=0), 1e-9)
+    usable = seen.trusted & (seen.clicks > 0) & (seen.complete >= LEAST_COMPLETE) & (usual > 0)
     clicks = np.where(usable, seen.clicks, 1.0)
-    top = np.where(usable, seen.conversions / seen.complete, 0.0) + 2 * usual / usual.clip(1e-12)
-    ratio = np.where(usable, np.log(top / (clicks * usual.clip(1e-12) + 2)), np.nan)
+    top = np.where(usable, seen.conversions / seen.complete, 0.0) + 2
+    ratio = np.where(usable, np.log(top / (clicks * usual + 2)), np.nan)
     return _without_own_money(ratio, seen.spend, usable, expected=USUAL_ELASTICITY - 1)
 
 

@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.core.errors import ConfigError
-from pipeline.core.money import from_minor, minor_digits, round_money, sum_money, to_minor
+from pipeline.core.money import (
+    from_minor,
+    minor_digits,
+    round_money,
+    sum_money,
+    sum_words,
+    to_minor,
+    worth_saying,
+)
 
 CURRENCIES = st.sampled_from(["JPY", "EUR", "KWD"])
 MINOR = st.integers(-(10**13), 10**13)
@@ -62,3 +70,15 @@ def test_rounding_gives_the_amount_in_the_major_unit():
     assert round_money(1.006, "EUR") == 1.01
     assert round_money(1234.4, "JPY") == 1234.0
     assert round_money(-0.0014, "KWD") == -0.001
+
+
+@pytest.mark.parametrize(
+    ("rate", "amount"),
+    [(151.0, 1), (1.0, 1), (0.5, 10), (0.00002, 100_000), (1e-12, 10**6), (0, 1)],
+)
+def test_what_money_earns_is_said_for_an_amount_that_earns_one_or_more(rate, amount):
+    assert worth_saying(rate) == amount
+
+
+def test_an_amount_is_said_with_its_currency():
+    assert (sum_words(1, "EUR"), sum_words(100_000, "JPY")) == ("EUR", "100 000 JPY")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,9 @@ import pytest
 from pipeline import open_portfolio
 from pipeline.core.policy import CapSpec
 from pipeline.io.ledger import PlanRecord
+from pipeline.io.ledger.records import AlteredError
 from pipeline.runs import signoff
+from pipeline.runs.audit import verify_portfolio
 from tests.dags.airflow_runs import DAY, load_dag, states
 from tests.dags.browser import CHROMIUM, Office, web_server
 from tests.dags.conftest import NOW, PASSWORDS, SETTINGS
@@ -191,6 +195,39 @@ def test_a_plan_whose_limits_changed_after_it_was_shown_cannot_be_signed(
     assert (states(run)["sign_off"], states(run)["publish"]) == ("failed", "upstream_failed")
     assert the_plan(folder).status == "proposed"
     assert sheets(folder) == []
+
+
+def test_a_plan_whose_bytes_were_changed_after_it_was_shown_is_neither_signed_nor_shown(
+    office: Office, portfolio_named: MakePortfolio
+) -> None:
+    folder = portfolio_named("edited")
+    seen = []
+
+    def act(question: str) -> None:
+        page = office.person("ana").page
+        page.goto(question)
+        page.get_by_text("The lines add up").wait_for()
+        record = the_plan(folder)
+        proposed = json.dumps(record.plan.content()["lines"][0]["proposed"])
+        with sqlite3.connect(folder / ".equimarginal" / "ledger.sqlite") as raw:
+            raw.execute("drop trigger plan_is_fixed")
+            changed = raw.execute(
+                "update plan set content = replace(content, ?, ?)", (proposed, f"9{proposed}")
+            )
+            assert changed.rowcount == 1
+        press(page, "Approve", then="response successful")
+        page.goto(f"{office.base}/equimarginal/dags/daily_reallocation__edited/plans/latest")
+        seen.append(page.locator("body").inner_text())
+
+    run, _ = office.run(load_dag("edited"), {"day": DAY}, act)
+    assert (states(run)["sign_off"], states(run)["publish"]) == ("failed", "upstream_failed")
+    assert "must not be signed" in seen[0]
+    assert "altered after it was stored" in seen[0]
+    with pytest.raises(AlteredError):
+        the_plan(folder)
+    assert sheets(folder) == []
+    told = {problem.message for problem in verify_portfolio(folder).problems}
+    assert "its content is not what was proposed" in told
 
 
 def test_a_plan_that_waited_too_long_cannot_be_signed(

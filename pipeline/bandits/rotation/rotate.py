@@ -258,10 +258,8 @@ def _action(
     if held.share == 0:
         return "start", "new here: at least half an even share until it is known"
     if losing[i]:
-        return (
-            "reduce",
-            f"looks like a loser, so far on nights in a row: {losing[i]}",
-        )
+        nights = "1 night" if losing[i] == 1 else f"{losing[i]} nights"
+        return "reduce", f"looks like a loser, {nights} in a row so far"
     return _moved(float(shares[i] - held.share))
 
 

@@ -85,10 +85,11 @@ def change_bar(change: float, most: float) -> ChangeBar | None:
     return ChangeBar(start=f"{50 if change > 0 else 50 - width:.2f}%", width=f"{width:.2f}%")
 
 
-def ticks(scale: Scale, wanted: int = 4) -> list[Tick]:
-    """Return round values along a row."""
+def ticks(scale: Scale, wanted: int = 4, times: int = 1) -> list[Tick]:
+    """Return round values along a row, said `times` as large: a power of ten."""
     return [
-        Tick(at=scale.at(v), label=compact(v)) for v in round_values(scale.low, scale.high, wanted)
+        Tick(at=scale.at(v), label=compact(v * times))
+        for v in round_values(scale.low, scale.high, wanted)
     ]
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from pipeline.core.findings import Finding, Level
+from pipeline.core.money import sum_words, worth_saying
 from pipeline.core.plan import Interval, Mode, Plan
 from pipeline.core.types import Line
 from pipeline.io.reports.charts import (
@@ -111,6 +112,8 @@ class PlanView:
     columns: Sequence[str]
     compared: Sequence[Compared]
     compared_zero: str | None
+    per: int
+    step: str
     prices: Sequence[Row]
     price_at: str | None
     price_ticks: Sequence[Tick]
@@ -149,6 +152,7 @@ def plan_view(plan: Plan, extras: ReportExtras, sign_command: str) -> PlanView:
     )
     lists = line_lists(lines)
     prices, price_scale = price_rows(lines, plan.budget_price)
+    per = worth_saying(max((v.marginal.mean for v in lines if v.marginal), default=0.0))
     exploration = sum(abs(line.exploration) for line in lines)
     compared, zero = _compared(plan)
     return PlanView(
@@ -171,11 +175,13 @@ def plan_view(plan: Plan, extras: ReportExtras, sign_command: str) -> PlanView:
         columns=[label(column) for column in plan.line_columns],
         compared=compared,
         compared_zero=zero,
+        per=per,
+        step=sum_words(per, plan.currency),
         prices=prices,
         price_at=price_scale.at(plan.budget_price)
         if price_scale and plan.budget_price is not None
         else None,
-        price_ticks=ticks(price_scale) if price_scale else (),
+        price_ticks=ticks(price_scale, times=per) if price_scale else (),
         cards=_cards(plan, lines, extras),
         caps=cap_views(plan, extras),
         waiting=waiting_views(plan, extras.waiting_caps),

@@ -18,6 +18,7 @@ from pipeline.core.clock import fixed_clock
 from pipeline.core.decision import DecisionPlan
 from pipeline.core.errors import ConfigError, DataNotTrustedError, NotAllowedError
 from pipeline.core.plan import Kind, Mode, Status
+from pipeline.io.ledger import Stated
 from pipeline.runs.checking import replay_plan
 from pipeline.runs.decisions import run_decision
 from pipeline.runs.portfolio import Portfolio, open_portfolio
@@ -108,7 +109,9 @@ def night(folder: Path, day: date = DAY) -> DecisionPlan:
 
 
 def sign(folder: Path, plan: DecisionPlan, day: date = DAY) -> tuple[Path, tuple[str, ...]]:
-    done = approve_plan(at(folder, day), plan.plan_id, "ana", plan.content_hash)
+    done = approve_plan(
+        at(folder, day), plan.plan_id, "ana", Stated(content_hash=plan.content_hash)
+    )
     assert done.folder is not None
     return done.folder, done.notes
 

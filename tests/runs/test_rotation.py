@@ -18,6 +18,7 @@ from pipeline.core.decision import DecisionPlan
 from pipeline.core.errors import ConfigError, DataNotTrustedError, NotAllowedError
 from pipeline.core.findings import Level
 from pipeline.core.plan import Kind, Mode, Status
+from pipeline.io.ledger import Stated
 from pipeline.runs.checking import check_portfolio, replay_plan
 from pipeline.runs.decisions import run_decision
 from pipeline.runs.portfolio import Portfolio, open_portfolio
@@ -108,7 +109,7 @@ def test_a_night_proposes_signs_publishes_and_replays(shop: Path) -> None:
     assert "newcomer" not in shares(plan, "old")
     assert plan.uplift is not None
     assert plan.uplift.p05 > 0
-    done = approve_plan(portfolio, plan.plan_id, "ana", plan.content_hash)
+    done = approve_plan(portfolio, plan.plan_id, "ana", Stated(content_hash=plan.content_hash))
     assert done.folder is not None
     sheet = (done.folder / "rotation.csv").read_text(encoding="utf-8")
     assert sheet.startswith("audience,creative,share,unit")
@@ -290,7 +291,9 @@ def test_a_split_is_held_against_its_promise_and_the_people_held_out(shop: Path)
     exposures = shop / "data" / "exposures.csv"
     write_rows(exposures, (row for row in held_rows() if row["date"] < early.isoformat()))
     plan = run_rotation(at(shop, early), early)
-    folder = approve_plan(at(shop, early), plan.plan_id, "ana", plan.content_hash).folder
+    folder = approve_plan(
+        at(shop, early), plan.plan_id, "ana", Stated(content_hash=plan.content_hash)
+    ).folder
     assert folder is not None
     sheet = (folder / "rotation.csv").read_text(encoding="utf-8")
     assert "holdout,holdout_split" in sheet

@@ -12,6 +12,7 @@ from pipeline.core.clock import fixed_clock
 from pipeline.core.decision import DecisionPlan
 from pipeline.core.findings import Level
 from pipeline.core.plan import Kind, Mode
+from pipeline.io.ledger import Stated
 from pipeline.runs.decisions import run_decision
 from pipeline.runs.portfolio import Portfolio, open_portfolio
 from pipeline.runs.signoff import approve_plan
@@ -44,7 +45,9 @@ def test_creatives_are_split_by_what_they_earn(folder: Path) -> None:
     assert share(plan, audience="returning", creative="price") > 0.8
     newcomer = share(plan, audience="new visitors", creative="creator clip")
     assert newcomer >= 0.5 / 6 - 1e-3  # half an even share until it is known
-    assert approve_plan(opened(folder), plan.plan_id, "ana", plan.content_hash).folder
+    assert approve_plan(
+        opened(folder), plan.plan_id, "ana", Stated(content_hash=plan.content_hash)
+    ).folder
 
 
 def test_offers_differ_by_segment_as_they_truly_should(folder: Path) -> None:
@@ -53,5 +56,5 @@ def test_offers_differ_by_segment_as_they_truly_should(folder: Path) -> None:
     everything = {"allowed": "none|voucher|news"}
     assert share(plan, segment="new", action="voucher", **everything) > 0.5
     assert share(plan, segment="active", action="news", **everything) > 0.5
-    done = approve_plan(opened(folder), plan.plan_id, "ana", plan.content_hash)
+    done = approve_plan(opened(folder), plan.plan_id, "ana", Stated(content_hash=plan.content_hash))
     assert any("people decided for" in note for note in done.notes)

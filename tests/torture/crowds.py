@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -132,7 +133,10 @@ def _compete(where: str, folder: Path, policy: Any, plan: Any, pipes: Any) -> in
     except NotAllowedError:
         return _DENIED
     except PipelineError as error:
-        return _GAVE_UP if "another process held it" in str(error) else 6
+        if "another process held it" in str(error):
+            return _GAVE_UP
+        sys.stderr.write(f"{error}\n")  # what nobody expected is told
+        return 6
     except BaseException:  # noqa: BLE001  a forked child must not go on
         import traceback
 

@@ -112,12 +112,13 @@ def open_ledger(
     database = Database(where)
     head = AuditHead(head_path)
     if database.exists():
+        known = head.read()
         with database.read() as connection:
             version = _version(connection)
             if version is not None:
                 _check_version(database, version)
                 _check_sound(connection, database)
-                _check_head(connection, database, head)
+                _check_head(connection, database, head, known)
                 return Ledger(database, clock, head)
     _refuse_to_forget(database, head, runs_path or head_path.parent / "runs")
     _create(database, clock, head)
@@ -154,7 +155,7 @@ def upgrade_ledger(where: str | Path, clock: Clock, *, head_path: Path) -> tuple
             raise StorageError(f"ledger {database.shown}: there is none to upgrade")
         if before == schema.SCHEMA_VERSION:
             return before, before
-        _check_head(connection, database, head)
+        _check_head(connection, database, head, head.read())
         run_migrations(connection, schema.SCHEMA_VERSION)
         link = append_entry(
             connection,
@@ -228,9 +229,15 @@ def _check_sound(connection: Connection, database: Database) -> None:
         )
 
 
-def _check_head(connection: Connection, database: Database, head: AuditHead) -> None:
-    """Refuse a ledger that does not contain the newest link that is known outside of it."""
-    known = head.read()
+def _check_head(
+    connection: Connection, database: Database, head: AuditHead, known: tuple[int, str] | None
+) -> None:
+    """Refuse a ledger that does not contain the newest link that is known outside of it.
+
+    Args:
+        known: the head as it was before `connection` saw the ledger. An entry is committed before
+            its head is written, so a head read afterwards may be ahead of what is seen.
+    """
     seq, digest = last_link(connection)
     if known is None:
         if seq == 1:  # killed between creating the ledger and writing the head

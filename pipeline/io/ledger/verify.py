@@ -55,11 +55,12 @@ class Verification:
 
 def verify_ledger(database: Database, head: AuditHead) -> Verification:
     """Walk the whole ledger and return every problem."""
+    known = _known_outside(head)  # first: what is written meanwhile reaches the ledger first
     with database.read() as connection:
         entries = stored_rows(connection, "select * from audit order by seq")
         problems = list(_file_problems(connection, database))
         chain = list(_chain_problems(entries))
-        problems += chain + list(_head_problems(entries, head))
+        problems += chain + list(_head_problems(entries, known))
         if not chain:  # a broken chain says nothing about the tables
             history = History()
             problems += replay(entries, history)
@@ -115,16 +116,23 @@ def _digest(entry: Mapping[str, Any]) -> str | None:
     return hashlib.sha256(b"\x00" + canonical_text(content).encode("utf-8", "replace")).hexdigest()
 
 
-def _head_problems(entries: list[dict[str, Any]], head: AuditHead) -> Iterator[Problem]:
-    """Yield a problem where the chain does not contain the link kept outside the database."""
+def _known_outside(head: AuditHead) -> tuple[int, str] | Problem:
+    """Return the link kept outside the database, or what is wrong with it."""
     name = str(head.path)
     try:
         known = head.read()
     except DamagedError as error:
-        yield Problem(seq=None, subject=name, message=str(error))
-        return
-    if known is None:
-        yield Problem(seq=None, subject=name, message="missing, so a cut tail could not be told")
+        return Problem(seq=None, subject=name, message=str(error))
+    missing = "missing, so a cut tail could not be told"
+    return Problem(seq=None, subject=name, message=missing) if known is None else known
+
+
+def _head_problems(
+    entries: list[dict[str, Any]], known: tuple[int, str] | Problem
+) -> Iterator[Problem]:
+    """Yield a problem where the chain does not contain the link kept outside the database."""
+    if isinstance(known, Problem):
+        yield known
         return
     seq, digest = known
     if seq > len(entries):

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from pipeline.core.errors import NotAllowedError, PipelineError
 from pipeline.core.plan import Plan
@@ -136,3 +138,25 @@ def test_processes_racing_for_one_night_make_one_plan_and_one_signature(
         5,
     ]
     assert ledger.head.read() == (len(actions), ledger.audit_entries()[-1].hash)
+
+
+@pytest.mark.parametrize("look", ["open", "verify"])
+def test_what_is_written_while_a_ledger_is_looked_at_is_no_sign_of_a_cut(desk, look):
+    """Another process signs just after this one has begun to read, or just before."""
+    record = desk.propose()
+    when = "before_cursor_execute" if desk.where.endswith("sqlite") else "after_cursor_execute"
+    signed = []
+
+    def sign_meanwhile(*_):
+        if not signed:
+            signed.append(record.plan_id)
+            desk.ledger.approve_plan(record.plan_id, desk.ana, desk.policy)
+
+    event.listen(Engine, when, sign_meanwhile)
+    try:
+        looked = desk.open().plan(record.plan_id) if look == "open" else desk.verify()
+    finally:
+        event.remove(Engine, when, sign_meanwhile)
+    assert signed
+    assert look == "open" or looked.is_sound
+    assert desk.verify().is_sound

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -201,9 +201,9 @@ def shared_fit(size: int) -> dict[str, float]:
 
     taken = [0.0]
 
-    def blocks(jobs: Sequence[BlockJob]) -> Sequence[BlockEvidence]:
-        start = time.process_time()
-        found = run_here(jobs)
+    def blocks(wanted: Iterable[BlockJob]) -> Iterable[BlockEvidence]:
+        jobs, start = list(wanted), time.process_time()
+        found = list(run_here(jobs))
         if jobs[0].is_full:
             taken[0] += time.process_time() - start
         return found

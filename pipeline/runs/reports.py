@@ -12,11 +12,12 @@ from zoneinfo import ZoneInfo
 
 from pipeline.core.decision import DecisionPlan, Document
 from pipeline.core.errors import NotFoundError
-from pipeline.core.plan import Plan
+from pipeline.core.plan import Kind, Plan
 from pipeline.core.policy import Policy
 from pipeline.io.artefacts import RunFolder, open_run, sha256, write_file
 from pipeline.io.reports import (
     Night,
+    Other,
     ReportExtras,
     render_caps,
     render_decision,
@@ -137,7 +138,18 @@ def index_page(portfolio: Portfolio, address: Callable[[str], str]) -> str:
                 realised=score.came if score else None,
             )
         )
-    return render_index(name, nights, is_paused=ledger.is_paused(name))
+    others = [
+        Other(
+            plan=record.decision,
+            status=record.status,
+            decided_by=record.decided_by,
+            published=record.is_published,
+            page=address(record.plan_id),
+        )
+        for record in ledger.plans(name, kind=None)
+        if record.kind is not Kind.BUDGET
+    ]
+    return render_index(name, nights, others=others, is_paused=ledger.is_paused(name))
 
 
 def write_index(portfolio: Portfolio) -> WrittenPage:

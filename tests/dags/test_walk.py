@@ -218,6 +218,8 @@ def test_a_plan_whose_bytes_were_changed_after_it_was_shown_is_neither_signed_no
         press(page, "Approve", then="response successful")
         page.goto(f"{office.base}/equimarginal/dags/daily_reallocation__edited/plans/latest")
         seen.append(page.locator("body").inner_text())
+        errors = office.person("ana").errors
+        errors[:] = [told for told in errors if "409" not in told]  # the status of that page
 
     run, _ = office.run(load_dag("edited"), {"day": DAY}, act)
     assert (states(run)["sign_off"], states(run)["publish"]) == ("failed", "upstream_failed")

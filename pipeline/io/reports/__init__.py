@@ -14,7 +14,7 @@ from pipeline.io.reports.extras import (
     WaitingCap,
     line_extras,
 )
-from pipeline.io.reports.index_page import Night, render_index
+from pipeline.io.reports.index_page import Night, Other, render_index
 from pipeline.io.reports.render import render_report
 from pipeline.io.reports.summary import plan_csv, render_markdown
 
@@ -23,6 +23,7 @@ __all__ = [
     "Frontier",
     "LineExtras",
     "Night",
+    "Other",
     "Pacing",
     "PastWeeks",
     "Promise",

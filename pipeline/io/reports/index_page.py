@@ -6,7 +6,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pipeline.core.decision import DecisionPlan
 from pipeline.core.findings import Level
+from pipeline.core.kinds import KINDS
 from pipeline.core.plan import Mode, Plan, Status
 from pipeline.io.reports.charts import Span, scale_over, span
 from pipeline.io.reports.headline import metric_name, share_of
@@ -43,6 +45,29 @@ class Night:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Other:
+    """A plan of another kind than budgets, as the ledger holds it; `page` as of a `Night`."""
+
+    plan: DecisionPlan
+    status: Status
+    decided_by: str = ""
+    page: str = ""
+    published: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherView:
+    """One row of the other decisions; `metric` is what its gain counts."""
+
+    other: Other
+    href: str
+    status: str
+    what: str
+    changed: str
+    metric: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NightView:
     """One row."""
 
@@ -68,16 +93,29 @@ class IndexView:
     rows: Sequence[NightView]
     zero: str | None
     counts: Sequence[tuple[str, str, int]]
+    others: Sequence[OtherView]
 
 
-def render_index(portfolio: str, nights: Sequence[Night], *, is_paused: bool = False) -> str:
-    """Return the page of all nights, newest first; filters work without a script."""
+def render_index(
+    portfolio: str,
+    nights: Sequence[Night],
+    *,
+    others: Sequence[Other] = (),
+    is_paused: bool = False,
+) -> str:
+    """Return the page of all nights, newest first; filters work without a script.
+
+    Args:
+        others: plans of other kinds, which have a table of their own.
+    """
     currency = nights[0].plan.currency if nights else "EUR"
-    view = index_view(portfolio, nights, is_paused=is_paused)
+    view = index_view(portfolio, nights, others, is_paused=is_paused)
     return render("index.html.j2", currency, view=view)
 
 
-def index_view(portfolio: str, nights: Sequence[Night], *, is_paused: bool = False) -> IndexView:
+def index_view(
+    portfolio: str, nights: Sequence[Night], others: Sequence[Other], *, is_paused: bool
+) -> IndexView:
     """Return the page as values."""
     ordered = sorted(nights, key=lambda n: (n.plan.date, n.plan.plan_id), reverse=True)
     gains = [n.plan.uplift for n in ordered if n.plan.uplift]
@@ -100,26 +138,41 @@ def index_view(portfolio: str, nights: Sequence[Night], *, is_paused: bool = Fal
         )
     return IndexView(
         portfolio=portfolio,
-        title=_title(ordered),
+        title=_title(ordered, others),
         summary=_summary(ordered),
         is_paused=is_paused,
         metric=metric_name(ordered[0].plan) if ordered else "outcome",
         rows=rows,
         zero=scale.at(0.0) if scale else None,
         counts=_counts(ordered),
+        others=[_other_view(other) for other in others],
     )
 
 
-def _title(nights: Sequence[Night]) -> str:
+def _other_view(other: Other) -> OtherView:
+    plan = other.plan
+    changed = sum(line.proposed != line.current for line in plan.lines)
+    return OtherView(
+        other=other,
+        href=other.page if _PAGE.fullmatch(other.page) else "",
+        status=_STATUS_WORDS[other.status],
+        what=words.what if (words := KINDS[plan.kind].words) else plan.kind.value,
+        changed=f"{changed:,} of {len(plan.lines):,}",
+        metric=label(plan.expected.metric) if plan.expected else "",
+    )
+
+
+def _title(nights: Sequence[Night], others: Sequence[Other]) -> str:
     """Return what somebody has to do, or what was done last."""
-    if not nights:
-        return "No plan yet"
-    waiting = [night for night in nights if night.status is Status.PROPOSED]
+    both: list[Night | Other] = [*nights, *others]
+    waiting = [item for item in both if item.status is Status.PROPOSED]
     if len(waiting) == 1:
         return f"The plan for {long_day(waiting[0].plan.date)} waits for a signature"
     if waiting:
         return f"{plural(len(waiting), 'plan')} wait for a signature"
-    last = nights[0]
+    if not both:
+        return "No plan yet"
+    last = max(both, key=lambda item: item.plan.date)
     by = f" by {label(last.decided_by)}" if last.decided_by else ""
     word = _STATUS_WORDS[last.status]
     done = word if last.status is Status.EXPIRED else f"was {word}{by}"

@@ -4,7 +4,9 @@ from datetime import date, timedelta
 
 from pipeline.core.caps import Cap, CapStatus
 from pipeline.core.plan import Mode, Status
-from pipeline.io.reports import Night, render_caps, render_index
+from pipeline.io.reports import Night, Other, render_caps, render_index
+from pipeline.io.reports.words import number_change
+from tests.io.reports.decisions import sample_cadence, sample_offers
 from tests.io.reports.dom import Element, parse
 from tests.io.reports.samples import DAY, sample_plan
 
@@ -121,3 +123,22 @@ def test_the_index_says_what_was_done_last_where_nothing_waits():
 
 def test_a_portfolio_without_a_plan_has_a_page():
     assert "No plan yet" in parse(render_index("acme", [])).text
+
+
+def test_other_decisions_have_a_table_of_their_own_and_wait_as_well():
+    others = [
+        Other(plan=sample_offers(), status=Status.PROPOSED, page="runs/o/report.html"),
+        Other(plan=sample_cadence(), status=Status.APPROVED, decided_by="ana", published=True),
+    ]
+    root = parse(render_index("acme", nights(), others=others))
+    assert root.one("h1").text == "2 plans wait for a signature"
+    _, table = root.all("table", class_="nights sorts")
+    assert [row[1:4] for row in table.rows()] == [
+        ["Next best offer", "waiting", "optimised"],
+        ["Lifecycle cadence", "signed by ana published", "optimised"],
+    ]
+    assert [a.attributes["href"] for a in table.all("a")] == ["runs/o/report.html"]
+    up = sample_offers().uplift
+    assert up is not None
+    assert number_change(up.mean) in table.text and number_change(up.p95) in table.text
+    assert "Other decisions" not in parse(render_index("acme", nights())).text

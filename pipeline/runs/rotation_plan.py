@@ -77,9 +77,11 @@ def _standing(inputs: DecisionInputs, seen: Exposures) -> dict[str, dict[str, St
     """
     out: dict[str, dict[str, Standing]] = {name: {} for name in seen.audiences}
     losing = _figures(inputs.previous)
-    in_force = inputs.published
+    in_force, before = inputs.published, inputs.previous
+    since = [before is None or day >= before.date for day in seen.days]
     for a, audience in enumerate(seen.audiences):
         signed = _lines_of(in_force, audience)
+        anew = dict(zip(seen.creatives, seen.shown[since, a].sum(axis=0) > 0, strict=True))
         shares = {name: line.proposed for name, line in signed.items()}
         if not any(shares.values()):
             shares = _delivered(seen, a)
@@ -89,6 +91,7 @@ def _standing(inputs: DecisionInputs, seen: Exposures) -> dict[str, dict[str, St
                 share=shares.get(creative, 0.0),
                 nights_losing=int(losing.get((audience, creative), 0)),
                 is_retired=line is not None and line.action in {"retire", "retired"},
+                is_shown_since=bool(anew.get(creative, False)),
             )
     return out
 
@@ -197,7 +200,25 @@ def _advice(
                 source="exposures",
             )
         )
-    return [*found, *_astray(inputs, seen)]
+    return [*found, *_unknown_audiences(inputs, seen), *_astray(inputs, seen)]
+
+
+def _unknown_audiences(inputs: DecisionInputs, seen: Exposures) -> list[Finding]:
+    """Return findings on brand rules for audiences that nobody was shown anything in: typos."""
+    rules = inputs.policy.rotation
+    return [
+        Finding(
+            level=Level.REVIEW,
+            check="rule-for-unknown-audience",
+            message=f"{rule.creative}: its rule names {name!r}, an audience that no exposure has, "
+            "so it keeps nothing from being shown",
+            advice=f"audiences are {', '.join(seen.audiences)}; correct rotation.creatives",
+            source="exposures",
+        )
+        for rule in (rules.creatives if rules is not None else ())
+        for name in (*rule.only_in, *rule.not_in)
+        if name not in seen.audiences
+    ]
 
 
 def _astray(inputs: DecisionInputs, seen: Exposures) -> list[Finding]:

@@ -30,14 +30,14 @@ RATES = {"good": 0.03, "fair": 0.02, "poor": 0.008}
 RULES: dict[str, Any] = {"creatives": [{"creative": "newcomer", "only_in": ["young"]}]}
 
 
-def daily_rows(days: int = 20, shown: int = 4_000) -> Iterator[dict[str, Any]]:
+def daily_rows(days: int = 20, shown: int = 4_000, until: date = DAY) -> Iterator[dict[str, Any]]:
     """Yield daily rows of three creatives in two audiences, up to the day before."""
     rng = np.random.default_rng(7)
     for back in range(days, 0, -1):
         for audience, level in (("young", 1.0), ("old", 0.6)):
             for creative, rate in RATES.items():
                 yield {
-                    "date": (DAY - timedelta(days=back)).isoformat(),
+                    "date": (until - timedelta(days=back)).isoformat(),
                     "audience": audience,
                     "creative": creative,
                     "impressions": shown,
@@ -184,6 +184,7 @@ def test_a_loser_is_retired_after_so_many_nights_and_stays_out(shop: Path) -> No
     actions = []
     for later in range(4):
         day = DAY + timedelta(days=later)
+        write_rows(shop / "data" / "exposures.csv", daily_rows(until=day))
         plan = run_rotation(at(shop, day), day)
         approve_plan(at(shop, day), plan.plan_id, "ana")
         actions.append(
@@ -305,3 +306,26 @@ def test_a_split_is_held_against_its_promise_and_the_people_held_out(shop: Path)
     assert "clicks per thousand impressions over the people held out" in said["holdout"]
     assert "over an even split" in said["even split"]
     assert f"since {early.isoformat()} the plan in force brought" in said["promise"]
+
+
+def test_the_same_days_judged_again_retire_nobody(shop: Path) -> None:
+    counted = []
+    for later in range(4):
+        day = DAY + timedelta(days=later)
+        plan = run_rotation(at(shop, day), day)
+        assert not [line.line for line in plan.lines if line.action == "retire"]
+        counted.append(max(line.figures.get("nights_losing", 0) for line in plan.lines))
+    assert counted[0] == 1
+    assert set(counted) == {1}
+
+
+def test_a_rule_for_an_audience_that_nobody_has_is_told(shop: Path) -> None:
+    text = yaml.safe_load((shop / "portfolio.yaml").read_text(encoding="utf-8"))
+    text["rotation"].setdefault("creatives", []).append({"creative": "poor", "not_in": ["yuong"]})
+    (shop / "portfolio.yaml").write_text(yaml.safe_dump(text), encoding="utf-8")
+    found = [
+        f for f in run_rotation(at(shop), DAY).findings if f.check == "rule-for-unknown-audience"
+    ]
+    assert len(found) == 1
+    assert "'yuong'" in found[0].message
+    assert "young" in found[0].advice

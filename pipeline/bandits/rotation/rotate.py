@@ -31,11 +31,13 @@ class Standing:
         share: in force; 0 where it is new.
         nights_losing: so many nights in a row it looked like a loser.
         is_retired: an approved plan took it out.
+        is_shown_since: it was shown since those nights were counted.
     """
 
     share: float = 0.0
     nights_losing: int = 0
     is_retired: bool = False
+    is_shown_since: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,13 +157,17 @@ def _losing(
     is_known: BoolArray,
     rules: RotationRules,
 ) -> list[int]:
-    """Return for how many nights in a row, tonight included, each creative looks like a loser."""
+    """Return for how many nights in a row, tonight included, each creative looks like a loser.
+
+    A night without new exposure counts nothing: the same days would be judged again.
+    """
     nights = [0] * len(creatives)
     error = rules.retire.error
     for i in live:
         is_loser = best[i] < error and near[i] < LOSING_NEAR * error
         if is_loser and is_known[i]:
-            nights[i] = held[creatives[i]].nights_losing + 1
+            before = held[creatives[i]]
+            nights[i] = max(before.nights_losing + before.is_shown_since, 1)
     return nights
 
 

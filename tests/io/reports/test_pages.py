@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 from pipeline.core.caps import Cap, CapStatus
 from pipeline.core.plan import Mode, Status
-from pipeline.io.reports import Night, Other, render_caps, render_index
+from pipeline.io.reports import Night, Other, decision_markdown, render_caps, render_index
 from pipeline.io.reports.words import number_change
 from tests.io.reports.decisions import sample_cadence, sample_offers
 from tests.io.reports.dom import Element, parse
@@ -142,3 +142,11 @@ def test_other_decisions_have_a_table_of_their_own_and_wait_as_well():
     assert up is not None
     assert number_change(up.mean) in table.text and number_change(up.p95) in table.text
     assert "Other decisions" not in parse(render_index("acme", nights())).text
+
+
+def test_the_short_form_tells_groups_apart_and_names_none_where_there_is_none():
+    offers, cadence = decision_markdown(sample_offers()), decision_markdown(sample_cadence())
+    bullets = [line for line in offers.splitlines() if line.startswith("- ") and " to " in line]
+    heads = [line.partition(":")[0] for line in bullets]
+    assert len(set(heads)) == len(heads) > 1
+    assert "no name" not in cadence

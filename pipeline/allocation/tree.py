@@ -47,13 +47,6 @@ class Tree:
             totals += np.bincount(self.parent[level], totals[level], self.size)
         return totals
 
-    def inherit(self, own: FloatArray) -> FloatArray:
-        """Return for each node the sum of `own` over itself and its ancestors."""
-        out = own.copy()
-        for level in self.levels[1:]:
-            out[level] += out[self.parent[level]]
-        return out
-
     def under(self, node: int) -> BoolArray:
         """Return which nodes are the node or below it, (n_nodes,)."""
         inside = np.zeros(self.size, dtype=bool)

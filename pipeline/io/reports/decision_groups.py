@@ -36,9 +36,10 @@ class MemberView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupView:
-    """One audience or segment with its lines, the largest first."""
+    """One audience or segment with its lines, the largest first; `may` is what it may get."""
 
     name: str
+    may: str
     note: str
     rows: Sequence[MemberView]
 
@@ -53,6 +54,7 @@ def group_views(plan: DecisionPlan, words: Words, min_group: float) -> list[Grou
     return [
         GroupView(
             name=_group_name(plan, key),
+            may=_may_get(plan, key),
             note=_group_note(plan, key, lines, min_group),
             rows=_rows(plan, words, lines, depth if plan.group_columns else 0, min_group),
         )
@@ -66,16 +68,20 @@ def _group_name(plan: DecisionPlan, key: tuple[str, ...]) -> str:
     return " / ".join(names) if any(names) else "All"
 
 
+def _may_get(plan: DecisionPlan, key: tuple[str, ...]) -> str:
+    """Return what people of the group may get, empty where that is not what tells groups apart."""
+    for column, part in zip(plan.line_columns, key, strict=False):
+        if column == ALLOWED:
+            return f"may get {', '.join(label(name) for name in part.split(SEPARATOR))}"
+    return ""
+
+
 def _group_note(
     plan: DecisionPlan, key: tuple[str, ...], lines: Sequence[DecisionLine], min_group: float
 ) -> str:
     """Return what is known of the group as a whole: what it may get, how many people it has."""
     figures = lines[0].figures
-    notes = [
-        f"may get {', '.join(label(name) for name in part.split(SEPARATOR))}"
-        for column, part in zip(plan.line_columns, key, strict=False)
-        if column == ALLOWED
-    ]
+    notes = [may] if (may := _may_get(plan, key)) else []
     if "people" in figures:
         few = figures["people"] < min_group
         notes.append(f"{'fewer than ' * few}{max(figures['people'], min_group):,.0f} people")

@@ -91,8 +91,8 @@ def decision_markdown(plan: DecisionPlan) -> str:
     for group in view.groups[:8]:
         moved = [f"{row.name} {row.now} to {row.then}" for row in group.rows if row.flow != "flat"]
         if moved:
-            may = group.note.partition(";")[0] if group.note.startswith("may get ") else ""
-            of = f"{group.name} ({may})" if may else group.name if plan.group_columns else ""
+            of = group.name if plan.group_columns else ""
+            of += f" ({group.may})" if group.may else ""
             parts.append(f"- {markdown_text(': '.join(filter(None, (of, '; '.join(moved[:6])))))}")
     parts += [f"- {f.level.value}: {markdown_text(f.message)}" for f in view.attention]
     code = markdown_code(plan.content_hash)

@@ -14,6 +14,7 @@ from pipeline.core.types import FloatArray
 
 _NEWTON_STEPS = 60  # quadratic convergence needs about six; the rest is for prices near the peak
 _LEAST_LOG = -1500.0  # below any float's log, for a price so small that it rounds to nothing
+_ROUNDING = 1e-15  # of what a step rests on, or less: it says nothing
 _NEWTON_TOLERANCE = 1e-7  # of a step; the error after it is of the order of its square
 
 
@@ -66,15 +67,27 @@ class Hill(Family):
             if not a.any():
                 w = np.log(np.expm1(np.maximum(-0.5 * y, 0.0)))
             else:
-                w = np.where(y < 0, y / (a - 2), np.where(a < 0, y / a, 0.0))
+                w = peak.copy()
+                first = _first_log_odds(a, y, peak, steepest)
                 if near is not None:
                     close = self.slope * np.log(near / self.half_saturation)
-                    w = np.where((close > peak) & np.isfinite(close), close, w)
-                w = np.where(y < steepest, _hill_log_odds(w, a, y), peak)
+                    first = np.where((close > peak) & np.isfinite(close), close, first)
+                below = np.flatnonzero(y < steepest)  # at any other price there is no root
+                w[below] = _hill_log_odds(first[below], a[below], y[below])
             odds = np.exp(np.minimum(w, 700.0))
             spend = self.half_saturation * np.exp(w / self.slope)
             response = spend / (self.slope * (a - 2 * odds / (1 + odds)))
             return spend, np.where((w > peak) & np.isfinite(response), response, 0.0)
+
+
+def _first_log_odds(
+    a: FloatArray, y: FloatArray, peak: FloatArray, steepest: FloatArray
+) -> FloatArray:
+    """Return where the root is by the asymptote, or by the parabola at the peak if that is near."""
+    w = np.where(y < 0, y / (a - 2), np.where(a < 0, y / a, 0.0))
+    bend = a * (1 - 0.5 * a)
+    near = peak + np.sqrt(2 * (steepest - y) / bend)
+    return np.where((bend > 0) & (near < w), near, w)
 
 
 def _hill_peak(a: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -82,21 +95,27 @@ def _hill_peak(a: FloatArray) -> tuple[FloatArray, FloatArray]:
     bent = a > 0
     if not bent.any():
         return np.full_like(a, -np.inf), np.where(a == 0, 0.0, np.inf)
-    steepest = a * np.log(a) + (2 - a) * np.log(2 - a) - 2 * np.log(2)
-    peak = np.where(bent, np.log(a / (2 - a)), -np.inf)
+    some = np.where(bent, a, 1.0)
+    peak = np.where(bent, np.log(some / (2 - some)), -np.inf)
+    steepest = some * np.log(some) + (2 - some) * np.log(2 - some) - 2 * np.log(2)
     return peak, np.where(bent, steepest, np.where(a == 0, 0.0, np.inf))
 
 
 def _hill_log_odds(w: FloatArray, a: FloatArray, y: FloatArray) -> FloatArray:
-    """Return the root; entries without one end anywhere."""
+    """Return the root right of the peak, which has to exist."""
     for step_index in range(_NEWTON_STEPS):
-        shrunk = np.exp(-np.abs(w))
-        rest = a * w - 2 * (np.maximum(w, 0.0) + np.log1p(shrunk)) - y
-        step = rest / (a - 2 * np.where(w >= 0, 1.0, shrunk) / (1 + shrunk))
+        against = np.exp(np.minimum(-w, 700.0))
+        softplus = np.maximum(w + np.log1p(against), 0.0)
+        rest = a * w - 2 * softplus - y
+        step = rest / (a - 2 / (1 + against))
         w = w - step
         # the first step may lead to the right; after it, one that does is rounding
-        size = np.abs(step) if step_index == 0 else step
-        if not (size > _NEWTON_TOLERANCE * (1 + np.abs(w))).any():
+        moved = (np.abs(step) if step_index == 0 else step) > _NEWTON_TOLERANCE * (1 + np.abs(w))
+        moved &= np.abs(rest) > _ROUNDING * (1 + np.abs(y))
+        count = np.count_nonzero(moved)
+        if 2 * count < w.size:  # few are near a peak, where steps only halve
+            if count:
+                w[moved] = _hill_log_odds(w[moved], a[moved], y[moved])
             break
     return w
 

@@ -60,7 +60,9 @@ def test_no_time_at_all_is_called_stopped_and_more_work_never_ends_worse():
     tight = [solve(made, work=Work(units=units)) for units in (1, 3_000, 400_000)]
     assert tight[0].status == "feasible"
     assert tight[0].gap > tight[2].gap
-    assert tight[0].objective <= tight[1].objective <= tight[2].objective
+    earned = [found.objective for found in tight]
+    assert earned[0] <= earned[1] * (1 + 1e-9)
+    assert earned[1] <= earned[2] * (1 + 1e-9)
     assert solve(made, work=Work(stop=lambda: True)).status == "stopped"
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import ClassVar, Protocol, Self
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from pipeline.allocation.family import Family
 from pipeline.allocation.tables import Piecewise, Smooth
 from pipeline.core.types import FloatArray, IntArray
 
-CHUNK = 8_192
+CHUNK = 16_384
 """Lines whose demand is found together: small enough for the processor's cache."""
 
 
@@ -38,6 +38,11 @@ class Part(Protocol):
     @property
     def is_exact(self) -> bool:
         """Whether the concave curves are known to be the lines' own."""
+        ...
+
+    @property
+    def power(self) -> float | None:
+        """Demand between bounds is straight in price to this power (0: in its log), or None."""
         ...
 
     def take(self, index: IntArray | slice) -> Self:
@@ -60,19 +65,14 @@ class Part(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Chord:
-    """A chord from `low` to `touch` with slope `steep`, then the family's tail up to `high`.
+class Plain:
+    """A family's tail from `low` to `high`: every curve is its own least concave one."""
 
-    Where no line has a chord, `is_chorded` is False and `steep` infinite.
-    """
+    is_exact: ClassVar[bool] = True
 
     family: Family
     low: FloatArray
-    touch: FloatArray
     high: FloatArray
-    steep: FloatArray
-    start: FloatArray
-    is_chorded: bool
 
     @property
     def size(self) -> int:
@@ -83,8 +83,51 @@ class Chord:
         return self.family.iterates
 
     @property
-    def is_exact(self) -> bool:
-        return not self.is_chorded
+    def power(self) -> float | None:
+        return self.family.power
+
+    def take(self, index: IntArray | slice) -> Self:
+        return type(self)(self.family.take(index), self.low[index], self.high[index])
+
+    def demand(
+        self, price: FloatArray, near: FloatArray | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        tail, response = self.family.reach(price, near)
+        if near is not None:
+            near[:] = tail
+        spend = np.maximum(tail, self.low)
+        np.minimum(spend, self.high, out=spend)
+        response *= spend == tail  # a product, because choosing costs more than the demand itself
+        return spend, response
+
+    def value(self, spend: FloatArray) -> FloatArray:
+        return self.family.value(spend)
+
+
+@dataclass(frozen=True, slots=True)
+class Chord:
+    """A chord from `low` to `touch` with slope `steep`, then the family's tail up to `high`.
+
+    A line without a chord touches at `low`, with an infinite slope.
+    """
+
+    is_exact: ClassVar[bool] = False
+    power: ClassVar[float | None] = None
+
+    family: Family
+    low: FloatArray
+    touch: FloatArray
+    high: FloatArray
+    steep: FloatArray
+    start: FloatArray
+
+    @property
+    def size(self) -> int:
+        return self.low.size
+
+    @property
+    def iterates(self) -> bool:
+        return self.family.iterates
 
     def take(self, index: IntArray | slice) -> Self:
         return type(self)(
@@ -94,7 +137,6 @@ class Chord:
             self.high[index],
             self.steep[index],
             self.start[index],
-            self.is_chorded,
         )
 
     def demand(
@@ -105,17 +147,11 @@ class Chord:
             near[:] = tail
         spend = np.maximum(tail, self.touch)
         np.minimum(spend, self.high, out=spend)
-        free = tail > self.touch
-        free &= tail < self.high
-        response *= free  # a product, because choosing costs more than the demand itself
-        if not self.is_chorded:
-            return spend, response
         off = price >= self.steep
-        return np.where(off, self.low, spend), np.where(off, 0.0, response)
+        free = (tail > self.touch) & (tail < self.high) & ~off
+        return np.where(off, self.low, spend), np.where(free, response, 0.0)
 
     def value(self, spend: FloatArray) -> FloatArray:
-        if not self.is_chorded:
-            return self.family.value(spend)
         on_chord = spend < self.touch
         chord = self.start + np.where(on_chord, self.steep, 0.0) * (spend - self.low)
         return np.where(on_chord, chord, self.family.value(spend))
@@ -125,6 +161,10 @@ class Chord:
 class Hull:
     """A concave chain of straight pieces; slopes fall from piece to piece."""
 
+    iterates: ClassVar[bool] = False
+    is_exact: ClassVar[bool] = False
+    power: ClassVar[float | None] = None
+
     knots: FloatArray
     values: FloatArray
     slopes: FloatArray
@@ -132,14 +172,6 @@ class Hull:
     @property
     def size(self) -> int:
         return int(self.knots.shape[0])
-
-    @property
-    def iterates(self) -> bool:
-        return False
-
-    @property
-    def is_exact(self) -> bool:
-        return False
 
     def take(self, index: IntArray | slice) -> Self:
         return type(self)(self.knots[index], self.values[index], self.slopes[index])
@@ -158,6 +190,10 @@ class Hull:
 class Bent:
     """A concave curve with marginals that are straight between knots, cut to the box."""
 
+    iterates: ClassVar[bool] = False
+    is_exact: ClassVar[bool] = True
+    power: ClassVar[float | None] = 1.0
+
     family: Smooth
     knots: FloatArray
     marginals: FloatArray
@@ -165,14 +201,6 @@ class Bent:
     @property
     def size(self) -> int:
         return int(self.knots.shape[0])
-
-    @property
-    def iterates(self) -> bool:
-        return False
-
-    @property
-    def is_exact(self) -> bool:
-        return True
 
     def take(self, index: IntArray | slice) -> Self:
         return type(self)(self.family.take(index), self.knots[index], self.marginals[index])
@@ -246,6 +274,12 @@ class Envelope:
         """Whether all concave curves are known to be the lines' own."""
         return all(part.is_exact for part in self.parts)
 
+    @property
+    def power(self) -> float | None:
+        """Demand between bounds is straight in price to this power (0: in its log), or None."""
+        first = self.parts[0].power if self.parts else None
+        return first if all(part.power == first for part in self.parts) else None
+
     def pieces(self) -> list[tuple[Part, slice | IntArray]]:
         """Return all parts in pieces small enough for the cache, with where their lines stand."""
         found: list[tuple[Part, slice | IntArray]] = []
@@ -294,7 +328,7 @@ class Envelope:
     @property
     def is_chorded(self) -> bool:
         """Whether some line may have a chord, at whose slope its demand jumps."""
-        return any(isinstance(part, Chord) and part.is_chorded for part in self.parts)
+        return any(isinstance(part, Chord) for part in self.parts)
 
     def chords(self) -> tuple[FloatArray, FloatArray]:
         """Return where each line's chord touches (its floor where it has none) and its slope."""

@@ -19,6 +19,7 @@ class Exponential(Family):
     """`ceiling * (1 - exp(-x / scale))`."""
 
     is_concave: ClassVar[bool] = True
+    power: ClassVar[float | None] = 0.0
 
     ceiling: FloatArray
     scale: FloatArray
@@ -46,6 +47,7 @@ class Log(Family):
     """`scale_value * log(1 + x / scale)`."""
 
     is_concave: ClassVar[bool] = True
+    power: ClassVar[float | None] = -1.0
 
     scale_value: FloatArray
     scale: FloatArray

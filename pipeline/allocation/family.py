@@ -21,6 +21,8 @@ class Family:
 
     is_concave: ClassVar[bool] = False
     """Whether every curve of the family is concave, whatever its parameters."""
+    power: ClassVar[float | None] = None
+    """Spend on the tail is straight in price to this power, in its log where 0; None where not."""
     iterates: ClassVar[bool] = False
     """Whether a spend nearby saves time where a price's spend is looked for."""
 

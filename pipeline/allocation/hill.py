@@ -130,6 +130,7 @@ class Hyperbola(Family):
     """
 
     is_concave: ClassVar[bool] = True
+    power: ClassVar[float | None] = -0.5
 
     ceiling: FloatArray
     half_saturation: FloatArray
@@ -161,7 +162,7 @@ class Hyperbola(Family):
     def tail(
         self, price: FloatArray, near: FloatArray | None = None
     ) -> tuple[FloatArray, FloatArray]:
-        whole = self.root / np.sqrt(price)
+        whole = self.root * (1 / np.sqrt(price))
         spend = whole - self.half_saturation
         whole *= -0.5
         return spend, whole

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.allocation.envelope import Bent, Chord, Hull, Part
+from pipeline.allocation.envelope import Bent, Chord, Hull, Part, Plain
 from pipeline.allocation.family import Family
 from pipeline.allocation.tables import Piecewise, Smooth, padded
 from pipeline.core.types import BoolArray, FloatArray
@@ -22,8 +22,7 @@ def envelope_part(
             either 0, which is then the only spend below the gate, or at least the gate.
     """
     if gate is None and family.is_concave:
-        none, never = np.broadcast_to(0.0, low.shape), np.broadcast_to(np.inf, low.shape)
-        return Chord(family, low, low, high, never, none, False)
+        return Plain(family, low, high)
     gate = np.zeros(low.size) if gate is None else gate
     if isinstance(family, Piecewise):
         return _hulls(family, low, high, gate)
@@ -34,10 +33,10 @@ def envelope_part(
     width = touch - low
     chord = width > 0
     if not chord.any():
-        return Chord(family, low, touch, high, np.full(low.size, np.inf), start, False)
+        return Plain(family, low, high)
     with np.errstate(invalid="ignore", over="ignore"):
         steep = (family.value(touch) - start) / np.where(chord, width, 1.0)
-    return Chord(family, low, touch, high, np.where(chord, steep, np.inf), start, True)
+    return Chord(family, low, touch, high, np.where(chord, steep, np.inf), start)
 
 
 def _touch(

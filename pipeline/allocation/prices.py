@@ -26,6 +26,8 @@ def nested_prices(problem: Problem, box: Box, tree: Tree, split: NestedSplit) ->
     """
     spend, node_prices = split.spend, split.prices
     if tree.size == 1 and split.smooth[ROOT]:
+        if not problem.groups:
+            return node_prices
         return np.concatenate([node_prices, np.zeros(len(problem.groups))])
     totals = tree.sums(spend)
     extra = node_prices - node_prices[tree.parent]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.allocation.branch import CLOSE, NEAR, Branch, Demand
+from pipeline.allocation.newton import next_prices
 from pipeline.core.types import BoolArray, FloatArray, IntArray
 
 _LARGEST = np.finfo(float).max
@@ -53,6 +54,7 @@ def search_prices(
     price, error = guess.astype(float), np.full(target.size, np.inf)
     widened = np.zeros(target.size)
     near = np.zeros(branch.home.size) if branch.envelope.iterates else None
+    power = branch.envelope.power
     steep = branch.envelope.chords()[1] if branch.envelope.is_chorded else None
     for step_index in range(_STEPS):
         demand = branch.demand(price, near)
@@ -65,7 +67,7 @@ def search_prices(
         done = close | (np.nextafter(low, np.inf) >= high)
         if done.all():
             break
-        step = _newton(price, demand, slope, target)
+        step = next_prices(price, demand.totals, slope, target, power)
         usable = done | ((step > low) & (step < high) & (np.abs(over) < 0.5 * error))
         error = np.abs(over)
         if not usable.all():
@@ -143,15 +145,6 @@ def _towards_zero(
         same = np.abs(branch.demand(middle).totals - target) <= CLOSE * np.abs(target)
         near, far = np.where(same, near, middle), np.where(same, middle, far)
     return np.where(flat, far, price)
-
-
-def _newton(
-    price: FloatArray, demand: Demand, slopes: FloatArray, target: FloatArray
-) -> FloatArray:
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        slope = slopes / demand.totals
-        step = price * np.exp((np.log(target) - np.log(demand.totals)) / slope)
-    return np.where((slope < 0) & (price > 0), step, np.nan)
 
 
 def _middle(low: FloatArray, high: FloatArray) -> FloatArray:

@@ -32,8 +32,9 @@ class Solution:
         gap: bound minus objective, relative to the larger of the two.
         limit_price: (1 + n_groups + n_guardrails,), outcome that one more unit of the budget, the
             groups and the guardrails would earn.
-        line_price: (n_lines,), what a unit of money earns that a line would have to give up.
-        weight: (n_lines,), of an outcome on the line under the guardrails' prices.
+        line_price: (n_lines,), what a unit of money earns that a line would have to give up;
+            (1,) where it is the same for all.
+        weight: (n_lines,), of an outcome on the line under the guardrails' prices; or (1,).
         curves: what the objective sums; the problem's own unless chance is weighed.
     """
 

@@ -36,7 +36,10 @@ _RAIL_SLACK = 1e-8  # of a guardrail's terms
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What any of the solvers hands over; the value is minus infinity if the box forbids it."""
+    """What any of the solvers hands over; the value is minus infinity if the box forbids it.
+
+    Where a price or weight is the same for all lines, it may be given once.
+    """
 
     spend: FloatArray
     value: float
@@ -141,17 +144,16 @@ def _nested(
 ) -> _Found:
     """Return the best plan under the limits that nest; the others may be broken by it."""
     solved = solve_nested(problem.curves, box, tree, work, start=start)
+    prices = nested_prices(problem, box, tree, solved)
+    if problem.guardrails:
+        prices = np.concatenate([prices, np.zeros(len(problem.guardrails))])
     return _Found(
         solved.spend,
         solved.value,
         solved.bound,
-        np.concatenate(
-            [nested_prices(problem, box, tree, solved), np.zeros(len(problem.guardrails))]
-        ),
-        np.broadcast_to(solved.prices, problem.size)
-        if tree.size == 1
-        else solved.prices[tree.home],
-        np.broadcast_to(1.0, problem.size),
+        prices,
+        solved.prices if tree.size == 1 else solved.prices[tree.home],
+        np.ones(1),
     )
 
 

@@ -73,6 +73,9 @@ class Tree:
         return least, most
 
 
+_NOBODY = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0)
+
+
 @dataclass(frozen=True, slots=True)
 class Sets:
     """The lines of all groups end to end: there may be very many groups.
@@ -91,9 +94,11 @@ class Sets:
     @classmethod
     def of(cls, groups: Sequence[Group]) -> Self:
         """Return the sets of some groups."""
+        if not groups:
+            return cls(*_NOBODY)
         members = [group.members for group in groups]
         return cls(
-            np.concatenate(members) if members else np.zeros(0, dtype=np.int64),
+            np.concatenate(members),
             np.fromiter(map(len, members), dtype=np.int64, count=len(members)),
             np.array([group.min for group in groups], dtype=float),
             np.array([group.max for group in groups], dtype=float),
@@ -113,6 +118,9 @@ def plant(n_lines: int, total: tuple[float, float], sets: Sets) -> tuple[Tree, t
     """
     home = np.zeros(n_lines, dtype=np.int64)
     root = np.zeros(1, dtype=np.int64)
+    if not sets.size.size:
+        least, most = np.array([total[0]]), np.array([total[1]])
+        return Tree(root, least, most, home, (root,), root - 1), ()
     parent, source, planted = [root], [root - 1], 1
     crossing: list[int] = []
     depths, start = root, sets.start

@@ -1,25 +1,27 @@
 """One budget and no other limit on sums: one price, found in pieces that fit the cache.
 
 A large problem asks a sample of its lines for the price first, so that few passes over all of them
-are left. Newton on the logs of price and total; from the second point on, the cubic through both.
+are left. Newton in the variable in which demand is straight.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.allocation.branch import SETTLED
+from pipeline.allocation.branch import CLOSE, SETTLED
 from pipeline.allocation.envelope import Envelope, Part
+from pipeline.allocation.newton import next_price
 from pipeline.core.types import FloatArray, IntArray
 
 _EVERY = 16  # lines of which a sample takes one
-_SAMPLED = 16_384  # lines from which a sample pays
+_SAMPLED = 4_096  # lines from which a sample pays
 _STEPS = 30
-_ROUGH = 1e-4  # of its target: a sample's price is no better than that anyway
-_NEAR = 1e-8  # of the target: from here the rest is spread, which costs 1e-16 of the outcome
+_ROUGH = 0.3  # of its target, over the root of its lines: a sample's price is no better anyway
+_NEAR = 1e-7  # of the target: from here the rest is spread, which costs 1e-14 of the outcome
 _LIKELY = 1e-3  # of the target: from here the next step is expected to be near
 
 
@@ -79,7 +81,7 @@ def fill(envelope: Envelope, least: float, most: float, start: float | None) -> 
         price = start
         if price is None or not price > 0:
             price = first_price(envelope, (most - floor) / (full - floor))
-        point = _descend(pieces, most, price, _NEAR)
+        point = _descend(pieces, most, price, _NEAR, envelope.power)
         return None if point is None else _closed(envelope, pieces, point, most)
 
 
@@ -103,9 +105,11 @@ def _at(pieces: Sequence[_Piece], price: float, *, keep: bool = False) -> _Point
     return _Point(price, total, slope, demands)
 
 
-def _descend(pieces: Sequence[_Piece], target: float, price: float, close: float) -> _Point | None:
+def _descend(
+    pieces: Sequence[_Piece], target: float, price: float, close: float, power: float | None
+) -> _Point | None:
     """Return the point whose total is close to the target; None where steps do not lead there."""
-    before, error = None, np.inf
+    error = np.inf
     for _ in range(_STEPS):
         keep = len(pieces) == 1 or error <= _LIKELY * target
         point = _at(pieces, price, keep=keep)
@@ -114,24 +118,9 @@ def _descend(pieces: Sequence[_Piece], target: float, price: float, close: float
             return None
         if over <= close * target:
             return point
-        price = _next_price(before, point, target)
-        before, error = point, over
+        price = next_price(price, point.total, point.slope, target, power)
+        error = over
     return None
-
-
-def _next_price(before: _Point | None, point: _Point, target: float) -> float:
-    """Return the price at which the total should meet its target."""
-    error, turn = np.log(point.total / target), point.total / point.slope
-    step = -error * turn
-    if before is not None:
-        first, back = np.log(before.total / target), np.log(before.price / point.price)
-        width = error - first
-        t = -first / width
-        cubic = (1 - t) ** 2 * (back * (1 + 2 * t) + t * width * before.total / before.slope)
-        cubic += t**2 * (t - 1) * width * turn
-        if abs(cubic - step) <= 0.5 * abs(step):
-            step = cubic
-    return point.price * float(np.exp(np.clip(step, -40, 40)))
 
 
 def _closed(
@@ -146,14 +135,17 @@ def _closed(
     demands = point.demands or _at(pieces, point.price, keep=True).demands
     split, total, value, bound = np.empty(envelope.low.size), 0.0, 0.0, -point.price * over
     for piece, (spend, response) in zip(pieces, demands, strict=True):
-        bound += float(np.add.reduce(piece.part.value(spend)))
-        np.multiply(response, -over / point.slope, out=response)
-        np.add(spend, response, out=spend)
-        np.maximum(spend, envelope.low[piece.place], out=spend)
-        np.minimum(spend, envelope.high[piece.place], out=spend)
+        earned = float(np.add.reduce(piece.part.value(spend)))
+        bound += earned
+        if abs(over) > CLOSE * target:
+            response *= -over / point.slope
+            spend += response
+            np.maximum(spend, envelope.low[piece.place], out=spend)
+            np.minimum(spend, envelope.high[piece.place], out=spend)
+            earned = float(np.add.reduce(piece.part.value(spend)))
         split[piece.place] = spend
         total += float(np.add.reduce(spend))
-        value += float(np.add.reduce(piece.part.value(spend)))
+        value += earned
     if abs(total - target) > SETTLED * target:
         return None
     return Level(split, point.price, value, max(value, bound))
@@ -168,9 +160,10 @@ def first_price(envelope: Envelope, share: float) -> float:
     if envelope.low.size > _SAMPLED:
         sample = envelope.every(_EVERY)
         price = first_price(sample, share)
+        rough = _ROUGH / math.sqrt(sample.low.size)
         floor = float(sample.low.sum())
         aim = floor + share * (float(sample.high.sum()) - floor)
-        found = _descend(_pieces(sample), aim, price, _ROUGH)
+        found = _descend(_pieces(sample), aim, price, rough, envelope.power)
         return price if found is None else found.price
     room = envelope.high - envelope.low
     room *= min(max(share, 1e-3), 0.999)

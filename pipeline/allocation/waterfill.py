@@ -138,8 +138,8 @@ def _closed(
         earned = float(np.add.reduce(piece.part.value(spend)))
         bound += earned
         if abs(over) > CLOSE * target:
-            response *= -over / point.slope
-            spend += response
+            np.multiply(response, -over / point.slope, out=response)
+            np.add(spend, response, out=spend)
             np.maximum(spend, envelope.low[piece.place], out=spend)
             np.minimum(spend, envelope.high[piece.place], out=spend)
             earned = float(np.add.reduce(piece.part.value(spend)))

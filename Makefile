@@ -10,6 +10,7 @@ EXECUTOR ?= local
 PYTEST ?=
 MONEY_TESTS := tests/io/ledger tests/io/publish tests/core tests/allocation/test_verify.py \
 	tests/runs/test_signoff.py tests/runs/test_restated.py tests/runs/test_destinations.py \
+	tests/runs/test_hard_limits.py \
 	tests/cli/test_signing.py tests/cli/test_experiment.py
 SCALE ?= 1
 SEED ?= 1

@@ -21,6 +21,7 @@ DOCUMENTS = (
     "docs/offers.md",
     "docs/experiments.md",
     "docs/learning.md",
+    "docs/governance.md",
 )
 
 
@@ -180,8 +181,24 @@ def nightly_block() -> str:
     return learning.table(learning.LOOP_HEAD, learning.loop("everything", 0, 30))
 
 
+def torture_block() -> str:
+    """Return what `make torture` was seen to do, from the counts it kept."""
+    from benchmarks.proofs import torture_table
+
+    return torture_table()
+
+
+def mutants_block() -> str:
+    """Return which changes of the money core its tests noticed, from the counts kept."""
+    from benchmarks.proofs import mutants_table
+
+    return mutants_table()
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "events": events_block,
+    "torture": torture_block,
+    "mutants": mutants_block,
     "looks": looks_block,
     "peers": peers_block,
     "alarms": alarms_block,

@@ -2,7 +2,9 @@
 
 What is loaded once is shared by all: each mutant is a forked child that loads the changed module
 in place of the real one and runs the module's tests until one fails. A mutant that no test notices
-is printed with its line: either a test is missing, or the change changes nothing.
+is printed with its line: either a test is missing, or the change changes nothing. `--keep` adds the
+counts to docs/mutants.json, from which `python -m benchmarks.numbers docs/governance.md` fills the
+table.
 """
 
 from __future__ import annotations
@@ -27,6 +29,10 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 os.chdir(ROOT)
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+
+from tests.kept import code, keep  # noqa: E402
+
+KEPT = "mutants.json"
 
 _LEDGER = tuple(
     f"tests/io/ledger/test_{name}.py"
@@ -56,7 +62,8 @@ CORE: dict[str, tuple[str, ...]] = {
     "io/ledger/migrations/versions/r0005_bounced_rows": ("tests/io/ledger/test_upgrades.py",),
     "io/ledger/stated": (*_SIGNOFF, "tests/io/ledger/test_plans.py"),
     "runs/signoff": (*_SIGNOFF, "tests/cli/test_signing.py"),
-    "runs/hard_limits": _SIGNOFF,
+    "runs/hard_limits": ("tests/runs/test_hard_limits.py", *_SIGNOFF),
+    "io/ledger/experiments": ("tests/io/ledger/test_experiments.py",),
     **{
         f"io/ledger/{name}": _LEDGER
         for name in (
@@ -224,6 +231,7 @@ def main() -> int:
     parser.add_argument("--share", type=float, default=1.0, help="of the mutants, by chance")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="", help="of the tests: a pytest -k expression")
+    parser.add_argument("--keep", action="store_true", help="add the counts to docs/mutants.json")
     options = parser.parse_args()
     import hypothesis  # noqa: F401
     import numpy  # noqa: F401
@@ -233,11 +241,11 @@ def main() -> int:
     import scipy.optimize  # noqa: F401
     import sqlalchemy  # noqa: F401
 
-    alive = 0
+    alive, ran = 0, code()
     for module in options.module or CORE:
         tests = [*CORE[module], *(["-k", options.only] if options.only else [])]
         source = (ROOT / "pipeline" / f"{module}.py").read_text(encoding="utf-8")
-        found = [item for item in mutants(source) if item.line]
+        found = every = [item for item in mutants(source) if item.line]
         rng = random.Random(f"{options.seed}{module}")  # noqa: S311
         if options.share < 1:
             found = rng.sample(found, max(1, round(len(found) * options.share)))
@@ -257,6 +265,15 @@ def main() -> int:
             f"{time.monotonic() - began:.0f} s",
             flush=True,
         )
+        if options.keep:
+            keep(
+                ROOT / "docs" / KEPT,
+                {
+                    "module": module, "code": ran, "changes": len(every), "tried": len(found),
+                    "noticed": len(found) - len(left), "seconds": round(time.monotonic() - began),
+                    "left": [f"{item.line}: {item.change}" for item in left],
+                },
+            )  # fmt: skip
     return int(alive > 0)
 
 

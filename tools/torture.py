@@ -1,6 +1,8 @@
 """`make torture`: break everything that can break, many times, and say what that did.
 
 Each campaign counts its cases; one seed is one replay. A failure is one line that names its case.
+A long campaign can be run in parts, one seed each: `--keep` adds each part to docs/torture.json,
+from which `python -m benchmarks.numbers docs/governance.md` fills the table.
 """
 
 from __future__ import annotations
@@ -8,14 +10,20 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+
+from tests.kept import code, keep  # noqa: E402
+
+KEPT = "torture.json"
 
 
 def campaigns() -> dict[str, tuple[int, Callable[..., Any]]]:
@@ -60,7 +68,7 @@ def main() -> int:
         print(f"torture: the disk's campaigns cannot run: {why}", file=sys.stderr)
     else:
         disk.start_again_with_disk()
-    known = campaigns()
+    known, ran = campaigns(), code()
     if unknown := set(arguments.campaign) - known.keys():
         print(
             f"torture: no campaign {', '.join(sorted(unknown))}; there are {', '.join(known)}",
@@ -72,6 +80,12 @@ def main() -> int:
         full, run = known[name]
         count = max(1, round(full * arguments.scale))
         results[name] = _measured(name, run, count, arguments.seed)
+        if arguments.keep:
+            counts = {key: value for key, value in results[name].items() if key != "failures"}
+            keep(
+                ROOT / "docs" / KEPT,
+                {"campaign": name, "code": ran, "seed": arguments.seed, **counts},
+            )
     if not disk.missing():
         disk.forget_library()
     if arguments.json:
@@ -85,11 +99,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--scale", type=float, default=1.0, help="1 is what a release is held to")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="the counts as JSON, at the end")
+    parser.add_argument("--keep", action="store_true", help="add the counts to docs/torture.json")
     return parser.parse_args()
 
 
 def _measured(name: str, run: Callable[..., Any], count: int, seed: int) -> dict[str, Any]:
-    began, last = time.monotonic(), time.monotonic()
+    began, last, used = time.monotonic(), time.monotonic(), _cpu_seconds()
 
     def tell(done: int, of: int) -> None:
         nonlocal last
@@ -108,8 +123,17 @@ def _measured(name: str, run: Callable[..., Any], count: int, seed: int) -> dict
     )
     return {
         "cases": outcome.cases, "failed": outcome.failed, "seconds": round(seconds, 1),
+        "cpu_seconds": round(_cpu_seconds() - used, 1),
         "notes": outcome.notes, "failures": outcome.failures,
     }  # fmt: skip
+
+
+def _cpu_seconds() -> float:
+    """Return what this process and its children that ended have used."""
+    return sum(
+        usage.ru_utime + usage.ru_stime
+        for usage in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    )
 
 
 if __name__ == "__main__":

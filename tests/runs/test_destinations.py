@@ -86,8 +86,12 @@ def make(
     return copy
 
 
+def plan_record(shop: Shop) -> Any:
+    return signoff.ready_ledger(shop.portfolio).plan("latest", "acme")
+
+
 def plan_of(shop: Shop) -> Any:
-    return signoff.ready_ledger(shop.portfolio).plan("latest", "acme").plan
+    return plan_record(shop).plan
 
 
 def signed(shop: Shop) -> dict[str, int]:
@@ -96,8 +100,9 @@ def signed(shop: Shop) -> dict[str, int]:
 
 
 def delivery(shop: Shop, name: str) -> dict[str, Any]:
-    record = signoff.ready_ledger(shop.portfolio).plan("latest", "acme")
-    return next(item for item in record.to_json()["destinations"] if item["target"] == name)
+    return next(
+        item for item in plan_record(shop).to_json()["destinations"] if item["target"] == name
+    )
 
 
 def part(budgets: dict[str, int], ids: tuple[str, ...]) -> dict[str, int]:
@@ -185,6 +190,15 @@ def test_google_operations_that_collide_are_not_refusals(make, served: AdServer)
     assert "not confirmed" in done.notes[0]
     assert signoff.publish_plan(shop.portfolio, "latest").notes == ()
     assert part(served.budgets, SEARCH) == part(signed(shop), SEARCH)
+
+
+def test_a_destination_of_lines_that_are_not_in_the_plan_is_not_called(
+    make, served: AdServer
+) -> None:
+    shop = make("google", dry_run=False, scope={"channel": "nowhere"})
+    assert shop.approve().notes == ()
+    assert served.calls == []
+    assert [item.target for item in plan_record(shop).destinations] == []
 
 
 def test_a_rate_limit_is_waited_out(make, served: AdServer) -> None:

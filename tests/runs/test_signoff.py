@@ -338,6 +338,20 @@ def test_a_cap_is_rejected_with_a_reason(office):
     assert (rejected.status, rejected.decided_by) == (CapStatus.REJECTED, "fin")
 
 
+def test_airflow_can_pass_on_a_decision_about_a_cap(office):
+    caps = [
+        signoff.propose_cap(office.portfolio, CapSpec(max=amount), "ana", "")
+        for amount in (500.0, 600.0)
+    ]
+    for cap, approve in zip(caps, (True, False), strict=True):
+        signoff.decide_cap(
+            office.portfolio, cap.id, "fin", approve=approve, why="so", verified_by="airflow"
+        )
+    stored = {cap.id: cap for cap in office.portfolio.ledger.caps("acme")}
+    found = [(stored[cap.id].status, stored[cap.id].decided_by) for cap in caps]
+    assert found == [(CapStatus.APPROVED, "fin"), (CapStatus.REJECTED, "fin")]
+
+
 class Disk:
     """Refuses its n-th write to disk, or all from there on."""
 
@@ -403,6 +417,21 @@ def test_a_sheet_that_changes_under_the_writers_hands_is_noticed(office, monkeyp
         patch.setattr(files, "write_file", corrupting)
         decided = office.approve()
     assert "budgets.csv read back differs" in decided.notes[0]
+    assert not decided.record.is_published
+    assert signoff.publish_plan(office.portfolio, "latest", "ana").record.is_published
+
+
+def test_a_file_that_is_gone_when_it_is_read_back_confirms_nothing(office, monkeypatch):
+    from pipeline.io.publish import files
+
+    office.propose()
+    write_file = files.write_file
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            files, "write_file", lambda path, data: path.suffix == ".csv" or write_file(path, data)
+        )
+        decided = office.approve()
+    assert "cannot be read back (No such file or directory)" in decided.notes[0]
     assert not decided.record.is_published
     assert signoff.publish_plan(office.portfolio, "latest", "ana").record.is_published
 

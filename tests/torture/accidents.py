@@ -1,175 +1,167 @@
-"""Kills, failing calls and power cuts: after each, the office goes on as if nothing had been."""
+"""Kills, failing calls and power cuts: after each, the office goes on as if nothing had been.
+
+First every call of every command has its accident, alone. Then come offices that are hit again and
+again, each time wherever they had got to. Seeds 1, 2, 3 ... are the parts of one whole: together
+they have each call once, whatever the scale.
+"""
 
 from __future__ import annotations
 
 import errno
-import itertools
+import mmap
 import os
 import random
-import shutil
-import tempfile
+import traceback
 from pathlib import Path
-from typing import Any
 
 from pipeline.core.errors import PipelineError
-from pipeline.io.stores import open_store
-from tests.torture.disk import COUNT, FAIL_EVER, FAIL_ONCE, KILL, Disk, in_child
-from tests.torture.office import Office, new_folder
+from tests.torture.disk import COUNT, FAIL_EVER, FAIL_ONCE, KILL, in_child
+from tests.torture.ground import Ground, Morning
+from tests.torture.office import STEPS, Office
 from tests.torture.power import Recording, after_cut
 from tests.torture.report import Outcome, Tell
 
 SIGKILLED = -9
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EACCES)
 NAMED, UNNAMED = 10, 11
-
-
-class Ground:
-    """A scratch folder on the fastest disk there is, and what an undisturbed office leaves."""
-
-    def __init__(self) -> None:
-        memory = Path("/dev/shm")
-        place = memory if os.access(memory, os.W_OK) else None
-        self.root = Path(tempfile.mkdtemp(prefix="torture-", dir=place))
-        self.disk = Disk()
-        self.points = 0
-        self.read_points = 0
-        self.expected = self._undisturbed()
-        self._made = 0
-
-    def _undisturbed(self) -> dict[str, Any]:
-        for reads in (1, 0):
-            folder = new_folder(self.root / f"whole{reads}")
-            office = Office(folder)
-            self.disk.arm(folder, COUNT, reads=reads)
-            office.work()
-            self.disk.disarm()
-            self.points, before = self.disk.calls(), self.points
-            if reads:
-                self.read_points = self.points
-            else:
-                assert self.read_points > self.points > 0, before
-        return Office(folder).record()
-
-    def folder(self) -> Path:
-        """Return an office on its first morning, where the one before it was."""
-        place = self.root / "office"
-        shutil.rmtree(place, ignore_errors=True)
-        open_store.cache_clear()
-        return new_folder(place)
-
-    def finish(self, folder: Path, told: list[str]) -> str:
-        """Go on with the work; return what is wrong with how it ends, or nothing."""
-        try:
-            office = Office(folder)
-            if lost := office.undone(told):
-                return f"lost what was said to be done: {lost}"
-            if found := office.problems():
-                return f"unsound before it went on: {found[:2]}"
-            office.work()
-            office = Office(folder)
-            if found := office.problems():
-                return f"unsound: {found[:2]}"
-            record = office.record()
-        except Exception as error:  # noqa: BLE001  any accident's end is what is being asked
-            return f"{type(error).__name__}: {error}"
-        return "" if record == self.expected else _difference(record, self.expected)
-
-    def close(self) -> None:
-        shutil.rmtree(self.root, ignore_errors=True)
-
-
-def _difference(found: dict[str, Any], expected: dict[str, Any]) -> str:
-    parts = []
-    for name, value in expected.items():
-        other = found[name]
-        if other == value:
-            continue
-        keys = sorted(value.keys() ^ other.keys()) if isinstance(value, dict) else []
-        if isinstance(value, dict):
-            keys += sorted(key for key in value.keys() & other.keys() if value[key] != other[key])
-        parts.append(f"{name} {keys or [len(value), len(other)]}")
-    return f"ends otherwise in {'; '.join(parts)}"
+APART = 50  # calls between two accidents of one office, in the middle
+MOST = 400  # accidents of one office; it is through after about forty
 
 
 def kills(count: int, seed: int, tell: Tell) -> Outcome:
-    """Kill at every write point in turn; once all had their turn, twice in one office."""
-    ground, outcome = Ground(), Outcome(unit="kills")
-    outcome.notes["write points"] = ground.points
-    rng = random.Random(seed)
-    order = rng.sample(range(1, ground.points + 1), ground.points)
-    for case in itertools.count():
-        if outcome.cases >= count:
-            break
+    """Kill at every write point in turn; once all had their turn, again and again in one office."""
+    ground, outcome, rng = Ground(), Outcome(unit="kills"), random.Random(seed)
+    points = ground.points(reads=False)
+    outcome.notes["write points"] = len(points)
+    for morning, at in _part(points, count, seed):
         tell(outcome.cases, count)
-        at = order[case % ground.points]
-        folder = ground.folder()
-        ends = [_killed(ground, folder, at)]
-        if case >= ground.points:
-            ends.append(_killed(ground, folder, rng.randrange(1, ground.points)))
-        outcome.cases += ends.count(SIGKILLED)
-        if any(end not in {SIGKILLED, 0} for end in ends):
-            outcome.fail(f"at write {at}: the child ended with {ends}")
-        elif wrong := ground.finish(folder, []):
-            outcome.fail(f"killed at write {at} (case {case}): {wrong}")
-    outcome.notes["points covered"] = min(case, ground.points)
+        folder = ground.folder(morning)
+        end = in_child(lambda: _killed(ground, folder, at, morning))  # noqa: B023
+        outcome.cases += 1
+        what = f"at write {at} of {STEPS[morning.step][0]!r}"
+        if end != SIGKILLED:
+            outcome.fail(f"{what}: the child ended with {end}")
+        elif wrong := ground.finish(folder, morning.done_before()):
+            outcome.fail(f"killed {what}: {wrong}")
+    outcome.notes["points covered"] = outcome.cases
+    while outcome.cases < count:
+        tell(outcome.cases, count)
+        _killed_again_and_again(ground, rng, outcome)
     ground.close()
     return outcome
 
 
-def _killed(ground: Ground, folder: Path, at: int) -> int:
-    def work() -> int:
-        office = Office(folder)
+def _part(points: list[tuple[Morning, int]], count: int, seed: int) -> list[tuple[Morning, int]]:
+    """Return the calls of this part of the whole, in an order that is the same for all parts."""
+    order = random.Random(0).sample(points, len(points))
+    return order[(seed - 1) * count : seed * count]
+
+
+def _killed(ground: Ground, folder: Path, at: int, morning: Morning) -> int:
+    ground.disk.arm(folder, KILL, at)
+    Office(folder).work(morning.step, morning.step + 1)
+    return 0
+
+
+def _killed_again_and_again(ground: Ground, rng: random.Random, outcome: Outcome) -> None:
+    """Kill whoever goes on, until the last step is done; who is killed had said what was done."""
+    folder, ends, done = ground.folder(), [], mmap.mmap(-1, 1)  # shared with the children
+
+    def go_on(at: int) -> int:
         ground.disk.arm(folder, KILL, at)
-        office.work()
+        Office(folder).work(done[0], told=lambda _: done.__setitem__(0, done[0] + 1))
         return 0
 
-    return in_child(work)
+    while len(ends) < MOST and (not ends or ends[-1] == SIGKILLED):
+        at = 1 + int(rng.expovariate(1 / APART))
+        ends.append(in_child(lambda: go_on(at)))  # noqa: B023
+    outcome.cases += ends.count(SIGKILLED)
+    outcome.note("offices killed again and again")
+    if ends[-1] != 0:
+        outcome.fail(f"an office killed {len(ends)} times ended with {ends[-1]}")
+    elif wrong := ground.finish(folder, [name for name, _, _ in STEPS]):
+        outcome.fail(f"an office killed {len(ends) - 1} times: {wrong}")
 
 
 def faults(count: int, seed: int, tell: Tell) -> Outcome:
-    """Let the k-th call fail, once or for ever, with each error; reads too."""
-    ground, outcome = Ground(), Outcome(unit="failed calls")
-    outcome.notes["calls"] = ground.read_points
-    rng = random.Random(seed)
-    order = rng.sample(range(1, ground.read_points + 1), ground.read_points)
-    named = 0
-    for case in range(count):
-        tell(case, count)
-        at = order[case % ground.read_points]
-        mode = (FAIL_ONCE, FAIL_EVER)[
-            case // ground.read_points % 2 if count > 2 * ground.read_points else rng.randrange(2)
-        ]
-        error = ERRORS[rng.randrange(len(ERRORS))]
-        folder = ground.folder()
-        end = in_child(lambda: _faulty(ground, folder, at, mode, error))  # noqa: B023
+    """Let the k-th call fail, reads too, once or for ever; then many calls of one office."""
+    ground, outcome, rng = Ground(), Outcome(unit="failed calls"), random.Random(seed)
+    points = ground.points(reads=True)
+    outcome.notes["calls"] = len(points)
+    for morning, at in _part(points, count, seed):
+        tell(outcome.cases, count)
+        how, error = rng.choice((FAIL_ONCE, FAIL_EVER)), rng.choice(ERRORS)
+        folder = ground.folder(morning)
+        end = in_child(lambda: _faulty(ground, folder, at, (how, error), morning))  # noqa: B023
         outcome.cases += 1
-        named += end == NAMED
-        what = f"{'call' if mode == FAIL_ONCE else 'every call from'} {at} ({os.strerror(error)})"
+        what = f"{'call' if how == FAIL_ONCE else 'every call from'} {at} of "
+        what += f"{STEPS[morning.step][0]!r} ({os.strerror(error)})"
+        if end == NAMED:
+            outcome.note("ended in a named error")
         if end not in {0, NAMED}:
             outcome.fail(f"{what}: the child ended with {end}, not with a named error")
-        elif wrong := ground.finish(folder, []):
+        elif wrong := ground.finish(folder, morning.done_before(), morning.step + 2):
             outcome.fail(f"{what}: {wrong}")
-    outcome.notes["points covered"] = min(count, ground.read_points)
-    outcome.notes["ended in a named error"] = named
+    outcome.notes["points covered"] = outcome.cases
+    while outcome.cases < count:
+        tell(outcome.cases, count)
+        _faulty_again_and_again(ground, rng, outcome)
     ground.close()
     return outcome
 
 
-def _faulty(ground: Ground, folder: Path, at: int, mode: int, error: int) -> int:
-    import traceback
-
+def _faulty(
+    ground: Ground, folder: Path, at: int, how: tuple[int, int], morning: Morning | None = None
+) -> int:
+    """Work on a failing disk; return 0 when it is done, or how it was refused."""
+    mode, error = how
+    ground.disk.arm(folder, mode, at, error=error, reads=1)
     try:
-        ground.disk.arm(folder, mode, at, error=error, reads=1)
-        Office(folder).work()
+        office = Office(folder)
+        if morning is None:
+            office.work()
+        else:
+            office.work(morning.step, morning.step + 1)
     except PipelineError as refusal:
         ground.disk.disarm()
-        one_line = str(refusal).isprintable() and refusal.code != "error"
-        return NAMED if one_line else UNNAMED
+        return NAMED if str(refusal).isprintable() and refusal.code != "error" else UNNAMED
     except Exception:  # noqa: BLE001  shown, and counted as a failure
         ground.disk.disarm()
         traceback.print_exc()
         return UNNAMED
-    return 0
+    done = ground.disk.calls()
+    ground.disk.disarm()
+    return 0 if done < at or morning is not None else SURVIVED
+
+
+SURVIVED = 12  # a call failed, and nothing came of it
+
+
+def _faulty_again_and_again(ground: Ground, rng: random.Random, outcome: Outcome) -> None:
+    """Let one process try until it is through; a call of each try fails, once or for ever."""
+    folder, dice = ground.folder(), random.Random(rng.random())
+    tries = ground.root / "tries"
+
+    def work() -> int:
+        for number in range(MOST):
+            at = 1 + int(dice.expovariate(1 / (2 * APART)))
+            how = dice.choice((FAIL_ONCE, FAIL_EVER)), dice.choice(ERRORS)
+            end = _faulty(ground, folder, at, how)
+            tries.write_text(str(number + (end != 0)), encoding="utf-8")
+            if end not in {NAMED, SURVIVED}:
+                return end
+            if end == SURVIVED:
+                return 0
+        return UNNAMED
+
+    end = in_child(work)
+    failed = int(tries.read_text(encoding="utf-8"))
+    outcome.cases += failed
+    outcome.note("offices that failed again and again")
+    if end != 0:
+        outcome.fail(f"an office whose calls failed {failed} times ended with {end}")
+    elif wrong := ground.finish(folder, [name for name, _, _ in STEPS]):
+        outcome.fail(f"an office whose calls failed {failed} times: {wrong}")
 
 
 def powercuts(count: int, seed: int, tell: Tell) -> Outcome:
@@ -185,7 +177,8 @@ def powercuts(count: int, seed: int, tell: Tell) -> Outcome:
         folder = ground.folder()
         told = after_cut(recording, at, folder, rng)
         outcome.cases += 1
-        if wrong := ground.finish(folder, told):
+        until = len(STEPS) if case % 4 == 0 else len(told) + 2
+        if wrong := ground.finish(folder, told, until):
             outcome.fail(f"power cut after call {at} (case {case}): {wrong}")
     ground.close()
     return outcome
@@ -198,7 +191,7 @@ def _recorded(ground: Ground, folder: Path) -> Recording:
         with path.open("wb") as log:
             office = Office(folder)
             ground.disk.arm(folder, COUNT, log=log.fileno())
-            office.work(ground.disk.mark)
+            office.work(told=ground.disk.mark)
             ground.disk.disarm()
         return 0
 

@@ -53,9 +53,14 @@ class Office:
     def ledger(self) -> Ledger:
         return self.portfolio.ledger
 
-    def work(self, told: Callable[[str], None] = lambda name: None) -> None:
-        """Do everything that is not done yet; say of each step when it is."""
-        for name, is_done, do in STEPS:
+    def work(
+        self,
+        first: int = 0,
+        until: int | None = None,
+        told: Callable[[str], None] = lambda name: None,
+    ) -> None:
+        """Do those steps that are not done yet; say of each when it is."""
+        for name, is_done, do in STEPS[first:until]:
             if not is_done(self):
                 do(self)
             told(name)

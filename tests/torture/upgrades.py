@@ -31,11 +31,11 @@ def upgrades(count: int, seed: int, tell: Tell) -> Outcome:
     disk = Disk()
     points = {version: _calls(old[version], root / "work", disk) for version in VERSIONS}
     outcome.notes["calls"] = sum(points.values())
-    for case in range(count):
-        tell(case, count)
+    for case in range((seed - 1) * count, seed * count):  # seeds are parts of one whole
+        tell(outcome.cases, count)
         version = VERSIONS[case % len(VERSIONS)]
-        at = case // len(VERSIONS) % points[version] + 1
-        how = rng.choice((KILL, FAIL_ONCE, FAIL_EVER))
+        lap, call = divmod(case // len(VERSIONS), points[version])
+        at, how = call + 1, (KILL, FAIL_ONCE, FAIL_EVER)[(lap + call) % 3]
         folder = _copy(old[version], root / "work")
         end = in_child(lambda: _upgrade(folder, disk, how, at, rng.choice(ERRORS)))  # noqa: B023
         outcome.cases += 1

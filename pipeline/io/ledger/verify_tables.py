@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, text
 
+from pipeline.core.errors import PipelineError
 from pipeline.core.money import minor_digits
 from pipeline.io.ledger.verify_history import History, Problem
 
@@ -26,6 +27,9 @@ _CAP_FACTS = (
     "reason",
     "impact",
 )
+_NO_PLAN = (
+    ArithmeticError, AttributeError, LookupError, PipelineError, TypeError, ValueError,
+)  # fmt: skip
 _LATER_FACTS = {"impact": ""}  # what an entry means that is older than the column
 
 
@@ -74,11 +78,12 @@ def _plan_messages(
     if not digest == row["content_hash"] == said.get("content_hash"):
         yield "its content is not what was proposed"
         return
-    plan = json.loads(content)
-    stated = {"portfolio": plan["portfolio"], "day": plan["date"], "mode": plan["mode"]}
-    rules = plan["caps_version"] if "caps_version" in plan else plan["rules_version"]
-    stated |= {"currency": plan["currency"], "caps_version": rules}
-    stated["kind"] = plan.get("kind", "budget")
+    try:
+        plan = json.loads(content)
+        stated, amounts = _facts(plan), _money(plan)
+    except _NO_PLAN:
+        yield "its content is no plan"
+        return
     for name, value in stated.items():
         if row[name] != value or said.get(name, value) != value:
             yield f"its {name} is {row[name]!r}, its content says {value!r}"
@@ -87,24 +92,34 @@ def _plan_messages(
     if row["decided_by"] != said["decided_by"]:
         yield f"decided by {row['decided_by']!r}, its history says {said['decided_by']!r}"
     money = [(row["line"], row["current_minor"], row["proposed_minor"]) for row in lines]
-    if money != _money(plan):
+    if money != amounts:
         yield "its amounts are not those of its content"
 
 
-def _money(plan: Mapping[str, Any]) -> list[tuple[str, int, int]] | None:
+def _facts(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the columns of a plan repeat of its content."""
+    rules = plan["caps_version"] if "caps_version" in plan else plan["rules_version"]
+    return {
+        "portfolio": plan["portfolio"],
+        "day": plan["date"],
+        "mode": plan["mode"],
+        "currency": plan["currency"],
+        "caps_version": rules,
+        "kind": plan.get("kind", "budget"),
+    }
+
+
+def _money(plan: Mapping[str, Any]) -> list[tuple[str, int, int]]:
     digits = plan["digits"] if "kind" in plan else minor_digits(plan["currency"])
     scale = Decimal(10) ** digits
-    try:
-        return [
-            (
-                canonical_text([item["line"][column] for column in plan["line_columns"]]),
-                round(Decimal(str(item["current"])) * scale),
-                round(Decimal(str(item["proposed"])) * scale),
-            )
-            for item in plan["lines"]
-        ]
-    except (InvalidOperation, KeyError, ValueError):
-        return None
+    return [
+        (
+            canonical_text([item["line"][column] for column in plan["line_columns"]]),
+            round(Decimal(str(item["current"])) * scale),
+            round(Decimal(str(item["proposed"])) * scale),
+        )
+        for item in plan["lines"]
+    ]
 
 
 def _cap_problems(

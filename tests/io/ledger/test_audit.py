@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import random
@@ -7,8 +8,9 @@ import random
 import pytest
 from sqlalchemy import text
 
+from pipeline.core.canonical import canonical_bytes
 from pipeline.core.errors import DamagedError, NotAllowedError
-from pipeline.io.ledger.audit import printable
+from pipeline.io.ledger.audit import entry_hash, printable
 
 
 def test_an_untouched_ledger_is_sound(busy_desk):
@@ -83,25 +85,57 @@ def test_a_plan_that_nobody_proposed_is_found(busy_desk):
 
 def test_a_rebuilt_chain_is_found_by_the_head_outside(busy_desk):
     """Somebody who owns the database and knows the rules rewrites history from entry 3 on."""
-    from pipeline.io.ledger.audit import entry_hash
-
-    entries = busy_desk.ledger.audit_entries()
-    link = entries[1].hash
-    statements = []
-    for entry in entries[2:]:
-        facts = {name: getattr(entry, name) for name in ("seq", "at", "action", "subject")}
-        facts |= {"actor": "eve" if entry.seq == 3 else entry.actor, "payload": entry.payload}
-        digest = entry_hash(**facts, prev_hash=link)
-        statements.append(
-            f"update audit set actor = '{facts['actor']}', prev_hash = '{link}', "
-            f"hash = '{digest}' where seq = {entry.seq}"
-        )
-        link = digest
-    busy_desk.tamper(*statements)
+    rewrite(busy_desk, 3, actor="eve")
     problem = busy_desk.verify().problems[0]
     assert "is not the entry the audit head knows" in problem.message
     with pytest.raises(DamagedError, match="another one"):
         busy_desk.open()
+
+
+def rewrite(desk, seq, **changes):
+    """Change an entry, and all the links after it, so that the chain itself holds."""
+    entries = desk.ledger.audit_entries()
+    link = entries[seq - 2].hash
+    for entry in entries[seq - 1 :]:
+        facts = {name: getattr(entry, name) for name in _FACTS}
+        facts |= changes if entry.seq == seq else {}
+        digest = entry_hash(**facts, prev_hash=link)
+        desk.tamper(
+            "update audit set actor = :actor, payload = :payload, prev_hash = :link, "
+            "hash = :digest where seq = :seq",
+            actor=facts["actor"], payload=canonical_bytes(facts["payload"]).decode(),
+            link=link, digest=digest, seq=entry.seq,
+        )  # fmt: skip
+        link = digest
+
+
+_FACTS = ("seq", "at", "actor", "action", "subject", "payload")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda plan: [plan],
+        lambda plan: {**plan, "currency": ["EUR"]},
+        lambda plan: {**plan, "lines": [{**plan["lines"][0], "current": "1e999999999"}]},
+        lambda plan: {**plan, "lines": [{**plan["lines"][0], "proposed": "nan"}]},
+        lambda plan: {**plan, "lines": [{"line": {}}]},
+        lambda plan: {key: value for key, value in plan.items() if key != "mode"},
+    ],
+)
+def test_a_content_that_is_no_plan_is_found_even_where_all_hashes_were_made_to_fit(
+    sqlite_desk, spoil
+):
+    record = sqlite_desk.propose()
+    forged = json.dumps(spoil(json.loads(record.content))).encode()
+    digest = "sha256:" + hashlib.sha256(forged).hexdigest()
+    sqlite_desk.tamper(
+        "update plan set content = :content, content_hash = :digest",
+        content=forged, digest=digest,
+    )  # fmt: skip
+    (entry,) = [e for e in sqlite_desk.ledger.audit_entries() if e.action == "plan.proposed"]
+    rewrite(sqlite_desk, entry.seq, payload={**entry.payload, "content_hash": digest})
+    assert "its content is no plan" in [item.message for item in sqlite_desk.verify().problems]
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{}", b'{"seq": "x", "hash": 1}', b"[1]"])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -353,3 +354,17 @@ def test_a_plan_whose_rows_were_altered_is_not_shown_and_not_signed(desk, statem
         desk.ledger.plan(plan_id)
     with pytest.raises((NotAllowedError, NotFoundError)):
         desk.approve(plan_id)
+
+
+@pytest.mark.parametrize("act", ["approve_plan", "reject_plan"])
+def test_a_plan_whose_time_ends_while_it_is_being_decided_is_not_decided(sqlite_desk, act):
+    record = sqlite_desk.propose()
+    end = datetime.fromisoformat(record.expires_at)
+    moments = iter([end - timedelta(seconds=1)])
+    sqlite_desk.clock = lambda: next(moments, end)
+    ledger = sqlite_desk.open()
+    why = ("no",) if act == "reject_plan" else ()
+    with pytest.raises(NotAllowedError, match=f"expired at {re.escape(record.expires_at)}"):
+        getattr(ledger, act)(record.plan_id, sqlite_desk.ana, sqlite_desk.policy, *why)
+    assert sqlite_desk.actions()[-1] == "denied"
+    assert ledger.plan(record.plan_id).status is Status.PROPOSED

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 
 from pipeline.allocation.envelope import Envelope, Part
+from pipeline.allocation.newton import next_prices
 from pipeline.allocation.tree import Tree
-from pipeline.core.types import BoolArray, FloatArray, IntArray
+from pipeline.core.types import FloatArray, IntArray
 
 CLOSE = 1e-14
 """Of the target; what is left is spread over the lines that are free."""
@@ -22,13 +25,12 @@ _FAR = 2.5  # of a log price
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What everybody wants at some prices.
+    """What everybody in a branch wants at some prices.
 
     Attributes:
-        spend, response: (n_lines,), with d spend / d log price.
+        spend, response: (n_lines,), with d spend / d log price; empty where they were not kept.
         raw, cut: (n_nodes,), before and after the node's own limits.
         slopes: (n_nodes,), d raw / d log price.
-        totals: (n_active,), what the active nodes want before their limits.
     """
 
     spend: FloatArray
@@ -36,7 +38,29 @@ class Demand:
     raw: FloatArray
     cut: FloatArray
     slopes: FloatArray
-    totals: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Some lines that fit the cache.
+
+    Attributes:
+        place: where they stand among the branch's lines.
+        starts, nodes: at which of the piece's lines a home begins, and which it is.
+    """
+
+    part: Part
+    place: slice | IntArray
+    starts: IntArray
+    nodes: IntArray
+
+    @classmethod
+    def of(cls, part: Part, place: slice | IntArray, home: IntArray) -> Self:
+        """Return the piece of lines with these homes."""
+        begins = np.ones(home.size, dtype=bool)
+        np.not_equal(home[1:], home[:-1], out=begins[1:])
+        starts = np.flatnonzero(begins)
+        return cls(part, place, starts, home[starts])
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +68,7 @@ class Asking:
     """Nodes that need a price of their own.
 
     Attributes:
-        nodes: which.
+        nodes: which of the branch's.
         target: what each has to spend.
         guess: a price to begin with; 0 where there is none.
         low, high: prices that confine it.
@@ -61,87 +85,143 @@ class Asking:
 class Branch:
     """The lines and nodes below some active nodes, none of which lies below another.
 
+    Nodes are numbered anew, so that a small branch of a large tree is small: the active ones
+    first, whose limits are what is searched for, then those below, level by level.
+
     Attributes:
-        owner: (n_nodes,), place of the active node that a node is or lies below; -1 outside.
+        nodes: (n_nodes,), which nodes of the tree these are.
+        owner: (n_nodes,), the active node that a node is or lies below.
+        parent: (n_nodes,), of the nodes below; of an active one, itself.
+        least, most: (n_nodes,), limits on their totals.
+        levels: the nodes below, the deepest first.
         lines: which lines of the problem these are; None for all.
-        home, line_owner: per line, its innermost node and the place of its active node.
-        levels: nodes below the active ones, the deepest first.
+        home: (n_lines,), each line's innermost node.
+        line_owner: (n_lines,), each line's active node.
+        active: how many nodes are active.
         pieces: the envelope, cut for the cache once.
     """
 
     envelope: Envelope
-    tree: Tree
-    active: IntArray
+    nodes: IntArray
     owner: IntArray
+    parent: IntArray
+    least: FloatArray
+    most: FloatArray
+    levels: tuple[slice, ...]
     lines: IntArray | None
     home: IntArray
     line_owner: IntArray
-    levels: tuple[IntArray, ...]
-    pieces: list[tuple[Part, slice | IntArray]] = field(init=False)
+    active: int
+    pieces: list[_Piece] = field(init=False)
 
     def __post_init__(self) -> None:
         """Cut the envelope."""
-        object.__setattr__(self, "pieces", self.envelope.pieces())
+        cut = [_Piece.of(part, place, self.home[place]) for part, place in self.envelope.pieces()]
+        object.__setattr__(self, "pieces", cut)
 
     @classmethod
-    def of(cls, envelope: Envelope, tree: Tree, active: IntArray) -> Branch:
-        """Return the branch below the active nodes."""
-        owner = np.full(tree.size, -1)
-        owner[active] = np.arange(active.size)
-        below = []
-        for level in tree.levels[1:]:
-            inherits = level[(owner[level] < 0) & (owner[tree.parent[level]] >= 0)]
-            owner[inherits] = owner[tree.parent[inherits]]
-            below.append(inherits)
-        levels = tuple(level for level in reversed(below) if level.size)
-        line_owner = owner[tree.home]
-        inside = line_owner >= 0
-        if inside.all():
-            return cls(envelope, tree, active, owner, None, tree.home, line_owner, levels)
-        lines = np.flatnonzero(inside)
-        home, line_owner = tree.home[lines], line_owner[lines]
-        return cls(envelope.take(lines), tree, active, owner, lines, home, line_owner, levels)
-
-    def part(self, chosen: IntArray) -> Branch:
-        """Return the branch below some of the active nodes, given by their place among them."""
-        place = np.full(self.active.size + 1, -1)  # the last one is for nodes outside
-        place[chosen] = np.arange(chosen.size)
-        owner = place[self.owner]
-        levels = tuple(level[owner[level] >= 0] for level in self.levels)
-        inside = np.flatnonzero(owner[self.home] >= 0)
-        return Branch(
-            self.envelope.take(inside),
-            self.tree,
-            self.active[chosen],
-            owner,
-            inside if self.lines is None else self.lines[inside],
-            self.home[inside],
-            owner[self.home[inside]],
-            tuple(level for level in levels if level.size),
+    def whole(cls, envelope: Envelope, tree: Tree) -> Branch:
+        """Return the branch of a whole tree, whose root is active."""
+        nodes = np.concatenate(tree.levels)
+        place = np.empty_like(nodes)
+        place[nodes] = np.arange(nodes.size)
+        ends = np.cumsum([level.size for level in tree.levels]).tolist()
+        levels = [slice(start, stop) for start, stop in itertools.pairwise(ends)]
+        none = np.zeros(1, dtype=np.int64)
+        return cls(
+            envelope,
+            nodes,
+            np.broadcast_to(none, nodes.shape),
+            place[tree.parent[nodes]],
+            tree.least[nodes],
+            tree.most[nodes],
+            tuple(reversed(levels)),
+            None,
+            place[tree.home],
+            np.broadcast_to(none, tree.home.shape),
+            1,
         )
 
-    def demand(self, prices: FloatArray, near: FloatArray | None = None) -> Demand:
-        """Return what is wanted at one price per active node."""
-        tree = self.tree
-        own = prices[self.line_owner] if prices.size > 1 else prices
-        spend, response = self.envelope.demand(own, near, self.pieces)
-        if tree.size == 1:
-            total, slope = np.array([spend.sum()]), np.array([response.sum()])
-            return Demand(spend, response, total, total, slope, total)
-        raw = np.asarray(np.bincount(self.home, spend, tree.size), dtype=float)
-        slope = np.asarray(np.bincount(self.home, response, tree.size), dtype=float)
+    def below(self, active: IntArray) -> Branch:
+        """Return the branch below some of this one's nodes, none of which lies below another."""
+        place, count = np.full(self.nodes.size, -1), active.size
+        place[active] = np.arange(count)
+        owner = place.copy()
+        kept, levels = [active], []
+        for level in reversed(self.levels):
+            above = place[self.parent[level]]
+            inside = np.flatnonzero((place[level] < 0) & (above >= 0))
+            if inside.size:
+                nodes = inside + level.start
+                place[nodes] = np.arange(count, count + nodes.size)
+                owner[nodes] = owner[self.parent[nodes]]
+                kept.append(nodes)
+                levels.append(slice(count, count + nodes.size))
+                count += nodes.size
+        every, home = np.concatenate(kept), place[self.home]
+        parent = place[self.parent[every]]
+        parent[: active.size] = np.arange(active.size)
+        lines = np.flatnonzero(home >= 0)
+        home = home[lines]
+        return Branch(
+            self.envelope.take(lines),
+            self.nodes[every],
+            owner[every],
+            parent,
+            self.least[every],
+            self.most[every],
+            tuple(reversed(levels)),
+            lines if self.lines is None else self.lines[lines],
+            home,
+            owner[every][home],
+            active.size,
+        )
+
+    def demand(
+        self, prices: FloatArray, near: FloatArray | None = None, *, keep: bool = True
+    ) -> Demand:
+        """Return what is wanted at one price per active node.
+
+        Args:
+            near: what the lines wanted last, overwritten; only saves time.
+            keep: whether each line's own demand is wanted too; sums alone stay in the cache.
+        """
+        raw, slope = np.zeros(self.nodes.size), np.zeros(self.nodes.size)
+        kept = self.home.size if keep and len(self.pieces) > 1 else 0
+        spend, response = np.empty(kept), np.empty(kept)
+        for piece in self.pieces:
+            place = piece.place
+            own = prices if prices.size == 1 else prices[self.line_owner[place]]
+            close = None if near is None else near[place]
+            wanted, moves = piece.part.demand(own, close)
+            np.add.at(raw, piece.nodes, np.add.reduceat(wanted, piece.starts))
+            np.add.at(slope, piece.nodes, np.add.reduceat(moves, piece.starts))
+            if near is not None and close is not None:
+                near[place] = close
+            if kept:
+                spend[place], response[place] = wanted, moves
+            elif len(self.pieces) == 1:
+                spend, response = wanted, moves
+        return self._added_up(spend, response, raw, slope)
+
+    def _added_up(
+        self, spend: FloatArray, response: FloatArray, raw: FloatArray, slope: FloatArray
+    ) -> Demand:
+        """Return the demand of all nodes, from what the lines want at their homes."""
         cut = raw.copy()
         for level in self.levels:
-            cut[level] = np.clip(raw[level], tree.least[level], tree.most[level])
-            passed = slope[level] * (cut[level] == raw[level])
-            raw += np.bincount(tree.parent[level], cut[level], tree.size)
-            slope += np.bincount(tree.parent[level], passed, tree.size)
-        return Demand(spend, response, raw, cut, slope, raw[self.active])
+            wanted = raw[level]
+            cut[level] = given = np.clip(wanted, self.least[level], self.most[level])
+            above, outer = self.parent[level], slice(level.start)
+            raw[outer] += np.bincount(above, given, level.start)
+            slope[outer] += np.bincount(above, slope[level] * (given == wanted), level.start)
+        cut[: self.active] = raw[: self.active]
+        return Demand(spend, response, raw, cut, slope)
 
     def first_price(self, target: FloatArray) -> FloatArray:
         """Return a price per active node to start from: the mean slope at an even filling."""
         low, high = self.envelope.low, self.envelope.high
-        owner, size = self.line_owner, self.active.size
+        owner, size = self.line_owner, self.active
         floor, room = np.bincount(owner, low, size), np.bincount(owner, high - low, size)
         share = np.clip((target - floor) / np.where(room > 0, room, 1.0), 1e-3, 0.999)[owner]
         here = low + share * (high - low)
@@ -168,45 +248,38 @@ class Branch:
         Args:
             demand: at the prices, where they are equal and it is known.
         """
-        least = self.demand(high) if demand is None else demand
+        known = demand is not None and demand.spend.size == self.home.size
+        least = demand if demand is not None and known else self.demand(high)
         most = least if np.array_equal(low, high) else self.demand(low)
-        tree = self.tree
         scale = np.abs(target) + CLOSE
-        gain = most.cut - least.cut
-        loose = (np.abs(gain) <= SETTLED * scale[self.owner]) & (self.owner >= 0)
-        kept = (least.raw == least.cut) & (most.raw == most.cut)
-        open_ = np.zeros(tree.size, dtype=bool)
-        open_[self.active] = True
-        asking = np.zeros(tree.size, dtype=bool)
+        loose = np.abs(most.cut - least.cut) <= SETTLED * scale[self.owner]
+        loose &= (least.raw == least.cut) & (most.raw == most.cut)
+        open_ = np.ones(self.nodes.size, dtype=bool)
+        asking = np.zeros(self.nodes.size, dtype=bool)
         for level in reversed(self.levels):
-            reached = open_[tree.parent[level]]
-            open_[level] = reached & loose[level] & kept[level]
-            asking[level] = reached & ~open_[level]
-        given, amount = self._fill(least, most, target, asking, open_)
-        settled = open_[self.home]
-        where = np.flatnonzero(settled) if self.lines is None else self.lines[settled]
-        spend[where] = given[settled]
-        prices[open_] = low[self.owner[open_]]
-        inner = (self.owner >= 0) & ~open_
-        prices[inner] = low[self.owner[inner]]
-        nodes = np.flatnonzero(asking)
+            reached = open_[self.parent[level]]
+            open_[level] = reached & loose[level]
+            asking[level] = reached & ~loose[level]
+        lines, nodes = np.flatnonzero(open_[self.home]), np.flatnonzero(asking)
+        given, amount = self._fill(least, most, target, lines, nodes)
+        spend[lines if self.lines is None else self.lines[lines]] = given
+        prices[self.nodes] = low[self.owner]
         outer = self.owner[nodes]
         above, below = high[outer], low[outer]
-        capped, floored = least.raw[nodes] > least.cut[nodes], most.raw[nodes] < most.cut[nodes]
+        raw, power = least.raw[nodes], self.envelope.power
+        capped, floored = raw > least.cut[nodes], most.raw[nodes] < most.cut[nodes]
         return Asking(
             nodes,
-            amount[nodes],
-            _guess(above, least.raw[nodes], least.slopes[nodes], amount[nodes]),
+            amount,
+            _guess(above, raw, least.slopes[nodes], amount, power),
             np.where(capped, above, -np.finfo(float).max),
             np.where(floored, below, np.finfo(float).max),
         )
 
     def _fill(
-        self, least: Demand, most: Demand, target: FloatArray, asking: BoolArray, open_: BoolArray
+        self, least: Demand, most: Demand, target: FloatArray, lines: IntArray, nodes: IntArray
     ) -> tuple[FloatArray, FloatArray]:
-        """Return spends and the asking nodes' totals that meet the targets."""
-        lines = np.flatnonzero(open_[self.home])
-        nodes = np.flatnonzero(asking)
+        """Return what some lines and nodes get, so that together they meet the targets."""
         owner = np.concatenate([self.line_owner[lines], self.owner[nodes]])
         amount = np.concatenate([least.spend[lines], least.cut[nodes]])
         if most is not least:
@@ -214,11 +287,7 @@ class Branch:
             amount += self._in_order(np.maximum(full - amount, 0.0), amount, target, owner)
         for _ in range(_CLOSINGS):
             self._close(amount, lines, least, target, owner)
-        spend = least.spend.copy()
-        spend[lines] = amount[: lines.size]
-        totals = np.zeros(self.tree.size)
-        totals[nodes] = amount[lines.size :]
-        return spend, totals
+        return amount[: lines.size], amount[lines.size :]
 
     def _in_order(
         self, room: FloatArray, base: FloatArray, target: FloatArray, owner: IntArray
@@ -226,9 +295,9 @@ class Branch:
         """Return what each may add of its room, one after the other, up to its owner's target."""
         order = np.argsort(owner, kind="stable")
         before = np.cumsum(room[order]) - room[order]
-        first = np.searchsorted(owner[order], np.arange(self.active.size))
+        first = np.searchsorted(owner[order], np.arange(self.active))
         start = before[np.minimum(first, max(before.size - 1, 0))] if before.size else before
-        missing = target - np.bincount(owner, base, self.active.size)
+        missing = target - np.bincount(owner, base, self.active)
         own, more = owner[order], np.zeros(room.size)
         if before.size:
             more[order] = np.clip(missing[own] - (before - start[own]), 0.0, room[order])
@@ -243,10 +312,10 @@ class Branch:
         owner: IntArray,
     ) -> None:
         """Spread what a price is off by over the lines that are free to move."""
-        size = self.active.size
+        size = self.active
         rest = target - np.bincount(owner, amount, size)
-        small = np.abs(rest) <= 2 * NEAR * np.abs(target)
-        rest[~small | (np.abs(rest) <= 0.1 * CLOSE * np.abs(target))] = 0.0
+        off = np.abs(rest) / np.maximum(np.abs(target), np.finfo(float).tiny)
+        rest[(off <= CLOSE) | (off > 2 * NEAR)] = 0.0
         if not rest.any():
             return
         weight = -demand.response[lines]
@@ -257,10 +326,14 @@ class Branch:
 
 
 def _guess(
-    price: FloatArray, total: FloatArray, slope: FloatArray, target: FloatArray
+    price: FloatArray,
+    total: FloatArray,
+    slope: FloatArray,
+    target: FloatArray,
+    power: float | None,
 ) -> FloatArray:
     """Return prices one step of Newton's from those outside, no farther than can be trusted."""
-    usable = (slope < 0) & (total > 0) & (target > 0)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        step = np.where(usable, np.log(target / total) * total / slope, _FAR)
-        return np.where(price > 0, price * np.exp(np.clip(step, -_FAR, _FAR)), 0.0)
+    step, far = next_prices(price, total, slope, target, power), np.exp(_FAR)
+    with np.errstate(over="ignore"):
+        near = np.clip(np.where(np.isnan(step), np.inf, step), price / far, price * far)
+    return np.where(price > 0, near, 0.0)

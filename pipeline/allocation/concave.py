@@ -57,17 +57,17 @@ def solve_tree(envelope: Envelope, tree: Tree, start: float | None = None) -> Tr
     spend, prices = np.zeros(envelope.low.size), np.zeros(tree.size)
     smooth = np.zeros(tree.size, dtype=bool)
     branch, asking, found = _root(envelope, tree, start)
-    while asking.nodes.size:
+    while True:
         if found is None:
-            branch = Branch.of(envelope, tree, asking.nodes)
             guess = asking.guess
             if not guess.all():
                 guess = np.where(guess > 0, guess, branch.first_price(asking.target))
             found = search_prices(branch, asking.target, guess, (asking.low, asking.high))
-        inside = branch.owner >= 0
-        smooth[inside] = found.moving[branch.owner[inside]]
+        smooth[branch.nodes] = found.moving[branch.owner]
         asking = branch.settle(found.low, found.high, asking.target, spend, prices, found.demand)
-        found = None
+        if not asking.nodes.size:
+            break
+        branch, found = branch.below(asking.nodes), None
     value = float(envelope.value(spend).sum())
     bound = max(value, dual_bound(envelope, tree, prices))
     return TreeSolution(spend, prices, value, bound, smooth)
@@ -89,16 +89,16 @@ def _root(
     envelope: Envelope, tree: Tree, start: float | None
 ) -> tuple[Branch, Asking, Found | None]:
     """Return the root as what asks for a price; with the price where none is needed."""
-    branch = Branch.of(envelope, tree, np.array([ROOT]))
+    branch = Branch.whole(envelope, tree)
     target, found = tree.most[:1].copy(), None
     if tree.least[ROOT] != tree.most[ROOT]:
-        demand = branch.demand(np.zeros(1))
-        target = np.clip(demand.totals, tree.least[ROOT], tree.most[ROOT])
-        if (np.abs(demand.totals - target) <= CLOSE * np.abs(target)).all():
+        total = branch.demand(np.zeros(1), keep=False).raw[:1]
+        target = np.clip(total, tree.least[ROOT], tree.most[ROOT])
+        if (np.abs(total - target) <= CLOSE * np.abs(target)).all():
             found = Found(np.zeros(1), np.zeros(1), np.zeros(1, dtype=bool))
     if start is None or not start > 0:
         start = 0.0
         if np.isfinite(target).all():
             floor, full = float(envelope.low.sum()), float(envelope.high.sum())
             start = first_price(envelope, (float(target[0]) - floor) / max(full - floor, 1e-300))
-    return branch, Asking(branch.active, target, np.array([start]), *unknown(1)), found
+    return branch, Asking(np.array([ROOT]), target, np.array([start]), *unknown(1)), found

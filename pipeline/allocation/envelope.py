@@ -8,7 +8,6 @@ floor to the point where it touches, then the curve itself. For knots it is thei
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, Self
 
@@ -241,27 +240,15 @@ class Envelope:
     low: FloatArray
     high: FloatArray
 
-    def demand(
-        self,
-        price: FloatArray,
-        near: FloatArray | None = None,
-        pieces: Sequence[tuple[Part, slice | IntArray]] | None = None,
-    ) -> tuple[FloatArray, FloatArray]:
-        """Return each line's best spend at its price, or at one for all, and d spend / d log price.
-
-        `near` holds where the last demand at a price nearby stood, and is overwritten with where
-        this one does; `pieces` may hold what the method of that name returns. Both only save time.
-        """
-        pieces = self.pieces() if pieces is None else pieces
+    def demand(self, price: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return each line's best spend at its price or at one for all, and its response to it."""
+        pieces = self.pieces()
         if len(pieces) == 1:
-            return pieces[0][0].demand(price, near)
+            return pieces[0][0].demand(price)
         spend, response = np.empty(self.low.size), np.empty(self.low.size)
         for part, where in pieces:
-            close = None if near is None else near[where]
             own = price if price.size == 1 else price[where]
-            spend[where], response[where] = part.demand(own, close)
-            if near is not None and close is not None:
-                near[where] = close
+            spend[where], response[where] = part.demand(own)
         return spend, response
 
     @property

@@ -11,7 +11,7 @@ from pipeline.allocation.concave import solve_tree
 from pipeline.allocation.curves import Curves
 from pipeline.allocation.nonconvex import legal_value, polish, refine, split_sides
 from pipeline.allocation.spatial import branch
-from pipeline.allocation.tree import ROOT, Tree
+from pipeline.allocation.tree import Tree
 from pipeline.allocation.work import Work
 from pipeline.core.types import BoolArray, FloatArray
 
@@ -67,8 +67,8 @@ def solve_nested(
     envelope = curves.envelope(box.low, box.high, box.gate if box.gate.any() else None)
     solved = solve_tree(envelope, tree, start)
     spend, bound = solved.spend, solved.bound
-    exact = tree.size == 1 and solved.smooth[ROOT] and envelope.is_exact  # inside the box as well
-    earned = solved.value if exact else legal_value(curves, box, spend)
+    # a split of exact curves is inside the box, and may be on wherever it is
+    earned = solved.value if envelope.is_exact else legal_value(curves, box, spend)
     found = NestedSplit(spend, earned, bound, solved.prices, solved.smooth)
     share = aim_of(curves.size)
     if bound - earned <= share * abs(bound + extra):

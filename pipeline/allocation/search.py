@@ -14,6 +14,7 @@ _LARGEST = np.finfo(float).max
 _STEPS = 300
 _WIDENINGS = 5  # of a bracket without an end, each the square of the last, before floats are halved
 _WIDEN = 4.0
+_LIKELY = 1e-3  # of the target: from here the next step is expected to be near
 _LARGE = 20_000  # lines: from here a smaller branch is worth its making
 _SHRINKING = 14  # halvings that settle a float's exponent
 
@@ -57,9 +58,9 @@ def search_prices(
     power = branch.envelope.power
     steep = branch.envelope.chords()[1] if branch.envelope.is_chorded else None
     for step_index in range(_STEPS):
-        demand = branch.demand(price, near)
-        over = demand.totals - target
-        slope = demand.slopes[branch.active]
+        demand = branch.demand(price, near, keep=bool((error <= _LIKELY * target).all()))
+        total, slope = demand.raw[: branch.active], demand.slopes[: branch.active]
+        over = total - target
         close = np.abs(over) <= np.where(slope < 0, NEAR, CLOSE) * np.abs(target)
         low = np.where(close | (over >= 0), np.maximum(low, price), low)
         high = np.where(close | (over <= 0), np.minimum(high, price), high)
@@ -67,7 +68,7 @@ def search_prices(
         done = close | (np.nextafter(low, np.inf) >= high)
         if done.all():
             break
-        step = next_prices(price, demand.totals, slope, target, power)
+        step = next_prices(price, total, slope, target, power)
         usable = done | ((step > low) & (step < high) & (np.abs(over) < 0.5 * error))
         error = np.abs(over)
         if not usable.all():
@@ -79,7 +80,7 @@ def search_prices(
         if branch.home.size > _LARGE and 2 * int(done.sum()) > done.size:
             rest = np.flatnonzero(~done)
             within = low[rest], high[rest]
-            found = search_prices(branch.part(rest), target[rest], price[rest], within)
+            found = search_prices(branch.below(rest), target[rest], price[rest], within)
             low[rest], high[rest] = found.low, found.high
             moving = close & (slope < 0)
             moving[rest] = found.moving
@@ -142,7 +143,8 @@ def _towards_zero(
     near, far = np.zeros(price.size), price
     for _ in range(_SHRINKING):
         middle = np.where(flat, _middle(near, far), price)
-        same = np.abs(branch.demand(middle).totals - target) <= CLOSE * np.abs(target)
+        total = branch.demand(middle, keep=False).raw[: branch.active]
+        same = np.abs(total - target) <= CLOSE * np.abs(target)
         near, far = np.where(same, near, middle), np.where(same, middle, far)
     return np.where(flat, far, price)
 

@@ -74,7 +74,7 @@ def solve(
     tree, crossing = _tree(problem, sets)
     check_nested(problem, tree)
     box = fold(problem, sets)
-    is_plain = problem.gate is None and not problem.groups  # then the box promises no less
+    is_plain = problem.gate is None and box.low is problem.lower  # then it can take no less
     if not is_plain and not is_reachable(tree, box):
         raise _contradiction(problem, work)
     bounded = _is_bounded(problem, box)

@@ -130,12 +130,12 @@ def plant(n_lines: int, total: tuple[float, float], sets: Sets) -> tuple[Tree, t
         same = np.flatnonzero(sets.size == size)
         for batch, block in _disjoint(n_lines, sets, same, start, size):
             homes = home[block]
-            above = homes[:, 0]
-            nests = (homes == above[:, None]).all(axis=1)
+            nests = (homes == homes[:, :1]).all(axis=1)
             crossing += batch[~nests].tolist()
-            placed, inner = np.flatnonzero(nests), above[nests]
-            home[block[placed]] = planted + np.arange(placed.size)[:, None]
-            planted += placed.size
+            placed = slice(None) if nests.all() else np.flatnonzero(nests)
+            inner = homes[placed, 0]
+            home[block[placed]] = planted + np.arange(inner.size)[:, None]
+            planted += inner.size
             parent.append(inner)
             depths = np.concatenate([depths, depths[inner] + 1])
             source.append(batch[placed])
@@ -154,7 +154,12 @@ def _disjoint(
 
     They come in batches that share no line: all at once, or one by one.
     """
-    lines = sets.lines[start[same][:, None] + np.arange(size)]
-    if same.size == 1 or np.bincount(lines.ravel(), minlength=n_lines).max() <= 1:
+    if same[-1] - same[0] + 1 == same.size:  # as they stand, without a copy
+        lines = sets.lines[start[same[0]] :][: same.size * size].reshape(-1, size)
+    else:
+        lines = sets.lines[start[same][:, None] + np.arange(size)]
+    met = np.zeros(n_lines, dtype=bool)
+    met[lines] = True
+    if np.count_nonzero(met) == lines.size:
         return [(same, lines)]
     return [(same[[place]], lines[[place]]) for place in range(same.size)]

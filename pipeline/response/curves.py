@@ -8,7 +8,7 @@ at the reference spend. Averaging over the library is what protects a plan from 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,6 +16,10 @@ from pipeline.core.types import FloatArray, SingleArray
 
 RETENTIONS = (0.0, 0.25, 0.45, 0.65, 0.82)
 """Share of the carried effect that is kept from one day to the next."""
+
+CELL_BEND = 1.43  # about half of the way, in logs, to the next half-saturation of the library
+CELL_POWER = 1.18
+CELL_SLOPES = (1.4, 4.0)  # how steep S-shapes are, from hardly to almost a step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +33,7 @@ class Shape:
 
     def value(self, relative_spend: FloatArray) -> FloatArray:
         """Return the response relative to the one at the reference spend; 0 at 0."""
-        return np.asarray(self._raw(relative_spend) / self._raw(np.array(1.0)))
+        return np.asarray(self.raw(relative_spend) / self.raw(np.array(1.0)))
 
     def elasticity(self) -> float:
         """Return the relative change of the response per relative change of spend, at 1."""
@@ -37,7 +41,23 @@ class Shape:
         above, below = self.value(np.array(1 + step)), self.value(np.array(1 - step))
         return float((above - below) / (2 * step))
 
-    def _raw(self, u: FloatArray) -> FloatArray:
+    def cell(self) -> tuple[Shape, Shape, Shape]:
+        """Return the curves that this member stands for: itself, a steeper and a flatter one.
+
+        A library is finite, and a line with much data ends at one member; how far the truth may
+        still be from it is the member's cell.
+        """
+        if self.family == "power":
+            steeper, flatter = self.slope * CELL_POWER, self.slope / CELL_POWER
+            return self, replace(self, slope=steeper), replace(self, slope=flatter)
+        if self.slope != 1.0:
+            flatter, steeper = CELL_SLOPES
+            return self, replace(self, slope=steeper), replace(self, slope=flatter)
+        late, early = self.half_saturation * CELL_BEND, self.half_saturation / CELL_BEND
+        return self, replace(self, half_saturation=late), replace(self, half_saturation=early)
+
+    def raw(self, u: FloatArray) -> FloatArray:
+        """Return the response before it is scaled to 1 at the reference spend."""
         if self.family == "hill":
             powered = u if self.slope == 1.0 else np.power(u, self.slope)
             return np.asarray(powered / (powered + self.half_saturation**self.slope))

@@ -22,7 +22,7 @@ SHARES = np.linspace(0.02, 0.98, 13)
 """Share of the outcome at reference spend that spend causes, candidates."""
 
 DRIFT_PRIOR = np.array([0.25, 0.15, 0.25, 0.15, 0.08, 0.12])
-RETENTION_PRIOR = np.array([0.3, 0.2, 0.2, 0.2, 0.1])
+RETENTION_PRIOR = np.full(len(RETENTIONS), 1 / len(RETENTIONS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,7 @@ SLOPE_SPREAD = 0.15  # how far lines' elasticities of the whole outcome lie apar
 
 POOLED_LINES = 1024  # at a time, so that what is needed in between stays small
 
-STRENGTHS = (6.0, 30.0, 30.0)
+STRENGTHS = (2.0, 30.0, 30.0)
 """How many lines the prior of retention, shape and share is worth."""
 
 

@@ -38,18 +38,19 @@ def held_values(
     Returns:
         (n_retentions, n_shapes, n_lines, n_knots); 0 at spend 0, never negative.
     """
-    out = np.zeros((len(retentions), len(shapes), *spend.shape))
-    base = recent[:, None]
-    for i, retention in enumerate(retentions):
-        tail = tail_days if retention > 0 else 0
-        state = np.repeat(carried[i][:, None], spend.shape[1], axis=1)
-        idle = carried[i][:, None].copy()
-        for night in range(HOLD_NIGHTS + tail):
+    # Single precision: a value is a sum of some dozens of nights, good to seven digits.
+    out = np.zeros((len(retentions), len(shapes), *spend.shape), dtype=np.float32)
+    relative = (spend / reference[:, None]).astype(np.float32)
+    base = (recent / reference)[:, None].astype(np.float32)
+    for i, kept in enumerate(np.asarray(retentions, dtype=np.float32)):
+        idle = (carried[i] / reference)[:, None].astype(np.float32)
+        state = np.repeat(idle, spend.shape[1], axis=1)
+        for night in range(HOLD_NIGHTS + (tail_days if kept > 0 else 0)):
             held = night < HOLD_NIGHTS
-            state = retention * state + (1 - retention) * (spend if held else base)
-            idle = retention * idle + (1 - retention) * (0.0 if held else base)
-            with_spend = state / reference[:, None]
-            without = idle / reference[:, None]
+            state = kept * state + (1 - kept) * (relative if held else base)
+            idle = kept * idle + (1 - kept) * (0.0 if held else base)
             for j, shape in enumerate(shapes):
-                out[i, j] += shape.value(with_spend) - shape.value(without)
-    return out / HOLD_NIGHTS
+                out[i, j] += shape.raw(state) - shape.raw(idle)
+    at_one = np.array([shape.raw(np.ones(())) for shape in shapes])
+    out /= (HOLD_NIGHTS * at_one[:, None, None]).astype(np.float32)
+    return out.astype(np.float64)

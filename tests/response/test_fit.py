@@ -18,7 +18,7 @@ REVENUE = FitSettings(metric="revenue", count="conversions")
 def marginal_draws(posterior: Posterior, n_draws: int = 400) -> FloatArray:
     spend = posterior.recent_spend
     knots = np.stack([0 * spend, 0.97 * spend, 1.03 * spend], axis=1)
-    table = posterior.draws(knots, np.random.default_rng(0), n_draws)
+    table, _ = posterior.tabulate(knots, np.random.default_rng(0), n_draws)
     return (table.value[:, :, 2] - table.value[:, :, 1]) / (0.06 * spend)
 
 
@@ -254,8 +254,7 @@ def test_poor_data_give_wide_but_finite_answers(name):
         posterior = fit_response(history, settings)
     current = np.maximum(posterior.recent_spend, 1.0)
     knots = current[:, None] * np.array([0.0, 0.5, 1.0, 3.0])
-    table = posterior.draws(knots, np.random.default_rng(0), 50)
-    mean = posterior.mean_value(knots)
+    table, mean = posterior.tabulate(knots, np.random.default_rng(0), 50)
     assert np.isfinite(mean).all() and (mean >= 0).all()
     assert np.isfinite(table.organic).all()
     np.testing.assert_allclose(posterior.weights.sum(axis=(1, 2, 3)), 1.0, rtol=1e-5)

@@ -45,23 +45,32 @@ class JointPosterior:
     organic: FloatArray
     findings: tuple[Finding, ...] = ()
 
-    def draws(self, spend: FloatArray, rng: np.random.Generator, n_draws: int) -> ResponseTable:
-        """Return joint posterior draws of tomorrow's value on a grid of spends.
+    def tabulate(
+        self, spend: FloatArray, rng: np.random.Generator, n_draws: int
+    ) -> tuple[ResponseTable, FloatArray]:
+        """Return joint posterior draws of tomorrow's value on a grid of spends, and its mean.
 
         Args:
             spend: (n_lines, n_knots), ascending, first column 0.
             rng: the only source of chance.
             n_draws: how many; drawn with repetition where the fit kept fewer.
+
+        Returns:
+            The draws, and the mean over every draw that was kept, (n_lines, n_knots).
         """
         kept = self.node.shape[0]
         chosen = rng.permutation(np.arange(n_draws) * kept // n_draws)
-        return ResponseTable(
+        values = self._values(spend)
+        mean, value = np.asarray(values.mean(axis=0)), values[chosen]
+        value += mean - value.mean(axis=0)
+        table = ResponseTable(
             metric=self.metric,
             lines=self.lines,
             spend=spend,
-            value=self._values(spend)[chosen],
+            value=value,
             organic=self.organic[chosen],
         )
+        return table, mean
 
     def mean_value(self, spend: FloatArray) -> FloatArray:
         """Return the posterior mean value, (n_lines, n_knots), over every draw that was kept."""

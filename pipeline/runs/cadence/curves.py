@@ -65,7 +65,8 @@ def learn_curves(
     )
     posterior = fit_response(history, FitSettings(metric=reward), lift_tests=evidence.tests)
     spend = doses[None, :] * np.maximum(people, 1.0)[:, None] / WEEK
-    return posterior.draws(spend, rng, n_draws), posterior.findings
+    table, _ = posterior.tabulate(spend, rng, n_draws)
+    return table, posterior.findings
 
 
 def _trailing(daily: FloatArray) -> FloatArray:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pipeline.core.findings import Finding, Level
-from pipeline.core.types import BoolArray, FloatArray, Line, line_label
+from pipeline.core.types import BoolArray, FloatArray, Line, RealArray, line_label
 from pipeline.response.curves import features
 from pipeline.response.evidence import LEVEL_SD, Evidence, evaluate
 from pipeline.response.grid import COARSE, FULL, Grid
@@ -40,7 +40,7 @@ class BlockJob:
     """
 
     is_full: bool
-    freed: FloatArray
+    freed: RealArray
     variance: FloatArray
     spend: FloatArray
     reference: FloatArray

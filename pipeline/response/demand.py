@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.core.types import FloatArray, IntArray
+from pipeline.core.types import FloatArray, IntArray, RealArray, SingleArray
 from pipeline.response.kernels import Days, fold, inverse, leading_modes, wandering
 from pipeline.response.scales import Scales, learn_scales
 
@@ -49,8 +49,8 @@ class Demand:
         scales: how much demand of each kind there is.
     """
 
-    factor: FloatArray
-    variance: FloatArray
+    factor: SingleArray
+    variance: SingleArray
     modes: FloatArray
     kind: IntArray
     tomorrow: FloatArray
@@ -75,7 +75,7 @@ class Shown:
 
     log: FloatArray
     variance: FloatArray
-    movement: FloatArray
+    movement: RealArray
     walk: FloatArray
     shock: FloatArray
 
@@ -194,7 +194,7 @@ def _block(shown: Shown, groups: IntArray, weekdays: IntArray, late_variance: Fl
     everything = prior.folded[0]
     for one in prior.folded[1:]:
         everything = everything + one
-    factor, variance = np.empty((n_days, n_lines)), np.empty((n_days, n_lines))
+    factor, variance = (np.empty((n_days, n_lines), dtype=np.float32) for _ in range(2))
     modes, kind, tomorrow = list[FloatArray](), np.empty(n_lines, dtype=np.int64), np.empty(n_lines)
 
     def fill(lines: IntArray, answer: tuple[FloatArray, FloatArray, FloatArray, float]) -> None:
@@ -210,7 +210,7 @@ def _block(shown: Shown, groups: IntArray, weekdays: IntArray, late_variance: Fl
         for row in np.flatnonzero(groups[informants] == g).tolist():
             fill(informants[row : row + 1], _answer(known - told.of(row), n_days))
     return Demand(
-        factor=np.exp(factor),
+        factor=np.exp(factor, out=factor),
         variance=variance,
         modes=np.stack(modes),
         kind=kind,

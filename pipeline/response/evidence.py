@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.core.types import BoolArray, FloatArray, SingleArray
+from pipeline.core.types import BoolArray, FloatArray, RealArray, SingleArray
 from pipeline.response.grid import SHOCK_KEPT, Grid
 
 LEVEL_SD = 0.5  # the level is known to within half of itself before anything is seen
@@ -55,7 +55,7 @@ class _Sums:
 
 def evaluate(
     grid: Grid,
-    outcome: FloatArray,
+    outcome: RealArray,
     variance: FloatArray,
     responses: SingleArray,
     level_guess: FloatArray,
@@ -262,12 +262,13 @@ def _over_shares(
     drift = np.einsum("lqhk,lhk->lq", weight, node)
     guess = level_guess[:, None, None]
     return Evidence(
-        log_likelihood=_single(evidence.reshape(n_lines, *nodes)),
-        level_mean=_single(((1.0 + away) * guess).reshape(n_lines, *nodes)),
-        level_sd=_single((spread * guess).reshape(n_lines, *nodes)),
+        log_likelihood=single(evidence.reshape(n_lines, *nodes)),
+        level_mean=single(((1.0 + away) * guess).reshape(n_lines, *nodes)),
+        level_sd=single((spread * guess).reshape(n_lines, *nodes)),
         drift=drift / drift.sum(axis=1, keepdims=True),
     )
 
 
-def _single(table: SingleArray | FloatArray) -> SingleArray:
+def single(table: RealArray) -> SingleArray:
+    """Return the table in single precision."""
     return np.asarray(table, dtype=np.float32)

@@ -27,7 +27,7 @@ def model_findings(
     lines: tuple[Line, ...],
     weights: SingleArray,
     spend: FloatArray,
-    standard: FloatArray,
+    standard: SingleArray,
     usable: BoolArray,
     screened: Screened,
     maturity: Maturity,
@@ -88,7 +88,7 @@ def _identified(lines: tuple[Line, ...], weights: SingleArray, spend: FloatArray
     )
 
 
-def _residuals(standard: FloatArray, usable: BoolArray) -> Finding:
+def _residuals(standard: SingleArray, usable: BoolArray) -> Finding:
     both = usable[1:] & usable[:-1]
     clipped = np.clip(standard, -3.0, 3.0)
     products = np.where(both, clipped[1:] * clipped[:-1], 0.0).sum()
@@ -104,7 +104,7 @@ def _residuals(standard: FloatArray, usable: BoolArray) -> Finding:
     )
 
 
-def _recent(lines: tuple[Line, ...], standard: FloatArray, usable: BoolArray) -> Finding:
+def _recent(lines: tuple[Line, ...], standard: SingleArray, usable: BoolArray) -> Finding:
     last = usable[-RECENT_DAYS:]
     count = last.sum(axis=0)
     clipped = np.where(last, np.clip(standard[-RECENT_DAYS:], -4.0, 4.0), 0.0)

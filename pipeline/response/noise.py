@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.core.types import BoolArray, FloatArray
+from pipeline.core.types import BoolArray, FloatArray, RealArray
 from pipeline.response.demand import Demand
 
 ROBUST_DOF = 6.0  # a day may be odd; how odd before it stops mattering (Lange et al. 1989)
@@ -29,12 +29,12 @@ def starting_level(outcome: FloatArray, usable: BoolArray) -> FloatArray:
 
 def cell_noise(
     freed: FloatArray,
-    expected: FloatArray,
+    expected: RealArray,
     counting: FloatArray,
     demand: Demand,
     usable: BoolArray,
 ) -> tuple[FloatArray, FloatArray]:
-    """Return robust inflation per cell and the relative noise variance beyond counting.
+    """Return robust inflation per cell and each line's relative noise variance beyond counting.
 
     Args:
         freed: (n_days, n_lines), outcomes freed of demand and completeness.
@@ -59,15 +59,19 @@ def cell_noise(
     root = 2 * (np.sqrt(np.maximum(freed, 0) / unit + 0.375) - np.sqrt(expected / unit + 0.375))
     standard = np.where(usable, root**2 * counting / variance, 0.0)
     robust = (ROBUST_DOF + standard) / (ROBUST_DOF + 1.0)
-    return np.maximum(robust, 1.0), np.broadcast_to(line, freed.shape)
+    return np.maximum(robust, 1.0), line
 
 
-def slow_drift(freed: FloatArray, expected: FloatArray, variance: FloatArray) -> FloatArray:
+def slow_drift(freed: RealArray, expected: RealArray, variance: FloatArray) -> FloatArray:
     """Return how far a line's level was from today's, smoothed over weeks, (n_days, n_lines)."""
     days = np.arange(freed.shape[0])
     kernel = np.exp(-0.5 * np.square((days[:, None] - days) / DRIFT_DAYS))
-    weight = np.where(np.isfinite(variance), expected**2 / variance, 0.0)
-    ratio = np.where(np.isfinite(variance), freed / expected, 1.0)
+    weight = expected / variance  # times what is expected once more: 0 where nothing is known
+    known = kernel @ (weight * expected)
+    weight *= np.where(np.isfinite(variance), freed, 0.0)
     prior = 40.0
-    smooth = (kernel @ (weight * ratio) + prior) / (kernel @ weight + prior)
-    return np.asarray(np.clip(smooth, 0.2, 5.0))
+    smooth = kernel @ weight
+    smooth += prior
+    known += prior
+    smooth /= known
+    return np.asarray(np.clip(smooth, 0.2, 5.0, out=smooth))

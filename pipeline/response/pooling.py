@@ -36,7 +36,8 @@ def pooled_posterior(
     """
     n_groups = int(groups.max()) + 1
     population = [np.tile(prior, (n_groups, 1)) for prior in priors]
-    posterior = _normalise(log_likelihood, population, groups)
+    posterior = np.empty_like(log_likelihood)
+    _normalise(posterior, log_likelihood, population, groups)
     member = np.eye(n_groups)[groups].T
     for _ in range(EM_STEPS):
         for axis, (prior, strength) in enumerate(zip(priors, strengths, strict=True)):
@@ -47,7 +48,7 @@ def pooled_posterior(
             population[axis] = (strength * overall + counts) / (
                 strength + member.sum(axis=1, keepdims=True)
             )
-        posterior = _normalise(log_likelihood, population, groups)
+        _normalise(posterior, log_likelihood, population, groups)
     return posterior
 
 
@@ -68,17 +69,20 @@ def drift_population(drift: FloatArray, prior: FloatArray, groups: IntArray) -> 
 
 
 def _normalise(
-    log_likelihood: SingleArray, population: Sequence[FloatArray], groups: IntArray
-) -> SingleArray:
-    posterior = log_likelihood.copy()
+    out: SingleArray,
+    log_likelihood: SingleArray,
+    population: Sequence[FloatArray],
+    groups: IntArray,
+) -> None:
+    """Write every line's posterior under the population into `out`, the largest table there is."""
+    np.copyto(out, log_likelihood)
     factors = log_likelihood.ndim - 1
     for axis, table in enumerate(population):
         shape = [len(groups), *([1] * factors)]
         shape[axis + 1] = table.shape[1]
         log_prior = np.log(np.maximum(table, 1e-12)).astype(np.float32)
-        posterior += log_prior[groups].reshape(shape)
-    flat = posterior.reshape(len(groups), -1)
+        out += log_prior[groups].reshape(shape)
+    flat = out.reshape(len(groups), -1)
     flat -= flat.max(axis=1, keepdims=True)
     np.exp(flat, out=flat)
     flat /= flat.sum(axis=1, keepdims=True)
-    return posterior

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import logsumexp
 
-from pipeline.core.types import FloatArray, IntArray, SingleArray
+from pipeline.core.types import FloatArray, IntArray, RealArray, SingleArray
 from pipeline.response.evidence import Evidence
 from pipeline.response.grid import Grid
 from pipeline.response.pooling import pooled_posterior
@@ -59,27 +59,30 @@ def pool_lines(
     joint = evidence.log_likelihood.copy()
     steep = np.log(grid.elasticity).astype(np.float32)
     wanted = (np.log(centre) - TILTS[:, None] * returned).astype(np.float32)
-    terms = np.empty((TILTS.size, len(joint), *steep.shape), dtype=np.float32)
-    support = -0.5 * np.square((TILTS - TILT) / TILT_SD)
     blocks = [slice(first, first + POOLED_LINES) for first in range(0, len(joint), POOLED_LINES)]
-    for block in blocks:
-        likelihood = logsumexp(joint[block] + timing, axis=1) + base
+
+    def terms(block: slice) -> SingleArray:
+        """Return the log prior of every tilt, line, shape and share."""
         term = np.square(steep - wanted[:, block, None, None])
         term *= np.float32(-0.5 / spread)
         term -= logsumexp(base + term, axis=(2, 3), keepdims=True)
-        support += logsumexp(likelihood + term, axis=(2, 3)).sum(axis=1, dtype=np.float64)
-        terms[:, block] = term
-    support -= logsumexp(support)
+        return np.asarray(term)
+
+    support = -0.5 * np.square((TILTS - TILT) / TILT_SD)
     for block in blocks:
-        term = terms[:, block] + support.astype(np.float32)[:, None, None, None]
-        joint[block] += logsumexp(term, axis=0)[:, None]
-    del terms
+        likelihood = logsumexp(joint[block] + timing, axis=1) + base
+        told = logsumexp(likelihood + terms(block), axis=(2, 3))
+        support += told.sum(axis=1, dtype=np.float64)
+    support -= logsumexp(support)
+    weight = support.astype(np.float32)[:, None, None, None]
+    for block in blocks:
+        joint[block] += logsumexp(terms(block) + weight, axis=0)[:, None]
     priors = [grid.retention_prior, grid.shape_prior, grid.share_prior]
     return pooled_posterior(joint, priors, STRENGTHS, groups)
 
 
 def common_movement(
-    movement: FloatArray, relative_variance: FloatArray, slope_sd: float
+    movement: RealArray, relative_variance: FloatArray, slope_sd: float
 ) -> FloatArray:
     """Return the movement that may still be demand, (n_days,), times its sd.
 
@@ -103,7 +106,7 @@ def common_elasticity(current: float, slope: float, error: float) -> tuple[float
 
 
 def mean_elasticity(
-    grid: Grid, weights: SingleArray, relative_variance: FloatArray, movement: FloatArray
+    grid: Grid, weights: SingleArray, relative_variance: FloatArray, movement: RealArray
 ) -> float:
     """Return the mean elasticity of the whole outcome, lines weighed by what they can tell."""
     line = np.einsum("lrsk,sk->l", weights, grid.elasticity)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.core.types import FloatArray
+from pipeline.core.types import FloatArray, RealArray
 
 
 def shared_slope(
     outcome: FloatArray,
     expected: FloatArray,
-    movement: FloatArray,
+    movement: RealArray,
     relative_variance: FloatArray,
 ) -> tuple[float, float]:
     """Return how much steeper all lines are than `expected` says, and its standard error.
@@ -41,7 +41,7 @@ def shared_slope(
     return slope, max(error, 1.0 / np.sqrt(max(information, 1e-9)))
 
 
-def _two_way(table: FloatArray, weight: FloatArray) -> FloatArray:
+def _two_way(table: RealArray, weight: FloatArray) -> RealArray:
     """Return the table with weighted line and day means swept out."""
     for _ in range(8):
         table = table - (weight * table).sum(axis=0) / weight.sum(axis=0).clip(1e-9)

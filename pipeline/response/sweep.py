@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from pipeline.core.errors import PipelineError
-from pipeline.core.types import BoolArray, FloatArray, IntArray, SingleArray
+from pipeline.core.types import BoolArray, FloatArray, IntArray, RealArray, SingleArray
 from pipeline.response.blocks import (
     BLOCK_LINES,
     COARSE_LINES,
@@ -19,7 +19,7 @@ from pipeline.response.blocks import (
 )
 from pipeline.response.curves import carried_spend, features
 from pipeline.response.demand import Demand, Shown, estimate_demand
-from pipeline.response.evidence import Evidence
+from pipeline.response.evidence import Evidence, single
 from pipeline.response.experiments import Readout, with_readouts
 from pipeline.response.faults import Screened
 from pipeline.response.grid import COARSE, FULL, SHOCK_KEPT, Grid
@@ -64,7 +64,7 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Belief:
-    """What one sweep leaves to the next.
+    """What one sweep leaves to the next; tables of days in single precision, many lines are many.
 
     Attributes:
         unit: (n_lines,), variance over mean of pure counting.
@@ -73,7 +73,7 @@ class _Belief:
         expected: (n_days, n_lines), the same at the level of the day.
         found: (n_days, n_lines), demand times how far the level was away.
         movement: (n_days, n_lines), log of carried spend over its reference.
-        noise: (n_days, n_lines), relative variance beyond counting.
+        noise: (n_lines,), relative variance beyond counting.
         robust: (n_days, n_lines), factor on the variance of odd days.
         own: (n_lines,), each line's elasticity; `elasticity` is their mean.
         wander: (n_lines, 2), variance of the level's daily step and of its shocks.
@@ -82,12 +82,12 @@ class _Belief:
 
     unit: FloatArray
     level: FloatArray
-    base: FloatArray
-    expected: FloatArray
-    found: FloatArray
-    movement: FloatArray
+    base: SingleArray
+    expected: SingleArray
+    found: SingleArray
+    movement: SingleArray
     noise: FloatArray
-    robust: FloatArray
+    robust: SingleArray
     own: FloatArray
     elasticity: float
     wander: FloatArray
@@ -101,7 +101,7 @@ class Fitted:
     weights: SingleArray
     evidence: Evidence
     tomorrow: FloatArray
-    standard: FloatArray
+    standard: SingleArray
     lost: BoolArray
 
 
@@ -133,12 +133,12 @@ def _begin(data: Prepared) -> _Belief:
     return _Belief(
         unit=dispersion(outcome, level),
         level=level,
-        base=base,
-        expected=base,
-        found=np.ones_like(base),
-        movement=np.log(np.maximum(carried, 0.05)),
-        noise=np.full(outcome.shape, FIRST_NOISE),
-        robust=np.ones_like(base),
+        base=single(base),
+        expected=single(base),
+        found=np.ones(base.shape, dtype=np.float32),
+        movement=single(np.log(np.maximum(carried, 0.05))),
+        noise=np.full(level.size, FIRST_NOISE),
+        robust=np.ones(base.shape, dtype=np.float32),
         own=np.full(level.size, FIRST_ELASTICITY),
         elasticity=FIRST_ELASTICITY,
         wander=np.tile(FIRST_WANDER, (level.size, 1)),
@@ -165,11 +165,12 @@ def _once(
         np.square(data.maturity.log_sd),
     )
     scale = demand.factor * share
-    freed, counting = data.outcome / scale, belief.unit * belief.expected / scale
-    robust, noise = cell_noise(freed, belief.expected, counting, demand, usable)
+    clean, counting = data.outcome / scale, belief.unit * belief.expected / scale
+    robust, noise = cell_noise(clean, belief.expected, counting, demand, usable)
     variance = (counting + (noise + demand.variance) * belief.expected**2) * robust
     variance = np.where(usable, variance, np.inf)
-    del scale, counting, seen  # a hundred thousand lines have to fit
+    freed = single(clean)
+    del scale, clean, counting, seen  # a hundred thousand lines have to fit
     common = common_movement(movement, relative, slope_sd)
     drift = belief.drift
     if drift is None or drift.shape[1] != len(grid.drift_prior):
@@ -198,31 +199,35 @@ def _once(
         evidence = with_readouts(evidence, tests, before, data.worth)
     weights = pooled(evidence=evidence, returned=returned)
     kept = np.einsum("lrsk,r->l", weights, grid.retentions)
-    carried = carried_spend(data.screened.spend, kept) / data.reference
-    movement = np.log(np.maximum(carried, 0.05))
-    base = np.maximum(_expected(grid, data, evidence, weights), 1e-6)
-    drifted = slow_drift(freed, base, variance)
-    expected = np.maximum(base * drifted, 1e-6)
+    moved = single(carried_spend(data.screened.spend, kept) / data.reference)
+    moved = np.log(np.maximum(moved, np.float32(0.05)))
+    elasticity = mean_elasticity(grid, weights, relative, moved)
+    del relative
+    base = single(np.maximum(_expected(grid, data, evidence, weights), 1e-6))
+    drifted = single(slow_drift(freed, base, variance))
+    expected = np.maximum(base * drifted, np.float32(1e-6))
+    freed -= expected
+    freed /= np.sqrt(variance, out=variance)
+    freed[~usable] = 0.0
     after = _Belief(
         unit=belief.unit,
-        level=np.maximum((weights * evidence.level_mean).sum(axis=(1, 2, 3)), 1e-6),
+        level=np.maximum(np.einsum("lrsk,lrsk->l", weights, evidence.level_mean), 1e-6),
         base=base,
         expected=expected,
-        found=demand.factor * drifted,
-        movement=movement,
+        found=single(demand.factor * drifted),
+        movement=moved,
         noise=noise,
-        robust=robust,
+        robust=single(robust),
         own=np.einsum("lrsk,sk->l", weights, grid.elasticity),
-        elasticity=mean_elasticity(grid, weights, relative, movement),
+        elasticity=elasticity,
         wander=evidence.drift @ np.square(grid.drifts) / np.array([1.0, 1 - SHOCK_KEPT**2]),
         drift=evidence.drift,
     )
-    standard = np.where(usable, (freed - expected) / np.sqrt(variance), 0.0)
     return after, Fitted(
         weights=weights,
         evidence=evidence,
         tomorrow=demand.tomorrow,
-        standard=standard,
+        standard=freed,
         lost=found.lost,
     )
 
@@ -264,7 +269,7 @@ def _responses(grid: Grid, data: Prepared, block: slice) -> SingleArray:
 
 
 def _log_ratio(
-    outcome: FloatArray, expected: FloatArray, found: FloatArray, unit: FloatArray
+    outcome: FloatArray, expected: FloatArray, found: RealArray, unit: FloatArray
 ) -> FloatArray:
     """Return the log of outcome over expected, linear around what was found before.
 
@@ -279,12 +284,11 @@ def _log_ratio(
 
 def _expected(grid: Grid, data: Prepared, evidence: Evidence, weights: SingleArray) -> FloatArray:
     """Return the posterior mean outcome of every past day at today's level."""
-    level = weights * evidence.level_mean
-    flat = (level * (1 - grid.shares)).sum(axis=(1, 2, 3))
-    effect = (level * grid.shares).sum(axis=3).reshape(len(flat), -1)  # (L, responses)
     out = np.empty(data.outcome.shape)
-    for block in _blocks(len(flat), grid):
-        out[:, block] = flat[block] + np.einsum(
-            "lr,trl->tl", effect[block], _responses(grid, data, block)
-        )
+    for block in _blocks(len(weights), grid):
+        level = weights[block] * evidence.level_mean[block]
+        effect = level @ grid.shares.astype(np.float32)  # (lines, retentions, shapes)
+        flat = level.sum(axis=(1, 2, 3)) - effect.sum(axis=(1, 2))
+        responses = _responses(grid, data, block)
+        out[:, block] = flat + np.einsum("lr,trl->tl", effect.reshape(flat.size, -1), responses)
     return out

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.core.types import FloatArray
+from pipeline.core.types import FloatArray, SingleArray
 from pipeline.response.curves import Shape
+
+FAR = 1e6  # reference spends: nothing saturates later, and its fourth power is still a number
 
 HOLD_NIGHTS = 14
 """A plan stays until the next signature; a spend is valued as if it stayed a fortnight."""
@@ -40,10 +42,10 @@ def held_values(
     """
     # Single precision: a value is a sum of some dozens of nights, good to seven digits.
     out = np.zeros((len(retentions), len(shapes), *spend.shape), dtype=np.float32)
-    relative = (spend / reference[:, None]).astype(np.float32)
-    base = (recent / reference)[:, None].astype(np.float32)
+    unit = reference[:, None]
+    relative, base = _relative(spend / unit), _relative(recent[:, None] / unit)
     for i, kept in enumerate(np.asarray(retentions, dtype=np.float32)):
-        idle = (carried[i] / reference)[:, None].astype(np.float32)
+        idle = _relative(carried[i][:, None] / unit)
         state = np.repeat(idle, spend.shape[1], axis=1)
         for night in range(HOLD_NIGHTS + (tail_days if kept > 0 else 0)):
             held = night < HOLD_NIGHTS
@@ -54,3 +56,7 @@ def held_values(
     at_one = np.array([shape.raw(np.ones(())) for shape in shapes])
     out /= (HOLD_NIGHTS * at_one[:, None, None]).astype(np.float32)
     return out.astype(np.float64)
+
+
+def _relative(spend: FloatArray) -> SingleArray:
+    return np.minimum(spend, FAR).astype(np.float32)

@@ -154,10 +154,10 @@ def gains_block() -> str:
 
 
 def tests_block() -> str:
-    """Return size, power and cover of tests in 200 worlds each."""
+    """Return size, power and cover of tests in 400 worlds each."""
     from benchmarks import learning
 
-    return learning.table(learning.TEST_HEAD, learning.tests(200))
+    return learning.table(learning.TEST_HEAD, learning.tests(400))
 
 
 def holdouts_block() -> str:
@@ -171,7 +171,7 @@ def converging_block() -> str:
     """Return how near scores come to what plans truly earned, by night."""
     from benchmarks import learning_scores
 
-    return learning_scores.table(learning_scores.HEAD, learning_scores.scores(40))
+    return learning_scores.table(learning_scores.HEAD, learning_scores.scores(12, 40))
 
 
 def nightly_block() -> str:

@@ -57,12 +57,12 @@ def read_out(folder: str, day: str) -> None:
 
 def metrics_of(card: ScoreCard) -> dict[str, float]:
     """Return a score card's figures by the name that monitoring knows them by."""
-    gain = card.gain()
+    judged = card.judged
     found = {
         "alarms_in_force": float(sum(alarm.is_active for alarm in card.watch.alarms)),
         "plans_scored": float(sum(not item.line and item.horizon == 1 for item in card.scores)),
-        "gain": float(gain["gain"]),
-        "missed_unsigned": float(gain["missed_unsigned"]),
+        "gain": 0.0 if judged.gain is None else judged.gain.gain,
+        "missed_unsigned": judged.missed_unsigned,
     }
     total = [item for item in card.calibrations if not item.line and item.horizon == 1]
     if total:

@@ -84,14 +84,30 @@ def _calibration(card: ScoreCard, lines: bool) -> None:
 
 
 def _gain(card: ScoreCard) -> None:
-    gain = card.gain()
-    if card.worths:
+    judged = card.judged
+    if not judged.worths:
         say(
-            f"{gain['days']} published plans earned {gain['gain']:+,.0f} {card.metric} over the "
-            f"budgets before them ({gain['gain_p05']:+,.0f} to {gain['gain_p95']:+,.0f}, on the "
-            f"curves as known by now); {gain['missed_by_delivery']:,.0f} was missed by spending "
-            f"otherwise than planned, {gain['missed_unsigned']:,.0f} by plans that nobody signed"
+            "gain: not known, for want of curves of single lines or of a known day; a standing "
+            "holdout shows it ('equimarginal holdout draw')"
         )
+        return
+    gain = judged.gain
+    if gain is not None:
+        say(
+            f"gain: since {gain.first_day}, {gain.days} days known, the money as spent earned "
+            f"{gain.gain:+,.0f} {card.metric} beyond the budgets before ({gain.low:+,.0f} to "
+            f"{gain.high:+,.0f}, 90 %, on the curves as known by now), with {gain.money:+.1%} money"
+        )
+        if not gain.is_told:
+            say(
+                "gain: that cannot be told from nothing; a standing holdout would show it "
+                "('equimarginal holdout draw')"
+            )
+    say(
+        f"missed: {judged.missed:,.0f} by spending otherwise than {len(judged.published)} "
+        f"published plans said, {judged.missed_unsigned:,.0f} by {len(judged.unsigned)} plans that "
+        "nobody published"
+    )
 
 
 def _holdouts(card: ScoreCard) -> None:

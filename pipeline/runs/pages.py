@@ -86,24 +86,23 @@ def _promises(work: RunFolder) -> tuple[Promise, ...]:
 def _brought(work: RunFolder, inputs: Inputs) -> Brought | None:
     """Return what the last plans brought and missed; None before the first, or without curves."""
     from pipeline.io.reports import Brought
-    from pipeline.runs.scoring import past_worth
+    from pipeline.runs.scoring import past_gain
 
-    seen = past_worth(work, inputs)
-    if not seen:
+    judged = past_gain(work, inputs)
+    if not judged.worths:
         return None
-    done = [item for item in seen if item.is_published]
-    unsigned = [item for item in seen if not item.is_published]
+    gain = judged.gain
+    known = Interval(mean=0.0, p05=0.0, p95=0.0)
+    if gain is not None:
+        known = Interval(mean=gain.gain, p05=gain.low, p95=gain.high)
     return Brought(
-        plans=len(done),
-        first_day=min(item.day for item in seen),
-        gain=Interval(
-            mean=sum(item.gain for item in done),
-            p05=sum(item.gain_p05 for item in done),
-            p95=sum(item.gain_p95 for item in done),
-        ),
-        planned=sum(item.planned for item in done),
-        unsigned=sum(item.planned for item in unsigned),
-        unsigned_plans=len(unsigned),
+        plans=len(judged.published),
+        days=0 if gain is None else gain.days,
+        first_day=judged.worths[0].day,
+        gain=known,
+        planned=known.mean + judged.missed,
+        unsigned=judged.missed_unsigned,
+        unsigned_plans=len(judged.unsigned),
     )
 
 

@@ -7,7 +7,7 @@ time, from the sources as they are then.
 from __future__ import annotations
 
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from pipeline.core.watch import Watch
 from pipeline.io import vintages, warehouse
 from pipeline.io.artefacts import RunFolder, begin_run, json_bytes, parquet_bytes, write_file
 from pipeline.runs import storage
+from pipeline.runs.gain import Judged, judge
 from pipeline.runs.holdouts import HoldoutScore, holdout_scores
 from pipeline.runs.inputs import Inputs, read_inputs
 from pipeline.runs.portfolio import Portfolio
@@ -29,7 +30,6 @@ from pipeline.scoring.consequences import alarms_of, watch_of
 from pipeline.scoring.drift import alarm_limit, find_shifts
 from pipeline.scoring.inputs import WATCHED_DAYS, Seen, watched_series
 from pipeline.scoring.scores import Adoption, Promised, Realised, Score, adoption, score_plans
-from pipeline.scoring.value import Worth, plan_worth
 
 if TYPE_CHECKING:
     from pipeline.core.history import History
@@ -49,7 +49,8 @@ class ScoreCard:
         scores: by plan, horizon and line, immature ones included.
         adoptions: one a plan.
         calibrations: by horizon and line, the total first.
-        worths: what plans earned over the status quo; empty where no curves were learned.
+        judged: what plans earned over the status quo; empty where no curves were learned, or
+            where nobody knows which line earned what.
         holdouts: what plans were worth against units kept on the old plan.
         watch: alarms and what is done about them.
     """
@@ -59,14 +60,14 @@ class ScoreCard:
     scores: tuple[Score, ...]
     adoptions: tuple[Adoption, ...]
     calibrations: tuple[Calibration, ...]
-    worths: tuple[Worth, ...]
+    judged: Judged
     holdouts: tuple[HoldoutScore, ...]
     watch: Watch
 
     def to_json(self) -> JsonObject:
         """Return plain JSON values: totals plan by plan, calibration, gain, alarms."""
         adopted = {item.plan_id: item for item in self.adoptions}
-        worth = {item.plan_id: item for item in self.worths}
+        worth = {item.plan_id: item for item in self.judged.worths}
         return {
             "date": self.day.isoformat(),
             "metric": self.metric,
@@ -84,24 +85,10 @@ class ScoreCard:
             ],
             "calibration": [_plain(item) for item in self.calibrations],
             "adoption": [_plain(item) for item in self.adoptions],
-            "worth": [_plain(item) for item in self.worths],
-            "gain": self.gain(),
+            "worth": [_plain(item) for item in self.judged.worths],
+            "gain": self.judged.to_json(),
             "holdouts": [item.to_json() for item in self.holdouts],
             "watch": self.watch.model_dump(mode="json"),
-        }
-
-    def gain(self) -> JsonObject:
-        """Return what published plans earned and missed in all, on the curves as known by now."""
-        done = [item for item in self.worths if item.is_published]
-        not_done = [item for item in self.worths if not item.is_published]
-        return {
-            "days": len(done),
-            "gain": float(sum(item.gain for item in done)),
-            "gain_p05": float(sum(item.gain_p05 for item in done)),
-            "gain_p95": float(sum(item.gain_p95 for item in done)),
-            "planned": float(sum(item.planned for item in done)),
-            "missed_by_delivery": float(sum(item.missed for item in done)),
-            "missed_unsigned": float(sum(item.missed for item in not_done)),
         }
 
 
@@ -156,15 +143,10 @@ def read_day_scores(work: RunFolder) -> list[DayScore]:
     return out
 
 
-def past_worth(work: RunFolder, inputs: Inputs) -> list[Worth]:
-    """Return what each plan of the last weeks was worth, on tonight's curves, oldest first."""
-    promises = read_promises(work)
-    if not promises or not work.exists(storage.POSTERIOR):
-        return []
+def past_gain(work: RunFolder, inputs: Inputs) -> Judged:
+    """Return what the plans of the last weeks earned and missed, on tonight's curves."""
     history = warehouse.read_history(work, inputs.policy)
-    realised = _realised(work, inputs, warehouse.read_facts(work), history)
-    worths = plan_worth(promises, realised, storage.read_models(work).objective.table)
-    return sorted(worths, key=lambda item: item.day)
+    return _judged(work, _realised(work, inputs, warehouse.read_facts(work), history), history)
 
 
 def score_portfolio(portfolio: Portfolio, day: date) -> ScoreCard:
@@ -219,17 +201,13 @@ def _score_card(work: RunFolder, inputs: Inputs, *, with_curves: bool = False) -
     promises = read_promises(work)
     scores = score_plans(promises, realised)
     calibrations = calibrate(scores)
-    worths: list[Worth] = []
-    if with_curves and work.exists(storage.POSTERIOR):
-        table = storage.read_models(work).objective.table
-        worths = plan_worth(promises, realised, table)
     return ScoreCard(
         day=inputs.day,
         metric=metric,
         scores=tuple(scores),
         adoptions=_adoptions(promises, realised),
         calibrations=tuple(sorted(calibrations, key=lambda c: (bool(c.line), c.horizon, c.line))),
-        worths=tuple(worths),
+        judged=_judged(work, realised, history) if with_curves else Judged(),
         holdouts=holdout_scores(
             inputs.trials, inputs.policy.line, history, metric, realised.complete
         ),
@@ -247,6 +225,13 @@ def _realised(work: RunFolder, inputs: Inputs, tables: Tables, history: History)
         complete=_completeness(work, history, inputs.policy.objective),
         trusted=history.trusted,
     )
+
+
+def _judged(work: RunFolder, realised: Realised, history: History) -> Judged:
+    promises, ahead = read_promises(work), storage.read_ahead(work)
+    if ahead is None or not promises:
+        return Judged()
+    return judge(ahead, promises, replace(realised, spend=history.spend))
 
 
 def _adoptions(promises: list[Promised], realised: Realised) -> tuple[Adoption, ...]:

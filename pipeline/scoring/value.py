@@ -1,82 +1,75 @@
-"""What past plans were worth against leaving budgets alone, on the curves as known by now."""
+"""What plans were worth against leaving budgets alone, and how far that can be told at all."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 
-from pipeline.core.curves import ResponseTable
 from pipeline.core.types import FloatArray
-from pipeline.scoring.scores import Promised, Realised
 
-EVERY_DRAW = 0.05, 0.95
+DOUBT = 0.25
+"""How far curves may be off as a whole, a share of what they say (one standard deviation): what all
+lines err in together, such as demand that money followed, is not in their own intervals. Read off
+worlds with known truth, seeds 0 to 2 of four kinds; `benchmarks.learning_scores` judges it on
+others."""
+Z90 = 1.645
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gain:
+    """What the money as spent earned beyond the old budgets, over all days since the first plan.
+
+    Attributes:
+        first_day, days: compared; the last of them is the newest whose outcome is half reported.
+        gain, low, high: outcome in all; 90 % interval.
+        money: relative change of the money spent against the old budgets.
+    """
+
+    first_day: date
+    days: int
+    gain: float
+    low: float
+    high: float
+    money: float
+
+    @property
+    def is_told(self) -> bool:
+        """Whether it can be told from nothing; else only a holdout can say."""
+        return self.low > 0 or self.high < 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worth:
-    """One plan's day in outcome, tonight's curves over that day's budgets.
+    """One plan's day.
 
     Attributes:
-        gain, gain_p05, gain_p95: of the money as it was spent, over the old budgets.
-        planned: gain of the plan, had it been spent as planned.
-        missed: gain of the plan over what was spent; negative where departing from it paid.
+        gain: outcome that the money as spent earned beyond the old budgets.
+        missed: what the plan's money would have earned beyond that; negative where departing
+            from it paid.
     """
 
     plan_id: str
     day: date
     is_published: bool
     gain: float
-    gain_p05: float
-    gain_p95: float
-    planned: float
     missed: float
 
 
-def plan_worth(
-    promises: Sequence[Promised], realised: Realised, table: ResponseTable
-) -> list[Worth]:
-    """Return the worth of each plan whose day is over and whose lines are all known.
+def gain_of(draws: FloatArray, *, first_day: date, days: int, money: float) -> Gain:
+    """Return the gain with an interval that knows of both doubts: each curve's, and all curves'.
 
-    A counterfactual cannot be observed; this asks the best curves there are by now, which had
-    the plan's own days to learn from.
+    Args:
+        draws: (n_draws,), the gain in all under each draw of the curves.
     """
-    place = {line: index for index, line in enumerate(realised.lines)}
-    rows = {day: index for index, day in enumerate(realised.days)}
-    known = {line: index for index, line in enumerate(table.lines)}
-    out = []
-    for promise in promises:
-        forecast = promise.forecast
-        row = rows.get(forecast.day)
-        if row is None or not set(forecast.lines) <= known.keys() & place.keys():
-            continue
-        columns = [place[line] for line in forecast.lines]
-        spent = realised.spend[row, columns]
-        planned, before = forecast.spend[:-1], forecast.status_quo_spend[:-1]
-        done, wanted, still = (
-            _at(table, [known[line] for line in forecast.lines], spend)
-            for spend in (spent, planned, before)
-        )
-        gain = done - still
-        out.append(
-            Worth(
-                plan_id=promise.plan_id,
-                day=forecast.day,
-                is_published=promise.is_published,
-                gain=float(gain.mean()),
-                gain_p05=float(np.quantile(gain, EVERY_DRAW[0])),
-                gain_p95=float(np.quantile(gain, EVERY_DRAW[1])),
-                planned=float((wanted - still).mean()),
-                missed=float((wanted - done).mean()),
-            )
-        )
-    return out
-
-
-def _at(table: ResponseTable, columns: list[int], spend: FloatArray) -> FloatArray:
-    """Return the value of a split in each draw, (n_draws,); other lines count nothing."""
-    whole = np.zeros(len(table.lines))
-    whole[columns] = spend
-    return np.asarray(table.at(whole)[:, columns].sum(axis=1))
+    gain = float(draws.mean())
+    reach = Z90 * float(np.hypot(draws.std(), DOUBT * gain))
+    return Gain(
+        first_day=first_day,
+        days=days,
+        gain=gain,
+        low=gain - reach,
+        high=gain + reach,
+        money=money,
+    )

@@ -53,16 +53,16 @@ def test_the_page_says_what_was_promised_and_what_came(lived: Shop) -> None:
 def test_the_page_says_what_plans_brought_and_what_was_missed(lived: Shop) -> None:
     plan = lived.portfolio.ledger.plan("latest", "acme").plan
     brought = lived.run(plan).read_json("page.json")["extras"]["brought"]
-    worths = scoring.score_portfolio(lived.portfolio, lived.today).worths
-    assert brought["plans"] == len(worths) == 2
-    assert brought["gain"]["mean"] == pytest.approx(sum(item.gain for item in worths))
-    assert brought["planned"] == pytest.approx(sum(item.planned for item in worths))
+    judged = scoring.score_portfolio(lived.portfolio, lived.today).judged
+    assert brought["plans"] == len(judged.published) == 2
+    assert brought["gain"]["mean"] == pytest.approx(judged.gain.gain)
+    assert brought["gain"]["mean"] == pytest.approx(sum(item.gain for item in judged.worths))
+    assert brought["planned"] == pytest.approx(judged.gain.gain + judged.missed)
     page = parse(lived.run(plan).read_bytes("report.html").decode())
     text = page.with_id("brought").text
     assert "2 published plans since Sunday 22 November 2026 brought" in text
-    missed = sum(item.missed for item in worths)
-    assert missed > 0
-    assert f"{number(missed)} was missed because money was not spent as planned" in text
+    assert judged.missed > 0
+    assert f"{number(judged.missed)} was missed because money was not spent as planned" in text
 
 
 def test_a_plan_that_was_not_published_is_counted_apart(shop: Shop) -> None:
@@ -84,9 +84,9 @@ def test_the_score_of_a_day_is_that_day(lived: Shop) -> None:
     assert sum(s.reported for s in by_line) == pytest.approx(first.reported)
     adopted = {item.day: item for item in card.adoptions}
     assert adopted[DAY].delivered_share > 0.5
-    assert len(card.worths) == 2
+    assert len(card.judged.worths) == 2
     kept = lived.folder / ".equimarginal" / "scores" / f"{lived.today.isoformat()}.json"
-    assert json.loads(kept.read_text())["gain"]["days"] == 2
+    assert json.loads(kept.read_text())["gain"]["plans"] == 2
 
 
 def test_a_night_with_a_past_can_be_replayed(lived: Shop) -> None:
@@ -98,4 +98,4 @@ def test_a_first_night_has_nothing_to_score(shop: Shop) -> None:
     assert read_promises(shop.run(plan)) == []
     card = scoring.score_portfolio(shop.portfolio, DAY)
     assert card.scores == ()
-    assert card.gain()["days"] == 0
+    assert card.judged.to_json()["gain"] is None

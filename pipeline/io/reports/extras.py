@@ -130,12 +130,14 @@ class Brought(_Frozen):
 
     Attributes:
         plans: published ones whose day is over.
-        gain: of the money as it was spent.
-        planned: of the same plans, had they been spent as planned.
-        unsigned: what the plans that were not published would have gained.
+        days: since the first of them whose outcomes are half reported; 0 where nobody counted.
+        gain: of the money as it was spent, over what was spent in the week before the first.
+        planned: the same, had published plans been spent as planned.
+        unsigned: what the plans that were not published would have gained beyond it.
     """
 
     plans: int
+    days: int = 0
     first_day: date
     gain: Interval
     planned: float

@@ -65,12 +65,15 @@ def brought_view(brought: Brought) -> BroughtView:
     gain = brought.gain
     since = f"since {long_day(brought.first_day)}"
     if brought.plans:
+        over = f" over {plural(brought.days, 'day')}" if brought.days else ""
         text = (
             f"{plural(brought.plans, 'published plan')} {since} brought "
-            f"{number_change(gain.mean)} against leaving budgets alone "
+            f"{number_change(gain.mean)} against leaving budgets alone{over} "
             f"(90% interval {number_change(gain.p05)} to {number_change(gain.p95)}), "
             "on the curves as they are known by now."
         )
+        if gain.p05 <= 0 <= gain.p95:
+            text += " That cannot be told from nothing; a standing holdout would show it."
     else:
         text = f"No plan was published {since}."
     missed = []

@@ -1,0 +1,187 @@
+"""What published plans earned and missed: ratios from curves, the size of days from outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.core.types import BoolArray, FloatArray, JsonObject, Line
+from pipeline.response.lived import compare
+from pipeline.scoring.scores import EARLY, Promised, Realised
+from pipeline.scoring.value import Gain, Worth, gain_of
+
+if TYPE_CHECKING:
+    from pipeline.response.predict import Predictive
+
+USUAL_DAYS = 7  # before the first plan: what was spent then is what would have gone on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What plans were worth.
+
+    Attributes:
+        gain: over all days since the first published plan; None where none was published.
+        worths: plan by plan, the oldest first.
+    """
+
+    gain: Gain | None = None
+    worths: tuple[Worth, ...] = ()
+
+    @property
+    def published(self) -> tuple[Worth, ...]:
+        """Published plans whose day is known."""
+        return tuple(item for item in self.worths if item.is_published)
+
+    @property
+    def unsigned(self) -> tuple[Worth, ...]:
+        """Plans whose day is known and that nobody published."""
+        return tuple(item for item in self.worths if not item.is_published)
+
+    @property
+    def missed(self) -> float:
+        """Lost because published plans were not spent as planned; negative where that paid."""
+        return sum(item.missed for item in self.published)
+
+    @property
+    def missed_unsigned(self) -> float:
+        """What plans that were not published would have brought beyond what was spent."""
+        return sum(item.missed for item in self.unsigned)
+
+    def to_json(self) -> JsonObject:
+        """Return totals as plain JSON values; what is not known is null."""
+        gain = self.gain
+        return {
+            "plans": len(self.published),
+            "first_day": None if gain is None else gain.first_day.isoformat(),
+            "days": 0 if gain is None else gain.days,
+            "gain": None if gain is None else gain.gain,
+            "gain_p05": None if gain is None else gain.low,
+            "gain_p95": None if gain is None else gain.high,
+            "is_told": gain is not None and gain.is_told,
+            "money": None if gain is None else gain.money,
+            "missed_by_delivery": self.missed,
+            "missed_unsigned": self.missed_unsigned,
+        }
+
+
+def judge(ahead: Predictive, promises: Sequence[Promised], realised: Realised) -> Judged:
+    """Return what plans were worth against leaving money as it was in the week before them.
+
+    Args:
+        ahead: draws of the curves as known by now.
+        promises: of past plans, one a day, the oldest first.
+        realised: what came; `spend` as the curves read it.
+    """
+    end = _last_known(realised)
+    known = set(realised.days[:end])
+    promises = [item for item in promises if item.forecast.day in known]
+    published = [item for item in promises if item.is_published]
+    if not promises:
+        return Judged()
+    begin = (published or promises)[0]
+    promises = [item for item in promises if item.forecast.day >= begin.forecast.day]
+    first = realised.days.index(begin.forecast.day)
+    table = _ordered(realised, ahead.lines, end)
+    outcome = _filled(table, first)
+    old = _old_budgets(table, first, begin)
+    instead = table.spend.copy()
+    instead[first:] = old
+    over_old = compare(ahead, table.spend, instead, outcome, first)
+    missed = np.zeros(outcome.shape[0])
+    for plans in (published, [item for item in promises if not item.is_published]):
+        missed += _missed(ahead, table, outcome, first, plans)
+    gain = gain_of(
+        over_old.draws,
+        first_day=begin.forecast.day,
+        days=end - first,
+        money=float(table.spend[first:].sum()) / max(float(old.sum()) * (end - first), 1e-9) - 1,
+    )
+    rows = [(item, table.days.index(item.forecast.day) - first) for item in promises]
+    return Judged(
+        gain=gain if published else None,
+        worths=tuple(
+            Worth(
+                plan_id=item.plan_id,
+                day=item.forecast.day,
+                is_published=item.is_published,
+                gain=float(over_old.days[row]),
+                missed=float(missed[row]),
+            )
+            for item, row in rows
+        ),
+    )
+
+
+def _missed(
+    ahead: Predictive,
+    table: Realised,
+    outcome: FloatArray,
+    first: int,
+    plans: Sequence[Promised],
+) -> FloatArray:
+    """Return what plans would have earned each day beyond what was spent, 0 where none is named."""
+    if not plans:
+        return np.zeros(outcome.shape[0])
+    place = {line: index for index, line in enumerate(table.lines)}
+    wanted = table.spend.copy()
+    for plan in plans:
+        row = table.days.index(plan.forecast.day)
+        for line, amount in zip(
+            plan.forecast.lines, plan.forecast.spend[:-1].tolist(), strict=True
+        ):
+            if line in place:
+                wanted[row, place[line]] = amount
+    # What is carried over from such a day counts on the days after it, and belongs to its plan.
+    less = compare(ahead, table.spend, wanted, outcome, first).days
+    rows = np.array([table.days.index(plan.forecast.day) - first for plan in plans])
+    out = np.zeros(outcome.shape[0])
+    latest = np.searchsorted(rows, np.arange(out.size), "right") - 1
+    np.add.at(out, rows[np.maximum(latest, 0)], -less)
+    return out
+
+
+def _last_known(realised: Realised) -> int:
+    """Return the row after the newest day of which half is reported of every line."""
+    known = realised.complete.min(axis=1) >= EARLY
+    return int(known.size - np.argmax(known[::-1])) if known.any() else 0
+
+
+def _ordered(realised: Realised, lines: tuple[Line, ...], end: int) -> Realised:
+    """Return the days before `end` with these lines as columns; an unknown line spent nothing."""
+    place = {line: index for index, line in enumerate(realised.lines)}
+    columns = [place.get(line, -1) for line in lines]
+
+    def picked(table: FloatArray | BoolArray) -> np.ndarray:
+        empty = np.zeros((table.shape[0], 1), dtype=table.dtype)
+        return np.concatenate([table, empty], axis=1)[:end, columns]
+
+    return replace(
+        realised,
+        days=realised.days[:end],
+        lines=lines,
+        spend=picked(realised.spend),
+        outcome=picked(realised.outcome),
+        complete=picked(realised.complete),
+        trusted=picked(realised.trusted),
+    )
+
+
+def _filled(table: Realised, first: int) -> FloatArray:
+    """Return completed outcomes from a row on, a day in doubt as the line's mean of the others."""
+    complete = np.maximum(table.complete[first:], 1e-3)
+    outcome, trusted = np.nan_to_num(table.outcome[first:]) / complete, table.trusted[first:]
+    usual = np.where(trusted, outcome, 0.0).sum(axis=0) / np.maximum(trusted.sum(axis=0), 1)
+    return np.where(trusted, outcome, usual)
+
+
+def _old_budgets(table: Realised, first: int, plan: Promised) -> FloatArray:
+    """Return what each line would have gone on spending, (n_lines,)."""
+    if first >= USUAL_DAYS:
+        return np.asarray(table.spend[first - USUAL_DAYS : first].mean(axis=0))
+    before = plan.forecast.status_quo_spend[:-1].tolist()
+    known = dict(zip(plan.forecast.lines, before, strict=True))
+    return np.array([known.get(line, 0.0) for line in table.lines])

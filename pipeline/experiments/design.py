@@ -7,6 +7,7 @@ limit and the least effect that is found with the power that was asked for.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,13 +17,12 @@ from pipeline.core.errors import UsageError
 from pipeline.core.panel import Panel
 from pipeline.core.types import FloatArray, IntArray
 from pipeline.experiments.assignment import draw_sets
-from pipeline.experiments.synthetic import counterfactual
+from pipeline.experiments.synthetic import log_lift, mix_of
 
 WINDOWS = 10  # of the past, in which nothing happened
 LEAST_PAST = 2.0  # windows' lengths of past before the first of them, at least
 LEAST_PAST_DAYS = 28
 CANDIDATES = 40
-GOOD_SHARE = 0.2  # of the candidates: chance chooses among the best of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +98,8 @@ def design_geo(
             days=days,
             alpha=alpha,
             error=item.fit_error * quiet.spread,
-            least_effect=item.fit_error * quiet.least(power),
-            power=None if effect is None else quiet.power(abs(effect) / item.fit_error),
+            least_effect=math.expm1(item.fit_error * quiet.least(power)),
+            power=None if effect is None else quiet.power(math.log1p(abs(effect)) / item.fit_error),
             outcome=float(panel.outcome[-28:, item.columns].sum(axis=1).mean()) * days,
             price=_price(panel, item.columns, days, spend_change),
             fit_error=item.fit_error,
@@ -110,9 +110,12 @@ def design_geo(
 
 
 def choose(designs: Sequence[Design], rng: np.random.Generator) -> Design:
-    """Return one of the best designs by chance: which units are treated stays random."""
-    good = max(1, round(GOOD_SHARE * len(designs)))
-    return designs[int(rng.integers(good))]
+    """Return one of the designs, each as likely as any other.
+
+    Not one of the best: the read-out compares with every set that chance could have drawn, which is
+    exact only if it could, and a set that was tracked well in the past was also lucky.
+    """
+    return designs[int(rng.integers(len(designs)))]
 
 
 class Quiet:
@@ -161,10 +164,11 @@ def _tried(panel: Panel, columns: IntArray, days: int, starts: Sequence[int]) ->
     others = np.delete(panel.outcome, columns, axis=1)
     effects, fits = [], []
     for start in starts:
-        would = counterfactual(series[: start + days], others[: start + days], slice(0, start))
+        would = mix_of(series, others, slice(0, start)).of(others[: start + days])
         rest = series[: start + days] - would
         fits.append(float(np.sqrt(np.square(rest[:start]).mean()) / series[:start].mean()))
-        effects.append(float(rest[start:].mean() / would[start:].mean()) / max(fits[-1], 1e-12))
+        would_be = max(float(would[start:].mean()), 1e-12)
+        effects.append(float(log_lift(rest[start:].mean() / would_be)) / max(fits[-1], 1e-12))
     return _Tried(columns=columns, studentised=np.array(effects), fit_error=fits[-1])
 
 

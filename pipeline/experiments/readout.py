@@ -1,9 +1,11 @@
 """Read a test out: effect, honest interval and p-value, at the look that was planned.
 
 Which units are treated was drawn by chance, so their effect is held against what the same estimator
-shows for others drawn the same way, in the same window, where nothing was done: placebos share the
-window's weather, sales and serial dependence. Effects are studentised by how well each set was
-tracked before (Abadie, Diamond and Hainmueller 2010), because sets differ in that.
+shows for every other set that could have been drawn, in the same window: those share its weather,
+sales and serial dependence. Sets that overlap the treated one are among them: without these, an
+odd unit counts as an effect whenever it is drawn (Fisher 1935; with 24 units 14 alarms for 10).
+Effects are in logs and studentised by how well each set was tracked before (Abadie, Diamond and
+Hainmueller 2010), because sets differ in that.
 """
 
 from __future__ import annotations
@@ -18,10 +20,11 @@ from pipeline.core.errors import UsageError
 from pipeline.core.panel import Panel
 from pipeline.core.types import FloatArray, IntArray
 from pipeline.experiments.assignment import draw_sets
-from pipeline.experiments.synthetic import counterfactual
+from pipeline.experiments.synthetic import log_lift, mix_of
 
 PLACEBOS = 400  # at most; fewer where there are no more sets
 LEAST_PLACEBOS = 10
+GRID, STEPS = 400, 4.0  # effects that are tried on either side, and how many times the largest seen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,82 +84,117 @@ def read_out(
         UsageError: too few untreated units for a placebo.
     """
     columns = panel.columns(treated)
-    barred = np.union1d(columns, panel.columns(excluded))
-    others = np.setdiff1d(np.arange(len(panel.units)), barred)
+    kept = np.setdiff1d(np.arange(len(panel.units)), panel.columns(excluded))
+    kept = np.union1d(kept, columns)
     window = panel.rows(first_day, last_day)
-    outcome = panel.outcome[: window.stop]
-    mine = _effect(outcome, columns, others, window)
-    placebos = _placebos(outcome, columns.size, others, window, rng)
-    sizes = np.sort(np.abs(placebos))
-    beyond = int((sizes >= abs(mine.studentised) * (1 - 1e-12)).sum())
-    p_value = (1 + beyond) / (1 + sizes.size)
-    # every effect that a placebo test would not reject: the interval is the test turned round
-    reach = float(np.quantile(np.append(sizes, np.inf), 1 - alpha, method="higher")) * mine.error
-    total = float(mine.base * columns.size * (window.stop - window.start))
+    outcome = panel.outcome[: window.stop][:, kept]
+    drawn = _Drawn(outcome, np.searchsorted(kept, columns), window, rng)
+    relative = float(np.expm1(drawn.effects(0.0)[0] * drawn.error[0]))
+    p_value = drawn.p_value(0.0)
+    low, high = drawn.interval(alpha)
+    base = float(outcome[window][:, np.searchsorted(kept, columns)].mean()) / (1 + relative)
+    total = base * columns.size * (window.stop - window.start)
     change = _spend_change(panel, columns, window)
     return ReadOut(
         first_day=first_day,
         last_day=last_day,
         treated=tuple(treated),
-        incremental=mine.relative * total,
-        low=(mine.relative - reach) * total,
-        high=(mine.relative + reach) * total,
-        standard_error=float(np.sqrt(np.square(sizes).mean())) * mine.error * total,
-        lift=mine.relative,
-        lift_low=mine.relative - reach,
-        lift_high=mine.relative + reach,
+        incremental=relative * total,
+        low=low * total,
+        high=high * total,
+        standard_error=drawn.spread() * (1 + relative) * total,
+        lift=relative,
+        lift_low=low,
+        lift_high=high,
         p_value=p_value,
         confidence=1 - alpha,
         is_significant=p_value <= alpha,
         spend_change=change,
-        iroas=mine.relative * total / change if change else None,
-        fit_error=mine.error,
+        iroas=relative * total / change if change else None,
+        fit_error=float(drawn.error[0]),
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Effect:
-    """The relative effect on one set of units, and the relative misfit before the window."""
+class _Drawn:
+    """The treated set and every set that chance could have drawn instead, in one window.
 
-    relative: float
-    error: float
-    base: float
+    A mix is learned before the window, so an assumed effect on the treated units, taken out of
+    their outcome, changes each set's effect in closed form.
 
-    @property
-    def studentised(self) -> float:
-        """The effect in units of the misfit before."""
-        return self.relative / max(self.error, 1e-12)
+    Attributes:
+        error: (n_sets,), relative root mean square misfit before the window; the treated first.
+    """
+
+    def __init__(
+        self, outcome: FloatArray, columns: IntArray, window: slice, rng: np.random.Generator
+    ) -> None:
+        before = slice(0, window.start)
+        sets = [columns, *_others(outcome[before], columns, rng)]
+        self._treated = np.isin(np.arange(outcome.shape[1]), columns)
+        self._seen = outcome[window].mean(axis=0)
+        self._member = np.zeros((len(sets), outcome.shape[1]))
+        self._weights, self._constant = np.zeros_like(self._member), np.zeros(len(sets))
+        self.error = np.empty(len(sets))
+        for row, chosen in enumerate(sets):
+            rest = np.setdiff1d(np.arange(outcome.shape[1]), chosen)
+            series = outcome[:, chosen].mean(axis=1)
+            mix = mix_of(series, outcome[:, rest], before)
+            miss = (series - mix.of(outcome[:, rest]))[before]
+            self._member[row, chosen] = 1 / chosen.size
+            self._weights[row, rest], self._constant[row] = mix.weights, mix.constant
+            size = max(float(series[before].mean()), 1e-12)
+            self.error[row] = max(float(np.sqrt(np.square(miss).mean())) / size, 1e-12)
+
+    def effects(self, assumed: float) -> FloatArray:
+        """Return every set's effect in logs, in its misfits, once an assumed one is taken out.
+
+        Args:
+            assumed: log effect on the treated units.
+        """
+        seen = np.where(self._treated, self._seen * np.exp(-assumed), self._seen)
+        would = np.maximum(self._constant + self._weights @ seen, 1e-12)
+        return np.asarray(log_lift(self._member @ seen / would - 1) / self.error)
+
+    def p_value(self, assumed: float) -> float:
+        """Return how often chance draws a set at least as far from the assumed effect."""
+        sizes = np.abs(self.effects(assumed))
+        return float(np.mean(sizes >= sizes[0] * (1 - 1e-12)))
+
+    def interval(self, alpha: float) -> tuple[float, float]:
+        """Return every relative effect that the test does not reject: the test turned round."""
+        found = self.effects(0.0)
+        centre, step = float(found[0] * self.error[0]), float(self.error[0])
+        reach = STEPS * max(1.0, float(np.abs(found).max()))
+        if 1 / found.size > alpha:
+            return -np.inf, np.inf
+        ends = []
+        for side in (-1.0, 1.0):
+            grid = centre + side * step * np.linspace(0.0, reach, GRID)
+            kept = np.array([self.p_value(float(assumed)) > alpha for assumed in grid])
+            outermost = int(np.flatnonzero(kept)[-1]) if kept.any() else 0
+            is_open = outermost + 1 >= GRID
+            ends.append(side * np.inf if is_open else float(np.expm1(grid[outermost + 1])))
+        return ends[0], ends[1]
+
+    def spread(self) -> float:
+        """Return the standard error of the log effect: how sets without a treated unit scatter."""
+        apart = self._member[:, self._treated].sum(axis=1) == 0
+        effects = self.effects(0.0)[apart] if apart.any() else self.effects(0.0)[1:]
+        return float(np.sqrt(np.square(effects).mean()) * self.error[0])
 
 
-def _effect(outcome: FloatArray, columns: IntArray, others: IntArray, window: slice) -> _Effect:
-    before = slice(0, window.start)
-    series = outcome[:, columns].mean(axis=1)
-    would = counterfactual(series, outcome[:, others], before)
-    base = max(float(would[window].mean()), 1e-12)
-    rest = series - would
-    return _Effect(
-        relative=float(rest[window].mean()) / base,
-        error=float(np.sqrt(np.square(rest[before]).mean())) / max(series[before].mean(), 1e-12),
-        base=base,
-    )
-
-
-def _placebos(
-    outcome: FloatArray, n_treated: int, others: IntArray, window: slice, rng: np.random.Generator
-) -> FloatArray:
-    """Return the studentised effects of untreated sets, drawn like the treated one was."""
-    sized = others[np.argsort(-outcome[: window.start, others].sum(axis=0), kind="stable")]
-    drawn = draw_sets(sized, n_treated, PLACEBOS, rng) if sized.size >= 2 * n_treated else []
-    if len(drawn) < LEAST_PLACEBOS:
+def _others(before: FloatArray, columns: IntArray, rng: np.random.Generator) -> list[IntArray]:
+    """Return the sets that chance could have drawn instead of the treated one."""
+    sized = np.argsort(-before.sum(axis=0), kind="stable")
+    n = columns.size
+    drawn = draw_sets(sized, n, PLACEBOS, rng) if sized.size >= 3 * n else []
+    found = [chosen for chosen in drawn if not np.array_equal(chosen, np.sort(columns))]
+    if len(found) < LEAST_PLACEBOS:
         raise UsageError(
-            f"experiment read-out: {sized.size} untreated units for {n_treated} treated ones, "
-            f"need at least {LEAST_PLACEBOS} different sets of them; treat fewer"
+            f"experiment read-out: {sized.size - n} untreated units for {n} treated ones, "
+            f"need at least {LEAST_PLACEBOS} other sets that could have been treated; treat fewer"
         )
-    found = []
-    for columns in drawn:
-        rest = np.setdiff1d(others, columns)
-        found.append(_effect(outcome, columns, rest, window).studentised)
-    return np.array(found)
+    return found
 
 
 def _spend_change(panel: Panel, columns: IntArray, window: slice) -> float | None:

@@ -135,6 +135,7 @@ def design_switchback(
             f"{max(span + 7, LEAST_PAST_DAYS)}; load more or shorten --days"
         )
     series = _series(panel, units, len(panel.days))
+    doubt = _doubt(len(panel.days) // (2 * block_days) - 1, rng)
     reach, spreads = [], []
     for _ in range(DRAWS):
         start = int(rng.integers(0, len(panel.days) - span + 1))
@@ -142,6 +143,7 @@ def design_switchback(
         found = _differences(series, start, drawn, pairs)
         reach.append(-_interval(found, alpha)[0])
         spreads.append(found)
+    needed = np.array(reach) * doubt
     columns = panel.columns(units)
     half = span / 2
     money = None if panel.spend is None else panel.spend[-28:, columns].sum(axis=1).mean()
@@ -149,8 +151,8 @@ def design_switchback(
         pairs=pairs,
         days=span,
         alpha=alpha,
-        least_effect=float(np.expm1(np.quantile(reach, power))),
-        power=None if effect is None else float(np.mean(np.log1p(abs(effect)) > np.array(reach))),
+        least_effect=float(np.expm1(np.quantile(needed, power))),
+        power=None if effect is None else float(np.mean(np.log1p(abs(effect)) > needed)),
         spread=float(np.std(np.concatenate(spreads))),
         outcome=float(panel.outcome[-28:, columns].sum(axis=1).mean()) * half,
         price=None if money is None else abs(spend_change) * float(money) * half,
@@ -207,6 +209,15 @@ def read_switchback(
         iroas=base * math.expm1(lift) / change if change else None,
         fit_error=float(np.std(found)),
     )
+
+
+def _doubt(freedom: int, rng: np.random.Generator) -> FloatArray:
+    """Return draws of the true spread over the one that so many independent pairs have shown.
+
+    A short past may have been quiet by luck; what is taken from it alone promises too much power.
+    """
+    free = max(freedom, 1)
+    return np.asarray(np.sqrt(free / rng.chisquare(free, DRAWS)))
 
 
 def least_pairs(alpha: float) -> int:

@@ -8,6 +8,8 @@ same weight, which is the difference in differences.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from pipeline.core.types import FloatArray
@@ -16,10 +18,23 @@ LEAST_DONORS = 5
 SUM_WEIGHT = 100.0  # of the row that asks weights to sum to one, in outcome deviations
 RIDGES = (0.1, 1.0, 10.0, 100.0, 1000.0)  # penalties in units of the donors' mean variance
 FOLDS = 5
+LEAST_LEFT = 1e-6  # of the outcome: a unit that earns nothing any more has lost this much at most
 
 
-def counterfactual(treated: FloatArray, others: FloatArray, fit: slice) -> FloatArray:
-    """Return what the treated series would have been on every day, (n_days,).
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mix:
+    """What a series would have been: `constant` plus the others by their weights, (n_others,)."""
+
+    constant: float
+    weights: FloatArray
+
+    def of(self, others: FloatArray) -> FloatArray:
+        """Return the mix on every day, (n_days,)."""
+        return np.asarray(self.constant + others @ self.weights)
+
+
+def mix_of(treated: FloatArray, others: FloatArray, fit: slice) -> Mix:
+    """Return the mix of the others that tracked the treated series, learned from some rows only.
 
     Args:
         treated: (n_days,), mean outcome of the treated units.
@@ -31,11 +46,16 @@ def counterfactual(treated: FloatArray, others: FloatArray, fit: slice) -> Float
     x, y = others - centre, treated - level
     if others.shape[1] < LEAST_DONORS:
         scale = level / max(float(centre.mean()), 1e-12)
-        return np.asarray(level + scale * x.mean(axis=1))
-    weights = simplex_weights(x[fit], y[fit])
-    rest = y[fit] - x[fit] @ weights
-    weights = weights + _ridge(x[fit], rest)
-    return np.asarray(level + x @ weights)
+        weights = np.full(centre.size, scale / centre.size)
+    else:
+        weights = simplex_weights(x[fit], y[fit])
+        weights = weights + _ridge(x[fit], y[fit] - x[fit] @ weights)
+    return Mix(constant=level - float(centre @ weights), weights=weights)
+
+
+def log_lift(lift: FloatArray | float) -> FloatArray:
+    """Return relative effects in logs, in which chance does not depend on how large they are."""
+    return np.asarray(np.log(np.maximum(1 + np.asarray(lift), LEAST_LEFT)))
 
 
 def simplex_weights(x: FloatArray, y: FloatArray) -> FloatArray:

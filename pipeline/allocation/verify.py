@@ -146,13 +146,21 @@ def _caps(budgets: Mapping[Line, float], rules: Rules) -> Iterator[Finding]:
 
 
 def _ramps(budgets: Mapping[Line, float], rules: Rules) -> Iterator[Finding]:
+    """Yield the lines that move further than they may.
+
+    A cap comes first: money above it may be cut by any step, a fixed amount is reached by any step,
+    and a held line below a floor may rise to it, no faster than the ramp.
+    """
+    unit = from_minor(1, rules.currency) * (1 + 1e-9)
     for line, amount in sorted(budgets.items()):
         if line not in rules.current:
             continue
         today = rules.current[line]
         share = 0.0 if line in rules.held else rules.max_change
-        unit = from_minor(1, rules.currency)
-        if abs(amount - today) <= share * today + unit * (1 + 1e-9) or _is_forced(line, rules):
+        fixed, over, under = _forces(line, rules)
+        most = rules.max_change if line in rules.held and under else share
+        least = 1.0 if over else share
+        if fixed or -least * today - unit <= amount - today <= most * today + unit:
             continue
         word = "held" if line in rules.held else f"a change of at most {share:.0%}"
         yield _fail(
@@ -206,19 +214,22 @@ def _sum(budgets: Mapping[Line, float], rules: Rules) -> int:
 
 def _is_at_ramp(line: Line, budgets: Mapping[Line, float], rules: Rules) -> bool:
     today = rules.current.get(line, 0.0)
-    if line in rules.held or _is_forced(line, rules):
+    fixed, over, _ = _forces(line, rules)
+    if line in rules.held or fixed or over:
         return True
     return budgets[line] >= today * (1 + rules.max_change) - 2 * from_minor(1, rules.currency)
 
 
-def _is_forced(line: Line, rules: Rules) -> bool:
-    """Return whether a cap that today's budgets break takes the line beyond its ramp."""
+def _forces(line: Line, rules: Rules) -> tuple[bool, bool, bool]:
+    """Return whether caps fix the line, have less room than today's money, or ask for more."""
+    fixed = over = under = False
     for cap in rules.caps:
         if not cap.covers(line, rules.columns):
             continue
         today = sum(
             money for other, money in rules.current.items() if cap.covers(other, rules.columns)
         )
-        if cap.fixed is not None or (cap.max is not None and today > cap.max):
-            return True
-    return False
+        fixed |= cap.fixed is not None
+        over |= cap.max is not None and today > cap.max
+        under |= cap.min is not None and today < cap.min
+    return fixed, over, under

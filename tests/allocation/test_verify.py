@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from pipeline.allocation.verify import RatioCheck, Rules, verify_plan
 from pipeline.core.caps import Cap, CapStatus
 from pipeline.core.curves import ResponseTable
 from pipeline.core.findings import Level, worst_level
+from pipeline.core.plan import Mode, Plan, PlanLine
+from pipeline.io.publish import Fixed, Limits, breaches
 
 A, B, C = ("search", "x"), ("search", "y"), ("tv", "x")
 CURRENT = {A: 100.0, B: 50.0, C: 50.0}
@@ -260,3 +263,54 @@ def test_a_limit_on_an_outcome_itself_is_no_ratio():
     assert checks({A: 100.0, B: 50.0, C: 50.0}, checks=[check]) == []
     more = replace(check, min=207.0)
     assert checks({A: 100.0, B: 50.0, C: 50.0}, checks=[more]) == ["guardrail"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "amount", "broken"),
+    [
+        (_cap({"channel": "tv"}, max=60.0), 45.0, True),  # a cap with room moves nothing
+        (_cap({"channel": "tv"}, min=40.0), 55.0, True),
+        (_cap({"channel": "tv"}, max=40.0), 40.0, False),  # cut to it
+        (_cap({"channel": "tv"}, max=40.0), 55.0, True),  # but never lifted by it
+        (_cap({"channel": "tv"}, min=80.0), 62.5, False),  # lifted as fast as the ramp allows
+        (_cap({"channel": "tv"}, min=80.0), 63.0, True),
+        (_cap({"channel": "tv"}, min=80.0), 45.0, True),  # but never cut by it
+        (_cap({"channel": "tv"}, fixed=90.0), 90.0, False),
+    ],
+)
+def test_a_held_line_moves_only_as_a_cap_forces_it(limit, amount, broken):
+    rules = replace(RULES, caps=(limit,), total=None, held={C})
+    found = [item for item in verify_plan({**CURRENT, C: amount}, rules) if item.check == "ramp"]
+    assert bool(found) == broken
+    if broken:
+        return
+    lines = tuple(
+        PlanLine(
+            line=dict(zip(rules.columns, line, strict=True)),
+            current=CURRENT[line],
+            proposed=amount if line == C else CURRENT[line],
+        )
+        for line in CURRENT
+    )
+    plan = Plan(
+        plan_id="2026-11-22-00000000",
+        portfolio="acme",
+        date=date(2026, 11, 22),
+        currency="EUR",
+        line_columns=rules.columns,
+        mode=Mode.OPTIMISED,
+        budget=sum(line.proposed for line in lines),
+        lines=lines,
+        reasons=("said",),
+    )
+    ground = Fixed(scope={"channel": "tv"}, why="safe ground, contract")
+    limits = Limits(
+        caps=rules.caps,
+        held=(),
+        max_daily_change=rules.max_change,
+        total=None,
+        exactly=True,
+        set_now={},
+        fixed=(ground,),
+    )
+    assert breaches(plan, limits) == ()  # what passes here is never refused at the publisher's door

@@ -31,6 +31,7 @@ from pipeline.runs.inputs import (
     read_inputs,
     read_today,
 )
+from pipeline.runs.misnamed import misnamed
 from pipeline.runs.pages import write_night_page
 from pipeline.runs.plan import Heading, optimised_plan
 from pipeline.runs.portfolio import Portfolio
@@ -90,9 +91,17 @@ def _validate(work: RunFolder) -> None:
             *found,
             *quality.validate(work, inputs.policy, inputs.day, previous_run(work)),
             *_without_data(work, inputs),
+            *_misnamed(work, inputs),
             *unread(inputs.trials, inputs.day),
         ]
     storage.write_findings(work, storage.FINDINGS, found)
+
+
+def _misnamed(work: RunFolder, inputs: Inputs) -> list[Finding]:
+    if not work.exists(warehouse.LINE_DAY):
+        return []
+    lines = warehouse.read_facts(work).lines
+    return misnamed(inputs.policy, {*lines, *inputs.lines_without_data(lines)})
 
 
 def _without_data(work: RunFolder, inputs: Inputs) -> list[Finding]:

@@ -1,0 +1,69 @@
+"""Names in the settings that no line bears: a slip of the pen must not switch a rule off unseen."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from pipeline.core.findings import Finding, Level
+from pipeline.core.policy import Policy
+from pipeline.core.types import Line, in_scope, scope_label
+
+ALIKE = 0.6  # from which a name is offered instead
+SHOWN = 8  # names, where none is alike
+
+
+def misnamed(policy: Policy, lines: Collection[Line]) -> list[Finding]:
+    """Return a finding for each credit, safe ground and guardrail that reaches no line."""
+    if not lines:
+        return []
+    found = list(_credit(policy, sorted({line[0] for line in lines})))
+    rules = [
+        (f"safe_ground[{place}]", ground.scope, "nothing is kept by it")
+        for place, ground in enumerate(policy.safe_ground)
+    ]
+    rules += [
+        (f"guardrails[{place}]", rail.scope, "nothing is guarded by it")
+        for place, rail in enumerate(policy.guardrails)
+    ]
+    for place, scope, effect in rules:
+        if not any(in_scope(line, policy.line, scope) for line in lines):
+            message = f"{place}: no line is {scope_label(scope)}; {effect}"
+            found.append(_finding(message, _instead(scope, policy.line, lines)))
+    return found
+
+
+def _credit(policy: Policy, channels: Sequence[str]) -> Iterator[Finding]:
+    credit = policy.sources.outcomes.credit
+    if not isinstance(credit, dict):
+        return
+    for name in sorted(credit):
+        if name not in channels:
+            column = policy.line[0]
+            yield _finding(
+                f"sources.outcomes.credit: no line has the {column} {name!r}; "
+                f"{credit[name]} is credited with nothing",
+                _alike(name, channels),
+            )
+
+
+def _instead(scope: Mapping[str, str], columns: Sequence[str], lines: Collection[Line]) -> str:
+    """Return what the first part of a scope that reaches nothing should perhaps have been."""
+    for column, value in scope.items():
+        known = sorted({line[list(columns).index(column)] for line in lines})
+        if value not in known:
+            return _alike(value, known)
+    return "each name is known, together they name no line"
+
+
+def _alike(name: str, known: Sequence[str]) -> str:
+    folded = {other.casefold(): other for other in known}
+    close = difflib.get_close_matches(name.casefold(), list(folded), 1, ALIKE)
+    if close:
+        return f"did you mean {folded[close[0]]!r}?"
+    rest = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
+    return f"known are {', '.join(known[:SHOWN])}{rest}"
+
+
+def _finding(message: str, advice: str) -> Finding:
+    return Finding(level=Level.REVIEW, check="misnamed", message=message, advice=advice)

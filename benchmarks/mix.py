@@ -1,6 +1,6 @@
 """The joint fit of totals beside its peers, on the same seeded markets, CPU seconds.
 
-    .venv/bin/python -m benchmarks.mix [--seeds 10]
+    .venv/bin/python -m benchmarks.mix [--seeds 10] [--write]
 
 Every fitter gets the same 156 weeks of 5 lines, a noisy index of demand as a control, and is
 scored alike: median relative error of contributions and of marginal returns at today's spend, the
@@ -22,10 +22,12 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.numbers import fill
 from pipeline.core.history import ALL_LINES, History, Measured
 from pipeline.response import fit_joint
 from pipeline.simulation.mix import Mix, make_mix
 
+DOCUMENT = Path(__file__).parents[1] / "docs" / "model.md"
 KNOTS = np.linspace(0.0, 2.0, 41)  # of the usual spend
 MOVE = 0.3  # how far a plan may move a line
 PEERS = {
@@ -170,28 +172,50 @@ def peer(variable: str, script: str) -> Callable[[Mix, int], dict[str, Any]] | N
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=10)
-    seeds = range(1, 1 + parser.parse_args().seeds)
+    parser.add_argument("--write", action="store_true", help="put the table into docs/model.md")
+    options = parser.parse_args()
+    table = table_of(range(1, 1 + options.seeds))
+    if options.write:
+        document = DOCUMENT.read_text(encoding="utf-8")
+        DOCUMENT.write_text(fill(document, "mix", table), encoding="utf-8")
+
+
+def table_of(seeds: range) -> str:
+    """Return every fitter's scores on the markets as a table; each row is printed when it is known.
+
+    A fitter that is not installed has a row that says so.
+    """
     fitters: dict[str, Callable[[Mix, int], dict[str, Any]] | None] = {
         "ours, weeks": ours,
         "ours, days": lambda mix, seed: ours(mix, seed, 1),
         **{name: peer(*place) for name, place in PEERS.items()},
     }
-    print(f"{len(seeds)} markets, medians (gain: mean and median; cover: mean)")
-    print("| fitter | CPU s | contribution error | marginal error | gain | cover |")
-    print("|---|---|---|---|---|---|")
+    lines = [
+        f"{len(seeds)} markets, medians (gain: mean, median, and from least to most; cover: mean)",
+        "",
+        "| fitter | CPU s | contribution error | marginal error | gain | cover |",
+        "|---|---|---|---|---|---|",
+    ]
+    print("\n".join(lines), flush=True)
     for name, fit in fitters.items():
         if fit is None:
-            print(f"| {name} | not run: {PEERS[name][0]} names no interpreter | | | | |")
-            continue
-        rows = [score(mix, fit(mix, seed)) for seed in seeds for mix in [make_mix(seed)]]
-        middle = {key: float(np.median([row[key] for row in rows])) for key in rows[0]}
-        mean = {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
-        print(
-            f"| {name} | {middle['cpu']:.2f} | {middle['contribution']:.2f} | "
-            f"{middle['marginal']:.2f} | {mean['gain']:.2f}, {middle['gain']:.2f} | "
-            f"{mean['cover']:.0%} |",
-            flush=True,
-        )
+            row = f"| {name} | not run: {PEERS[name][0]} names no interpreter | | | | |"
+        else:
+            row = _row(name, [score(m, fit(m, seed)) for seed in seeds for m in [make_mix(seed)]])
+        print(row, flush=True)
+        lines.append(row)
+    return "\n".join(lines)
+
+
+def _row(name: str, rows: list[dict[str, float]]) -> str:
+    middle = {key: float(np.median([row[key] for row in rows])) for key in rows[0]}
+    mean = {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
+    gain = [row["gain"] for row in rows]
+    return (
+        f"| {name} | {middle['cpu']:.2f} | {middle['contribution']:.2f} | "
+        f"{middle['marginal']:.2f} | {mean['gain']:.2f}, {middle['gain']:.2f}, "
+        f"{min(gain):.1f} to {max(gain):.1f} | {mean['cover']:.0%} |"
+    )
 
 
 if __name__ == "__main__":

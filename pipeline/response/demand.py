@@ -23,7 +23,7 @@ from pipeline.response.scales import Scales, learn_scales
 SLOPE_SD, CURVE_SD = 0.2, 0.1
 """How far a line's log response may be from the population's, per log of spend and its square."""
 
-INFORMANTS = 12
+INFORMANTS = 6
 """Lines of a channel that teach demand, those that know most; the others add next to nothing."""
 
 BLOCK_DAYS, OVERLAP_DAYS = 270, 30

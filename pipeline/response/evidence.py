@@ -201,20 +201,23 @@ def _backwards(errors: SingleArray, gains: SingleArray) -> SingleArray:
 def _project_out(sums: _Sums) -> _Sums:
     """Return the sums without the nuisances.
 
-    Integrating out a normal coefficient of a known regressor is a rank-one correction of every
-    inner product (Woodbury); one nuisance after the other.
+    Integrating out normal coefficients `b` of known regressors `Z` takes
+    `A'Z (1 + Z'Z)^-1 Z'A` off every inner product `A'A` (Woodbury).
     """
     fixed, cross = sums.fixed, sums.cross
-    square, logdet = sums.square, sums.logdet
-    for c in range(fixed.shape[-1] - 1, 1, -1):
-        scaled = 1 + fixed[..., c, c]
-        row, row_cross = fixed[..., c, :c], cross[..., c, :]
-        scaled_row = row / scaled[..., None]
-        square = square - row_cross**2 / scaled[..., None]
-        cross = cross[..., :c, :] - scaled_row[..., None] * row_cross[..., None, :]
-        fixed = fixed[..., :c, :c] - scaled_row[..., None] * row[..., None, :]
-        logdet = logdet + np.log(scaled)
-    return _Sums(fixed=fixed, cross=cross, square=square, logdet=logdet)
+    kept, gone = slice(0, 2), slice(2, None)
+    unit = np.eye(fixed.shape[-1] - 2, dtype=fixed.dtype)
+    factor = np.linalg.cholesky(unit + fixed[..., gone, gone])
+    root = np.linalg.solve(factor, unit)  # the factor is small and well conditioned
+    of_fixed = np.matmul(root, fixed[..., gone, kept])
+    of_cross = np.matmul(root, cross[..., gone, :])
+    back = np.swapaxes(of_fixed, -1, -2)
+    return _Sums(
+        fixed=fixed[..., kept, kept] - back @ of_fixed,
+        cross=cross[..., kept, :] - back @ of_cross,
+        square=sums.square - np.square(of_cross).sum(axis=-2),
+        logdet=sums.logdet + 2 * np.log(np.diagonal(factor, axis1=-2, axis2=-1)).sum(axis=-1),
+    )
 
 
 def _over_shares(

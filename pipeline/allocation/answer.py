@@ -93,7 +93,7 @@ def _rounded(request: Request, spend: FloatArray) -> FloatArray:
 def _solved(problem: Problem, solution: Solution, spend: FloatArray) -> JsonObject:
     objective = float(problem.curves.value(spend).sum())
     bound = max(solution.upper_bound, objective)
-    gap = relative_gap(objective, bound)
+    gap = relative_gap(objective, bound, solution.least)
     marginal = problem.curves.marginal(spend)
     return {
         "status": solution.status,

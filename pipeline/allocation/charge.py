@@ -55,7 +55,9 @@ def charge(
     curves, cost = _curves(master, box, own, rails)
     usual = float(np.average(cost, weights=np.maximum(priced.spend, 1e-300)))
     found = solve_nested(curves, box, tree, work, extra=paid, charged=max(usual, 0.0))
-    return Charged(found.spend, found.bound + paid + master.tabled.left_out(rails, 1.0))
+    return Charged(
+        found.spend, found.bound + paid + float(master.tabled.left_out(rails, 1.0).sum())
+    )
 
 
 def _curves(

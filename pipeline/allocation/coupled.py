@@ -20,19 +20,21 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pipeline.allocation.blocks import Sides
-from pipeline.allocation.box import Box
+from pipeline.allocation.box import Box, fold
 from pipeline.allocation.charge import charge
 from pipeline.allocation.columns import rail_terms, rail_weight
 from pipeline.allocation.nonconvex import split_sides
 from pipeline.allocation.problem import OUTCOME, Problem
 from pipeline.allocation.relax import ROUGH, Master, Relaxed, relax
 from pipeline.allocation.tightened import tightened
-from pipeline.allocation.tree import Tree
+from pipeline.allocation.tree import Sets, Tree
 from pipeline.allocation.work import Work
 from pipeline.core.types import FloatArray
 
 _FLAT = 1e-12  # of the bound: an envelope this close to its curve is the curve
 _ROUNDING = 1e-8  # of the bound: what the linear programs' own tolerances may hide
+_SHARP = 1e-10  # of the bound: a price is off by about the root of what a mix is off by
+_SAME = 1e-6  # of the outcome: less than this apart, plans are priced alike
 _HARDER = (1.0, 1.1, 1.4)  # times the guardrails' prices, until a choice of sides can keep them
 _HALVINGS = 36  # on the way from a plan to a split that breaks a limit
 _SMALL = 60  # lines up to which every node is worth a plan
@@ -67,6 +69,7 @@ def solve_coupled(
     work: Work,
     *,
     tolerance: float,
+    least: float = 1e-300,
     start: FloatArray | None = None,
     any_plan: bool = False,
 ) -> CoupledSolution:
@@ -76,6 +79,7 @@ def solve_coupled(
         tree: the limits that nest.
         keeps: whether a plan obeys every limit.
         tolerance: relative gap to aim for where curves are not concave.
+        least: an outcome as good as nothing, below which gaps are not told apart.
         start: a split that may help, such as the best one under the limits that nest.
         any_plan: whether to stop at the first plan, because only its existence matters.
     """
@@ -88,10 +92,12 @@ def solve_coupled(
         keeps=keeps,
         work=work,
         tolerance=tolerance,
+        least=max(least, 1e-300),
         any_plan=any_plan,
         free=start if master.tabled.is_needed else None,
     )
     search.run(tree, start)
+    search.price_freely()
     return search.result()
 
 
@@ -122,6 +128,7 @@ class _Search:
     keeps: Callable[[FloatArray], bool]
     work: Work
     tolerance: float
+    least: float
     any_plan: bool
     free: FloatArray | None
     best: FloatArray | None = None
@@ -135,7 +142,7 @@ class _Search:
         """A bound that needs no more work."""
         if self.best is None:
             return -np.inf
-        return self.value + self.tolerance * max(abs(self.value), 1e-300)
+        return self.value + self.tolerance * max(abs(self.value), self.least)
 
     @property
     def is_done(self) -> bool:
@@ -152,6 +159,8 @@ class _Search:
             return
         self.priced, self.bound = root, root.bound
         self.offer(root.spend, root)
+        if start is not None and self.keeps(start):
+            self.offer(start, root)
         for guess in self._guesses(root.spend):
             if self.is_done:
                 return
@@ -240,11 +249,9 @@ class _Search:
             if -negative <= self.close_enough or over:
                 closed = max(closed, -negative)
                 break
-            children = self._children(node)
+            children = self._children(node) or self._sharper(node)
             if not children:
-                sharper = self._sharper(node)
-                children = [] if sharper is None else [sharper]
-                closed = max(closed, -negative) if sharper is None else closed
+                closed = max(closed, -negative)
             for child in children:
                 solved = relax(
                     child.master, child.box, self.work,
@@ -264,16 +271,22 @@ class _Search:
                     closed = max(closed, bound)
         self.bound = min(self.bound, max(closed, self.value))
 
-    def _sharper(self, node: _Node) -> _Node | None:
-        """Return the same part with finer tables; None where they have left out too little."""
-        if node.near.bound - self.close_enough <= 0 or not node.master.tabled.is_needed:
-            return None
-        closer = Master.of(self.true, node.box)
-        before, after = (
-            master.tabled.left_out(node.near.latest.rail_price, 1.0)
-            for master in (node.master, closer)
-        )
-        return _Node(closer, node.box, node.near) if after < 0.5 * before else None
+    def _sharper(self, node: _Node) -> list[_Node]:
+        """Return the part with finer tables, cut in two where its box is too wide for them."""
+        tabled, price = node.master.tabled, node.near.latest.rail_price
+        if node.near.bound <= self.close_enough or not tabled.is_needed:
+            return []
+        closer, before = Master.of(self.true, node.box), tabled.left_out(price, 1.0)
+        after = closer.tabled.left_out(price, 1.0)
+        if after.sum() < 0.5 * before.sum():
+            return [_Node(closer, node.box, node.near)]
+        line = int(np.argmax(after))
+        low, high = float(node.box.low[line]), float(node.box.high[line])
+        middle = (low + high) / 2
+        if not (low < middle < high and after[line] > _FLAT * abs(node.near.bound)):
+            return []
+        halves = [_cut(node.box, line, *ends) for ends in ((low, middle), (middle, high))]
+        return [_Node(Master.of(self.true, half), half, node.near) for half in halves]
 
     def _children(self, parent: _Node) -> list[_Node]:
         """Return the box cut in two at the line that the mix flatters most."""
@@ -311,6 +324,35 @@ class _Search:
             broken, abs(node.bound) / np.where(broken, scale, 1.0), 0.0
         )
         return latest.mixed_value - problem.curves.value(spend) + rails @ price
+
+    def price_freely(self) -> None:
+        """Price the best plan where limits themselves hold its lines, not boxes cut to them.
+
+        A box that was cut to what a group can give, or by branching, takes over the price of what
+        it was cut to.
+        """
+        problem = self.true
+        if self.best is None or self.any_plan or self.master.tabled.is_needed:
+            return
+        if problem.gate is not None or not problem.curves.bent(problem.lower).any():
+            return
+        wide = fold(problem.changed(groups=()), Sets.of(()))
+        if not np.isfinite(wide.high).all():
+            return
+        sides = split_sides(problem.curves, wide)
+        on = np.isnan(sides.off_low) | (self.best >= sides.on_low)
+        low, high = np.where(on, sides.on_low, self.best), np.where(on, sides.on_high, self.best)
+        freed = relax(
+            self.master, Box(low, high, np.zeros_like(low)), self.work,
+            start=self.best, close=_SHARP,
+        )  # fmt: skip
+        if freed is None:
+            return
+        value = float(problem.curves.value(freed.spend).sum())
+        if value >= self.value - _SAME * abs(self.value) and self.keeps(freed.spend):
+            self.priced = freed
+            if value > self.value:
+                self.best, self.value = freed.spend, value
 
     def result(self) -> CoupledSolution:
         """Return what is known."""

@@ -170,7 +170,7 @@ def best_offers(
     problem = tabled.problem
     if tabled.is_needed:
         best, earned = _tabled_offers(problem, box, latest, earns)
-        return best, earned + tabled.left_out(latest.rail_price, earns)
+        return best, earned + float(tabled.left_out(latest.rail_price, earns).sum())
     weight = earns + rail_weight(problem, latest.rail_price, OUTCOME)
     price = latest.line_price - rail_weight(problem, latest.rail_price, SPEND)
     paying = weight > 0

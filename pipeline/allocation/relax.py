@@ -11,7 +11,7 @@ Lagrangian one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -137,15 +137,16 @@ def _rounds(
     """Return what rounds of mixing and offering end with; None where nothing can be mixed."""
     problem = master.problem
     envelope = problem.curves.envelope(box.low, box.high, box.gate)
-    bound, best = np.inf, None
+    bound, best, sharpest = np.inf, None, None
     for _ in range(_ROUNDS):
         latest = solve_master(problem, master.rows, columns, 1.0)
         work.spend(_ROUND + problem.size)
         if latest is None:
-            return None if best is None else (best, bound)
+            break
         best = latest
         offers, earned = best_offers(master.tabled, box, envelope, latest, 1.0)
-        bound = min(bound, earned + latest.paid)
+        if sharpest is None or earned + latest.paid < bound:
+            bound, sharpest = earned + latest.paid, latest
         # where guardrails see concave outcomes only, the mixed spends earn more than the mix
         mixed = latest.mixed_value if master.tabled.is_needed else envelope.value(latest.spend)
         value = float(mixed.sum())
@@ -155,7 +156,17 @@ def _rounds(
         prune_columns(columns, latest.spend, latest.mix)
         if work.is_stopped or not add_columns(problem, columns, offers, *middle):
             break
-    return None if best is None else (best, bound)
+    if best is None or sharpest is None:
+        return None
+    # where a mix is a corner its own prices may be any of many: those that prove the bound count
+    priced = replace(
+        best,
+        row_price=sharpest.row_price,
+        rail_price=sharpest.rail_price,
+        line_price=sharpest.line_price,
+        paid=sharpest.paid,
+    )
+    return priced, bound
 
 
 def _meet(master: Master, box: Box, columns: Columns, work: Work) -> bool:

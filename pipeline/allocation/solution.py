@@ -29,13 +29,14 @@ class Solution:
         spend: (n_lines,), in the problem's order.
         objective: what the plan earns.
         upper_bound: no split inside the limits earns more.
-        gap: bound minus objective, relative to the larger of the two.
+        gap: bound minus objective, relative to the larger of the two, or to `least`.
         limit_price: (1 + n_groups + n_guardrails,), outcome that one more unit of the budget, the
             groups and the guardrails would earn.
         line_price: (n_lines,), what a unit of money earns that a line would have to give up;
             (1,) where it is the same for all.
         weight: (n_lines,), of an outcome on the line under the guardrails' prices; or (1,).
         curves: what the objective sums; the problem's own unless chance is weighed.
+        least: an outcome that is as good as nothing, against what the money could earn.
     """
 
     problem: Problem = field(repr=False)
@@ -48,6 +49,7 @@ class Solution:
     line_price: FloatArray
     weight: FloatArray
     curves: Curves = field(repr=False)
+    least: float = 0.0
 
     @cached_property
     def marginal_return(self) -> FloatArray:
@@ -81,11 +83,15 @@ class Solution:
         return touched_bounds(self.problem, self.spend)
 
 
-def relative_gap(objective: float, bound: float) -> float:
-    """Return how far the bound is above the objective, relative to the larger of the two."""
+def relative_gap(objective: float, bound: float, least: float = 0.0) -> float:
+    """Return how far the bound is above the objective, relative to the larger of the two.
+
+    Args:
+        least: what it is relative to at least.
+    """
     if bound - objective <= _NOTHING:
         return 0.0
-    return (bound - objective) / max(abs(objective), abs(bound))
+    return (bound - objective) / max(abs(objective), abs(bound), least)
 
 
 def status_of(proven: bool, work: Work) -> str:

@@ -21,6 +21,7 @@ from pipeline.allocation.nonconvex import legal_value, split_sides
 from pipeline.allocation.prices import nested_prices
 from pipeline.allocation.problem import Problem
 from pipeline.allocation.solution import Solution, names_of_limits, relative_gap, status_of
+from pipeline.allocation.tabled import needs_tables
 from pipeline.allocation.tree import Sets, Tree, plant
 from pipeline.allocation.work import Work
 from pipeline.core.errors import ConfigError, InfeasibleError, UndecidedError
@@ -31,6 +32,7 @@ PROVEN = 1e-6
 CERTIFIED = 1e-3
 """Relative gap at which it is when they are not."""
 _CONFLICT_UNITS = 20_000.0  # of work for each question whether some limits contradict each other
+_AS_NOTHING = 1e-6  # of what the money could earn without the limits that do not nest
 _RAIL_SLACK = 1e-8  # of a guardrail's terms
 
 
@@ -85,9 +87,10 @@ def solve(
         )
     found = _nested(problem, box, tree, start_price, work) if bounded else None
     legal = found is not None and found.value > -np.inf
-    if found is None or not legal or not _keeps(problem, crossing, found.spend):
-        found = _coupled(problem, box, tree, found, work, explain=explain)
-    return _finish(problem, box, found, work)
+    least = 0.0 if found is None else _AS_NOTHING * abs(found.bound)
+    if found is None or not legal or not _is_whole(problem, crossing, found.spend):
+        found = _coupled(problem, box, tree, found, work, least, explain=explain)
+    return _finish(problem, box, found, work, least)
 
 
 def _is_bounded(problem: Problem, box: Box) -> bool:
@@ -135,6 +138,20 @@ def _keeps(problem: Problem, groups: tuple[int, ...], spend: FloatArray) -> bool
     return True
 
 
+def _is_whole(problem: Problem, crossing: tuple[int, ...], spend: FloatArray) -> bool:
+    """Return whether a split under the limits that nest is the answer under all of them.
+
+    A crossing group that is full may hold lines by their boxes, which are cut to it, and then has
+    a price that the limits that nest do not show.
+    """
+    slack = 1e-9 * max(float(spend.sum()), 1e-300)
+    for group in (problem.groups[index] for index in crossing):
+        total = float(spend[group.members].sum())
+        if total >= group.max - slack or (group.min > 0 and total <= group.min + slack):
+            return False
+    return _keeps(problem, crossing, spend)
+
+
 def _nested(
     problem: Problem,
     box: Box,
@@ -158,7 +175,14 @@ def _nested(
 
 
 def _coupled(
-    problem: Problem, box: Box, tree: Tree, relaxed: _Found | None, work: Work, *, explain: bool
+    problem: Problem,
+    box: Box,
+    tree: Tree,
+    relaxed: _Found | None,
+    work: Work,
+    least: float,
+    *,
+    explain: bool,
 ) -> _Found:
     solved = solve_coupled(
         problem,
@@ -167,6 +191,7 @@ def _coupled(
         lambda spend: is_allowed(problem, spend),
         work,
         tolerance=AIM,
+        least=least,
         start=None if relaxed is None else relaxed.spend,
     )
     bound = solved.bound if relaxed is None else min(solved.bound, relaxed.bound)
@@ -214,7 +239,7 @@ def _possible(problem: Problem, kept: frozenset[str]) -> bool:
     return solved.spend is not None or solved.bound > -np.inf
 
 
-def _finish(problem: Problem, box: Box, found: _Found, work: Work) -> Solution:
+def _finish(problem: Problem, box: Box, found: _Found, work: Work, least: float) -> Solution:
     spend, earned = found.spend, found.value
     current = problem.current
     if current is not None and is_allowed(problem, current):
@@ -222,7 +247,7 @@ def _finish(problem: Problem, box: Box, found: _Found, work: Work) -> Solution:
         if kept > earned:
             spend, earned = current.copy(), kept
     bound = max(found.bound, earned)
-    gap = relative_gap(earned, bound)
+    gap = relative_gap(earned, bound, least)
     proven = gap <= PROVEN or (gap <= CERTIFIED and not _is_concave(problem, box))
     return Solution(
         problem=problem,
@@ -235,12 +260,13 @@ def _finish(problem: Problem, box: Box, found: _Found, work: Work) -> Solution:
         line_price=found.line_price,
         weight=found.weight,
         curves=problem.curves,
+        least=least,
     )
 
 
 def _is_concave(problem: Problem, box: Box) -> bool:
-    """Return whether every curve is concave where the plan may go."""
-    if not _is_bounded(problem, box):
+    """Return whether every curve and limit is concave where the plan may go."""
+    if needs_tables(problem) or not _is_bounded(problem, box):
         return False
     sides = split_sides(problem.curves, box)
     straight = problem.curves.inflection() > box.low

@@ -40,7 +40,7 @@ class Tabled:
     @classmethod
     def of(cls, problem: Problem, box: Box) -> Self:
         """Return the problem with tables where they are needed."""
-        if not _needs_tables(problem):
+        if not needs_tables(problem):
             return cls(problem.changed(metrics={}), False, {})
         every = {OUTCOME: problem.curves, **problem.metrics}
         if _share_knots(list(every.values())):
@@ -54,12 +54,12 @@ class Tabled:
         main = tables.pop(OUTCOME)
         return cls(problem.changed(curves=main, metrics=tables), True, errors)
 
-    def left_out(self, rail_price: FloatArray, earns: float) -> float:
-        """Return the most that the tables leave out of a bound at these prices."""
-        total = 0.0
+    def left_out(self, rail_price: FloatArray, earns: float) -> FloatArray:
+        """Return per line the most that the tables leave out of a bound at these prices, (n,)."""
+        total = np.zeros(self.problem.size)
         for name, error in self.errors.items():
             weight = rail_weight(self.problem, rail_price, name) + earns * (name == OUTCOME)
-            total += float(np.abs(weight) @ error)
+            total += np.abs(weight) * error
         return total
 
 
@@ -84,7 +84,7 @@ def table_of(curves: Curves) -> FloatArray:
     return family.values if isinstance(family, Piecewise) else np.zeros((curves.size, 0))
 
 
-def _needs_tables(problem: Problem) -> bool:
+def needs_tables(problem: Problem) -> bool:
     """Return whether a guardrail asks for less outcome, or counts another metric."""
     for rail in problem.guardrails:
         for weight, part in rail.terms():

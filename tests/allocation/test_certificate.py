@@ -95,3 +95,33 @@ def test_a_line_that_is_off_earns_what_its_curve_says_where_guardrails_need_tabl
         budget=10, spend="at_most", lines=[gated], guardrails=[{"metric": "outcome", "max": 1}]
     )
     assert solve(made).spend == pytest.approx([0.0])
+
+
+def _held_back(budget: float, curve: dict, most_return: float) -> Problem:
+    """Return two equal concave lines, each of which may not earn more than a share of its spend."""
+    return problem(
+        budget=budget,
+        spend="at_most",
+        lines=[line(name, curve, max=40) for name in "ab"],
+        guardrails=[
+            {"id": f"return {name}", "metric": "return", "max": most_return, "lines": [name]}
+            for name in "ab"
+        ],
+    )
+
+
+def test_equal_lines_held_back_each_by_a_most_return_are_proven():
+    """Each line may get nothing or much, and the money is enough for one: 40 on either."""
+    found = solve(_held_back(52, {"family": "log", "scale_value": 3.73, "scale": 1.82}, 0.3615))
+    assert sorted(found.spend) == pytest.approx([0.0, 40.0])
+    assert found.gap <= 1e-4
+    assert found.status == "optimal"
+
+
+def test_where_nothing_may_be_spent_that_is_proven_to_be_best():
+    """A return of at most 0.1 would need more money than there is, so both lines get none."""
+    found = solve(_held_back(28, hill(9, 13.17), 0.105))
+    assert found.spend == pytest.approx([0.0, 0.0])
+    assert found.upper_bound < 1e-8
+    assert found.gap <= 1e-4
+    assert found.status == "optimal"

@@ -37,3 +37,31 @@ def test_a_group_that_one_line_fills_is_priced_although_the_lines_own_box_ends_t
     here, price = outcome(6.0)
     assert price == pytest.approx((outcome(6.0 + step)[0] - here) / step, rel=2e-2)
     assert price > 0.1
+
+
+@pytest.mark.parametrize("seed", [1, 18])
+def test_crossing_groups_are_priced_on_s_shaped_lines_too(seed):
+    """A line alone in a full group is held by its box; what the group costs is the group's."""
+    rng = np.random.default_rng(seed)
+    names = [f"l{i}" for i in range(int(rng.integers(3, 6)))]
+    budget, spend = float(rng.uniform(30, 60)), str(rng.choice(["exactly", "at_most"]))
+    lines = [
+        line(name, hill(*rng.uniform((3, 4, 1.2), (9, 15, 3.5))), max=float(rng.uniform(15, 40)))
+        for name in names
+    ]
+    caps = {"ab": float(rng.uniform(8, 25)), "bc": float(rng.uniform(8, 25))}
+    inside = {"ab": names[:2], "bc": names[1:3]}
+
+    def solved(**changed: float):
+        groups = [
+            {"id": name, "lines": inside[name], "max": most}
+            for name, most in {**caps, **changed}.items()
+        ]
+        return solve(problem(budget=budget, spend=spend, lines=lines, groups=groups))
+
+    here = solved()
+    for name, most in caps.items():
+        step = 1e-3 * most
+        earns = (solved(**{name: most + step}).objective - here.objective) / step
+        loses = (here.objective - solved(**{name: most - step}).objective) / step
+        assert min(earns, loses) - 1e-3 <= here.prices[name] <= max(earns, loses) + 1e-3

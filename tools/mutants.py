@@ -65,12 +65,15 @@ CORE: dict[str, tuple[str, ...]] = {
     "runs/hard_limits": ("tests/runs/test_hard_limits.py", *_SIGNOFF),
     "io/ledger/experiments": ("tests/io/ledger/test_experiments.py",),
     **{
-        f"io/ledger/{name}": _LEDGER
-        for name in (
-            "audit", "auto", "base", "cap_rows", "caps", "database", "identity", "ledger",
-            "migrate", "plan_rows", "plans", "publications", "records", "states", "verify",
-            "verify_history", "verify_tables", "migrations/guards",
-        )
+        f"io/ledger/{name}": (f"tests/io/ledger/test_{own}.py", *_LEDGER)  # the nearest one first
+        for name, own in {
+            "audit": "audit", "auto": "plans", "base": "ledger", "cap_rows": "caps",
+            "caps": "caps", "database": "ledger", "identity": "identity", "ledger": "ledger",
+            "migrate": "ledger", "plan_rows": "plans", "plans": "plans",
+            "publications": "publications", "records": "plans", "states": "states",
+            "verify": "audit", "verify_history": "audit", "verify_tables": "audit",
+            "migrations/guards": "states",
+        }.items()
     },
 }  # fmt: skip
 _COMPARE: dict[type[ast.cmpop], type[ast.cmpop]] = {

@@ -17,6 +17,7 @@ from pipeline.core.destinations import Destination
 from pipeline.core.errors import ConfigError
 from pipeline.core.objective import Objective
 from pipeline.core.offer_rules import OfferRules
+from pipeline.core.people import People
 from pipeline.core.rotation_rules import RotationRules
 from pipeline.core.safe_ground import Learning, SafeGround
 from pipeline.core.settings import (
@@ -116,44 +117,6 @@ class CapSpec(Strict):
             raise ValueError(f"a cap's min {self.min:g} is above its max {self.max:g}")
         if self.valid_from and self.expires and self.valid_from > self.expires:
             raise ValueError("a cap expires before it is valid")
-        return self
-
-
-class Person(Strict):
-    """Somebody who may sign; with a login, only from that operating-system account."""
-
-    name: Name
-    login: Name | None = None
-
-
-class People(Strict):
-    """Who may approve plans, and who caps. A bare name is a person without a login."""
-
-    analysts: tuple[Person, ...] = ()
-    finance: tuple[Person, ...] = ()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _bare_names(cls, data: Any) -> Any:
-        if not isinstance(data, dict):
-            return data
-        return {
-            role: [{"name": item} if isinstance(item, str) else item for item in people]
-            if isinstance(people, list | tuple)
-            else people
-            for role, people in data.items()
-        }
-
-    @model_validator(mode="after")
-    def _distinct(self) -> Self:
-        for role in ("analysts", "finance"):
-            names = [person.name for person in getattr(self, role)]
-            if len(names) != len(set(names)):
-                raise ValueError(f"people.{role}: a name is given twice")
-        logins = {person.name: person.login for person in (*self.analysts, *self.finance)}
-        for person in (*self.analysts, *self.finance):
-            if logins[person.name] != person.login:
-                raise ValueError(f"people: {person.name!r} has two different logins")
         return self
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.core.destinations import CALLED
-from pipeline.core.errors import NotFoundError, PipelineError
+from pipeline.core.errors import DamagedError, NotFoundError, PipelineError
 from pipeline.core.plan import Kind
 from pipeline.core.types import in_scope, line_label
 
@@ -82,6 +82,7 @@ def _delivery(portfolio: Portfolio, record: PlanRecord, name: str, spec: Spec) -
     from pipeline.io.artefacts import open_run
     from pipeline.io.publish.deliver import delivery_of
     from pipeline.io.publish.targets import read_targets
+    from pipeline.runs.inputs import inputs_hash
 
     columns = record.document.line_columns
     positions = [
@@ -91,7 +92,13 @@ def _delivery(portfolio: Portfolio, record: PlanRecord, name: str, spec: Spec) -
     ]
     targets = None
     if spec.needs_ids and positions:
-        targets = read_targets(open_run(portfolio.runs, record.plan_id), name)
+        run = open_run(portfolio.runs, record.plan_id)
+        if inputs_hash(run) != record.plan.inputs_hash:
+            raise DamagedError(
+                f"{run}: is not what plan {record.plan_id} was made from, so its ids are not the "
+                "signed ones; restore the folder from its archive"
+            )
+        targets = read_targets(run, name)
         if targets is None:
             raise NotFoundError(
                 f"plan {record.plan_id} was made before this destination was in the settings; "

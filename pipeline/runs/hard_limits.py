@@ -78,8 +78,9 @@ def fixed_on(
 
 
 def refuse_breaches(portfolio: Portfolio, actor: Actor, action: str, plan_id: str) -> None:
-    """Refuse a plan that was altered or is beyond the hard limits, whoever signs it."""
+    """Refuse a plan that was altered, is beyond the hard limits, or whose signature is void now."""
     from pipeline.core.plan import Status
+    from pipeline.io.ledger.identity import may_still_sign
     from pipeline.io.ledger.records import AlteredError
 
     ledger = portfolio.ledger
@@ -88,6 +89,12 @@ def refuse_breaches(portfolio: Portfolio, actor: Actor, action: str, plan_id: st
         is_open = record.status in {Status.PROPOSED, Status.APPROVED} and not record.is_published
         problems = plan_breaches(portfolio, record) if is_open else ()
         why = f"plan {plan_id} breaks hard limits: {'; '.join(problems)}" if problems else ""
+        is_signed = record.status is Status.APPROVED and not record.is_published_everywhere
+        if is_signed and not may_still_sign(portfolio.policy, record.decided_by):
+            why = (
+                f"plan {plan_id} was signed by {record.decided_by}, who may not sign plans any "
+                f"more; revoke it with 'equimarginal revoke {plan_id}' and run the night again"
+            )
     except AlteredError as error:
         why = str(error)
     if why:

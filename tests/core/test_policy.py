@@ -112,6 +112,8 @@ def test_what_may_be_left_out_has_a_default(tmp_path):
         ("scope: {channel: tv}", "scope: {channel: search}", "given twice"),
         ("analysts: [ana", "analysts: [ana, ana", "twice"),
         ("finance: [fin]", "finance: [{name: lou, login: other}]", "two different logins"),
+        ("finance: [fin]", "finance: [{name: fin, login: lou}]", "one account is one person"),
+        ("finance: [fin]", "finance: [\u0430na]", r"'ana' and '\u0430na' look alike"),
         ("finance: [fin]", "finances: [fin]", "people.finances"),
         ("line_change: 0.05", "line_change: -0.05", "line_change"),
         ("{path: data/spend.csv}", "{}", "exactly one of path and database"),

@@ -201,6 +201,34 @@ def test_a_destination_of_lines_that_are_not_in_the_plan_is_not_called(
     assert [item.target for item in plan_record(shop).destinations] == []
 
 
+@pytest.mark.parametrize("as_link", [False, True])
+def test_ids_that_are_not_those_of_the_signed_night_are_sent_nothing(
+    make, served: AdServer, as_link: bool
+) -> None:
+    """Somebody who owns the run folder swaps two ids and makes its manifest fit."""
+    shop = make("google", dry_run=False)
+    before = dict(served.budgets)
+    folder = shop.folder / ".equimarginal" / "runs" / plan_of(shop).plan_id
+    own = folder
+    if as_link:
+        own = shop.folder / "elsewhere"
+        shutil.move(folder, own)
+        folder.symlink_to(own)
+    targets, manifest = own / "snapshot" / "targets.json", own / "manifest.json"
+    text = targets.read_text()
+    for old, new in (("1001", "x"), ("1002", "1001"), ("x", "1002")):
+        text = text.replace(f'"id": "{old}"', f'"id": "{new}"')
+    assert text != targets.read_text()
+    said = json.loads(manifest.read_text())
+    old_hash = hashlib.sha256(targets.read_bytes()).hexdigest()
+    targets.write_text(text)
+    new_hash = hashlib.sha256(text.encode()).hexdigest()
+    manifest.write_text(json.dumps(said).replace(old_hash, new_hash))
+    done = shop.approve()
+    assert "is not what plan" in done.notes[0]
+    assert (served.budgets, served.sets) == (before, [])
+
+
 def test_a_rate_limit_is_waited_out(make, served: AdServer) -> None:
     shop = make("google", dry_run=False)
     served.faults = [

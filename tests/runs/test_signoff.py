@@ -270,6 +270,47 @@ def test_a_withdrawn_signature_publishes_nothing(office):
         signoff.publish_plan(office.portfolio, "latest")
 
 
+def signed_while_paused(office):
+    record = office.propose()
+    signoff.set_paused(office.portfolio, "flo", "wait", paused=True)
+    decided = office.approve()
+    signoff.set_paused(office.portfolio, "flo", "", paused=False)
+    assert (decided.record.status, decided.record.is_published) == (Status.APPROVED, False)
+    return record
+
+
+def test_a_signature_counts_only_while_its_signer_may_sign(office):
+    record = signed_while_paused(office)
+    before = (office.folder / "portfolio.yaml").read_text()
+    office.config()
+    (office.folder / "portfolio.yaml").write_text(before.replace("[ana, ", "["))
+    for person in (None, "fin"):
+        with pytest.raises(NotAllowedError, match="signed by ana, who may not sign plans any more"):
+            signoff.publish_plan(office.portfolio, record.plan_id, person)
+    assert office.actions()[-2:] == ["denied", "denied"]
+    assert not office.published.exists()
+    office.config()
+    assert signoff.publish_plan(office.portfolio, record.plan_id).record.is_published
+    (office.folder / "portfolio.yaml").write_text(before.replace("[ana, ", "["))
+    shutil.rmtree(office.published)  # of what was published in time, lost files come back
+    assert signoff.publish_plan(office.portfolio, record.plan_id).record.is_published
+    assert len(office.sheet(record)) == 3
+
+
+def test_what_policy_signed_is_not_published_once_policy_signs_nothing(office):
+    rule = "approval: {auto_within: {line_change: 0.5, moved: 0.5}}\n"
+    office.config(rule)
+    signoff.set_paused(office.portfolio, "flo", "wait", paused=True)
+    record = office.propose()
+    assert signoff.sign_by_policy(office.portfolio, record.plan_id).record.decided_by == "policy"
+    signoff.set_paused(office.portfolio, "flo", "", paused=False)
+    office.config()
+    with pytest.raises(NotAllowedError, match="signed by policy, who may not sign plans any more"):
+        signoff.publish_plan(office.portfolio, record.plan_id)
+    office.config(rule)
+    assert signoff.publish_plan(office.portfolio, record.plan_id).record.is_published
+
+
 def test_a_small_plan_signs_and_publishes_itself(office):
     office.config("approval: {auto_within: {line_change: 0.1, moved: 0.05}}\n")
     office.propose()

@@ -26,6 +26,7 @@ from pipeline.io.ledger.verify import verify_ledger
 from pipeline.io.publish.targets import TARGETS
 from pipeline.io.stores import open_store
 from pipeline.runs import signoff
+from pipeline.runs.inputs import inputs_hash
 from pipeline.runs.portfolio import Portfolio, open_portfolio
 from tests.io.publish.ads import AdServer, Fault, ad_server
 from tests.torture.disk import FAIL_EVER, FAIL_ONCE, KILL, Disk, in_child, loaded
@@ -85,20 +86,7 @@ class Case:
 
     def _propose(self) -> None:
         portfolio = self.portfolio
-        plan = Plan(
-            plan_id=ID, portfolio="acme", date=DAY, currency="EUR", mode=Mode.OPTIMISED,
-            line_columns=("channel", "audience"), budget=sum(self.before.values()) / 100,
-            lines=tuple(
-                PlanLine(
-                    line={"channel": self.platform[key], "audience": f"a{key}"},
-                    current=self.before[key] / 100, proposed=self.signed[key] / 100,
-                )
-                for key in self.before
-            ),
-            caps_version=portfolio.ledger.caps_version("acme", DAY), inputs_hash="aaaaaaaa",
-        )  # fmt: skip
         work = begin_run(portfolio.runs, "night-a")
-        work.write_json("plan.json", plan.content())
         blank = {"campaign_id": "", "campaign": "", "group": ""}
         work.write_json(
             TARGETS,
@@ -111,6 +99,19 @@ class Case:
                 for name in PLATFORMS
             },
         )
+        plan = Plan(
+            plan_id=ID, portfolio="acme", date=DAY, currency="EUR", mode=Mode.OPTIMISED,
+            line_columns=("channel", "audience"), budget=sum(self.before.values()) / 100,
+            lines=tuple(
+                PlanLine(
+                    line={"channel": self.platform[key], "audience": f"a{key}"},
+                    current=self.before[key] / 100, proposed=self.signed[key] / 100,
+                )
+                for key in self.before
+            ),
+            caps_version=portfolio.ledger.caps_version("acme", DAY), inputs_hash=inputs_hash(work),
+        )  # fmt: skip
+        work.write_json("plan.json", plan.content())
         work.complete(ID)
         portfolio.ledger.propose_plan(plan, portfolio.policy)
 

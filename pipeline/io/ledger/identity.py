@@ -70,6 +70,13 @@ def has_role(policy: Policy, name: str, role: Role) -> bool:
     )
 
 
+def may_still_sign(policy: Policy, signer: str) -> bool:
+    """Return whether who signed a plan, a person or the policy, might sign it as things are now."""
+    if signer == POLICY:
+        return policy.approval.auto_within is not None
+    return has_role(policy, signer, "analysts")
+
+
 def require_role(policy: Policy, actor: Actor, role: Role, what: str) -> None:
     """Refuse a person who does not have the role.
 

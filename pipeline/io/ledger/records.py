@@ -154,6 +154,13 @@ class PlanRecord:
             self.publication is not None and self.publication.status is PublicationStatus.PUBLISHED
         )
 
+    @property
+    def is_published_everywhere(self) -> bool:
+        """Whether every target that was begun has it too."""
+        return self.is_published and all(
+            item.status is PublicationStatus.PUBLISHED for item in self.destinations
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return the stored content with status, hash, decision and publication."""
         decision = (

@@ -87,7 +87,7 @@ def parse_problem(data: object, where: str) -> Request:
     groups = read_groups(top.get("groups", []), rows, index, notes)
     rails = read_guardrails(top.get("guardrails", []), rows, index, organic, notes)
     goal_rails, target = _goal(top, notes)
-    unit = _unit(top, notes)
+    unit = _unit(top, budget, notes)
     time_limit = _time_limit(top, notes)
     bounds = read_bounds(rows, ids, notes)
     draws = read_draws(rows, ids, np.minimum(bounds.high, budget), notes)
@@ -153,11 +153,13 @@ def _budget(top: JsonObject, pace: Pace | None, notes: Notes) -> tuple[float, bo
     return notes.number("budget", top["budget"]), mode == "exactly"
 
 
-def _unit(top: JsonObject, notes: Notes) -> float | None:
+def _unit(top: JsonObject, budget: float, notes: Notes) -> float | None:
     if top.get("unit") is not None:
         unit = notes.number("unit", top["unit"])
         if unit == 0:
             notes.add("unit: need an amount above 0")
+        elif 0 < budget < unit:
+            notes.add(f"unit: {unit:g} is more than the whole budget, {budget:g}")
         return unit
     if top.get("currency") is not None:
         try:

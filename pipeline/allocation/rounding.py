@@ -8,10 +8,11 @@ import numpy as np
 
 from pipeline.allocation.problem import Problem
 from pipeline.allocation.tree import ROOT, Sets, Tree, plant
-from pipeline.core.errors import InfeasibleError
+from pipeline.core.errors import ConfigError, InfeasibleError
 from pipeline.core.types import FloatArray
 
 _WHOLE = 1e-6  # of a unit: closer than this to a whole number is that number
+_COUNTABLE = 2.0**53  # whole numbers from here on are not all floats
 _REACH = 3  # units that a line may move to mend groups that cut across
 
 
@@ -26,8 +27,15 @@ def round_spend(problem: Problem, spend: FloatArray, unit: float) -> FloatArray:
         unit: the smallest amount, such as 0.01; the total is taken to the nearest whole unit.
 
     Raises:
+        ConfigError: the unit is so small that its number cannot be counted.
         InfeasibleError: the limits leave no whole amount, such as a line between 0.1 and 0.2 cents.
     """
+    most = max(float(spend.sum()), problem.budget if np.isfinite(problem.budget) else 0.0)
+    if most / unit >= _COUNTABLE:
+        raise ConfigError(
+            f"unit: {most:g} in steps of {unit:g} has more digits than a number can hold; "
+            f"give a unit of at least {2 * most / _COUNTABLE:.0e}, or leave unit and currency out"
+        )
     total = round(problem.budget / unit) if np.isfinite(problem.budget) else np.inf
     low, high = _whole_up(problem.lower / unit), _whole_down(problem.upper / unit)
     if problem.gate is not None:

@@ -18,6 +18,7 @@ from pipeline.allocation.columns import rail_weight
 from pipeline.allocation.curves import Curves
 from pipeline.allocation.problem import OUTCOME, SPEND, Problem
 from pipeline.allocation.tables import Piecewise
+from pipeline.core.errors import ConfigError
 from pipeline.core.types import BoolArray, FloatArray
 
 _KNOTS = 257
@@ -39,9 +40,19 @@ class Tabled:
 
     @classmethod
     def of(cls, problem: Problem, box: Box) -> Self:
-        """Return the problem with tables where they are needed."""
+        """Return the problem with tables where they are needed.
+
+        Raises:
+            ConfigError: they are, and a line's spend has no end.
+        """
         if not needs_tables(problem):
             return cls(problem.changed(metrics={}), False, {})
+        if not np.isfinite(box.high).all():
+            line = problem.ids[int(np.argmax(box.high))]
+            raise ConfigError(
+                f"line {line!r}: a guardrail that counts another metric or asks for less needs an "
+                "end to its spend; give it a max, or give a budget"
+            )
         every = {OUTCOME: problem.curves, **problem.metrics}
         if _share_knots(list(every.values())):
             return cls(problem, True, {name: np.zeros(problem.size) for name in every})

@@ -95,7 +95,8 @@ def load_problem(path: Path) -> Any:
     except RecursionError as error:
         raise ConfigError(f"{path.name}: nested too deeply") from error
     except ValueError as error:
-        raise ConfigError(f"{path.name}: {error}") from error
+        what = str(error).split("; use sys.")[0]  # an integer of more digits than Python reads
+        raise ConfigError(f"{path.name}: {what}") from error
     if isinstance(data, dict) and isinstance(data.get("lines"), str):
         data = {**data, "lines": read_lines(path.parent / data["lines"])}
     return data

@@ -97,6 +97,7 @@ def test_every_family_means_what_its_formula_says(curve, spend, outcome):
         ("guardrails.0.min", None, "min or max"),
         ("goal", {"minimize": "outcome"}, "goal"),
         ("currency", "euro", "currency"),
+        ("unit", 1e6, "whole budget"),
         ("surprise", 1, "surprise"),
     ],
 )

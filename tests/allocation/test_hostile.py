@@ -17,6 +17,8 @@ from pipeline.core.errors import PipelineError
 from tests.allocation.problems import hill, line
 from tests.effort import effort
 
+pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
+
 FULL: dict[str, Any] = {
     "budget": 100,
     "spend": "at_most",

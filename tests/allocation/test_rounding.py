@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pipeline.allocation.rounding import round_spend
 from pipeline.allocation.solve import solve
-from pipeline.core.errors import InfeasibleError
+from pipeline.core.errors import ConfigError, InfeasibleError
 from tests.allocation.problems import concave_curves, hill, line, problem
 
 CENT = 0.01
@@ -96,3 +96,9 @@ def test_limits_without_a_whole_amount_between_them_are_refused():
 def test_a_currency_without_cents_is_rounded_to_ones():
     made = problem(budget=100, lines=[line(name, hill(1, 1)) for name in ("a", "b", "c")])
     assert round_spend(made, np.full(3, 100 / 3), 1.0).tolist() == [34.0, 33.0, 33.0]
+
+
+def test_a_unit_too_small_to_be_counted_is_refused_with_one_that_is_not():
+    made = problem(budget=100, lines=[line("a", hill(9, 40)), line("b", hill(5, 20))])
+    with pytest.raises(ConfigError, match="give a unit of at least 2e-14"):
+        round_spend(made, solve(made).spend, 1e-300)

@@ -22,6 +22,7 @@ from tests.allocation.problems import (
 )
 from tests.reference import best_by_dynamic_program, best_on_grid
 
+pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
 QUICK = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
 )

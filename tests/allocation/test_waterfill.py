@@ -12,6 +12,8 @@ from pipeline.allocation.problem import Problem
 from pipeline.allocation.solve import solve
 from tests.allocation.problems import hill, line, problem
 
+pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
+
 
 def _many(size: int, curves: Curves, rng: np.random.Generator, **fields: object) -> Problem:
     lower = rng.uniform(0, 2, size)

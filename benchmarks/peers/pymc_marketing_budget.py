@@ -1,7 +1,4 @@
-"""PyMC-Marketing's budget optimiser: run by its own interpreter, JSON in, JSON out.
-
-The model's draws are its prior's: what an optimisation costs does not depend on how they were got.
-"""
+"""PyMC-Marketing's budget optimiser on a fitted model: its own interpreter, JSON in, JSON out."""
 
 from __future__ import annotations
 
@@ -21,8 +18,6 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     job = json.load(sys.stdin)
-    import arviz
-    import pymc
     import xarray
     from pymc_marketing.mmm import GeometricAdstock, LogisticSaturation
     from pymc_marketing.mmm.multidimensional import (
@@ -38,10 +33,11 @@ def main() -> None:
         date_column="date", channel_columns=names, target_column="y",
         adstock=GeometricAdstock(l_max=8), saturation=LogisticSaturation(),
     )  # fmt: skip
-    mmm.build_model(table, pd.Series(job["outcome"], name="y"))
-    with mmm.model:
-        prior = pymc.sample_prior_predictive(draws=job["draws"], random_seed=job["seed"])
-    mmm.idata = arviz.InferenceData(posterior=prior.prior, constant_data=prior.constant_data)
+    mmm.fit(
+        table, pd.Series(job["outcome"], name="y"), nuts_sampler="nutpie", chains=2,
+        tune=job["draws"] // 2, draws=job["draws"] // 2, random_seed=job["seed"],
+        progressbar=False,
+    )  # fmt: skip
     usual = spend.mean(axis=0)
     last = table["date"].iloc[-1]
     wrapper = MultiDimensionalBudgetOptimizerWrapper(
@@ -51,9 +47,10 @@ def main() -> None:
         np.stack([0.7 * usual, 1.3 * usual], axis=1), dims=["channel", "bound"],
         coords={"channel": names, "bound": ["lower", "upper"]},
     )  # fmt: skip
-    started, said = time.process_time(), "found a split"
+    started, said, split = time.process_time(), "found a split", None
     try:
-        wrapper.optimize_budget(budget=float(usual.sum()), budget_bounds=bounds)
+        found, _ = wrapper.optimize_budget(budget=float(usual.sum()), budget_bounds=bounds)
+        split = found.sel(channel=names).values.tolist()
     except Exception as error:  # noqa: BLE001  a peer that gives up is a result
         said = f"raised {type(error).__name__}"
     took = time.process_time() - started
@@ -63,7 +60,7 @@ def main() -> None:
     knots = np.array(job["knots"])[:, None] * usual
     x = lam[:, None, :] * knots[None] / np.abs(spend).max(axis=0)
     curves = (beta[:, None, :] * (1 - np.exp(-x)) / (1 + np.exp(-x))).mean(axis=0)
-    json.dump({"cpu": took, "said": said, "curves": curves.tolist()}, answers)
+    json.dump({"cpu": took, "said": said, "split": split, "curves": curves.tolist()}, answers)
 
 
 if __name__ == "__main__":

@@ -59,12 +59,12 @@ def on_failure(folder: str, kind: Kind) -> Callable[[Mapping[str, Any]], None]:
     def failed(context: Mapping[str, Any]) -> None:
         task, error = context["ti"].task_id, context.get("exception")
         try:
-            policy = open_portfolio(folder).policy
+            portfolio = open_portfolio(folder)
         except PipelineError as problem:
             log.error("ALARM %s: %s", Path(folder).name, printable(str(problem)))  # noqa: TRY400
             return
         why = f" ({error})" if error else ""
-        raise_alarm(policy, f"{task} failed{why}; {KINDS[kind].stays}")
+        raise_alarm(portfolio.policy, f"{task} failed{why}; {_rests(portfolio, kind)}")
 
     return failed
 
@@ -94,8 +94,18 @@ def not_signed(context: Mapping[str, Any], folder: str, kind: str = Kind.BUDGET.
     if any(item.status in _DECIDED for item in records):
         return False
     what = f"plan {records[0].plan_id} is not signed" if records else f"there is no plan for {day}"
-    raise_alarm(policy, f"{what} by {policy.schedule.sign_by}; {KINDS[Kind(kind)].stays}")
+    rests = _rests(portfolio, Kind(kind))
+    raise_alarm(policy, f"{what} by {policy.schedule.sign_by}; {rests}")
     return True
+
+
+def _rests(portfolio: Portfolio, kind: Kind) -> str:
+    """Return what holds meanwhile; a ledger that cannot be read is taken to have a signed plan."""
+    try:
+        signed = portfolio.ledger.last_published(portfolio.policy.portfolio, kind=kind) is not None
+    except PipelineError:
+        signed = True
+    return KINDS[kind].rests(is_signed=signed)
 
 
 def old_fallback(portfolio: Portfolio, record: PlanRecord) -> bool:

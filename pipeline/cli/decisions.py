@@ -53,6 +53,8 @@ def _say_plan(portfolio: Portfolio, plan: DecisionPlan, workspace: Path) -> None
             f"gain    {up.mean:,.2f} {plan.expected.metric} a day "
             f"({up.p05:,.2f} to {up.p95:,.2f}), probability {up.probability_positive:.2f}"
         )
+    for reason in plan.reasons:
+        say(f"because {reason}")
     for line in plan.lines:
         if line.action in {"retire", "start", "stop", "raise", "lower"}:
             say(f"{line.action:<7} {' / '.join(line.line.values())}: {line.reason}")

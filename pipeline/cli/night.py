@@ -91,8 +91,8 @@ def check(day: Day = None, workspace: Workspace = HERE, as_json: AsJson = False)
             {"ok": not failed, "findings": [item.model_dump(mode="json") for item in findings]}
         )
     else:
-        for finding in findings:
-            say(_row(finding))
+        for row in dict.fromkeys(map(_row, findings)):  # two sources may be one file
+            say(row)
     if failed:
         raise CheckFailedError(
             f"{portfolio.folder}: {len(failed)} problem{'s' if len(failed) > 1 else ''}; "

@@ -45,7 +45,7 @@ class KindEntry:
         files: stem of the published files; for all but budgets the kind also names their folder.
         course: the module whose `COURSE` says how its plans are made; empty where none does yet.
         name: of its plan in a sentence.
-        stays: what holds where nothing new is decided.
+        stays: what holds where nothing new is decided and something was signed.
         words: of its page; None for budgets, whose page is another.
     """
 
@@ -56,6 +56,19 @@ class KindEntry:
     name: str
     stays: str
     words: Words | None = None
+
+    def rests(self, *, is_signed: bool) -> str:
+        """Return what holds where nothing new is decided: of decisions, nothing before the first.
+
+        Args:
+            is_signed: whether a plan of the kind is in force.
+        """
+        if is_signed or self.words is None:
+            return self.stays
+        return (
+            f"no {self.name} {'were' if self.name.endswith('s') else 'was'} ever signed, so "
+            "nothing changes"
+        )
 
 
 KINDS: Mapping[Kind, KindEntry] = {

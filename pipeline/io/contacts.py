@@ -20,6 +20,7 @@ from pipeline.core.policy import Policy
 from pipeline.core.types import FloatArray, Line
 from pipeline.io.artefacts import RunFolder
 from pipeline.io.engine import create, sql_text
+from pipeline.io.newest import newest_day_findings
 from pipeline.io.people_rows import read_counted, row_faults, staged_rows
 from pipeline.io.sources.database import Resolver
 
@@ -69,10 +70,19 @@ def build_contacts(work: RunFolder, policy: Policy, day: date, today: date) -> l
     assert policy.cadence is not None  # noqa: S101  a night of cadence has its section
     levels = len(policy.cadence.segment)
     with staged_contacts(work.read_parquet(SNAPSHOT), levels, day, today, work.name) as connection:
-        faults = row_faults(connection, "contact_fault", "contacts", "docs/cadence.md")
+        names = dict(zip(LEVELS, policy.cadence.segment, strict=False))
+        faults = row_faults(connection, "contact_fault", "contacts", "docs/cadence.md", names)
         table = connection.sql("from segment_day").to_arrow_table()
     work.write_parquet(SEGMENT_DAY, table)
-    return faults
+    stale = newest_day_findings(
+        "contacts",
+        max(table.column("day").to_pylist(), default=None),
+        day,
+        "the cadence rests on older days",
+        stops=True,
+        advice="fetch the source again",
+    )
+    return [*faults, *stale]
 
 
 @contextmanager

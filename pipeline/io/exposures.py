@@ -19,6 +19,7 @@ from pipeline.core.findings import Finding
 from pipeline.core.policy import Policy
 from pipeline.io.artefacts import RunFolder
 from pipeline.io.engine import create, sql_text
+from pipeline.io.newest import newest_day_findings
 from pipeline.io.people_rows import read_counted, row_faults, staged_rows
 from pipeline.io.sources.database import Resolver
 
@@ -66,12 +67,24 @@ def build_exposures(work: RunFolder, day: date, today: date) -> list[Finding]:
     with staged_exposures(work.read_parquet(SNAPSHOT), day, today, work.name) as connection:
         create(connection, "creative_day", sql_text("marts", "creative_day"))
         create(connection, "holdout_day", sql_text("marts", "holdout_day"))
-        faults = row_faults(connection, "exposure_fault", "exposures", "docs/portfolio.md")
+        faults = row_faults(connection, "exposure_fault", "exposures", "docs/rotation.md")
         table = connection.sql("from creative_day").to_arrow_table()
         held = connection.sql("from holdout_day").to_arrow_table()
     work.write_parquet(CREATIVE_DAY, table)
     work.write_parquet(HOLDOUT_DAY, held)
-    return faults
+    return [*faults, *_stale(table, day)]
+
+
+def _stale(table: pa.Table, day: date) -> list[Finding]:
+    newest = max(table.column("day").to_pylist(), default=None)
+    return newest_day_findings(
+        "exposures",
+        newest,
+        day,
+        "the shares rest on older days",
+        stops=True,
+        advice="fetch the source again when the platform has finished the day",
+    )
 
 
 @contextmanager

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core.findings import Finding, Level
 from pipeline.core.sources import Source, Sources
-from pipeline.io.checks import printable
 from pipeline.io.engine import add_macros, engine, quoted, sql_text
+from pipeline.io.people_rows import Place, row_finding
 from pipeline.io.sources.database import Resolver
 from pipeline.io.sources.files import SourceError
 from pipeline.io.sources.stream import Streamed, name_people, read_people, stream_rows
@@ -24,6 +24,7 @@ NEEDED = ("date", "person", "segment", "action", "propensity")
 OPTIONAL = ("reward", "eligible", "holdout", "consent")
 BROKEN_SHARE = 0.001
 """Share of rows that cannot be believed up to which the rest is still learned from."""
+MEND = "mend the rows where they are made; docs/offers.md says what they hold"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,13 +33,19 @@ class Log:
 
     Attributes:
         cells: rows of sql/marts/decision_cell whose fault is ''.
-        faults: fault -> how many rows, and an example.
+        faults: fault -> how many rows, and where the first stands.
+        newest: the newest day of any row that can be read; None without one.
     """
 
     cells: pa.Table
-    faults: Mapping[str, tuple[int, str]]
+    faults: Mapping[str, tuple[int, Place]]
+    newest: date | None
     files: tuple[dict[str, Any], ...]
     rows: int
+
+    def left_out(self, fault: str) -> int:
+        """Return how many rows have a fault."""
+        return self.faults[fault][0] if fault in self.faults else 0
 
 
 def read_log(
@@ -107,24 +114,15 @@ def source_failed(error: SourceError, source: str) -> Finding:
 def log_findings(log: Log) -> list[Finding]:
     """Return what is wrong with the log's rows: a few are left out, many stop the night."""
     found = []
-    counted = log.rows - sum(rows for name, (rows, _) in log.faults.items() if name == "outside")
-    for fault, (rows, example) in sorted(log.faults.items()):
+    counted = log.rows - log.left_out("outside")
+    for fault, (rows, place) in sorted(log.faults.items()):
         if fault in {"outside", "withdrawn"}:
             continue
-        share = rows / max(counted, 1)
-        level = Level.FAIL if share > BROKEN_SHARE else Level.REVIEW
+        level = Level.FAIL if rows / max(counted, 1) > BROKEN_SHARE else Level.REVIEW
         found.append(
-            Finding(
-                level=level,
-                check=fault.replace(" ", "-").replace(",", ""),
-                message=printable(
-                    f"decisions: {fault}: {rows:,} of {counted:,} rows, such as {example[:80]!r}"
-                ),
-                advice="mend the rows where they are made; docs/offers.md says what they hold",
-                source="decisions",
-            )
+            row_finding(level, fault, "decisions", MEND, replace(place, rows=rows, of=counted))
         )
-    rows = log.faults.get("withdrawn", (0, ""))[0]
+    rows = log.left_out("withdrawn")
     found.append(
         Finding(
             level=Level.PASS,
@@ -134,6 +132,9 @@ def log_findings(log: Log) -> list[Finding]:
         )
     )
     return found
+
+
+_NOWHERE: Mapping[str, Any] = {"file": "", "row": 0, "column": "", "cell": "", "problem": ""}
 
 
 class _Parts:
@@ -154,22 +155,28 @@ class _Parts:
 def _log(connection: DuckDBPyConnection, read: Streamed) -> Log:
     keys = "fault, segment, eligible, action, propensity, bucket, is_holdout, is_current"
     sums = "decisions, reward, reward_sq, rewarded"
+    ends = "max(newest_day) as newest_day, min(first_place) as first_place"
     added = ", ".join(f"sum({name})::double as {name}" for name in sums.split(", "))
     connection.execute(
-        f"create table cells as select {keys}, {added}, min(example) as example "  # noqa: S608
+        f"create table cells as select {keys}, {added}, {ends} "  # noqa: S608
         f"from parts group by {keys}"
     )
     faults = connection.execute(
-        "select fault, sum(decisions)::bigint, coalesce(min(example), '') from cells "
+        "select fault, sum(decisions)::bigint, min(first_place) from cells "
         "where fault <> '' group by fault"
     ).fetchall()
-    rows = connection.execute("select coalesce(sum(decisions), 0)::bigint from cells").fetchall()
+    rows = connection.execute(
+        "select coalesce(sum(decisions), 0)::bigint, max(newest_day) from cells"
+    ).fetchall()
     return Log(
         cells=connection.sql(
-            "select * exclude (fault, example) from cells where fault = '' "
+            "select * exclude (fault, newest_day, first_place) from cells where fault = '' "
             "order by segment, eligible, action, propensity, bucket, is_holdout, is_current"
         ).to_arrow_table(),
-        faults={name: (count, example) for name, count, example in faults},
+        faults={
+            name: (count, Place(rows=count, **(place or _NOWHERE))) for name, count, place in faults
+        },
+        newest=rows[0][1],
         files=read.files,
         rows=int(rows[0][0]),
     )

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Set
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.core.findings import Finding
 from pipeline.core.offer_rules import OfferRules, quarter_of
 from pipeline.core.sources import Source, Sources
 from pipeline.io.engine import add_macros, create, engine, quoted, sql_text
+from pipeline.io.newest import newest_day_findings
 from pipeline.io.offer_log import make_night, who_withdrew
+from pipeline.io.people_rows import row_faults
 from pipeline.io.sources.database import Resolver
 from pipeline.io.sources.stream import name_people, stream_rows
 
@@ -24,20 +28,41 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeopleRead:
+    """How many people may get what, the files that say so, and what is wrong with their rows."""
+
+    contexts: pa.Table
+    files: tuple[dict[str, Any], ...]
+    findings: tuple[Finding, ...]
+
+
 def customer_contexts(
     sources: Sources,
     base: Path,
     rules: OfferRules,
     day: date,
     resolve: Resolver | None = None,
-) -> tuple[pa.Table, tuple[dict[str, Any], ...]]:
-    """Return how many people may get which actions on `day`, and the files that say so.
+) -> PeopleRead:
+    """Return how many people may get which actions on `day`.
 
     Raises:
         SourceError: a source cannot be read.
     """
     with people_and_actions(sources, base, rules, day, resolve=resolve) as (connection, files):
-        return connection.sql(sql_text("marts", "customer_context")).to_arrow_table(), files
+        found = row_faults(connection, "customer_fault", "customers", "docs/offers.md")
+        newest = connection.execute("select max(day) from stg_touches").fetchall()[0][0]
+        if sources.contacts is not None and rules.rests:
+            found += newest_day_findings(
+                "contacts",
+                newest,
+                day,
+                "whoever was contacted since may be contacted too soon",
+                stops=False,
+                advice="fetch the source again",
+            )
+        contexts = connection.sql(sql_text("marts", "customer_context")).to_arrow_table()
+    return PeopleRead(contexts=contexts, files=files, findings=tuple(found))
 
 
 @contextmanager
@@ -75,7 +100,8 @@ def people_and_actions(
         files += _whole(connection, "customers", sources.customers, base, customers, resolve)
         if sources.contacts is None or not rules.rests:
             connection.execute(
-                "create table contacts (person text, date text, action text, touches text)"
+                "create table contacts (person text, date text, action text, touches text, "
+                "source_file text, source_row bigint)"
             )
         else:
             needed = ("person", "date")
@@ -104,7 +130,8 @@ def _whole(
     optional: tuple[str, ...] = (),
 ) -> tuple[dict[str, Any], ...]:
     """Make a table of a source's wanted columns; return its files."""
-    columns = ", ".join(f"{quoted(name)} text" for name in (*needed, *optional))
+    texts = ", ".join(f"{quoted(name)} text" for name in (*needed, *optional))
+    columns = f"{texts}, source_file text, source_row bigint"
     connection.execute(f"create table {quoted(table)} ({columns})")
 
     def add(_: Set[str]) -> None:

@@ -6,8 +6,9 @@ source says, and how a night's days reach the SQL are the same for both.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -105,24 +106,75 @@ def staged_rows(
         yield connection
 
 
-def row_faults(connection: DuckDBPyConnection, table: str, name: str, page: str) -> list[Finding]:
-    """Return what is wrong with rows.
+def row_faults(
+    connection: DuckDBPyConnection,
+    table: str,
+    name: str,
+    page: str,
+    columns: Mapping[str, str] | None = None,
+) -> list[Finding]:
+    """Return what is wrong with rows, each kind at the first row that shows it.
 
     Args:
         table: the SQL that finds it, in `sql/marts`.
         name: of the source.
         page: the document that says what rows hold.
+        columns: what the source calls columns that have another name in SQL.
     """
+    called = columns or {}
+    advice = f"mend the rows where they are made; {page} says what they hold"
     return [
-        Finding(
-            level=Level(level),
-            check=fault.replace(" ", "-").replace(",", ""),
-            message=printable(f"{name}: {fault}: {rows} rows, such as {str(example)[:80]!r}"),
-            advice=f"mend the rows where they are made; {page} says what they hold",
-            source=name,
+        row_finding(
+            Level(level), fault, name, advice,
+            Place(
+                file=file, row=row, column=called.get(column, column), cell=cell,
+                problem=problem, rows=rows,
+            ),
         )
-        for fault, level, rows, example in connection.execute(sql_text("marts", table)).fetchall()
-    ]
+        for fault, level, rows, file, row, column, cell, problem in connection.execute(
+            sql_text("marts", table)
+        ).fetchall()
+    ]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a fault stands first, what is there, and how many rows have it.
+
+    Attributes:
+        file, row: empty and 0 where a whole table is at fault.
+        cell: what is there; of a key of a person always empty.
+        of: the rows that were looked at, where a share of them says more than their number.
+    """
+
+    file: str
+    row: int
+    column: str
+    cell: str
+    problem: str
+    rows: int
+    of: int = 0
+
+
+def row_finding(level: Level, check: str, source: str, advice: str, place: Place) -> Finding:
+    """Return a fault of rows in the words of every table: file, row, column, what is there."""
+    at = f"{place.file}, row {place.row}, " if place.file else ""
+    column = f"column {place.column}" if place.column else "the row"
+    cell = f": {place.cell[:80]!r}" if place.cell else ""
+    are = "rows are" if place.rows > 1 else "row is"
+    more = f"; {place.rows:,} of {place.of:,} {are} like it" if place.of else ""
+    if not place.of and place.rows > 1:
+        more = f"; {place.rows:,} rows are like it"
+    return Finding(
+        level=level,
+        check=check,
+        message=printable(f"{source}: {at}{column}{cell} {place.problem}{more}"),
+        advice=advice,
+        source=source,
+        column=place.column,
+        row=place.row or None,
+        value=printable(place.cell[:200]),
+    )
 
 
 def _withdrawn(name: str, found: Counted) -> Finding:

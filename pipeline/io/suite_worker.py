@@ -49,10 +49,12 @@ def _evaluate_suite(
     order = {json.dumps([item["type"], item["kwargs"]], sort_keys=True): item for item in wanted}
     batch = _batch_definition().get_batch({"dataframe": frame})
     used = {name: value for name, value in parameters.items() if name in json.dumps(spec)}
-    outcome = batch.validate(suite, result_format="SUMMARY", expectation_parameters=used)
+    keys = [str(name) for name in frame.columns if frame[name].dtype.kind not in "fiub"]
+    form = {"result_format": "SUMMARY", "unexpected_index_column_names": keys}
+    outcome = batch.validate(suite, result_format=form, expectation_parameters=used)
     if len(outcome.results) != len(wanted):
         return [_result(table, "suite", errored=f"evaluated {len(outcome.results)} of its checks")]
-    found = [_plain(table, item) for item in outcome.results]
+    found = [_plain(table, item, keys, parameters) for item in outcome.results]
     notes = {
         item["type"] + _column(item["kwargs"]): item.get("notes", "") for item in order.values()
     }
@@ -61,11 +63,16 @@ def _evaluate_suite(
     return sorted(found, key=lambda item: (item["type"], item["column"]))
 
 
-def _plain(table: str, result: Any) -> dict[str, Any]:
-    """Return what matters of one result as plain values."""
+def _plain(table: str, result: Any, keys: list[str], parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return what matters of one result as plain values; `first` is the first row that offends."""
     config = result.expectation_config
     details = result.result or {}
-    examples = details.get("partial_unexpected_list") or []
+    rows = details.get("partial_unexpected_index_list") or [{}]
+    first = {name: _text(rows[0][name]) for name in (*keys, *rows[0]) if name in rows[0]}
+    limits = {
+        name: parameters.get(value["$PARAMETER"]) if isinstance(value, dict) else value
+        for name, value in config.kwargs.items()
+    }
     observed = details.get("observed_value")
     return _result(
         table,
@@ -74,10 +81,17 @@ def _plain(table: str, result: Any) -> dict[str, Any]:
         severity=str(getattr(config.severity, "value", config.severity)),
         success=bool(result.success),
         errored=_raised(result.exception_info),
-        observed="" if observed is None else str(observed),
+        observed="" if observed is None else _text(observed),
         unexpected=int(details.get("unexpected_count") or 0),
-        examples=[str(item) for item in examples[:3]],
+        first=first,
+        keys=keys,
+        kwargs={name: value for name, value in limits.items() if name != "batch_id"},
     )
+
+
+def _text(value: Any) -> str:
+    """Return a value as a person writes it: no type, no needless digits."""
+    return f"{float(value):.10g}" if hasattr(value, "dtype") else str(value)
 
 
 def _result(table: str, kind: str, **values: Any) -> dict[str, Any]:
@@ -88,7 +102,9 @@ def _result(table: str, kind: str, **values: Any) -> dict[str, Any]:
         "errored": "",
         "observed": "",
         "unexpected": 0,
-        "examples": [],
+        "first": {},
+        "keys": [],
+        "kwargs": {},
         "notes": "",
     }
     return {"table": table, "type": kind, **base, **values}

@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.core.findings import Finding, Level
+from pipeline.core.findings import Finding
 from pipeline.core.types import line_label
 from pipeline.io.assets import asset_folder
-from pipeline.io.checks import printable
 from pipeline.io.facts import Facts
+from pipeline.io.suite_words import finding_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -183,32 +183,6 @@ def stream(columns: dict[str, Any]) -> str:
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
     return base64.b64encode(sink.getvalue()).decode("ascii")
-
-
-def finding_of(result: dict[str, Any]) -> Finding | None:
-    """Return the finding of one result, None when the expectation held."""
-    where = f"{result['table']}: {result['type']}"
-    if result["errored"]:
-        return Finding(
-            level=Level.FAIL,
-            check="suite-error",
-            message=printable(f"{where} could not be evaluated: {result['errored']}"),
-            advice="mend the suite under expectations/ or the table that it reads",
-            source=result["table"],
-            column=result["column"],
-        )
-    if result["success"]:
-        return None
-    seen = f"{result['unexpected']} cells, such as {', '.join(result['examples'])}"
-    said = seen if result["unexpected"] else f"observed {result['observed']}"
-    return Finding(
-        level=Level.FAIL if result["severity"] == "critical" else Level.REVIEW,
-        check=result["type"].replace("_", "-"),
-        message=printable(f"{where} on {result['column'] or 'the table'}: {said}"),
-        advice=result["notes"],
-        source=result["table"],
-        column=result["column"],
-    )
 
 
 @dataclass(slots=True)

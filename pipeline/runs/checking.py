@@ -9,7 +9,8 @@ from datetime import date
 from pipeline.core.decision import Document
 from pipeline.core.errors import ConfigError, DamagedError, DataNotTrustedError, InfeasibleError
 from pipeline.core.findings import Finding, Level, worst_level
-from pipeline.core.kinds import kinds_of
+from pipeline.core.kinds import KINDS, kinds_of
+from pipeline.core.plan import Kind
 from pipeline.io.artefacts import RunFolder, begin_run, open_run
 from pipeline.runs import storage
 from pipeline.runs.course import Course, course_of
@@ -48,11 +49,21 @@ def _check_course(course: Course, portfolio: Portfolio, day: date) -> list[Findi
             return [*storage.read_findings(work, storage.FINDINGS), limits]
         findings = storage.read_findings(work, storage.FINDINGS)
         if work.exists(storage.PLAN) and worst_level(findings) is not Level.FAIL:
-            findings += [
-                Finding(level=Level.REVIEW, check="limits", message=reason)
-                for reason in course.read_plan(work).reasons
-            ]
+            findings += _reasons(course, work)
         return findings
+
+
+def _reasons(course: Course, work: RunFolder) -> list[Finding]:
+    """Return why the night would propose what it does.
+
+    A budget's reasons are limits that gave way; a decision has reasons on every night.
+    """
+    if course.kind is Kind.BUDGET:
+        level, check = Level.REVIEW, "limits"
+    else:
+        level, check = Level.PASS, KINDS[course.kind].name
+    reasons = course.read_plan(work).reasons
+    return [Finding(level=level, check=check, message=reason) for reason in reasons]
 
 
 def replay_plan(portfolio: Portfolio, ref: str) -> Replayed:

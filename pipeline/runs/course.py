@@ -23,7 +23,7 @@ from pipeline.core.findings import Level
 from pipeline.core.kinds import KINDS
 from pipeline.core.plan import Kind
 from pipeline.io.artefacts import RunFolder, begin_run, list_work, open_run, resume_run
-from pipeline.runs.inputs import inputs_hash, read_day
+from pipeline.runs.inputs import inputs_hash, is_signed, read_day
 from pipeline.runs.portfolio import Portfolio, open_portfolio
 from pipeline.runs.storage import FINDINGS, PLAN, SIGN_LINK, read_findings
 
@@ -115,9 +115,10 @@ class Course:
         failed = [f for f in read_findings(work, FINDINGS) if f.level is Level.FAIL]
         more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
         also = f"{self.otherwise}, " if self.otherwise else ""
+        rests = entry.rests(is_signed=is_signed(work))
         raise DataNotTrustedError(
             f"no {entry.name} for {read_day(work).isoformat()}: {failed[0].message}{more}; "
-            f"{also}{entry.stays}; 'equimarginal check' lists every problem"
+            f"{also}{rests}; 'equimarginal check' lists every problem"
         )
 
 

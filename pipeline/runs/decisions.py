@@ -1,7 +1,8 @@
 """The night of any decision other than the budget: what all of them do alike.
 
 A kind says how its data are frozen, staged and judged, how it decides and what breaks its rules;
-the steps, the page, the check against today's rules and the replay are the same for all.
+the steps, the page, the check against today's rules, the replay, and that the plan in force is
+proposed again where the data cannot be trusted, are the same for all.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from pipeline.runs.decision_inputs import (
     section_of,
 )
 from pipeline.runs.decision_pages import write_decision_page
-from pipeline.runs.inputs import inputs_hash
+from pipeline.runs.inputs import inputs_hash, is_signed
 from pipeline.runs.portfolio import Portfolio
 
 if TYPE_CHECKING:
@@ -61,8 +62,6 @@ class DecisionNight:
             what is to be told.
         counting, deciding: what a person is told while it stages and decides.
         task: name of the deciding step.
-        falls_back: whether the plan in force is proposed again where the data cannot be trusted;
-            otherwise there is no plan, and what is in force stays without being asked for.
         page: what its page shows besides, from the work folder.
     """
 
@@ -75,7 +74,6 @@ class DecisionNight:
     counting: str
     deciding: str
     task: str
-    falls_back: bool = False
     page: Callable[[RunFolder], JsonObject] = lambda work: {}
     carry_out: CarryOut = nothing_follows
 
@@ -114,9 +112,8 @@ class DecisionNight:
             last_day = read_decision_inputs(work).day - timedelta(days=1)
             found += suites.begin_tables(tables, {"last_day": last_day.isoformat()}).findings()
         if worst_level(found) is Level.PASS:
-            found.append(
-                Finding(level=Level.PASS, check="data", message="every check of the input passed")
-            )
+            said = f"{KINDS[self.kind].name}: every check of the input passed"
+            found.append(Finding(level=Level.PASS, check="data", message=said))
         weight = list(Level)
         found.sort(key=lambda finding: -weight.index(finding.level))
         storage.write_findings(work, storage.FINDINGS, found)
@@ -126,7 +123,7 @@ class DecisionNight:
         plan_id = course_of(self.kind).plan_id(work)
         if worst_level(findings) is not Level.FAIL:
             work.write_json(storage.PLAN, self.decide(work, plan_id, findings).content())
-        elif self.falls_back and (plan := self._resting(work, plan_id, findings)) is not None:
+        elif (plan := self._resting(work, plan_id, findings)) is not None:
             work.write_json(storage.PLAN, plan.content())
 
     def _resting(
@@ -168,7 +165,7 @@ class DecisionNight:
             entry = KINDS[self.kind]
             raise InfeasibleError(
                 f"the {entry.name} breaks a rule and was not proposed: {problems[0]}; "
-                f"{entry.stays}; send the run folder to the maintainers"
+                f"{entry.rests(is_signed=is_signed(work))}; send the run folder to the maintainers"
             )
 
     def _page(self, work: RunFolder) -> None:

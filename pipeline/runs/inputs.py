@@ -128,6 +128,11 @@ def read_day(work: RunFolder) -> date:
     return date.fromisoformat(str(work.read_json(INPUTS)["day"]))
 
 
+def is_signed(work: RunFolder) -> bool:
+    """Return whether a signed plan is in force in the night of any kind."""
+    return bool(work.read_json(INPUTS)["published"])
+
+
 def read_today(work: RunFolder) -> date:
     """Return the date after which no row can be: the clock's, or the plan's day if later."""
     return date.fromisoformat(str(work.read_json(CLOCK)["today"]))

@@ -67,7 +67,7 @@ def evaluation_log(path: Path) -> ReadLog:
         raise DataNotTrustedError(f"{path.name}: {failed[0].message}; {failed[0].advice}")
     if not read.cells.num_rows:
         raise DataNotTrustedError(f"{path}: holds no decision of a person whose consent stands")
-    return log_of(read.cells, without_consent=read.faults.get("withdrawn", (0, ""))[0])
+    return log_of(read.cells, without_consent=read.left_out("withdrawn"))
 
 
 def log_of(

@@ -12,6 +12,7 @@ from pipeline.core.offer_rules import SEPARATOR, OfferRules
 from pipeline.core.plan import Kind
 from pipeline.io import offer_log, offer_people
 from pipeline.io.artefacts import RunFolder
+from pipeline.io.newest import newest_day_findings
 from pipeline.io.sources.files import SourceError
 from pipeline.runs.decision_inputs import read_decision_inputs, section_of
 from pipeline.runs.decisions import DecisionNight, Tables
@@ -41,16 +42,25 @@ def _snapshot(portfolio: Portfolio, work: RunFolder) -> Sequence[Finding]:
             judged_until=rules.judged_until(inputs.day),
             in_force_from=in_force,
         )
-        contexts, files = offer_people.customer_contexts(policy.sources, base, rules, inputs.day)
+        people = offer_people.customer_contexts(policy.sources, base, rules, inputs.day)
     except SourceError as error:
         work.write_json(SOURCES, {})
         return [offer_log.source_failed(error, "offers")]
     work.write_parquet(DECISIONS, log.cells)
-    work.write_parquet(CONTEXTS, contexts)
+    work.write_parquet(CONTEXTS, people.contexts)
     work.write_json(
-        SOURCES, {"decisions": list(log.files), "rows": log.rows, "people": list(files)}
+        SOURCES, {"decisions": list(log.files), "rows": log.rows, "people": list(people.files)}
     )
-    return offer_log.log_findings(log)
+    stale = newest_day_findings(
+        "decisions",
+        log.newest,
+        inputs.day,
+        "the offers rest on older days",
+        stops=False,  # without a signature there are no decisions, and that is no fault
+        advice="see that sources.decisions reads published/offers/*/*/decisions.csv, and whether "
+        "yesterday's plan was signed",
+    )
+    return [*offer_log.log_findings(log), *stale, *people.findings]
 
 
 def _stage(work: RunFolder) -> Sequence[Finding]:

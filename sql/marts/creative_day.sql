@@ -15,7 +15,7 @@ cross join night
 where
     day between night.first_day and night.last_day
     and not is_holdout
-    and audience <> '' and creative <> ''
+    and not no_name(audience) and not no_name(creative)
     and impressions is not null and clicks is not null
     and conversions is not null and value is not null
 group by day, audience, creative

@@ -1,7 +1,8 @@
 -- decision_cell: the decision log added up: all that learning needs, and no person in it.
 -- Reads: stg_decisions, night. One row per fault, segment, eligible actions, action, propensity,
 -- bucket of people, holdout, and whether the plan in force was decided then. Rows outside the
--- window, or too young for their reward to be complete, have the fault 'outside'.
+-- window, or too young for their reward to be complete, have the fault 'outside'. `first_place` is
+-- where a fault stands first.
 with
 
 told as (
@@ -31,6 +32,13 @@ select
     sum(case when fault = '' then reward else 0 end) as reward,
     sum(case when fault = '' then reward * reward else 0 end) as reward_sq,
     count(*) filter (where fault = '' and reward <> 0) as rewarded,
-    min(example) filter (where fault not in ('', 'outside', 'withdrawn')) as example
+    max(day) filter (where fault in ('', 'outside')) as newest_day,
+    min({
+        'file': source_file,
+        'row': source_row,
+        'column': fault_column,
+        'cell': cell,
+        'problem': problem
+    }) filter (where fault not in ('', 'outside', 'withdrawn')) as first_place
 from told
 group by all

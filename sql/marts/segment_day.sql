@@ -21,7 +21,7 @@ from stg_contacts
 cross join night
 where
     day between night.first_day and night.last_day
-    and line_1 is not null and line_1 <> '' and dose is not null
+    and not no_name(line_1) and dose is not null
     and persons is not null and touches is not null and must_send is not null
     and conversions is not null and value is not null and leavers is not null
 group by day, line_1, line_2, line_3, line_4, dose, bucket

@@ -1,8 +1,11 @@
--- stg_contacts: contact rows with types, one row per distinct source row, each cell beside it.
+-- stg_contacts: contact rows with types, one row per distinct source row, each cell beside it
+-- and where the first of its kind stood.
 -- Reads: contacts (the snapshot: texts, and in how many source rows they stood). A source without
 -- a column of persons has one person and day per row. A cell that cannot be read is null here.
 -- No dose means that nobody drew one; the dose is then -1.
 select
+    source_file,
+    source_row,
     copies,
     has_persons,
     date as day_cell,
@@ -18,6 +21,12 @@ select
             then plain_amount(dose)::integer
     end as dose,
     bucket,
+    persons as persons_cell,
+    touches as touches_cell,
+    must_send as must_send_cell,
+    conversions as conversions_cell,
+    value as value_cell,
+    leavers as leavers_cell,
     case when has_persons then plain_amount(persons) else 1 end as persons,
     coalesce(plain_amount(nullif(touches, '')), case when touches = '' then 0 end) as touches,
     coalesce(plain_amount(nullif(must_send, '')), case when must_send = '' then 0 end)

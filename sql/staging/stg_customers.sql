@@ -1,7 +1,7 @@
 -- stg_customers: who can be decided for, one row per person, with the channels they consented to.
 -- Reads: customers (texts), withdrawn, offer_action. Consent is channels joined by '|', or true for
 -- every channel; anything else is none. Somebody given twice keeps only what every row allows. Who
--- withdrew is not in it.
+-- withdrew is not in it, nor who has no segment.
 with
 
 every_channel as (
@@ -15,13 +15,16 @@ told as (
         customers.person,
         customers.segment,
         case
-            when lower(customers.consent) in ('true', '1') then every_channel.channels
-            else list_intersect(string_split(customers.consent, '|'), every_channel.channels)
+            when lower(trim(customers.consent)) in ('true', '1') then every_channel.channels
+            else list_intersect(
+                list_transform(string_split(customers.consent, '|'), lambda one: trim(one)),
+                every_channel.channels
+            )
         end as channels
     from customers
     cross join every_channel
     left join withdrawn on customers.person = withdrawn.person
-    where withdrawn.person is null and customers.person <> '' and customers.segment <> ''
+    where withdrawn.person is null and customers.person <> '' and not no_name(customers.segment)
 ),
 
 people as (

@@ -78,7 +78,9 @@ def test_withdrawn_consent_removes_every_row_of_the_person(tmp_path: Path) -> No
 @pytest.mark.parametrize("row", ["2026-03-01,u,s,a,0,1,true", "2026-03-01,u,s,a,x,1,true"])
 def test_a_row_that_cannot_be_believed_is_named(tmp_path: Path, row: str) -> None:
     (tmp_path / "log.csv").write_text(HEAD + row + "\n")
-    with pytest.raises(DataNotTrustedError, match="decisions: propensity is not a number above 0"):
+    with pytest.raises(
+        DataNotTrustedError, match=r"row 2, column propensity: .[0x]. is not a probability"
+    ):
         evaluation_log(tmp_path / "log.csv")
 
 

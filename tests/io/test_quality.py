@@ -156,7 +156,7 @@ def test_clicks_above_impressions_are_shown(tables: Any, night: Any) -> None:
     found = night(suites=True)
     assert found.fails == set()
     assert "clicks-above-impressions" in found.reviews
-    assert "expect-column-pair-values-a-to-be-greater-than-b" in found.reviews
+    assert "impressions-clicks-swapped" in found.reviews
 
 
 def test_a_line_that_earns_and_never_spends_is_shown(tables: Any, night: Any) -> None:

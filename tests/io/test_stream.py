@@ -47,7 +47,8 @@ def csv_text(rows: list[tuple[str, ...]], names: tuple[str, ...] = NAMES) -> str
 
 
 def counted(found: Counted) -> list[tuple[object, ...]]:
-    return [tuple(row.values()) for row in found.table.to_pylist()]
+    rows = found.table.drop_columns(["source_file", "source_row"]).to_pylist()
+    return [tuple(row.values()) for row in rows]
 
 
 EXPECTED = [
@@ -80,6 +81,15 @@ def test_csv_parquet_globs_and_databases_say_the_same(tmp_path: Path) -> None:
         assert counted(found) == EXPECTED
         assert (found.rows, found.withdrawn) == (4, 0)
         assert "person" not in found.table.column_names
+
+
+def test_the_first_row_of_its_kind_is_named(tmp_path: Path) -> None:
+    for part in range(2):
+        text = csv_text(ROWS[part * 2 : part * 2 + 2])
+        (tmp_path / f"part's-{part}.csv").write_text(text, encoding="utf-8")
+    found = read(Source(path="part's-*.csv"), tmp_path, frozenset({"p1"}))
+    places = [(r["clicks"], r["source_file"], r["source_row"]) for r in found.table.to_pylist()]
+    assert places == [("1", "part's-0.csv", 3), ("0", "part's-1.csv", 3)]
 
 
 def test_columns_are_mapped_and_a_day_may_be_a_date(tmp_path: Path) -> None:
@@ -128,8 +138,8 @@ def test_nothing_is_lost_or_made_up(tmp_path_factory: pytest.TempPathFactory, ro
         (b"PAR1 but not parquet", "cannot be read"),
         (b"", "names no columns"),
         (b"date,audience\n1,2\n", "has no column creative"),
-        (b"date,audience,creative\n\xff\xfe,1,2\n", "cannot be read"),
-        (b"date,audience,creative\n1,2,3,4\n", "cannot be read"),
+        (b"date,audience,creative\n\xff\xfe,1,2\n", "line 2 holds bytes that are not UTF-8"),
+        (b"date,audience,creative\n1,2,3,4\n", "row 2 has 4 cells, the heading has 3"),
     ],
 )
 def test_what_cannot_be_read_is_said_in_one_line(tmp_path: Path, data: bytes, words: str) -> None:
@@ -142,3 +152,20 @@ def test_no_file_is_said(tmp_path: Path) -> None:
     for path in ("none.csv", "none-*.parquet", "/nowhere/none.csv"):
         with pytest.raises(SourceError, match="no such file"):
             read(Source(path=path), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        (b"2026-01-01,a,b,c,alice@example.com\n", "row 400002 has 5 cells, the heading has 4"),
+        (b"2026-01-01,a,b,\xff\n", "line 400002 holds bytes that are not UTF-8"),
+    ],
+)
+def test_a_broken_row_far_down_is_named_and_never_quoted(
+    tmp_path: Path, row: bytes, words: str
+) -> None:
+    text = b"date,audience,creative,person\n" + b"2026-01-01,a,b,ccccccc\n" * 400_000
+    (tmp_path / "large.csv").write_bytes(text + row)
+    with pytest.raises(SourceError, match=words) as caught:
+        read(Source(path="large.csv"), tmp_path)
+    assert "alice" not in str(caught.value)

@@ -177,11 +177,24 @@ def test_bad_data_fall_back_to_the_last_approved_cadence(shop: Path, sample: byt
     sign(shop, resting, DAY + timedelta(days=1))
 
 
+def test_a_missing_yesterday_is_said_and_a_stopped_feed_is_not_learned_from(
+    shop: Path,
+) -> None:
+    day = DAY + timedelta(days=1)
+    found = {f.check: f.message for f in run_cadence(shop, day).findings}
+    assert found["stale-contacts"] == (
+        "contacts: newest day is 2026-11-21, need 2026-11-22 for a plan of 2026-11-23; "
+        "the cadence rests on older days"
+    )
+    with pytest.raises(DataNotTrustedError, match="at most 3 days behind"):
+        run_cadence(shop, DAY + timedelta(days=4))
+
+
 def test_without_an_approved_cadence_bad_data_are_no_plan(tmp_path: Path, sample: bytes) -> None:
     folder = settings(tmp_path)
     tenfold = sample.replace(b"2026-11-21,new,2,3,", b"2026-11-21,new,2,3,9", 1)
     (folder / "data" / "contacts.csv").write_bytes(tenfold[: len(tenfold) // 2])
-    with pytest.raises(DataNotTrustedError, match="the touches in force stay"):
+    with pytest.raises(DataNotTrustedError, match="no cadence was ever signed, so nothing changes"):
         run_cadence(folder)
 
 

@@ -327,12 +327,20 @@ def test_without_any_log_an_even_split_is_how_to_begin(shop: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        ("22.11.2026,p,new,none,0.5,,false,1", "unreadable day"),
-        ("2026-11-10,p,new,none,0,,false,1", "propensity is not a number above 0"),
-        ("2026-11-10,p,new,none,0.5,,false,much", "unreadable reward"),
-        ("2026-11-10,p,new,gift,0.5,none|news,false,1", "action was not eligible"),
-        ("2026-11-10,,new,none,0.5,,false,1", "no person, segment or action"),
-        ("2027-11-10,p,new,none,0.5,,false,1", "day after today"),
+        (
+            "22.11.2026,p,new,none,0.5,,false,1",
+            "log-2.csv, row 2, column date: '22.11.2026' is not an ISO day",
+        ),
+        ("2026-11-10,p,new,none,0,,false,1", "column propensity: '0' is not a probability"),
+        ("2026-11-10,p,new,none,0.5,,false,much", "column reward: 'much' is not a plain number"),
+        (
+            "2026-11-10,p,new,gift,0.5,none|news,false,1",
+            "column action: 'gift' is not among the eligible none.news",
+        ),
+        ("2026-11-10,,new,none,0.5,,false,1", "row 2, column person is empty"),
+        ("2026-11-10,p,NaN,none,0.5,,false,1", "column segment: 'NaN' is no name"),
+        ("2026-11-10,p,new,none,0.5,,maybe,1", "column holdout: 'maybe' is neither true nor false"),
+        ("2027-11-10,p,new,none,0.5,,false,1", "column date: '2027-11-10' has not come yet"),
     ],
 )
 def test_rows_that_cannot_be_trusted_leave_the_offers_as_they_are(
@@ -340,8 +348,76 @@ def test_rows_that_cannot_be_trusted_leave_the_offers_as_they_are(
 ) -> None:
     path = shop / "data" / "log-2.csv"
     path.write_text(",".join(FIELDS) + "\n" + f"{row}\n" * 20, encoding="utf-8")
-    with pytest.raises(DataNotTrustedError, match=f"{words}.*offers in force stay"):
+    with pytest.raises(DataNotTrustedError, match=f"{words}.*; 20 of.*no offers were ever signed"):
         night(shop)
+
+
+def test_bad_rows_fall_back_to_the_offers_in_force_and_are_drawn_for_those_who_still_agree(
+    shop: Path,
+) -> None:
+    plan = night(shop)
+    sign(shop, plan)
+    path = shop / "data" / "log-2.csv"
+    path.write_text(",".join(FIELDS) + "\n" + "x,p,new,none,0.5,,false,1\n" * 20, encoding="utf-8")
+    write_people(shop / "data" / "gone.csv", ["new-0"])
+    settings(shop, withdrawals={"path": "data/gone.csv"})
+    day = DAY + timedelta(days=1)
+    resting = night(shop, day)
+    assert resting.mode is Mode.FALLBACK
+    assert resting.budgets == plan.budgets
+    assert "the last approved offers" in resting.reasons[0]
+    folder, _ = sign(shop, resting, day)
+    assert "new-0" not in {row["person"] for row in decisions(folder)}
+
+
+def test_missing_decisions_of_yesterday_are_said_as_every_decision_says_it(shop: Path) -> None:
+    found = {item.check: item for item in night(shop).findings}
+    assert found["stale-decisions"].message == (
+        "decisions: newest day is 2026-11-08, need 2026-11-21 for a plan of 2026-11-22; "
+        "the offers rest on older days"
+    )
+    assert "sources.decisions reads published/offers" in found["stale-decisions"].advice
+
+
+def test_a_contact_table_that_has_stopped_is_said_where_rules_rest_on_it(shop: Path) -> None:
+    contact = "person,date\nnew-0,2026-11-18\n"
+    (shop / "data" / "contacts.csv").write_text(contact, encoding="utf-8")
+    settings(shop, contacts={"path": "data/contacts.csv"})
+    said = [f.message for f in night(shop).findings if f.check == "stale-contacts"]
+    assert len(said) == 1
+    assert "newest day is 2026-11-18, need 2026-11-21" in said[0]
+    assert "may be contacted too soon" in said[0]
+
+
+def test_rows_of_customers_that_say_too_little_are_named_and_the_safe_side_is_taken(
+    shop: Path,
+) -> None:
+    path = shop / "data" / "customers.csv"
+    rows = [
+        "new-1,new,psuh",
+        "lost,NaN,true",
+        "new-2,loyal,push",
+        "new-3,new,",
+        "x,new, Email |push",
+    ]
+    path.write_text(path.read_text(encoding="utf-8") + "\n".join(rows) + "\n", encoding="utf-8")
+    plan = night(shop)
+    found = {(item.check, item.column): item for item in plan.findings}
+    # customer_rows wrote a heading and eight hundred people before them.
+    assert found["unknown-channel", "consent"].message == (
+        "customers: customers.csv, row 802, column consent: 'psuh' is no channel of "
+        "offers.actions (email, push), so it allows nothing; 2 rows are like it"
+    )
+    assert "row 803, column segment: 'NaN' is no name" in found["no-name", "segment"].message
+    conflict = found["conflicting-person", "segment"].message
+    assert (
+        "row 804, column segment says otherwise than the person of customers.csv, row 4" in conflict
+    )
+    assert not any("new-2" in item.message or "lost" in item.message for item in plan.findings)
+    folder, _ = sign(shop, plan)
+    drawn = {row["person"]: row["eligible"] for row in decisions(folder)}
+    assert "lost" not in drawn
+    assert drawn["new-1"] == drawn["new-3"] == "none"
 
 
 def test_without_a_section_nothing_is_decided(shop: Path) -> None:

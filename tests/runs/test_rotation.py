@@ -197,10 +197,13 @@ def test_a_loser_is_retired_after_so_many_nights_and_stays_out(shop: Path) -> No
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        ("22.11.2026,young,good,10,1", "unreadable day"),
-        ("2026-11-21,young,good,ten,1", "unreadable number"),
-        ("2026-11-21,,good,10,1", "no audience or creative"),
-        ("2027-01-01,young,good,10,1", "day after today"),
+        ("22.11.2026,young,good,10,1", "row 122, column date: '22.11.2026' is not an ISO day"),
+        ("2026-11-21,young,good,ten,1", "column impressions: 'ten' is not a plain number"),
+        ("2026-11-21,young,good,-3,1", "column impressions: '-3' is negative"),
+        ("2026-11-21,young,good,inf,1", "column impressions: 'inf' is not a plain number"),
+        ("2026-11-21,young,NaN,10,1", "column creative: 'NaN' is no name"),
+        ("2026-11-21,,good,10,1", "column audience is no name"),
+        ("2027-01-01,young,good,10,1", "column date: '2027-01-01' has not come yet"),
     ],
 )
 def test_rows_that_cannot_be_trusted_leave_the_shares_as_they_are(
@@ -208,9 +211,36 @@ def test_rows_that_cannot_be_trusted_leave_the_shares_as_they_are(
 ) -> None:
     path = shop / "data" / "exposures.csv"
     path.write_text(path.read_text(encoding="utf-8") + row + "\n", encoding="utf-8")
-    with pytest.raises(DataNotTrustedError, match=f"{words}.*shares in force stay"):
+    with pytest.raises(DataNotTrustedError, match=f"{words}.*no rotation was ever signed"):
         run_rotation(at(shop), DAY)
     assert at(shop).ledger.plans("acme", kind=None) == ()
+
+
+@pytest.mark.parametrize("row", ["x,young,good,10,1", None], ids=["bad row", "feed stopped"])
+def test_what_cannot_be_trusted_falls_back_to_the_rotation_in_force(
+    shop: Path, row: str | None
+) -> None:
+    plan = run_rotation(at(shop), DAY)
+    approve_plan(at(shop), plan.plan_id, "ana", Stated(content_hash=plan.content_hash))
+    day = DAY + timedelta(days=1 if row else 5)
+    if row:
+        path = shop / "data" / "exposures.csv"
+        path.write_text(path.read_text(encoding="utf-8") + row + "\n", encoding="utf-8")
+    resting = run_rotation(at(shop, day), day)
+    assert resting.mode is Mode.FALLBACK
+    assert resting.budgets == plan.budgets
+    assert plan.plan_id in resting.reasons[0]
+    assert ("is not an ISO day" if row else "newest day is 2026-11-21") in resting.reasons[1]
+
+
+def test_a_missing_yesterday_is_said_and_the_rotation_goes_on(shop: Path) -> None:
+    day = DAY + timedelta(days=1)
+    plan = run_rotation(at(shop, day), day)
+    assert plan.mode is Mode.OPTIMISED
+    assert [f.message for f in plan.findings if f.check == "stale-exposures"] == [
+        "exposures: newest day is 2026-11-21, need 2026-11-22 for a plan of 2026-11-23; "
+        "the shares rest on older days"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -219,7 +249,7 @@ def test_rows_that_cannot_be_trusted_leave_the_shares_as_they_are(
         (None, "no such file"),
         ("date,audience,creative\n2026-11-21,a,b\n", "has no column clicks"),
         ("date,date\n1,2\n", "names no columns, or one twice"),
-        ("date,audience,creative,clicks\n1,2\n", "cannot be read"),
+        ("date,audience,creative,clicks\n1,2\n", "row 2 has 2 cells, the heading has 4"),
     ],
 )
 def test_a_source_that_cannot_be_read_is_named(shop: Path, text: str | None, words: str) -> None:

@@ -86,11 +86,20 @@ def result(case: Path, folder: Path) -> str:
     return written(names, rows)
 
 
+def places(source: str, rows: int) -> dict[str, pa.Array]:
+    """Return where the rows of a case stand in its file, whose heading is the first row."""
+    return {
+        "source_file": pa.array([f"{source}.csv"] * rows, pa.string()),
+        "source_row": pa.array(range(2, rows + 2), pa.int64()),
+    }
+
+
 def exposure_result(case: Path, table: str, params: dict[str, Any]) -> str:
     rows = list(csv.DictReader(io.StringIO((case / "exposures.csv").read_text("utf-8"))))
     names = (*KEYS_SHOWN, *NUMBERS, HOLDOUT)
     texts = {name: pa.array([row.get(name, "") for row in rows]) for name in names}
     flags = {
+        **places("exposures", len(rows)),
         "copies": pa.array([int(row["copies"]) for row in rows]),
         "has_impressions": pa.array([params["has_impressions"]] * len(rows)),
     }
@@ -106,6 +115,7 @@ def contact_result(case: Path, table: str, params: dict[str, Any]) -> str:
     rows = list(csv.DictReader(io.StringIO((case / "contacts.csv").read_text("utf-8"))))
     texts = {name: pa.array([row.get(name, "") for row in rows], pa.string()) for name in TEXTS}
     flags = {
+        **places("contacts", len(rows)),
         "copies": pa.array([int(row["copies"]) for row in rows]),
         "has_persons": pa.array([params["has_persons"]] * len(rows)),
     }
@@ -142,8 +152,11 @@ def offer_result(case: Path, table: str, params: dict[str, Any]) -> str:
             names = [column.split("::")[0] for column in columns.split(", ")]
             rows = list(csv.DictReader(io.StringIO(path.read_text()))) if path.exists() else []
             texts = {n: pa.array([row.get(n, "") for row in rows], pa.string()) for n in names}
+            texts |= places(name, len(rows))
             connection.register("texts", pa.table(texts))
-            connection.execute(f"create table {name} as select {columns} from texts")
+            connection.execute(
+                f"create table {name} as select {columns}, source_file, source_row from texts"
+            )
         values = ", ".join(f"{value} as {name}" for name, value in params["night"].items())
         connection.execute(f"create table night as select {values}")
         actions = params.get("actions", [])

@@ -7,7 +7,9 @@ is never stored. A hundred million events of some creatives and days come down t
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +34,8 @@ class Counted:
     """What was read of one source.
 
     Attributes:
-        table: the columns as texts, and `copies`.
+        table: the columns as texts, `copies`, and where the first such row stood: `source_file`,
+            `source_row`.
         columns: which of the wanted columns the source has.
         files: name and hash of every file.
         rows: of the source; `withdrawn` of them belong to people who withdrew.
@@ -70,7 +73,9 @@ def count_rows(
     extra = (*optional, *([person] if person else []))
     counts = [0, 0]
     with engine(shown, advice="hand over daily totals") as connection:
-        connection.execute(f"create table counted ({texts}, copies bigint)")
+        connection.execute(
+            f"create table counted ({texts}, source_file text, source_row bigint, copies bigint)"
+        )
         name_people(connection, "gone", withdrawn)
         key = quoted(person) if person else "null"
         is_gone = f"coalesce({key} in (select person from gone), false)"  # noqa: S608
@@ -78,10 +83,12 @@ def count_rows(
         def add(_: Set[str]) -> None:
             connection.execute(
                 f"create or replace temp table part as select {kept}, {is_gone} as gone, "  # noqa: S608
-                "count(*) as copies from batch group by all"
+                "source_file, min(source_row) as source_row, count(*) as copies "
+                "from batch group by all"
             )
             connection.execute(
-                f"insert into counted select {kept}, copies from part where not gone"  # noqa: S608
+                f"insert into counted select {kept}, source_file, source_row, copies "  # noqa: S608
+                "from part where not gone"
             )
             found = connection.execute(
                 "select sum(copies), sum(copies) filter (where gone) from part"
@@ -94,8 +101,10 @@ def count_rows(
             resolve=resolve,
         )  # fmt: skip
         table: pa.Table = connection.sql(
-            f"select {kept}, sum(copies)::bigint as copies from counted group by {kept} "  # noqa: S608
-            f"order by {kept}"
+            f"select * exclude (place), place.file as source_file, place.row as source_row from ("  # noqa: S608
+            f"select {kept}, sum(copies)::bigint as copies, "
+            "min({'file': source_file, 'row': source_row}) as place "
+            f"from counted group by {kept}) order by {kept}"
         ).to_arrow_table()
     if table.num_rows > MAX_DISTINCT:
         raise SourceError(
@@ -124,6 +133,20 @@ class Streamed:
     columns: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Table:
+    """One file of a source: its record, a reader of its batches, the rows that its heading takes.
+
+    Attributes:
+        file: None where rows come from a database.
+    """
+
+    record: dict[str, Any]
+    reader: Any
+    heading: int
+    file: BinaryIO | None
+
+
 def stream_rows(
     connection: DuckDBPyConnection,
     view: str,
@@ -137,6 +160,9 @@ def stream_rows(
 ) -> Streamed:
     """Show the source's files, one after the other, as a view of texts; a missing cell is ''.
 
+    Beside the texts the view says where each row stands: `source_file`, and `source_row`, which
+    counts the header of a text file as the first.
+
     Args:
         needed, optional: columns in the contract's names; `columns:` of the source maps them.
         each: reads the view once per file; it is told which of the columns the file has.
@@ -144,9 +170,12 @@ def stream_rows(
     Raises:
         SourceError: nothing there, unreadable, or a column is missing.
     """
+    import duckdb
+
     names = {column: source.columns.get(column, column) for column in (*needed, *optional)}
     files, present = [], dict.fromkeys(names)
-    for file, reader in _tables(source, base, resolve):
+    for table in _tables(source, base, resolve):
+        file, reader = table.record, table.reader
         has = {column for column, name in names.items() if name in reader.schema.names}
         if missing := [names[column] for column in needed if column not in has]:
             raise SourceError(
@@ -162,9 +191,14 @@ def stream_rows(
         )
         connection.register("batches", reader)
         connection.execute(
-            f"create or replace temp view {quoted(view)} as select {columns} from batches"  # noqa: S608
+            f"create or replace temp view {quoted(view)} as select {columns}, "  # noqa: S608
+            f"{_literal(str(file['name']))} as source_file, "
+            f"row_number() over () + {table.heading} as source_row from batches"
         )
-        each(has)
+        try:
+            each(has)
+        except duckdb.InvalidInputException as error:  # a row beyond the first block
+            raise _unreadable(table.file, str(file["name"]), error) from error
         connection.execute(f"drop view {quoted(view)}")
         connection.unregister("batches")
         files.append(file)
@@ -188,26 +222,25 @@ def read_people(source: Source, base: Path, resolve: Resolver | None = None) -> 
     return frozenset(str(key) for key in found.table.column("person").to_pylist() if key)
 
 
-def _tables(
-    source: Source, base: Path, resolve: Resolver | None
-) -> Iterator[tuple[dict[str, Any], Any]]:
-    """Yield each file's record and a reader of its batches."""
+def _tables(source: Source, base: Path, resolve: Resolver | None) -> Iterator[_Table]:
+    """Yield each file of a source, open while it is looked at."""
     import pyarrow as pa
 
     if source.database is not None:
         table = read_database(source, base, resolve)
         arrow = pa.table(dict(zip(table.names, table.columns, strict=True)))
-        yield {"name": table.name}, arrow.to_reader()
+        yield _Table(record={"name": table.name}, reader=arrow.to_reader(), heading=0, file=None)
         return
     for name, opened in _open_files(str(source.path), base):
         with opened as file:
             digest = _digest(file)
             file.seek(0)
             try:
-                yield {"name": name, "sha256": digest}, _reader(file, name)
+                reader, heading = _reader(file, name)
             except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-                said = " ".join(str(error).split())[:200]
-                raise SourceError(f"{name}: cannot be read: {said}") from error
+                raise _unreadable(file, name, error) from error
+            record = {"name": name, "sha256": digest}
+            yield _Table(record=record, reader=reader, heading=heading, file=file)
 
 
 def _open_files(path: str, base: Path) -> Iterator[tuple[str, BinaryIO]]:
@@ -234,8 +267,11 @@ def _open_files(path: str, base: Path) -> Iterator[tuple[str, BinaryIO]]:
             raise SourceError(f"{item.name}: cannot be read: {error.strerror}") from error
 
 
-def _reader(file: BinaryIO, name: str) -> Any:
-    """Return the batches of a file: parquet by its first bytes, else comma-separated text."""
+def _reader(file: BinaryIO, name: str) -> tuple[Any, int]:
+    """Return the batches of a file and the rows of its heading.
+
+    Parquet is known by its first bytes; everything else is comma-separated text.
+    """
     import pyarrow as pa
     import pyarrow.csv as pc
     import pyarrow.parquet as pq
@@ -245,19 +281,52 @@ def _reader(file: BinaryIO, name: str) -> Any:
     if start == b"PAR1":
         parquet = pq.ParquetFile(file)
         batches = parquet.iter_batches(batch_size=_BATCH)
-        return pa.RecordBatchReader.from_batches(parquet.schema_arrow, batches)
+        return pa.RecordBatchReader.from_batches(parquet.schema_arrow, batches), 0
     header = file.readline().decode("utf-8-sig").rstrip("\r\n")
     file.seek(0)
     columns = next(_csv_rows(header), [])
     if not columns or len(set(columns)) != len(columns):
         raise SourceError(f"{name}: its first row names no columns, or one twice")
-    return pc.open_csv(
+    reader = pc.open_csv(
         file,
         read_options=pc.ReadOptions(block_size=1 << 22),
         convert_options=pc.ConvertOptions(
             column_types=dict.fromkeys(columns, pa.string()), strings_can_be_null=False
         ),
     )
+    return reader, 1
+
+
+def _literal(text: str) -> str:
+    """Return the text as SQL: a view holds no parameters."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _unreadable(file: BinaryIO | None, name: str, error: Exception) -> SourceError:
+    """Return what is wrong with a file without quoting its rows: those may name people."""
+    said = str(error)
+    if file is not None and "columns, got" in said:
+        file.seek(0)
+        rows = csv.reader(io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace"))
+        heading = len(next(rows, []))
+        for number, cells in enumerate(filter(None, rows), start=2):
+            if len(cells) != heading:
+                return SourceError(
+                    f"{name}: row {number} has {len(cells)} cells, the heading has {heading}",
+                    advice="mend the row, or quote commas inside cells",
+                )
+    if file is not None and "UTF8" in said:
+        file.seek(0)
+        for number, line in enumerate(file, start=1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError:
+                return SourceError(
+                    f"{name}: cannot be read: line {number} holds bytes that are not UTF-8",
+                    advice="write the file as UTF-8",
+                )
+    kind = " ".join(said.split(":", maxsplit=1)[0].split())[:200]
+    return SourceError(f"{name}: cannot be read: {kind}")
 
 
 def _digest(file: BinaryIO) -> str:
@@ -268,6 +337,4 @@ def _digest(file: BinaryIO) -> str:
 
 
 def _csv_rows(text: str) -> Iterator[list[str]]:
-    import csv
-
     yield from csv.reader([text])

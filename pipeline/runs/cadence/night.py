@@ -64,6 +64,5 @@ COURSE = DecisionNight(
     counting="counting the contacts",
     deciding="sharing out the touches",
     task="share",
-    falls_back=True,
     page=_page,
 ).course()

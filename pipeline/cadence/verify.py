@@ -1,6 +1,7 @@
 """A cadence held against its rules, from the signed plan alone.
 
-Shares no code with what made the plan: it counts in whole units and reads the rules itself.
+Shares no code with what made the plan: it counts in whole units and reads the rules itself. A plan
+does not say how many people a very small segment has; such a segment's messages are not counted.
 """
 
 from __future__ import annotations

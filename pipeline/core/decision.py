@@ -48,6 +48,31 @@ class DecisionLine(Frozen):
     parts: dict[str, float] = Field(default_factory=dict)
 
 
+FEWER_THAN = "fewer_than"
+"""The figure of a line whose group is too small to be shown: how many it is fewer than."""
+_KEPT = frozenset({"nights_losing", "changed", "new_beats_best"})
+"""Figures that say nothing of a small group and that a later night needs."""
+
+
+def without_small_figures(
+    line: DecisionLine, least: float, *, keep: frozenset[str] = frozenset(), reason: str = ""
+) -> DecisionLine:
+    """Return the line of a group of fewer than `least`, without what would tell of its members.
+
+    Args:
+        keep: further figures that may stay.
+        reason: in place of one that says figures; empty where it says none.
+    """
+    kept = {name: value for name, value in line.figures.items() if name in _KEPT | keep}
+    return line.model_copy(
+        update={
+            "expected": None,
+            "figures": {**kept, FEWER_THAN: float(least)},
+            "reason": reason or line.reason,
+        }
+    )
+
+
 class DecisionPlan(Signed):
     """A day's rotation, offers or cadence.
 

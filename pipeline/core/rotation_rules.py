@@ -66,6 +66,9 @@ class RotationRules(Strict):
         max_share: the most that any creative gets where there are others.
         max_daily_change: by how much a share moves in a night, in points of 1.
         sharpness: shares follow P(best) to this power.
+        min_probability: that a change has to be better with what is known; else nothing moves.
+        explore_from: a change that moves this share of the exposure is made to learn although it
+            is not that probably better.
         half_life_days: after so many days an exposure counts half.
         delay_days: how old an exposure has to be before its rewards are complete.
         apart: groups of creatives of which an audience sees one at most.
@@ -80,6 +83,8 @@ class RotationRules(Strict):
     max_share: Annotated[float, Field(strict=True, gt=0, le=1)] = 0.98
     max_daily_change: Annotated[float, Field(strict=True, gt=0, le=1)] = 1.0
     sharpness: Annotated[float, Field(strict=True, ge=1, le=6)] = 4.0
+    min_probability: Annotated[float, Field(strict=True, ge=0, lt=1)] = 0.75
+    explore_from: Annotated[float, Field(strict=True, gt=0, le=1)] = 0.05
     half_life_days: Annotated[float, Field(strict=True, ge=1)] = 23.0
     delay_days: Annotated[int, Field(ge=0, le=60)] = 0
     retire: Retire = Retire()

@@ -30,6 +30,7 @@ class People:
         named: segments that are large enough to be named.
         left_out: people of contexts beyond `MAX_CONTEXTS`; they get nothing.
         reached, everybody: people who may get more than nothing, of so many.
+        least: groups of fewer are not shown.
     """
 
     segments: tuple[str, ...]
@@ -39,6 +40,7 @@ class People:
     left_out: int
     reached: int
     everybody: int
+    least: float
 
 
 def people_of(table: pa.Table, min_group: float) -> People:
@@ -69,6 +71,7 @@ def people_of(table: pa.Table, min_group: float) -> People:
         left_out=sum(counts.values()) - sum(counts[key] for key in kept),
         reached=sum(counts.values()),
         everybody=sum(sizes.values()),
+        least=min_group,
     )
 
 

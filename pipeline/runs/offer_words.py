@@ -10,7 +10,12 @@ import numpy as np
 from pipeline.bandits.offers.decide import Candidate, Choice, OfferDecision
 from pipeline.bandits.offers.log import Contexts
 from pipeline.bandits.offers.outcome import Contrast, holdout_lift, since_signed
-from pipeline.core.decision import DecisionLine, DecisionPlan
+from pipeline.core.decision import (
+    FEWER_THAN,
+    DecisionLine,
+    DecisionPlan,
+    without_small_figures,
+)
 from pipeline.core.findings import Finding, Level, worst_level
 from pipeline.core.offer_rules import OfferRules
 from pipeline.core.plan import Expected, Interval, ModelHealth, Uplift
@@ -130,7 +135,7 @@ def _line(
     figures = {"people": float(weighed.who.people[row]), "decisions": seen}
     if chance is not None:
         figures["probability_best"] = round(chance, 6)
-    return DecisionLine(
+    line = DecisionLine(
         line={
             "segment": contexts.segments[int(contexts.segment[row])],
             "allowed": weighed.who.allowed[row],
@@ -141,9 +146,13 @@ def _line(
         expected=expected,
         binding=("floor",) if at_floor else (),
         action=_action(now, then),
-        reason=_reason(weighed, seen, at_floor),
+        reason=_reason(weighed, seen, then - now, at_floor),
         figures=figures,
     )
+    least, many = weighed.who.least, figures["people"] >= weighed.who.least
+    if many and not 0 < seen < least:
+        return line
+    return without_small_figures(line, least, keep=frozenset({"people"} if many else ()))
 
 
 def _action(now: float, then: float) -> str:
@@ -152,14 +161,24 @@ def _action(now: float, then: float) -> str:
     return "start" if now == 0 else "raise" if then > now else "reduce"
 
 
-def _reason(weighed: Weighed, seen: float, at_floor: bool) -> str:
+def _reason(weighed: Weighed, seen: float, change: float, at_floor: bool) -> str:
     if weighed.read is None:
         return "no decision is logged yet: an even split is how to begin"
-    if seen == 0:
-        return "not in the segment's log yet, so no more than its floor"
     if weighed.chosen is None:
-        return "as it is: nothing is proved better" + (", its floor kept" if at_floor else "")
-    return "its floor, to keep learning" if at_floor else "earns most here, or may well do"
+        return _kept(change, at_floor)
+    if at_floor:
+        return "its floor, to keep learning"
+    known = "earns most here, or may well do"
+    return known if seen > 0 else "not in the segment's log yet: as for all segments together"
+
+
+def _kept(change: float, at_floor: bool) -> str:
+    """Return why a share is what it is where nothing is proved better: only floors move it."""
+    if change > 1e-9:
+        return "nothing is proved better; raised to its floor, to keep learning"
+    if change < -1e-9:
+        return "nothing is proved better; gives way to the floors of the others"
+    return "as it is: nothing is proved better" + (", its floor kept" if at_floor else "")
 
 
 def _chance_best(draws: FloatArray) -> FloatArray:
@@ -257,10 +276,17 @@ def _reach(weighed: Weighed) -> Finding:
     return Finding(
         level=Level.PASS,
         check="reach",
-        message=f"{who.reached:,} of {who.everybody:,} people may get more than nothing today; "
-        "the others gave no consent, or were contacted lately",
+        message=f"{_about(who.reached, who.least)} of {_about(who.everybody, who.least)} people "
+        "may get more than nothing today; the others gave no consent, or were contacted lately",
         source="customers",
     )
+
+
+def _about(people: int, least: float) -> str:
+    """Return a number of people so rounded that no small group is what two of them differ by."""
+    step = max(int(least), 1)
+    whole = people // step * step
+    return f"{whole:,}" if step == 1 else f"{whole:,} or more" if whole else f"fewer than {step}"
 
 
 def _lift(contrast: Contrast, rules: OfferRules) -> Finding:
@@ -311,7 +337,7 @@ def columns_of(cells: pa.Table) -> dict[str, FloatArray]:
 
 def _promise(cells: pa.Table, published: DecisionPlan, rules: OfferRules) -> list[Finding]:
     came = since_signed(columns_of(cells))
-    groups = {(i.line["segment"], i.line["allowed"]): i.figures["people"] for i in published.lines}
+    groups = {(i.line["segment"], i.line["allowed"]): _people(i) for i in published.lines}
     people = sum(groups.values()) * (1 - rules.holdout)
     if came is None or not people or published.expected is None:
         return []
@@ -327,3 +353,8 @@ def _promise(cells: pa.Table, published: DecisionPlan, rules: OfferRules) -> lis
             advice="" if held else "the market has changed, or the log is not what was done",
         )
     ]
+
+
+def _people(line: DecisionLine) -> float:
+    """Return how many people a line is for; of a group too small to be shown, half of its most."""
+    return line.figures.get("people", line.figures.get(FEWER_THAN, 0.0) / 2)

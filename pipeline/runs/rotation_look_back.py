@@ -81,6 +81,7 @@ def _promised(plan: DecisionPlan, audiences: Sequence[str]) -> FloatArray:
     for place, audience in enumerate(audiences):
         lines = [line for line in plan.lines if line.line["audience"] == audience]
         shown = [line for line in lines if line.proposed > 0 and line.expected is not None]
-        if shown:
-            rate[place] = sum(x.proposed * x.expected.mean for x in shown if x.expected)
+        if shown:  # a creative too new to be shown in figures is taken as the mean of the others
+            total = sum(x.proposed * x.expected.mean for x in shown if x.expected)
+            rate[place] = total / sum(x.proposed for x in shown)
     return rate

@@ -10,7 +10,8 @@ import numpy as np
 from pipeline.bandits.rotation.learn import Learned, learn
 from pipeline.bandits.rotation.ratio import BROKEN, sample_ratio_p
 from pipeline.bandits.rotation.rotate import AudienceSplit, Standing, rotate_audience
-from pipeline.core.decision import DecisionLine, DecisionPlan
+from pipeline.bandits.rotation.shares import UNITS, whole_shares
+from pipeline.core.decision import DecisionLine, DecisionPlan, without_small_figures
 from pipeline.core.exposures import Exposures
 from pipeline.core.findings import Finding, Level, worst_level
 from pipeline.core.plan import Expected, Interval, Kind, Mode, ModelHealth, Uplift
@@ -43,7 +44,12 @@ def rotation_plan(work: RunFolder, plan_id: str, findings: Sequence[Finding]) ->
     ]
     traffic = seen.shown[-TRAFFIC_DAYS:].sum(axis=(0, 2)) / min(TRAFFIC_DAYS, len(seen.days))
     expected, now, uplift = _totals(splits, traffic, rules.reward)
-    lines = [line for split in splits for line in _lines(split, learned, seen)]
+    least = inputs.policy.privacy.min_group
+    lines = [
+        without_small_figures(line, least) if line.figures["impressions"] < least else line
+        for split in splits
+        for line in _lines(split, learned, seen)
+    ]
     return DecisionPlan(
         plan_id=plan_id,
         portfolio=inputs.policy.portfolio,
@@ -110,13 +116,13 @@ def _figures(plan: DecisionPlan | None) -> Mapping[tuple[str, str], float]:
 
 
 def _delivered(seen: Exposures, audience: int) -> dict[str, float]:
-    """Return how the newest day with exposure was split, in whole ten-thousandths."""
+    """Return how the newest day with exposure was split, in whole units that add up to 1."""
     shown = seen.shown[:, audience]
     with_any = np.flatnonzero(shown.sum(axis=1))
     if not with_any.size:
         return {}
     newest = shown[with_any[-1]]
-    shares = np.round(newest / newest.sum(), 4)
+    shares = whole_shares(newest / newest.sum(), np.ones(newest.size), UNITS)
     return {name: float(shares[c]) for c, name in enumerate(seen.creatives) if shares[c] > 0}
 
 

@@ -238,12 +238,18 @@ def test_people_who_withdrew_are_not_counted_and_small_groups_not_shown(tmp_path
     (folder / "data" / "contacts.csv").write_text("\n".join(lines), encoding="utf-8")
     (folder / "data" / "gone.csv").write_text("person\np3\np41\n", encoding="utf-8")
     plan = run_cadence(folder)
-    people = {line.line["stage"]: line.figures["people"] for line in plan.lines}
-    assert people == {"new": 39, "old": 19}
+    people = {line.line["stage"]: line.figures.get("people") for line in plan.lines}
+    assert people == {"new": 39, "old": None}
+    (old,) = [line for line in plan.lines if line.line["stage"] == "old"]
+    assert set(old.figures) == {"changed", "fewer_than"}
+    assert old.expected is None
+    assert {rail.expected for rail in plan.guardrails if rail.scope["stage"] == "old"} == {None}
     (said,) = [finding for finding in plan.findings if finding.check == "withdrawals"]
     assert "70 of 2100 rows belong to people who withdrew" in said.message
     work = folder / ".equimarginal" / "runs" / plan.plan_id
     assert b"p41" not in (work / "snapshot" / "contacts.parquet").read_bytes()
+    curves = json.loads((work / "cadence.json").read_bytes())["curves"]
+    assert [curve["line"] for curve in curves] == [["new"]]
     page = (work / "report.html").read_text(encoding="utf-8")
     assert "Net value of touches for new" in page
     assert "Net value of touches for old" not in page

@@ -240,11 +240,30 @@ def test_small_segments_are_put_together_and_their_figures_not_shown(shop: Path)
     page = (at(shop).state / "runs" / plan.plan_id / "report.html").read_text(encoding="utf-8")
     assert "rare-" not in page
     assert "too few to show" in page
+    others = [item for item in plan.lines if item.line["segment"] == "(other)"]
+    for item in others:
+        assert item.figures == {"fewer_than": 50}
+        assert item.expected is None
+    assert "rare-" not in json.dumps(plan.content())
+    (reach,) = [finding.message for finding in plan.findings if finding.check == "reach"]
+    assert "600 or more of 800 or more people" in reach  # 640 of 840
     folder, _ = sign(shop, plan)
     drawn = [row for row in decisions(folder) if row["segment"].startswith("rare")]
     assert len(drawn) == 40
     assert {row["action"] for row in drawn} <= {"none", "voucher", "news"}
     assert any(row["propensity"] != "1" for row in drawn)
+
+
+def test_reasons_say_what_the_shares_do_in_a_segment_that_the_log_does_not_know(
+    shop: Path,
+) -> None:
+    new = ({"person": f"y{i}", "segment": "fresh", "consent": "true"} for i in range(80))
+    write_rows(shop / "data" / "customers.csv", iter([*customer_rows(), *new]))
+    lines = [item for item in night(shop).lines if item.line["segment"] == "fresh"]
+    assert len(lines) == 3
+    for item in lines:
+        assert ("no more than its floor" in item.reason) is False
+        assert ("its floor" in item.reason) == (item.binding == ("floor",))
 
 
 @pytest.mark.parametrize("people", [60, 2_500])

@@ -12,11 +12,17 @@ from scipy.special import ndtr
 from pipeline.bandits.rotation.best import probability_best
 from pipeline.bandits.rotation.eligible import keep_apart, refusals
 from pipeline.bandits.rotation.learn import Learned
-from pipeline.bandits.rotation.shares import project_shares, room, wanted_shares, whole_shares
+from pipeline.bandits.rotation.shares import (
+    UNITS,
+    project_shares,
+    room,
+    wanted_shares,
+    whole_shares,
+)
+from pipeline.bandits.rotation.standstill import Standstill, gain_of, limits_of, standstill_of
 from pipeline.core.rotation_rules import RotationRules
 from pipeline.core.types import BoolArray, FloatArray
 
-UNITS = 10_000  # shares are whole hundredths of a percent
 LOSING_NEAR = 5.0  # "nearly the best" may be this much more probable than the error
 NEW_IS_NEEDED = 0.3  # P(a creative nobody has seen beats the best one)
 NEW_SHARE = 0.5  # of an even share: the least for a creative that may yet be the best
@@ -122,14 +128,20 @@ def rotate_audience(
     staying = [i for i in live if i not in leaving]
     is_new = learned.evidence[place] < NEW_UNTIL * learned.known_after[place]
     shares, binding, notes = _split(staying, best, creatives, held, is_new, rules)
+    held_now = np.array([held[name].share for name in creatives])
+    limits = limits_of(staying, is_new, rules, len(creatives), NEW_SHARE)
+    standstill = standstill_of(shares, held_now, limits, mean, sd, rules)
+    if standstill.holds:
+        shares, binding, notes = held_now, {}, [standstill.note]
+    elif standstill.note:
+        notes = [*notes, standstill.note]
     rows = tuple(
         _row(i, creatives[i], held[creatives[i]], shares, best, near, losing, leaving,
-             out, binding, mean, sd)
+             out, binding, mean, sd, standstill)
         for i in range(len(creatives))
         if creatives[i] not in out or held[creatives[i]].share > 0 or held[creatives[i]].is_retired
     )  # fmt: skip
-    held_now = np.array([held[name].share for name in creatives])
-    now, then, gain = _gain(shares, held_now, mean, sd)
+    now, then, gain = gain_of(shares, held_now, mean, sd)
     return AudienceSplit(
         audience=audience,
         shares=rows,
@@ -230,8 +242,11 @@ def _row(
     binding: Mapping[int, tuple[str, ...]],
     mean: FloatArray,
     sd: FloatArray,
+    standstill: Standstill,
 ) -> CreativeShare:
     action, reason = _action(i, creative, held, shares, losing, leaving, out)
+    if standstill.holds and action == "hold":
+        reason = "no other split is sure enough to be better"
     return CreativeShare(
         creative=creative,
         current=held.share,
@@ -286,19 +301,3 @@ def _new_beats_best(learned: Learned, place: int, live: list[int]) -> float:
     if len(live) == 1:
         return float(ndtr((mean[1] - mean[0]) / np.hypot(sd[0], sd[1])))
     return float(probability_best(mean, sd)[-1])
-
-
-def _gain(
-    shares: FloatArray, current: FloatArray, mean: FloatArray, sd: FloatArray
-) -> tuple[float, tuple[float, float], tuple[float, float]]:
-    """Return the reward per impression in force, as planned, and the change with its sd."""
-    rate = np.exp(mean + sd**2 / 2)
-    rate_sd = rate * np.sqrt(np.expm1(sd**2))
-    held = current / current.sum() if current.sum() > 0 else shares
-    change = shares - held
-    then = (float(shares @ rate), float(np.sqrt((shares**2) @ rate_sd**2)))
-    return (
-        float(held @ rate),
-        then,
-        (float(change @ rate), float(np.sqrt((change**2) @ rate_sd**2))),
-    )

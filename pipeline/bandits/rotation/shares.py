@@ -6,6 +6,8 @@ import numpy as np
 
 from pipeline.core.types import FloatArray
 
+UNITS = 10_000  # shares are whole hundredths of a percent
+
 
 def wanted_shares(best: FloatArray, *, sharpness: float, uniform: float) -> FloatArray:
     """Return shares that follow P(best) to a power, after an even slice was set aside.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.core.decision import DecisionLine, DecisionPlan
+from pipeline.core.decision import FEWER_THAN, DecisionLine, DecisionPlan
 from pipeline.core.kinds import Words
 from pipeline.core.offer_rules import SEPARATOR
 from pipeline.io.reports.charts import Span, scale_over, span
@@ -82,6 +82,8 @@ def _group_note(
     """Return what is known of the group as a whole: what it may get, how many people it has."""
     figures = lines[0].figures
     notes = [may] if (may := _may_get(plan, key)) else []
+    if FEWER_THAN in figures and "people" not in figures and ALLOWED in plan.line_columns:
+        notes.append(f"fewer than {figures[FEWER_THAN]:,.0f} people")
     if "people" in figures:
         few = figures["people"] < min_group
         notes.append(f"{'fewer than ' * few}{max(figures['people'], min_group):,.0f} people")
@@ -106,6 +108,8 @@ def _rows(
 
 
 def _is_small(line: DecisionLine, min_group: float) -> bool:
+    if FEWER_THAN in line.figures:
+        return True
     return line.figures.get("impressions", line.figures.get("people", min_group)) < min_group
 
 

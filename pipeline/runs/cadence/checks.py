@@ -14,8 +14,13 @@ from pipeline.runs.cadence.decide import CadenceDecision, CadenceFacts
 from pipeline.runs.decision_inputs import DecisionInputs
 
 
-def guardrails(facts: CadenceFacts, decided: CadenceDecision) -> tuple[PlanGuardrail, ...]:
-    """Return what the plan is expected to do to leaving, segment by segment."""
+def guardrails(
+    facts: CadenceFacts, decided: CadenceDecision, least: float
+) -> tuple[PlanGuardrail, ...]:
+    """Return what the plan is expected to do to leaving, segment by segment.
+
+    Of segments with fewer than `least` people no rate is said.
+    """
     limit = facts.rules.leaving.max_weekly
     then = decided.hazards.weekly(decided.cadence).mean(axis=0)
     now = decided.hazards.weekly(facts.current).mean(axis=0)
@@ -23,6 +28,7 @@ def guardrails(facts: CadenceFacts, decided: CadenceDecision) -> tuple[PlanGuard
     found = []
     for place, segment in enumerate(facts.contacts.segments):
         scope = dict(zip(facts.columns, segment, strict=True))
+        shown = bool(facts.people[place] >= least)
         if limit is not None:
             found.append(
                 PlanGuardrail(
@@ -30,8 +36,8 @@ def guardrails(facts: CadenceFacts, decided: CadenceDecision) -> tuple[PlanGuard
                     limit=limit,
                     kind="max",
                     scope=scope,
-                    expected=float(then[place]),
-                    current=float(now[place]),
+                    expected=float(then[place]) if shown else None,
+                    current=float(now[place]) if shown else None,
                     status="pass" if then[place] <= limit else "review",
                 )
             )
@@ -43,7 +49,7 @@ def guardrails(facts: CadenceFacts, decided: CadenceDecision) -> tuple[PlanGuard
                 limit=allowed,
                 kind="max",
                 scope=scope,
-                expected=float(rise[place]),
+                expected=float(rise[place]) if shown else None,
                 current=None,
                 status="pass" if may_rise else "review",
             )

@@ -10,7 +10,7 @@ from pipeline.cadence.evidence import WEEK
 from pipeline.cadence.lottery import lottery
 from pipeline.core.cadence_rules import CadenceRules
 from pipeline.core.contacts import Contacts
-from pipeline.core.decision import DecisionLine, DecisionPlan
+from pipeline.core.decision import DecisionLine, DecisionPlan, without_small_figures
 from pipeline.core.findings import Finding
 from pipeline.core.plan import Expected, Interval, Kind, Mode, Uplift
 from pipeline.core.types import FloatArray, JsonObject
@@ -38,7 +38,12 @@ def cadence_plan(
     inputs = read_decision_inputs(work)
     facts = cadence_facts(work, inputs)
     decided = decide_cadence(facts)
-    lines = [_line(facts, decided, place) for place in range(len(facts.contacts.segments))]
+    least = inputs.policy.privacy.min_group
+    lines = [
+        _hidden(line, least) if line.figures["people"] < least else line
+        for place in range(len(facts.contacts.segments))
+        for line in (_line(facts, decided, place),)
+    ]
     expected, now, uplift = _totals(facts, decided)
     known = [*findings, *drawn_as_signed(inputs, facts), *look_back(inputs, facts, decided)]
     is_new = any(line.proposed != line.current for line in lines)
@@ -57,7 +62,7 @@ def cadence_plan(
         status_quo=now,
         uplift=uplift,
         lines=tuple(lines),
-        guardrails=guardrails(facts, decided),
+        guardrails=guardrails(facts, decided, least),
         findings=tuple(known),
         model_health=health(facts, decided),
         rules_version=inputs.rules_version,
@@ -65,7 +70,7 @@ def cadence_plan(
         based_on="" if inputs.published is None else inputs.published.plan_id,
         terms=terms_of(facts.rules, inputs.policy.timezone),
     )
-    return plan, _page_parts(facts, decided)
+    return plan, _page_parts(facts, decided, least)
 
 
 def cadence_facts(work: RunFolder, inputs: DecisionInputs) -> CadenceFacts:
@@ -186,13 +191,20 @@ def _totals(facts: CadenceFacts, decided: CadenceDecision) -> tuple[Expected, In
     )
 
 
-def _page_parts(facts: CadenceFacts, decided: CadenceDecision) -> JsonObject:
+def _hidden(line: DecisionLine, least: float) -> DecisionLine:
+    """Return the line of a segment with too few people without what would tell of them."""
+    return without_small_figures(line, least, reason="decided like the others; too few to show why")
+
+
+def _page_parts(facts: CadenceFacts, decided: CadenceDecision, least: float) -> JsonObject:
     """Return the curves of the page: net value a person and week over touches a week."""
     most = facts.rules.max_touches
     kept = decided.doses <= most + 1e-9
     curves = []
     for place, segment in enumerate(facts.contacts.segments):
         people = float(facts.people[place])
+        if people < least:
+            continue
         draws = decided.net[:, place][:, kept] / max(people, 1.0)
         low, high = np.quantile(draws, [0.05, 0.95], axis=0)
         curves.append(

@@ -1,9 +1,10 @@
 """Creative rotation on public data, and its speed beside MABWiser where that is installed.
 
-    python -m benchmarks.creatives [FOLDER]
+    python -m benchmarks.creatives [FOLDER] [--write]
 
-FOLDER holds `creative_upworthy/packages.parquet` and `creative_facebook_kag/facebook_ads.csv`; the
-rates that were observed there stand in for the truth, so gaps are overstated alike for everybody.
+`--write` puts the replays into docs/rotation.md. FOLDER holds
+`creative_upworthy/packages.parquet` and `creative_facebook_kag/facebook_ads.csv`; the rates that
+were observed there stand in for the truth, so gaps are overstated alike for everybody.
 """
 
 from __future__ import annotations
@@ -14,16 +15,22 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.decisions import table
+from benchmarks.numbers import ROOT, fill
 from pipeline.bandits.rotation.best import probability_best
 from pipeline.bandits.rotation.ratio import BROKEN, sample_ratio_p
+from pipeline.core.rotation_rules import RotationRules
 from pipeline.simulation.creatives import CreativeWorld
 from pipeline.simulation.rotation_scores import POLICIES, score_worlds
 
 NIGHTS = 7
 TESTS = 600
+FACEBOOK_TIMES = 50
+"""Replays of each of the advertiser's audiences, each with its own chance."""
+ROTATION = ROOT / "docs" / "rotation.md"
 
 
-def upworthy(path: Path) -> None:
+def upworthy(path: Path) -> str:
     """Replay randomised headline tests over a week each, and check the randomisation."""
     import pyarrow.parquet as pq
 
@@ -36,15 +43,16 @@ def upworthy(path: Path) -> None:
         arms = test.groupby(["headline", "eyecatcher_id"])[["impressions", "clicks"]].sum()
         if not is_broken and len(arms) > 1 and (arms["clicks"] > 0).all():
             worlds.append(_world(arms["clicks"] / arms["impressions"], arms["impressions"].sum()))
-    print(
-        f"sample ratio below {BROKEN}: {np.mean(flags[True]):.1%} of {len(flags[True])} tests of "
-        f"the broken window, {np.mean(flags[False]):.2%} of {len(flags[False])} others"
-    )
     chosen = np.random.default_rng(0).permutation(len(worlds))[:TESTS]
-    _scores("headline tests, a week", [worlds[i] for i in chosen])
+    found = _scores("Upworthy headline tests, a week", [worlds[i] for i in chosen])
+    return (
+        f"{found}\n\nThe sample-ratio check is below {BROKEN} in {np.mean(flags[True]):.0%} of the "
+        f"{len(flags[True])} tests of the archive's broken window and in "
+        f"{np.mean(flags[False]):.1%} of the other {len(flags[False]):,}."
+    )
 
 
-def facebook(path: Path) -> None:
+def facebook(path: Path) -> str:
     """Replay an advertiser's interests inside age and gender over four weeks."""
     import pandas as pd
 
@@ -55,8 +63,8 @@ def facebook(path: Path) -> None:
         usable = cell[cell["Clicks"] >= 20]
         if len(usable) > 1:
             rate = usable["Clicks"] / usable["Impressions"]
-            worlds += [_world(rate, usable["Impressions"].sum(), nights=28)] * 5
-    _scores("social ads, four weeks", worlds)
+            worlds += [_world(rate, usable["Impressions"].sum(), nights=28)] * FACEBOOK_TIMES
+    return _scores("Facebook ads, four weeks", worlds)
 
 
 def _world(rate: object, shown: float, nights: int = NIGHTS) -> CreativeWorld:
@@ -70,15 +78,28 @@ def _world(rate: object, shown: float, nights: int = NIGHTS) -> CreativeWorld:
     )
 
 
-def _scores(what: str, worlds: list[CreativeWorld]) -> None:
-    print(f"{what}: {len(worlds)} replays")
+def _scores(what: str, worlds: list[CreativeWorld]) -> str:
+    rows, ours = [], None
     for name in POLICIES:
         score = score_worlds(what, worlds, range(len(worlds)), name)
-        print(
-            f"  {name:<18} captured {score.captured:6.3f}   below even {score.losing:5.1%}   "
-            f"retired {score.retired}, best among them {score.best_retired}",
-            flush=True,
-        )
+        ours = ours or score
+        rows.append(
+            [name, f"{score.captured:.2f}", f"{score.losing:.0%}", str(score.retired),
+             str(score.best_retired)]
+        )  # fmt: skip
+    assert ours is not None
+    error = RotationRules().retire.error
+    said = table(
+        [f"{what}: {len(worlds)} replays", "captured", "below even", "taken out", "best of all"],
+        rows,
+    )
+    return (
+        f"{said}\n\nHere ours took out {ours.retired}, {ours.best_retired} of them the observed "
+        "best: "
+        f"{ours.best_retired / max(ours.retired, 1):.1%} of those it took out, where a night of "
+        f"`retire` errs by {error:.0%} at most, and {ours.best_retired / len(worlds):.1%} of the "
+        "replays."
+    )
 
 
 def speed() -> None:
@@ -107,16 +128,21 @@ def speed() -> None:
 
 def main() -> None:
     """Run what the data at hand allow."""
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path("shared/data")
+    given = [argument for argument in sys.argv[1:] if argument != "--write"]
+    folder = Path(given[0]) if given else Path("data")
     speed()
+    found = []
     for run, name in (
         (upworthy, "creative_upworthy/packages.parquet"),
         (facebook, "creative_facebook_kag/facebook_ads.csv"),
     ):
-        if (folder / name).is_file():
-            run(folder / name)
-        else:
-            print(f"{folder / name}: not there, left out")
+        if not (folder / name).is_file():
+            raise SystemExit(f"{folder / name}: not there; name the folder of the public data")
+        found.append(run(folder / name))
+        print(found[-1], flush=True)
+    if "--write" in sys.argv:
+        text = ROTATION.read_text(encoding="utf-8")
+        ROTATION.write_text(fill(text, "replays", "\n\n".join(found)), encoding="utf-8")
 
 
 if __name__ == "__main__":

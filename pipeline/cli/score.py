@@ -9,6 +9,9 @@ import typer
 from pipeline.cli.show import HERE, AsJson, Workspace, iso_day, print_json, print_table, say
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipeline.runs.decision_scores import DecisionScore
     from pipeline.runs.scoring import ScoreCard
 
 Day = Annotated[
@@ -26,14 +29,23 @@ def register(app: typer.Typer) -> None:
 def score(
     day: Day = None, lines: ByLine = False, workspace: Workspace = HERE, as_json: AsJson = False
 ) -> None:
-    """Hold past plans against what came: forecast, adoption, gain, calibration, drift."""
+    """Hold past plans of every kind against what came: promise, adoption, gain, drift."""
+    from pipeline.core.errors import DataNotTrustedError
+    from pipeline.runs.decision_scores import score_decisions
     from pipeline.runs.portfolio import open_portfolio
     from pipeline.runs.scoring import score_portfolio
 
     portfolio = open_portfolio(workspace)
-    card = score_portfolio(portfolio, iso_day(day) or portfolio.today())
+    morning = iso_day(day) or portfolio.today()
+    decisions = score_decisions(portfolio, morning)
+    try:
+        card = score_portfolio(portfolio, morning)
+    except DataNotTrustedError:
+        if not as_json:  # the other kinds' data may be sound: what is known is told
+            _decisions(decisions)
+        raise
     if as_json:
-        print_json(card.to_json())
+        print_json(card.to_json() | {"decisions": [item.to_json() for item in decisions]})
         return
     if not card.adoptions:
         say("no plan of an earlier day has a forecast yet; scores begin with the second night")
@@ -43,6 +55,7 @@ def score(
         _gain(card)
     _holdouts(card)
     _watch(card)
+    _decisions(decisions)
 
 
 def _plans(card: ScoreCard) -> None:
@@ -137,3 +150,12 @@ def _watch(card: ScoreCard) -> None:
     )
     for finding in watch.findings:
         say(f"  {finding.message}")
+
+
+def _decisions(scores: Sequence[DecisionScore]) -> None:
+    for item in scores:
+        say(f"{item.kind.value}: {item.plan_id or item.why_not}")
+        if item.plan_id and item.why_not:
+            say(f"  {item.why_not}")
+        for finding in item.checks:
+            say(f"  {finding.level.value:<7} {finding.message}")

@@ -77,6 +77,7 @@ class Course:
             what is to be told.
         warm_up: begins what takes long to load, before anything else.
         otherwise: what else is said where there is no plan tonight.
+        scored: checks of a plan that hold the one in force against what came.
     """
 
     kind: Kind
@@ -87,6 +88,7 @@ class Course:
     carry_out: CarryOut = nothing_follows
     warm_up: Callable[[], None] = lambda: None
     otherwise: str = ""
+    scored: frozenset[str] = frozenset()
 
     def compute(self, work: RunFolder) -> None:
         """Run every step after extraction on a work folder: what a replay does."""

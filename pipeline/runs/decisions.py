@@ -62,6 +62,7 @@ class DecisionNight:
             what is to be told.
         counting, deciding: what a person is told while it stages and decides.
         task: name of the deciding step.
+        scored: checks that hold the plan in force against what came.
         page: what its page shows besides, from the work folder.
     """
 
@@ -74,6 +75,7 @@ class DecisionNight:
     counting: str
     deciding: str
     task: str
+    scored: frozenset[str]
     page: Callable[[RunFolder], JsonObject] = lambda work: {}
     carry_out: CarryOut = nothing_follows
 
@@ -92,6 +94,7 @@ class DecisionNight:
             read_plan=read_decision,
             breaches=self._breaches,
             carry_out=self.carry_out,
+            scored=self.scored,
             warm_up=suites.start,
         )
 

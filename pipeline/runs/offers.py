@@ -136,4 +136,5 @@ COURSE = DecisionNight(
     counting="counting who may get what",
     deciding="learning what to offer",
     task="learn",
+    scored=frozenset({"holdout", "promise"}),
 ).course()

@@ -28,8 +28,9 @@ from pipeline.runs.offer_contexts import (
     signed_shares,
     tomorrow,
 )
+from pipeline.runs.offer_lines import lines_of
 from pipeline.runs.offer_log import ReadLog, log_of
-from pipeline.runs.offer_words import Weighed, advice, health, lines_of, reasons_of, totals_of
+from pipeline.runs.offer_words import Weighed, advice, health, reasons_of, totals_of
 from pipeline.runs.offers import CONTEXTS, DECISIONS
 
 if TYPE_CHECKING:

@@ -52,4 +52,5 @@ COURSE = DecisionNight(
     counting="counting the exposures",
     deciding="splitting the exposure",
     task="split",
+    scored=frozenset({"even split", "holdout", "promise", "exposure-not-as-signed"}),
 ).course()

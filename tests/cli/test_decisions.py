@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from pipeline.cli.app import build_app
+from pipeline.io.ledger import Stated
+from pipeline.runs.signoff import approve_plan
 from tests.runs import test_offers as offers
 from tests.runs import test_rotation as rotation
 
@@ -44,3 +47,21 @@ def test_a_check_tells_decisions_apart_and_says_nothing_twice(shop: Path) -> Non
     assert "pass    data: rotation: every check of the input passed" in lines
     assert any(line.startswith("pass    offers: No other policy") for line in lines)
     assert any(line.startswith("fail    ") and "spend" in line for line in lines)
+
+
+def test_a_score_holds_every_kind_against_what_came(tmp_path: Path) -> None:
+    rotation.settings(tmp_path, {**rotation.RULES, "holdout": 0.05})
+    rotation.write_rows(tmp_path / "data" / "exposures.csv", rotation.held_rows())
+    young = told("score", "-w", str(tmp_path))
+    assert young[-1] == "rotation: no rotation was ever signed, so nothing changes"
+    plan = rotation.run_rotation(rotation.at(tmp_path), rotation.DAY)
+    approve_plan(rotation.at(tmp_path), plan.plan_id, "ana", Stated(content_hash=plan.content_hash))
+    done = CliRunner().invoke(build_app(), ["score", "-w", str(tmp_path), "--date", "2026-11-23"])
+    lines = done.stdout.splitlines()
+    assert lines[0] == f"rotation: {plan.plan_id}"
+    assert any("over the people held out" in line for line in lines)
+    assert "score: the sources cannot be used" in str(done.exception)  # budgets have no data here
+    kept = tmp_path / ".equimarginal" / "scores" / "2026-11-23-decisions.json"
+    (score,) = json.loads(kept.read_text(encoding="utf-8"))
+    assert score["in_force"] == plan.plan_id
+    assert {item["check"] for item in score["checks"]} >= {"even split", "holdout"}

@@ -146,7 +146,9 @@ def test_events_of_people_give_the_same_plan_and_those_who_withdrew_leave_it(sho
     )
     settings(shop, withdrawals={"path": "data/gone.csv"})
     without = run_rotation(at(shop), DAY)
-    seen, left = (sum(i.figures["impressions"] for i in p.lines) for p in (by_event, without))
+    seen, left = (
+        sum(i.figures.get("impressions", 0.0) for i in p.lines) for p in (by_event, without)
+    )
     assert left < seen
     (said,) = [item.message for item in without.findings if item.check == "withdrawals"]
     assert f"{seen - left:.0f} of {seen:.0f} rows" in said

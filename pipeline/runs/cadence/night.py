@@ -64,5 +64,6 @@ COURSE = DecisionNight(
     counting="counting the contacts",
     deciding="sharing out the touches",
     task="share",
+    scored=frozenset({"last cadence", "not-drawn-as-signed"}),
     page=_page,
 ).course()

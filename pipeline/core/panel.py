@@ -57,8 +57,10 @@ class Panel:
         """Return the columns of units.
 
         Raises:
-            UsageError: one of them is not in the data.
+            UsageError: one of them is not in the data, or named twice.
         """
+        if twice := sorted({unit for unit in units if list(units).count(unit) > 1}):
+            raise UsageError(f"experiment data: unit {twice[0]!r} is named twice; name it once")
         place = {unit: index for index, unit in enumerate(self.units)}
         if missing := sorted(set(units) - place.keys()):
             raise UsageError(

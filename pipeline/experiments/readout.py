@@ -81,8 +81,12 @@ def read_out(
         excluded: units that may not serve as others, such as another cell's.
 
     Raises:
-        UsageError: too few untreated units for a placebo.
+        UsageError: too few other sets that could have been treated, or a unit in two roles.
     """
+    if both := sorted(set(treated) & set(excluded)):
+        raise UsageError(
+            f"experiment read-out: unit {both[0]!r} is treated and excluded; leave one of them out"
+        )
     columns = panel.columns(treated)
     kept = np.setdiff1d(np.arange(len(panel.units)), panel.columns(excluded))
     kept = np.union1d(kept, columns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
@@ -50,9 +51,14 @@ class Wish:
         for name, value in (("--alpha", self.alpha), ("--power", self.power)):
             if not 0 < value < 1:
                 raise UsageError(f"experiment {name}: got {value:g}, need between 0 and 1")
+        if self.effect is not None and not (-1 < self.effect < math.inf and self.effect != 0):
+            raise UsageError(
+                f"experiment --effect: got {self.effect:g}, need an effect above -1 that is not 0; "
+                "0.05 is five percent more"
+            )
         if self.days < 1:
             raise UsageError(f"experiment --days: got {self.days}, need at least 1")
-        if self.spend_change == 0 or not self.spend_change >= -1:
+        if self.spend_change == 0 or not -1 <= self.spend_change < math.inf:
             raise UsageError(
                 f"experiment --spend-change: got {self.spend_change:g}, need at least -1 (stop), "
                 "not 0; 1 doubles"

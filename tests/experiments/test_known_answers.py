@@ -130,6 +130,40 @@ def test_too_few_units_to_compare_with_are_refused():
         read_out(panel, ["a"], days[50], days[-1], rng=np.random.default_rng(1))
 
 
+@pytest.mark.parametrize(
+    ("treated", "excluded", "said"),
+    [
+        (["r01", "r01"], [], "'r01' is named twice"),
+        (["r01", "r02"], ["r02"], "'r02' is treated and excluded"),
+        (["r01", "r99"], [], "no unit 'r99'"),
+    ],
+)
+def test_a_unit_has_one_role(treated, excluded, said):
+    panel, rng = regions(1), np.random.default_rng(1)
+    with pytest.raises(UsageError, match=said):
+        read_out(panel, treated, panel.days[76], panel.days[-1], rng=rng, excluded=excluded)
+
+
+def test_without_an_effect_every_set_is_as_likely_to_rank_first():
+    """The test is exact: over all sets of a world that chance could draw, p is even."""
+    panel = regions(3, units=12)
+    window = (panel.days[76], panel.days[-1])
+    found = sorted(
+        read_out(panel, [unit], *window, rng=np.random.default_rng(1)).p_value
+        for unit in panel.units
+    )
+    assert found == pytest.approx([rank / 12 for rank in range(1, 13)])
+
+
+def test_a_large_effect_is_never_hidden_by_sets_that_share_a_unit():
+    panel = with_effect(regions(4), ("r03", "r11"), 76, 1.0)
+    seen = read_out(
+        panel, ["r03", "r11"], panel.days[76], panel.days[-1], rng=np.random.default_rng(1)
+    )
+    assert seen.p_value < 0.05
+    assert seen.lift_low < 1.0 < seen.lift_high
+
+
 def test_designs_rank_by_what_they_find_and_cost_what_is_moved():
     panel = regions(2)
     designs = design_geo(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -137,6 +138,14 @@ def list_experiments(workspace: Workspace = HERE, as_json: AsJson = False) -> No
     )
 
 
+def _between(low: float, high: float) -> str:
+    """Return an interval in words, an end that is not known as such."""
+    if math.isinf(low) and math.isinf(high):
+        return "not known yet"
+    ends = ("unknown" if math.isinf(end) else f"{end:+.1%}" for end in (low, high))
+    return " to ".join(ends)
+
+
 def _print_look(seen: Look) -> None:
     result = seen.result
     say(f"{', '.join(result.treated)}, {result.first_day} to {result.last_day}: {seen.verdict}")
@@ -146,9 +155,7 @@ def _print_look(seen: Look) -> None:
             (
                 f"{seen.fraction:.0%}",
                 f"{result.lift:+.1%}",
-                "not known yet"
-                if result.lift_high == float("inf")
-                else f"{result.lift_low:+.1%} to {result.lift_high:+.1%}",
+                _between(result.lift_low, result.lift_high),
                 f"{result.confidence:.1%}",
                 result.incremental,
                 f"{result.p_value:.3f}",

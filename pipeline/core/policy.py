@@ -6,6 +6,7 @@ contradicts itself is refused by name, all problems of one file together.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
 from typing import Annotated, Any, Literal, Self
 
@@ -20,6 +21,7 @@ from pipeline.core.offer_rules import OfferRules
 from pipeline.core.people import People
 from pipeline.core.rotation_rules import RotationRules
 from pipeline.core.safe_ground import Learning, SafeGround
+from pipeline.core.setting_words import setting_problems
 from pipeline.core.settings import (
     Amount,
     ClockTime,
@@ -279,6 +281,12 @@ def measured_levels(policy: Policy) -> tuple[int, ...] | None:
     return tuple(index for index, column in enumerate(policy.line) if column in by)
 
 
+def _sections(base: type[Strict]) -> Iterator[type[Strict]]:
+    for section in base.__subclasses__():
+        yield section
+        yield from _sections(section)
+
+
 def parse_policy(data: Any, where: str) -> Policy:
     """Return the policy that a parsed YAML mapping states.
 
@@ -294,11 +302,7 @@ def parse_policy(data: Any, where: str) -> Policy:
     try:
         return Policy.model_validate(numbers_as_floats(data))
     except ValidationError as error:
-        problems = [
-            f"{'.'.join(str(part) for part in item['loc']) or 'file'}: "
-            f"{item['msg'].removeprefix('Value error, ')}"
-            for item in error.errors()
-        ]
+        problems = setting_problems(error, (Policy, *_sections(Strict)))
         raise ConfigError(f"{where}: {'; '.join(problems)}") from error
     except RecursionError as error:
         raise ConfigError(f"{where}: a value holds itself (&name, *name); write it out") from error

@@ -62,7 +62,7 @@ CORE: dict[str, tuple[str, ...]] = {
     "io/ledger/migrations/versions/r0005_bounced_rows": ("tests/io/ledger/test_upgrades.py",),
     "io/ledger/stated": (*_SIGNOFF, "tests/io/ledger/test_plans.py"),
     "runs/signoff": (*_SIGNOFF, "tests/cli/test_signing.py"),
-    "runs/hard_limits": ("tests/runs/test_hard_limits.py", *_SIGNOFF),
+    "runs/hard_limits": ("tests/runs/test_hard_limits.py", "tests/runs/test_signoff.py"),
     "io/ledger/experiments": ("tests/io/ledger/test_experiments.py",),
     **{
         f"io/ledger/{name}": (f"tests/io/ledger/test_{own}.py", *_LEDGER)  # the nearest one first

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import resource
 import sys
@@ -79,7 +80,7 @@ def main() -> int:
     for name in arguments.campaign or known:
         full, run = known[name]
         count = max(1, round(full * arguments.scale))
-        results[name] = _measured(name, run, count, arguments.seed)
+        results[name] = _measured(name, run, count, arguments.seed, 60 * arguments.minutes)
         if arguments.keep:
             counts = {key: value for key, value in results[name].items() if key != "failures"}
             keep(
@@ -99,20 +100,35 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--scale", type=float, default=1.0, help="1 is what a release is held to")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="the counts as JSON, at the end")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=math.inf,
+        help="end each campaign then; what was done counts",
+    )
     parser.add_argument("--keep", action="store_true", help="add the counts to docs/torture.json")
     return parser.parse_args()
 
 
-def _measured(name: str, run: Callable[..., Any], count: int, seed: int) -> dict[str, Any]:
+def _measured(
+    name: str, run: Callable[..., Any], count: int, seed: int, most_seconds: float
+) -> dict[str, Any]:
+    from tests.torture.report import EnoughError, Outcome
+
     began, last, used = time.monotonic(), time.monotonic(), _cpu_seconds()
 
     def tell(done: int, of: int) -> None:
         nonlocal last
+        if time.monotonic() - began > most_seconds:
+            raise EnoughError
         if time.monotonic() - last > 20:
             last = time.monotonic()
             print(f"  {name}: {done} of {of}, {last - began:.0f} s", file=sys.stderr, flush=True)
 
-    outcome = run(count, seed, tell)
+    try:
+        outcome = run(count, seed, tell)
+    except EnoughError:
+        outcome = Outcome.newest
     seconds = time.monotonic() - began
     notes = "".join(f", {text} {value}" for text, value in outcome.notes.items())
     verdict = f"{outcome.failed} FAILED" if outcome.failed else "0 failed"

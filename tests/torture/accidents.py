@@ -47,7 +47,6 @@ def kills(count: int, seed: int, tell: Tell) -> Outcome:
     while outcome.cases < count:
         tell(outcome.cases, count)
         _killed_again_and_again(ground, rng, outcome)
-    ground.close()
     return outcome
 
 
@@ -106,7 +105,6 @@ def faults(count: int, seed: int, tell: Tell) -> Outcome:
     while outcome.cases < count:
         tell(outcome.cases, count)
         _faulty_again_and_again(ground, rng, outcome)
-    ground.close()
     return outcome
 
 
@@ -180,7 +178,6 @@ def powercuts(count: int, seed: int, tell: Tell) -> Outcome:
         until = len(STEPS) if case % 4 == 0 else len(told) + 2
         if wrong := ground.finish(folder, told, until):
             outcome.fail(f"power cut after call {at} (case {case}): {wrong}")
-    ground.close()
     return outcome
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ class Ground:
         memory = Path("/dev/shm")
         place = memory if os.access(memory, os.W_OK) else None
         self.root = Path(tempfile.mkdtemp(prefix="torture-", dir=place))
+        weakref.finalize(self, shutil.rmtree, self.root, ignore_errors=True)
         self.disk = Disk()
         self.mornings = self._undisturbed()
         self.expected = self.mornings[-1].after
@@ -105,9 +107,6 @@ class Ground:
             return f"{type(error).__name__}: {error}"
         expected = self.mornings[min(until, len(STEPS)) - 1].after
         return "" if record == expected else _difference(record, expected)
-
-    def close(self) -> None:
-        shutil.rmtree(self.root, ignore_errors=True)
 
 
 def _difference(found: dict[str, Any], expected: dict[str, Any]) -> str:

@@ -5,9 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 Tell = Callable[[int, int], None]
 KEPT = 20
+
+
+class EnoughError(Exception):
+    """Said by whoever is told of the progress: the time is over, what was done counts."""
 
 
 @dataclass
@@ -19,6 +24,12 @@ class Outcome:
     failed: int = 0
     notes: dict[str, int] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
+
+    newest: ClassVar[Outcome]
+
+    def __post_init__(self) -> None:
+        """Be the one that is asked for when a campaign is ended before its last case."""
+        Outcome.newest = self
 
     def fail(self, what: str) -> None:
         """Count a failure and say it at once; the first ones are kept in words."""

@@ -44,3 +44,10 @@ def test_a_campaign_that_does_not_exist_is_named() -> None:
     done = torture("kittens")
     assert done.returncode == 2
     assert "no campaign kittens; there are kills" in done.stderr
+
+
+def test_a_campaign_whose_time_is_over_says_what_it_did() -> None:
+    done = torture("money", "--minutes", "0", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["money"]["failed"] == 0
+    assert "money: " in done.stderr

@@ -213,23 +213,28 @@ def keep_sign_link(folder: str | Path, token: str, link: str) -> None:
 
 
 def finish(folder: str | Path, token: str, kind: str) -> str:
-    """Write the page, complete the run and propose its plan; return the plan's id."""
+    """Write the page, complete the run and propose its plan; return the plan's id.
+
+    A schedule that catches up on a past day does so for the record: no policy signs that plan.
+    """
     course, portfolio = course_of(Kind(kind)), open_portfolio(folder)
     work = open_night(portfolio, token)
     if not work.is_complete:
         course.steps[-1].run(work)
         course.require_plan(work)
         work = work.complete(course.plan_id(work))
-    return _propose(course, portfolio, work).plan_id
+    return _propose(course, portfolio, work, since=portfolio.today()).plan_id
 
 
-def _propose(course: Course, portfolio: Portfolio, work: RunFolder) -> Document:
+def _propose(
+    course: Course, portfolio: Portfolio, work: RunFolder, since: date = date.min
+) -> Document:
     """Put the complete run's plan before the people, or let the policy sign it."""
     from pipeline.runs.signoff import sign_by_policy
 
     plan = course.read_plan(work)
     record = portfolio.ledger.propose_plan(plan, portfolio.policy)
-    if record.status.value == "proposed":
+    if record.status.value == "proposed" and plan.date >= since:
         signed = sign_by_policy(portfolio, record.plan_id)
         record = signed.record if signed is not None else record
     return plan.with_status(record.status)

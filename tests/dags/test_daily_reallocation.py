@@ -101,6 +101,22 @@ def test_a_run_that_asks_nobody_ends_with_a_proposed_plan(make_portfolio: MakePo
     assert (runs / "report.html").is_file()
 
 
+def test_a_day_that_is_caught_up_late_is_for_the_record_whatever_the_policy_may_sign(
+    make_portfolio: MakePortfolio,
+) -> None:
+    folder = make_portfolio("backfilled")
+    with (folder / "portfolio.yaml").open("a", encoding="utf-8") as settings:
+        settings.write("approval: {auto_within: {line_change: 0.9, moved: 0.9}}\n")
+    run = load_dag("backfilled").test(run_conf={"day": "2026-11-20"})
+    assert (str(run.state), states(run)["publish"]) == ("success", "skipped")
+    record = the_plan(folder)
+    assert (record.document.date, record.status) == (date(2026, 11, 20), "proposed")
+    assert published(folder) == []
+    today = load_dag("backfilled").test(run_conf={"day": DAY})
+    assert (str(today.state), the_plan(folder).decided_by) == ("success", "policy")
+    assert len(published(folder)) == 1
+
+
 def test_data_that_cannot_be_trusted_fails_at_once_and_proposes_nothing(
     make_portfolio: MakePortfolio,
 ) -> None:

@@ -165,6 +165,7 @@ def assign(
     )  # fmt: skip
     ledger = ready_ledger(portfolio)
     actor = acting(portfolio, person, "assign experiment", name)
+    _check_alone(portfolio, name, (first_day, last_day), unit_column, wish, chosen.treated)
     record = ledger.record_assignment(
         name,
         {
@@ -332,6 +333,38 @@ def check_start(portfolio: Portfolio, name: str, first_day: date, scope: Mapping
             "who is treated is recorded before the first day, so name a later one"
         )
     _check_scope(scope, portfolio.policy.line)
+
+
+def _check_alone(
+    portfolio: Portfolio,
+    name: str,
+    days: tuple[date, date],
+    unit_column: str,
+    wish: Wish,
+    treated: Sequence[str],
+) -> None:
+    """Refuse a test among units of which another one treats some at the same time.
+
+    Cells side by side are fine where each leaves the other's units out.
+    """
+    for other in listed(portfolio):
+        plan = other.assignment
+        last = other.ended or plan["to"]
+        if plan.get("kind") != "geo" or plan.get("unit_column", "") != unit_column:
+            continue
+        apart = last < days[0].isoformat() or days[1].isoformat() < plan["from"]
+        theirs = set(plan["treated"])
+        if (
+            other.name == name
+            or apart
+            or (theirs <= set(wish.excluded) and not theirs & {*treated})
+        ):
+            continue
+        raise UsageError(
+            f"experiment {name!r}: test {other.name!r} treats {', '.join(plan['treated'])} from "
+            f"{plan['from']} to {last}, and they would be compared with; start after it, or leave "
+            f"them out with {' '.join(f'--exclude {unit}' for unit in plan['treated'])}"
+        )
 
 
 def _check_scope(scope: Mapping[str, str], columns: Sequence[str]) -> None:

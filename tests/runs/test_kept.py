@@ -163,16 +163,18 @@ def test_a_line_whose_tracking_fails_loses_what_it_had_earned(shop: Shop):
     assert "the fixed rule" in stays(plan).get(("tv", "x"), "") or plan.mode is Mode.FALLBACK
 
 
-def start_test(shop: Shop, name: str, **scope: str) -> None:
+def start_test(
+    shop: Shop, name: str, *, excluded: tuple[str, ...] = (), later: int = 0, **scope: str
+) -> None:
     shop.write()
     ready_ledger(shop.portfolio)
     assign(
         shop.portfolio,
         regions(1),
-        Wish(units=2, days=3),
+        Wish(units=2, days=3, excluded=excluded),
         "ana",
         name=name,
-        first_day=DAY + timedelta(days=1),
+        first_day=DAY + timedelta(days=1 + later),
         seed=1,
         scope=scope,
         hold=None,
@@ -197,6 +199,18 @@ def test_lines_under_test_are_left_alone_while_it_runs_and_no_longer(shop: Shop)
     late = shop.night(shop.later(GRACE_DAYS))
     (finding,) = [item for item in late.findings if item.check == "experiment-unread"]
     assert f"test spring ended on {last} and was not read out" in finding.message
+
+
+def test_a_test_among_units_that_another_treats_at_the_time_is_refused(shop: Shop):
+    start_test(shop, "spring", channel="social")
+    (spring,) = shop.portfolio.ledger.experiments("acme")
+    treated = tuple(spring.assignment["treated"])
+    with pytest.raises(UsageError, match=f"'spring' treats {', '.join(treated)}.*--exclude"):
+        start_test(shop, "beside", later=2, channel="tv")
+    start_test(shop, "after", later=3, channel="tv")
+    start_test(shop, "cell", excluded=treated, channel="tv")
+    names = [record.name for record in shop.portfolio.ledger.experiments("acme")]
+    assert names == ["spring", "after", "cell"]
 
 
 def test_a_finished_test_teaches_the_curves_by_itself(shop: Shop):

@@ -113,6 +113,11 @@ def test_those_who_withdrew_are_left_out_and_counted(tmp_path: Path) -> None:
     assert sum(row[-1] for row in counted(found)) == 2  # type: ignore[misc]
 
 
+def test_a_withdrawal_with_blanks_around_its_key_counts(tmp_path: Path) -> None:
+    (tmp_path / "gone.csv").write_bytes(b"\xef\xbb\xbfperson\r\n p1 \r\np2\t\r\n")
+    assert {"p1", "p2"} <= read_people(Source(path="gone.csv"), tmp_path)
+
+
 @settings(max_examples=15, deadline=None)
 @given(
     rows=st.lists(

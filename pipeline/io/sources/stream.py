@@ -217,9 +217,13 @@ def name_people(connection: DuckDBPyConnection, table: str, people: frozenset[st
 
 
 def read_people(source: Source, base: Path, resolve: Resolver | None = None) -> frozenset[str]:
-    """Return the keys of the `person` column of a source: who withdrew."""
+    """Return the keys of the `person` column of a source: who withdrew.
+
+    A key with blanks around it stands for the one without them too: who withdrew stays out.
+    """
     found = count_rows(source, base, needed=("person",), resolve=resolve)
-    return frozenset(str(key) for key in found.table.column("person").to_pylist() if key)
+    keys = [str(key) for key in found.table.column("person").to_pylist()]
+    return frozenset(form for key in keys for form in (key, key.strip()) if form)
 
 
 def _tables(source: Source, base: Path, resolve: Resolver | None) -> Iterator[_Table]:

@@ -123,7 +123,7 @@ def cadence_block() -> str:
     from pipeline.simulation.cadence.scores import POLICIES, score_kind
     from pipeline.simulation.cadence.world import KINDS
 
-    seeds = range(3000, 3012)
+    seeds = range(3000, 3006)
     names = [name for name in POLICIES if name != "even"]
     rows = [
         "| audience | " + " | ".join(f"{n}: captured | lift | worst" for n in names) + " |",

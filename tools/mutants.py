@@ -15,6 +15,7 @@ import copy
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import math
 import os
 import random
 import signal
@@ -234,6 +235,7 @@ def main() -> int:
     parser.add_argument("--share", type=float, default=1.0, help="of the mutants, by chance")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="", help="of the tests: a pytest -k expression")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="for each module")
     parser.add_argument("--keep", action="store_true", help="add the counts to docs/mutants.json")
     options = parser.parse_args()
     import hypothesis  # noqa: F401
@@ -250,8 +252,7 @@ def main() -> int:
         source = (ROOT / "pipeline" / f"{module}.py").read_text(encoding="utf-8")
         found = every = [item for item in mutants(source) if item.line]
         rng = random.Random(f"{options.seed}{module}")  # noqa: S311
-        if options.share < 1:
-            found = rng.sample(found, max(1, round(len(found) * options.share)))
+        found = rng.sample(found, max(1, round(len(found) * options.share)))
         began = time.monotonic()
         nothing = Mutant(line=0, change="none", tree=ast.parse(source))
         if not survives(module, nothing, tests, 1200):
@@ -259,21 +260,26 @@ def main() -> int:
             alive += 1
             continue
         patience = 30 + 5 * (time.monotonic() - began)
-        left = [item for item in found if survives(module, item, tests, patience)]
+        end, tried, left = time.monotonic() + 60 * options.minutes, 0, []
+        for item in found:
+            if time.monotonic() > end:
+                break
+            tried += 1
+            if survives(module, item, tests, patience):
+                left.append(item)
         alive += len(left)
         for item in left:
             print(f"  {module}:{item.line}: {item.change}", flush=True)
         print(
-            f"{module}: {len(found) - len(left)} of {len(found)} noticed, "
-            f"{time.monotonic() - began:.0f} s",
+            f"{module}: {tried - len(left)} of {tried} noticed, {time.monotonic() - began:.0f} s",
             flush=True,
         )
         if options.keep:
             keep(
                 ROOT / "docs" / KEPT,
                 {
-                    "module": module, "code": ran, "changes": len(every), "tried": len(found),
-                    "noticed": len(found) - len(left), "seconds": round(time.monotonic() - began),
+                    "module": module, "code": ran, "changes": len(every), "tried": tried,
+                    "noticed": tried - len(left), "seconds": round(time.monotonic() - began),
                     "left": [f"{item.line}: {item.change}" for item in left],
                 },
             )  # fmt: skip

@@ -126,7 +126,8 @@ class _View:
 def rent(prices: FloatArray, outside: FloatArray, least: float, most: float) -> FloatArray:
     """Return `max over sums in [least, most] of (price - outside) * sum`, (n_prices, n_outside)."""
     extra = prices[:, None] - outside[None, :]
-    return np.where(extra > 0, extra * most, extra * least)
+    with np.errstate(invalid="ignore"):  # nothing times no end, where it is not chosen
+        return np.where(extra > 0, extra * most, extra * least)
 
 
 def tabulate(curves: Curves, sides: Sides, prices: FloatArray) -> Tables:

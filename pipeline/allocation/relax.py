@@ -85,7 +85,8 @@ class Relaxed:
         out -= rail_weight(problem, rail_price, SPEND)
         for name, curves in problem.metrics.items():
             if (weight := rail_weight(problem, rail_price, name)).any():
-                out -= weight * curves.marginal(self.spend)
+                counts = weight != 0  # a marginal return may have no end
+                out[counts] -= weight[counts] * curves.marginal(self.spend)[counts]
         return out
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -48,7 +48,12 @@ class Round:
 
 
 _TINY = 1e-6  # of the money: smaller rows would spoil the numbers of the others
-_TOLERANCES = (1e-10, 1e-8)  # the second where numbers lie too far apart for the first
+# the later ones where numbers lie too far apart for the first, or where the simplex is at a loss
+_ATTEMPTS: tuple[tuple[Literal["highs", "highs-ipm"], float], ...] = (
+    ("highs", 1e-10),
+    ("highs", 1e-8),
+    ("highs-ipm", 1e-8),
+)
 
 
 def solve_master(problem: Problem, rows: Rows, columns: Columns, earns: float) -> Round | None:
@@ -138,14 +143,14 @@ def _linear_program(
     """Return the cheapest mix with the marginals of the limits; None where none is allowed."""
     from scipy.optimize import linprog
 
-    for tolerance in _TOLERANCES:
+    for method, tolerance in _ATTEMPTS:
         solved = linprog(
             cost,
             A_ub=matrix,
             b_ub=limits,
             A_eq=pick,
             b_eq=np.ones(pick.shape[0]),
-            method="highs",
+            method=method,
             options={
                 "primal_feasibility_tolerance": tolerance,
                 "dual_feasibility_tolerance": tolerance,

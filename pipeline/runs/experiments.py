@@ -17,6 +17,7 @@ from pipeline.experiments.design import Design, choose, design_geo
 from pipeline.experiments.readout import ReadOut, read_out
 from pipeline.experiments.sequential import alpha_of_look
 from pipeline.runs import switchbacks
+from pipeline.runs.experiment_rules import check_alone, check_start
 from pipeline.runs.portfolio import Portfolio
 from pipeline.runs.signoff import acting, cap_spec, existing_ledger, propose_cap, ready_ledger
 
@@ -165,7 +166,14 @@ def assign(
     )  # fmt: skip
     ledger = ready_ledger(portfolio)
     actor = acting(portfolio, person, "assign experiment", name)
-    _check_alone(portfolio, name, (first_day, last_day), unit_column, wish, chosen.treated)
+    check_alone(
+        listed(portfolio),
+        name,
+        (first_day, last_day),
+        unit_column,
+        treated=chosen.treated,
+        excluded=wish.excluded,
+    )
     record = ledger.record_assignment(
         name,
         {
@@ -322,53 +330,3 @@ def evidence(
         "name": name,
         "metric": metric,
     }
-
-
-def check_start(portfolio: Portfolio, name: str, first_day: date, scope: Mapping[str, str]) -> None:
-    """Refuse a test that would be assigned after it began, or of lines that cannot be."""
-    today = portfolio.today()
-    if first_day <= today:
-        raise UsageError(
-            f"experiment {name!r}: starts {first_day}, today is {today}; "
-            "who is treated is recorded before the first day, so name a later one"
-        )
-    _check_scope(scope, portfolio.policy.line)
-
-
-def _check_alone(
-    portfolio: Portfolio,
-    name: str,
-    days: tuple[date, date],
-    unit_column: str,
-    wish: Wish,
-    treated: Sequence[str],
-) -> None:
-    """Refuse a test among units of which another one treats some at the same time.
-
-    Cells side by side are fine where each leaves the other's units out.
-    """
-    for other in listed(portfolio):
-        plan = other.assignment
-        last = other.ended or plan["to"]
-        if plan.get("kind") != "geo" or plan.get("unit_column", "") != unit_column:
-            continue
-        apart = last < days[0].isoformat() or days[1].isoformat() < plan["from"]
-        theirs = set(plan["treated"])
-        if (
-            other.name == name
-            or apart
-            or (theirs <= set(wish.excluded) and not theirs & {*treated})
-        ):
-            continue
-        raise UsageError(
-            f"experiment {name!r}: test {other.name!r} treats {', '.join(plan['treated'])} from "
-            f"{plan['from']} to {last}, and they would be compared with; start after it, or leave "
-            f"them out with {' '.join(f'--exclude {unit}' for unit in plan['treated'])}"
-        )
-
-
-def _check_scope(scope: Mapping[str, str], columns: Sequence[str]) -> None:
-    if unknown := sorted(set(scope) - set(columns)):
-        raise UsageError(
-            f"experiment --scope: no column {unknown[0]!r}, lines have {', '.join(columns)}"
-        )

@@ -19,6 +19,7 @@ from pipeline.experiments.switchback import (
     draw_schedule,
     read_switchback,
 )
+from pipeline.runs.experiment_rules import check_start
 from pipeline.runs.portfolio import Portfolio
 from pipeline.runs.signoff import acting, ready_ledger
 
@@ -91,8 +92,6 @@ def assign(
         UsageError: it would start today or earlier, or could find nothing.
         NotAllowedError: the name is taken, or the person may not.
     """
-    from pipeline.runs.experiments import check_start
-
     check_start(portfolio, name, first_day, scope)
     chosen = design(panel.until(first_day), wish, seed)
     schedule = draw_schedule(

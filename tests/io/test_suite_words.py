@@ -61,7 +61,9 @@ def test_a_sum_says_what_is_needed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "change"), [(name, change) for name, _, _, change in BROKEN], ids=str
+    ("name", "change"),
+    [(name, change) for name, _, _, change in BROKEN],
+    ids=[f"{name}-{place}" for place, (name, *_) in enumerate(BROKEN)],
 )
 def test_no_finding_speaks_in_the_words_of_a_library(
     name: str, change: Callable[[Columns], None]

@@ -22,8 +22,9 @@ import numpy as np
 from pipeline.allocation.blocks import Sides
 from pipeline.allocation.box import Box, fold
 from pipeline.allocation.charge import charge
-from pipeline.allocation.columns import rail_terms, rail_weight
+from pipeline.allocation.columns import rail_weight
 from pipeline.allocation.nonconvex import split_sides
+from pipeline.allocation.parts import Part
 from pipeline.allocation.problem import OUTCOME, Problem
 from pipeline.allocation.relax import ROUGH, Master, Relaxed, relax
 from pipeline.allocation.tightened import tightened
@@ -31,7 +32,6 @@ from pipeline.allocation.tree import Sets, Tree
 from pipeline.allocation.work import Work
 from pipeline.core.types import FloatArray
 
-_FLAT = 1e-12  # of the bound: an envelope this close to its curve is the curve
 _ROUNDING = 1e-8  # of the bound: what the linear programs' own tolerances may hide
 _SHARP = 1e-10  # of the bound: a price is off by about the root of what a mix is off by
 _SAME = 1e-6  # of the outcome: less than this apart, plans are priced alike
@@ -99,19 +99,6 @@ def solve_coupled(
     search.run(tree, start)
     search.price_freely()
     return search.result()
-
-
-@dataclass(frozen=True, slots=True)
-class _Node:
-    """A part of the problem: its box, the curves as they are read there, and a mix near it."""
-
-    master: Master
-    box: Box
-    near: Relaxed
-
-    def cut(self, line: int, *bounds: tuple[float, float]) -> list[_Node]:
-        """Return the parts in which a line has other bounds."""
-        return [_Node(self.master, _cut(self.box, line, *own), self.near) for own in bounds]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -241,7 +228,7 @@ class _Search:
 
     def _branch(self, root: Relaxed) -> None:
         """Branch on the spends of single lines, the part with the highest bound first."""
-        heap = [(-root.bound, 0, _Node(self.master, self.box, root))]
+        heap = [(-root.bound, 0, Part(self.master, self.box, root))]
         closed, count = -np.inf, 0
         while heap:
             negative, _, node = heapq.heappop(heap)
@@ -249,7 +236,7 @@ class _Search:
             if -negative <= self.close_enough or over:
                 closed = max(closed, -negative)
                 break
-            children = self._children(node) or self._sharper(node)
+            children = node.halves(self.sides) or node.sharper(self.true, self.close_enough)
             if not children:
                 closed = max(closed, -negative)
             for child in children:
@@ -266,64 +253,10 @@ class _Search:
                     self.settle(solved.spend, solved)
                 bound = min(solved.bound, -negative)
                 if bound > self.close_enough:
-                    heapq.heappush(heap, (-bound, count, _Node(child.master, child.box, solved)))
+                    heapq.heappush(heap, (-bound, count, Part(child.master, child.box, solved)))
                 else:
                     closed = max(closed, bound)
         self.bound = min(self.bound, max(closed, self.value))
-
-    def _sharper(self, node: _Node) -> list[_Node]:
-        """Return the part with finer tables, cut in two where its box is too wide for them."""
-        tabled, price = node.master.tabled, node.near.latest.rail_price
-        if node.near.bound <= self.close_enough or not tabled.is_needed:
-            return []
-        closer, before = Master.of(self.true, node.box), tabled.left_out(price, 1.0)
-        after = closer.tabled.left_out(price, 1.0)
-        if after.sum() < 0.5 * before.sum():
-            return [_Node(closer, node.box, node.near)]
-        line = int(np.argmax(after))
-        low, high = float(node.box.low[line]), float(node.box.high[line])
-        middle = (low + high) / 2
-        if not (low < middle < high and after[line] > _FLAT * abs(node.near.bound)):
-            return []
-        halves = [_cut(node.box, line, *ends) for ends in ((low, middle), (middle, high))]
-        return [_Node(Master.of(self.true, half), half, node.near) for half in halves]
-
-    def _children(self, parent: _Node) -> list[_Node]:
-        """Return the box cut in two at the line that the mix flatters most."""
-        box, node = parent.box, parent.near
-        flattered = self._flattered(parent)
-        hole = (box.gate > 0) & (node.spend > box.low) & (node.spend < box.gate)
-        least = _FLAT * abs(node.bound)
-        flattered[hole] = np.maximum(flattered[hole], 2 * least + np.finfo(float).tiny)
-        line = int(np.argmax(flattered))
-        if flattered[line] <= least:
-            return []
-        low, high = float(box.low[line]), float(box.high[line])
-        if hole[line]:
-            gate = float(box.gate[line])
-            return parent.cut(line, (low, low), (gate, high))
-        at = float(self.sides.on_low[line])
-        if not low < at < high:
-            at = float(
-                np.clip(node.spend[line], low + 0.05 * (high - low), high - 0.05 * (high - low))
-            )
-        return parent.cut(line, (low, at), (at, high)) if low < at < high else []
-
-    def _flattered(self, parent: _Node) -> FloatArray:
-        """Return per line by how much the mix counts more than the mixed spend is worth.
-
-        Guardrails count at their prices; one that is broken, at what the bound is worth at least.
-        """
-        problem, node = parent.master.problem, parent.near
-        latest, spend, thresholds = node.latest, node.spend, parent.master.rows.thresholds
-        rails = latest.mixed_rails - rail_terms(problem, spend)
-        short = thresholds - rail_terms(problem, spend).sum(axis=0)
-        scale = np.abs(latest.mixed_rails).sum(axis=0) + np.abs(thresholds)
-        broken = (short > 1e-9 * scale) & (scale > 0)
-        price = latest.rail_price + np.where(
-            broken, abs(node.bound) / np.where(broken, scale, 1.0), 0.0
-        )
-        return latest.mixed_value - problem.curves.value(spend) + rails @ price
 
     def price_freely(self) -> None:
         """Price the best plan where limits themselves hold its lines, not boxes cut to them.
@@ -374,12 +307,3 @@ class _Search:
             line_price=self.priced.line_price(self.true),
             weight=1.0 + rail_weight(self.master.problem, latest.rail_price, OUTCOME),
         )
-
-
-def _cut(box: Box, line: int, low: float, high: float) -> Box:
-    lows, highs, gates = box.low.copy(), box.high.copy(), box.gate.copy()
-    lows[line], highs[line] = low, high
-    if low >= gates[line] or high < gates[line]:
-        highs[line] = low if high < gates[line] else high
-        gates[line] = 0.0
-    return Box(lows, highs, gates)

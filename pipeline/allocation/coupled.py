@@ -36,6 +36,7 @@ _ROUNDING = 1e-8  # of the bound: what the linear programs' own tolerances may h
 _SHARP = 1e-10  # of the bound: a price is off by about the root of what a mix is off by
 _SAME = 1e-6  # of the outcome: less than this apart, plans are priced alike
 _HARDER = (1.0, 1.1, 1.4)  # times the guardrails' prices, until a choice of sides can keep them
+_HAIR = 1e-6  # of a line's room: as little is what a program's tolerance spends on nothing
 _HALVINGS = 36  # on the way from a plan to a split that breaks a limit
 _SMALL = 60  # lines up to which every node is worth a plan
 _EVERY = 8  # nodes between plans where there are more
@@ -194,11 +195,17 @@ class _Search:
         settled = relax(self.master, box, self.work, columns=near.columns, enough=self.value)
         if settled is None:
             return
-        if not self.keeps(settled.spend):
-            closer = Master.of(tightened(self.true, settled.spend), self.box)
-            settled = relax(closer, box, self.work, start=settled.spend)
-        if settled is not None:
+        if self.keeps(settled.spend):
             self.offer(settled.spend, settled)
+            return
+        closer = Master.of(tightened(self.true, settled.spend), self.box)
+        mended = relax(closer, box, self.work, start=settled.spend)
+        if mended is not None and self.keeps(mended.spend):
+            self.offer(mended.spend, mended)
+            return
+        emptied = relax(self.master, _emptied(box, settled.spend), self.work, start=settled.spend)
+        if emptied is not None:  # the wider box's prices: without room there are none
+            self.offer(emptied.spend, settled)
 
     def _on_its_sides(self, guess: FloatArray) -> Box:
         sides = self.sides
@@ -307,3 +314,13 @@ class _Search:
             line_price=self.priced.line_price(self.true),
             weight=1.0 + rail_weight(self.master.problem, latest.rail_price, OUTCOME),
         )
+
+
+def _emptied(box: Box, spend: FloatArray) -> Box:
+    """Return the box without room for lines that a split gives next to nothing.
+
+    Where a guardrail can be kept only by spending nothing on some lines, a linear program spends
+    its own tolerance on them.
+    """
+    little = spend - box.low <= _HAIR * (box.high - box.low)
+    return Box(box.low, np.where(little, box.low, box.high), np.where(little, 0.0, box.gate))

@@ -133,3 +133,38 @@ def test_a_master_program_that_leaves_the_simplex_at_a_loss_is_solved_from_insid
     """Found by `tools/torture.py splits`: case 668 of seed 11, HiGHS said "unknown"."""
     judge = JUDGES[668 % len(JUDGES)]
     assert judge(np.random.default_rng([11, 668]), Outcome(unit="problems")) == ""
+
+
+@pytest.mark.parametrize("lines", ["ab", "abc"])
+def test_a_least_return_that_no_first_unit_reaches_spends_nothing_where_it_counts(lines):
+    """Found by `tools/torture.py splits`: a linear program spends its own tolerance there.
+
+    No unit on `a` or `b` earns more than 0.1615; `c` is not asked for a return.
+    """
+    held = [
+        {"family": "exponential", "ceiling": 2.892, "scale": 17.916},
+        {"family": "exponential", "ceiling": 3.695, "scale": 32.358},
+        hill(9, 20),
+    ]
+    made = problem(
+        budget=14.25,
+        spend="at_most",
+        lines=[line(n, curve, max=30) for n, curve in zip("abc", held, strict=True) if n in lines],
+        groups=[
+            {"id": "wide", "lines": ["a", "b"], "max": 11.52},
+            {"id": "narrow", "lines": ["a", "b"], "max": 2.19},
+        ],
+        guardrails=[{"metric": "return", "min": 0.1988, "lines": ["a", "b"]}],
+    )
+    found = solve(made)
+    assert found.spend[:2] == pytest.approx([0.0, 0.0])
+    assert found.status == "optimal"
+    assert found.gap <= 1e-6
+    if lines == "abc":
+        assert found.spend[2] == pytest.approx(14.25)
+
+
+@pytest.mark.parametrize("case", [1005, 1861])
+def test_a_cone_solver_agrees_where_nothing_may_be_spent(case):
+    judge = JUDGES[case % len(JUDGES)]
+    assert judge(np.random.default_rng([11, case]), Outcome(unit="problems")) == ""

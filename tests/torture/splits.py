@@ -22,6 +22,8 @@ from pipeline.core.errors import InfeasibleError, PipelineError, UndecidedError
 from tests.torture.report import Outcome, Tell
 
 PROVEN = 1e-3
+CONE = 1e-7
+"""What a cone solver's own tolerance, 1e-8 of a limit, earns where the best plan spends nothing."""
 UNITS = (1e-9, 1e-2, 1e3, 1e12)
 Document = dict[str, Any]
 
@@ -139,7 +141,7 @@ def _against_a_cone_solver(rng: np.random.Generator, outcome: Outcome) -> str:
     limits += [cvxpy.sum(spend[inside]) <= cap for _, inside, cap in groups]
     limits += [] if least is None else [value >= least * cvxpy.sum(spend)]
     outside = cvxpy.Problem(cvxpy.Maximize(value), limits).solve(solver=cvxpy.CLARABEL)
-    if abs(found.objective - outside) > 2e-6 * abs(outside) or found.gap > 1e-6:
+    if abs(found.objective - outside) > 2e-6 * abs(outside) + CONE or found.gap > 1e-6:
         return f"objective {found.objective}, gap {found.gap:.1e}; Clarabel has {outside}"
     return ""
 

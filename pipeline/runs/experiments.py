@@ -17,7 +17,7 @@ from pipeline.experiments.design import Design, choose, design_geo
 from pipeline.experiments.readout import ReadOut, read_out
 from pipeline.experiments.sequential import alpha_of_look
 from pipeline.runs import switchbacks
-from pipeline.runs.experiment_rules import check_alone, check_start
+from pipeline.runs.experiment_rules import check_alone, check_start, treated_by_others
 from pipeline.runs.portfolio import Portfolio
 from pipeline.runs.signoff import acting, cap_spec, existing_ledger, propose_cap, ready_ledger
 
@@ -254,7 +254,7 @@ def look_at(
     """
     ledger = existing_ledger(portfolio)
     record = ledger.experiment(portfolio.policy.portfolio, name)
-    seen = seen_of(record, panel)
+    seen = seen_of(record, panel, ledger.experiments(portfolio.policy.portfolio))
     if seen.fraction not in [item["fraction"] for item in record.looks]:
         actor = acting(portfolio, person, "read experiment", name)
         ledger.record_look(name, seen.to_json(), actor, portfolio.policy)
@@ -269,14 +269,22 @@ def record_final(portfolio: Portfolio, name: str, seen: Look) -> None:
     ledger.record_scheduled_look(name, seen.to_json(), portfolio.policy)
 
 
-def seen_of(record: ExperimentRecord, panel: Panel) -> Look:
-    """Return what an assigned experiment shows on the days that are over, nothing recorded."""
+def seen_of(
+    record: ExperimentRecord, panel: Panel, others: Sequence[ExperimentRecord] = ()
+) -> Look:
+    """Return what an assigned experiment shows on the days that are over, nothing recorded.
+
+    Args:
+        others: recorded tests; units that they treat meanwhile are not compared with.
+    """
     plan = record.assignment
     now = fraction_over(plan, panel.days[-1])
     earlier = [item["fraction"] for item in record.looks if item["fraction"] != now]
+    elsewhere = treated_by_others(record, others)
+    excluded = sorted({*plan["excluded"], *(unit for unit in elsewhere if unit in panel.units)})
     if plan.get("kind") == switchbacks.KIND:
         share = alpha_of_look(earlier, now, plan["alpha"])
-        found = switchbacks.read(panel, plan["treated"], plan, share)
+        found = switchbacks.read(panel, plan, share, excluded)
         return Look(fraction=now, alpha=share, result=found)
     return look(
         panel,
@@ -285,7 +293,7 @@ def seen_of(record: ExperimentRecord, panel: Panel) -> Look:
         date.fromisoformat(plan["to"]),
         alpha=plan["alpha"],
         earlier=earlier,
-        excluded=plan["excluded"],
+        excluded=excluded,
         seed=plan["seed"],
     )
 

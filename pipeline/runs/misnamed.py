@@ -7,14 +7,21 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from pipeline.core.findings import Finding, Level
 from pipeline.core.policy import Policy
+from pipeline.core.trial import Trial
 from pipeline.core.types import Line, in_scope, scope_label
 
 ALIKE = 0.6  # from which a name is offered instead
 SHOWN = 8  # names, where none is alike
 
 
-def misnamed(policy: Policy, lines: Collection[Line]) -> list[Finding]:
-    """Return a finding for each credit, safe ground and guardrail that reaches no line."""
+def misnamed(
+    policy: Policy, lines: Collection[Line], trials: Collection[Trial] = ()
+) -> list[Finding]:
+    """Return a finding for each credit, safe ground, guardrail and test that reaches no line.
+
+    Args:
+        trials: that are not over.
+    """
     if not lines:
         return []
     found = list(_credit(policy, sorted({line[0] for line in lines})))
@@ -26,10 +33,13 @@ def misnamed(policy: Policy, lines: Collection[Line]) -> list[Finding]:
         (f"guardrails[{place}]", rail.scope, "nothing is guarded by it")
         for place, rail in enumerate(policy.guardrails)
     ]
+    rules += [
+        (f"test {trial.name}", trial.scope, "no line is left alone for it") for trial in trials
+    ]
     for place, scope, effect in rules:
         if not any(in_scope(line, policy.line, scope) for line in lines):
             message = f"{place}: no line is {scope_label(scope)}; {effect}"
-            found.append(_finding(message, _instead(scope, policy.line, lines)))
+            found.append(_finding(message, meant_instead(scope, policy.line, lines)))
     return found
 
 
@@ -47,7 +57,7 @@ def _credit(policy: Policy, channels: Sequence[str]) -> Iterator[Finding]:
             )
 
 
-def _instead(scope: Mapping[str, str], columns: Sequence[str], lines: Collection[Line]) -> str:
+def meant_instead(scope: Mapping[str, str], columns: Sequence[str], lines: Collection[Line]) -> str:
     """Return what the first part of a scope that reaches nothing should perhaps have been."""
     for column, value in scope.items():
         known = sorted({line[list(columns).index(column)] for line in lines})

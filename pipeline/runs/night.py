@@ -101,7 +101,8 @@ def _misnamed(work: RunFolder, inputs: Inputs) -> list[Finding]:
     if not work.exists(warehouse.LINE_DAY):
         return []
     lines = warehouse.read_facts(work).lines
-    return misnamed(inputs.policy, {*lines, *inputs.lines_without_data(lines)})
+    open_ = [item for item in inputs.trials if item.last_day is None or item.last_day >= inputs.day]
+    return misnamed(inputs.policy, {*lines, *inputs.lines_without_data(lines)}, open_)
 
 
 def _without_data(work: RunFolder, inputs: Inputs) -> list[Finding]:

@@ -45,7 +45,8 @@ def read_due(folder: str | Path) -> list[ReadNow]:
 
 
 def _read(portfolio: Portfolio, name: str) -> ReadNow:
-    record = existing_ledger(portfolio).experiment(portfolio.policy.portfolio, name)
+    others = existing_ledger(portfolio).experiments(portfolio.policy.portfolio)
+    record = next(item for item in others if item.name == name)
     plan = record.assignment
     place = plan.get("data")
     if portfolio.today().isoformat() <= plan["to"]:
@@ -70,7 +71,7 @@ def _read(portfolio: Portfolio, name: str) -> ReadNow:
                 f"is over, and {place['path']} ends {panel.days[-1]}; it is read once data are in"
             )
             return ReadNow(name=name, said=said)
-        seen = seen_of(record, panel)
+        seen = seen_of(record, panel, others)
         record_final(portfolio, name, seen)
     except PipelineError as error:
         return ReadNow(name=name, said=str(error), failed=True)

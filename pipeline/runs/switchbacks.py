@@ -19,7 +19,7 @@ from pipeline.experiments.switchback import (
     draw_schedule,
     read_switchback,
 )
-from pipeline.runs.experiment_rules import check_start
+from pipeline.runs.experiment_rules import check_alone, check_start
 from pipeline.runs.portfolio import Portfolio
 from pipeline.runs.signoff import acting, ready_ledger
 
@@ -37,6 +37,7 @@ class SwitchbackWish:
         units: that are switched together.
         days: of the test; as many whole pairs of blocks as fit.
         spend_change: relative change of the units' money on treated days.
+        excluded: units that are not held against the switched ones.
     """
 
     units: tuple[str, ...]
@@ -47,6 +48,7 @@ class SwitchbackWish:
     power: float = 0.8
     effect: float | None = None
     spend_change: float = 1.0
+    excluded: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, value in (("--alpha", self.alpha), ("--power", self.power)):
@@ -54,12 +56,16 @@ class SwitchbackWish:
                 raise UsageError(f"switchback {name}: got {value:g}, need between 0 and 1")
         if not self.units:
             raise UsageError("switchback: give --unit, the units that are switched")
+        if both := sorted({*self.units} & {*self.excluded}):
+            raise UsageError(
+                f"switchback: unit {both[0]!r} is switched and excluded; leave one of them out"
+            )
 
 
 def design(panel: Panel, wish: SwitchbackWish, seed: int) -> SwitchbackDesign:
     """Return what a switchback would find and cost, from the past."""
     return design_switchback(
-        panel,
+        panel.without(wish.excluded),
         wish.units,
         wish.days,
         wish.block_days,
@@ -89,7 +95,8 @@ def assign(
     """Draw which blocks are treated and record it, treated days by name.
 
     Raises:
-        UsageError: it would start today or earlier, or could find nothing.
+        UsageError: it would start today or earlier, could find nothing, or another test treats its
+            units or those that they are held against.
         NotAllowedError: the name is taken, or the person may not.
     """
     check_start(portfolio, name, first_day, scope)
@@ -99,6 +106,14 @@ def assign(
     )
     days = [first_day + timedelta(days=index) for index in range(schedule.days)]
     ledger = ready_ledger(portfolio)
+    check_alone(
+        ledger.experiments(portfolio.policy.portfolio),
+        name,
+        (days[0], days[-1]),
+        unit_column,
+        treated=wish.units,
+        excluded=wish.excluded,
+    )
     return ledger.record_assignment(
         name,
         {
@@ -112,7 +127,7 @@ def assign(
             "block_days": wish.block_days,
             "washout_days": wish.washout_days,
             "blocks": list(schedule.treated),
-            "excluded": [],
+            "excluded": list(wish.excluded),
             "alpha": wish.alpha,
             "least_effect": chosen.least_effect,
             "price": chosen.price,
@@ -144,8 +159,10 @@ def pairs_over(assignment: Mapping[str, Any], last_day: date) -> float:
 
 
 def read(
-    panel: Panel, units: Sequence[str], assignment: Mapping[str, Any], alpha: float
+    panel: Panel, assignment: Mapping[str, Any], alpha: float, excluded: Sequence[str]
 ) -> ReadOut:
     """Return what the pairs that are over showed, with the error that this look may spend."""
     first = date.fromisoformat(assignment["from"])
-    return read_switchback(panel, units, first, schedule_of(assignment), alpha=alpha)
+    return read_switchback(
+        panel.without(excluded), assignment["treated"], first, schedule_of(assignment), alpha=alpha
+    )

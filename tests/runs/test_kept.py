@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
 from pipeline.core.errors import ConfigError, NotAllowedError, UsageError
+from pipeline.core.panel import Panel
 from pipeline.core.plan import Mode, Plan
-from pipeline.runs import holdouts
+from pipeline.runs import holdouts, switchbacks
 from pipeline.runs.audit import verify_portfolio
 from pipeline.runs.checking import replay_plan
-from pipeline.runs.experiments import Wish, assign
+from pipeline.runs.experiment_rules import treated_by_others
+from pipeline.runs.experiments import Wish, assign, seen_of
 from pipeline.runs.hard_limits import fixed_on
 from pipeline.runs.signoff import ready_ledger
 from pipeline.runs.trials import GRACE_DAYS
@@ -211,6 +214,75 @@ def test_a_test_among_units_that_another_treats_at_the_time_is_refused(shop: Sho
     start_test(shop, "cell", excluded=treated, channel="tv")
     names = [record.name for record in shop.portfolio.ledger.experiments("acme")]
     assert names == ["spring", "after", "cell"]
+
+
+def start_switchback(shop: Shop, name: str, unit: str, *, excluded: tuple[str, ...] = ()) -> None:
+    switchbacks.assign(
+        shop.portfolio,
+        regions(1),
+        switchbacks.SwitchbackWish(
+            units=(unit,), days=10, block_days=1, washout_days=0, excluded=excluded
+        ),
+        "ana",
+        name=name,
+        first_day=DAY + timedelta(days=1),
+        seed=1,
+        scope={"channel": "tv"},
+        unit_column="region",
+        metric="",
+        data={},
+    )
+
+
+def test_switchbacks_and_tests_of_regions_keep_off_each_others_units(shop: Shop):
+    start_test(shop, "spring", channel="social")
+    (spring,) = shop.portfolio.ledger.experiments("acme")
+    treated = tuple(spring.assignment["treated"])
+    free = next(unit for unit in regions(1).units if unit not in treated)
+    with pytest.raises(UsageError, match=f"'spring' treats {', '.join(treated)}.*--exclude"):
+        start_switchback(shop, "flip", free)
+    with pytest.raises(UsageError, match="'spring' treats"):
+        start_switchback(shop, "flip", treated[0])
+    start_switchback(shop, "flip", free, excluded=treated)
+    with pytest.raises(UsageError, match=f"'flip' treats {free}.*--exclude"):
+        start_test(shop, "late", excluded=treated, later=3, channel="search")
+    start_test(shop, "late", later=10, channel="search")
+
+
+def test_a_read_out_compares_with_no_unit_that_another_test_treats_meanwhile(shop: Shop):
+    start_test(shop, "spring", channel="social")
+    (spring,) = shop.portfolio.ledger.experiments("acme")
+    treated = tuple(spring.assignment["treated"])
+    start_test(shop, "cell", excluded=treated, channel="tv")
+    book = shop.portfolio.ledger.experiments("acme")
+    others = list(book[1].assignment["treated"])
+    panel = moved_to(regions(1), DAY + timedelta(days=3))
+    changed = panel.outcome.copy()
+    changed[-3:, panel.columns(others)] *= 5
+    after = replace(panel, outcome=changed)
+    assert treated_by_others(book[0], book) == tuple(others)
+    assert seen_of(book[0], after, book) == seen_of(book[0], panel, book)
+    assert seen_of(book[0], after) != seen_of(book[0], panel)
+
+
+def moved_to(panel: Panel, last: date) -> Panel:
+    """Return the panel with its last day on `last`."""
+    shift = last - panel.days[-1]
+    return replace(panel, days=tuple(day + shift for day in panel.days))
+
+
+def test_a_test_of_no_line_is_refused_with_the_name_that_was_meant(shop: Shop):
+    start_test(shop, "early", channel="tvv")  # before the first night nobody knows the lines
+    plan = shop.night()
+    (finding,) = [item for item in plan.findings if item.check == "misnamed"]
+    assert "test early: no line is channel=tvv" in finding.message
+    assert finding.advice == "did you mean 'tv'?"
+    with pytest.raises(UsageError, match=r"--scope: no line is channel=tvv; did you mean 'tv'\?"):
+        start_test(shop, "spring", later=4, channel="tvv")
+    with pytest.raises(UsageError, match="together they name no line"):
+        start_test(shop, "spring", later=4, channel="tv", audience="a")
+    later = shop.night(shop.later(4))
+    assert "misnamed" not in {item.check for item in later.findings}
 
 
 def test_a_finished_test_teaches_the_curves_by_itself(shop: Shop):

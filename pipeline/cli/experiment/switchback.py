@@ -14,6 +14,7 @@ from pipeline.cli.experiment.options import (
     Data,
     DateColumn,
     Days,
+    Exclude,
     From,
     OutcomeColumn,
     Power,
@@ -47,6 +48,7 @@ def switchback(
     alpha: Alpha = 0.1,
     power: Power = 0.8,
     spend_change: Change = 1.0,
+    exclude: Exclude = None,
     seed: Seed = 1,
     unit_column: UnitColumn = "region",
     date_column: DateColumn = "date",
@@ -70,6 +72,7 @@ def switchback(
         power=power,
         effect=effect,
         spend_change=spend_change,
+        excluded=tuple(exclude or ()),
     )
     if name is None:
         found = switchbacks.design(panel if day is None else panel.until(day), wish, seed)

@@ -8,14 +8,15 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
 
 from pipeline.core.panel import Panel
+from pipeline.core.types import IntArray
 from pipeline.experiments.design import choose, design_geo
 from pipeline.experiments.readout import read_out
 from pipeline.experiments.sequential import alpha_of_look
@@ -31,19 +32,35 @@ from pipeline.scoring.drift import LEARNING_DAYS, alarm_limit, find_shifts
 FIRST = date(2026, 1, 1)
 LOOKS = (0.5, 0.8, 1.0)
 PAST = 120
+NOTICED_WITHIN = 60  # days after a shift; later is too late
 UNPRICED = 365.0  # nights: so long a horizon pays for almost any move
 
 
-def alarms() -> list[tuple[str, ...]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarms:
+    """What a kind of series alarmed.
+
+    Attributes:
+        expected: false alarms that were set, over all its days and series.
+        noticed: day of each false alarm.
+        late: by size of the shift, days until each series alarmed, the rest of its days if never.
+    """
+
+    name: str
+    days: int
+    expected: float
+    noticed: IntArray
+    late: dict[float, IntArray]
+
+
+def measure_alarms() -> list[Alarms]:
     """Return false alarms for the rate that was set, and how late shifts are found, by size."""
     n, days, rate = 1000, 180, 40.0
-    rows = []
+    found = []
     for name, kept, heavy in (("independent", 0.0, False), ("persistent, 0.6", 0.6, False),
                               ("heavy-tailed, 0.3", 0.3, True)):  # fmt: skip
-        limit = alarm_limit(n, rate)
-        found = len(find_shifts(_series(days, n, kept, heavy, 5), limit))
-        expected = rate * (days - LEARNING_DAYS) / 365
-        cells = [f"{found / expected:.1f}"]
+        shifts = find_shifts(_series(days, n, kept, heavy, 5), alarm_limit(n, rate))
+        late_by_size = {}
         for size in (0.5, 1.0, 2.0, 3.0):
             table = _series(days, 300, kept, heavy, 7)
             table[100:] += size
@@ -51,10 +68,33 @@ def alarms() -> list[tuple[str, ...]]:
             for shift in find_shifts(table, alarm_limit(100, 1.0)):
                 if shift.noticed >= 100:
                     late[shift.series] = min(late[shift.series], shift.noticed - 100)
-            missed = float((late > 60).mean())
-            cells.append(f"{np.median(late):.0f} days, {missed:.0%} not in 60")
-        rows.append((name, *cells))
-    return rows
+            late_by_size[size] = late
+        found.append(
+            Alarms(
+                name=name,
+                days=days,
+                expected=rate * (days - LEARNING_DAYS) / 365,
+                noticed=np.array([shift.noticed for shift in shifts], dtype=np.int64),
+                late=late_by_size,
+            )
+        )
+    return found
+
+
+def alarms(found: Sequence[Alarms]) -> list[tuple[str, ...]]:
+    """Return the table of what was measured."""
+    return [
+        (
+            item.name,
+            f"{item.noticed.size / item.expected:.1f}",
+            *(
+                f"{np.median(late):.0f} days, {(late > NOTICED_WITHIN).mean():.0%} "
+                f"not in {NOTICED_WITHIN}"
+                for late in item.late.values()
+            ),
+        )
+        for item in found
+    ]
 
 
 def tests(worlds: int) -> list[tuple[str, ...]]:
@@ -333,7 +373,7 @@ def main() -> None:
     parser.add_argument("--nights", type=int, default=60)
     given = parser.parse_args()
     if "alarms" in given.parts:
-        print(table(ALARM_HEAD, alarms()))
+        print(table(ALARM_HEAD, alarms(measure_alarms())))
     if "tests" in given.parts:
         print(table(TEST_HEAD, tests(given.worlds)))
     if "holdouts" in given.parts:

@@ -146,10 +146,12 @@ def cadence_block() -> str:
 
 
 def alarms_block() -> str:
-    """Return how readily breaks alarm, and how late."""
-    from benchmarks import learning
+    """Return how readily breaks alarm, and how late; the pictures of it are drawn beside."""
+    from benchmarks import learning, learning_pictures
 
-    return learning.table(learning.ALARM_HEAD, learning.alarms())
+    found = learning.measure_alarms()
+    learning_pictures.write(found)
+    return learning.table(learning.ALARM_HEAD, learning.alarms(found))
 
 
 def gains_block() -> str:

@@ -38,6 +38,26 @@ def verify_portfolio(folder: str | Path) -> Verification:
     return verify_ledger(database, head)
 
 
+def require_sound(folder: str | Path, what: str) -> None:
+    """Refuse to answer from a record that was altered.
+
+    Args:
+        what: is asked for, for the message.
+
+    Raises:
+        DamagedError: names the first broken entry.
+    """
+    found = verify_portfolio(folder)
+    if found.is_sound:
+        return
+    first = found.problems[0]
+    entry = f"entry {first.seq}, " if first.seq is not None else ""
+    raise DamagedError(
+        f"{what}: the audit chain was altered ({entry}{first.subject}: {first.message}), so who "
+        "was treated is not known; run 'equimarginal audit verify' and restore a backup"
+    )
+
+
 def export_lines(folder: str | Path) -> bytes:
     """Return every audit entry as one JSON object per line."""
     entries = open_portfolio(folder).ledger.audit_entries()

@@ -17,6 +17,7 @@ from pipeline.experiments.design import Design, choose, design_geo
 from pipeline.experiments.readout import ReadOut, read_out
 from pipeline.experiments.sequential import alpha_of_look
 from pipeline.runs import switchbacks
+from pipeline.runs.audit import require_sound
 from pipeline.runs.experiment_rules import check_alone, check_start, treated_by_others
 from pipeline.runs.portfolio import Portfolio
 from pipeline.runs.signoff import acting, cap_spec, existing_ledger, propose_cap, ready_ledger
@@ -251,9 +252,13 @@ def look_at(
     """Return the read-out of an assigned experiment; the look is recorded before it is shown.
 
     The same look twice spends nothing twice and is recorded once.
+
+    Raises:
+        DamagedError: the audit chain, which says who was treated, was altered.
     """
     ledger = existing_ledger(portfolio)
     record = ledger.experiment(portfolio.policy.portfolio, name)
+    require_sound(portfolio.folder, f"experiment read-out {name}")
     seen = seen_of(record, panel, ledger.experiments(portfolio.policy.portfolio))
     if seen.fraction not in [item["fraction"] for item in record.looks]:
         actor = acting(portfolio, person, "read experiment", name)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipeline.core.errors import NotFoundError, PipelineError
 from pipeline.io.panel import read_panel
+from pipeline.runs.audit import require_sound
 from pipeline.runs.experiments import fraction_over, record_final, seen_of
 from pipeline.runs.portfolio import Portfolio, open_portfolio
 from pipeline.runs.signoff import existing_ledger
@@ -71,6 +72,7 @@ def _read(portfolio: Portfolio, name: str) -> ReadNow:
                 f"is over, and {place['path']} ends {panel.days[-1]}; it is read once data are in"
             )
             return ReadNow(name=name, said=said)
+        require_sound(portfolio.folder, f"experiment read-out {name}")
         seen = seen_of(record, panel, others)
         record_final(portfolio, name, seen)
     except PipelineError as error:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
-from pipeline.core.errors import ConfigError, NotAllowedError, UsageError
+from pipeline.core.errors import ConfigError, DamagedError, NotAllowedError, UsageError
 from pipeline.core.panel import Panel
 from pipeline.core.plan import Mode, Plan
 from pipeline.runs import holdouts, switchbacks
 from pipeline.runs.audit import verify_portfolio
 from pipeline.runs.checking import replay_plan
 from pipeline.runs.experiment_rules import treated_by_others
-from pipeline.runs.experiments import Wish, assign, seen_of
+from pipeline.runs.experiments import Wish, assign, look_at, seen_of
 from pipeline.runs.hard_limits import fixed_on
 from pipeline.runs.signoff import ready_ledger
 from pipeline.runs.trials import GRACE_DAYS
@@ -356,3 +359,24 @@ def test_a_holdout_that_begins_today_or_by_an_unknown_column_is_refused(shop: Sh
             first_day=DAY + timedelta(days=1),
             seed=1,
         )
+
+
+def test_a_test_whose_assignment_was_altered_is_not_read_out(shop: Shop):
+    start_test(shop, "spring", channel="social")
+    state = shop.folder / ".equimarginal"
+    guards = "select name from sqlite_master where type = 'trigger'"
+    with closing(sqlite3.connect(state / "ledger.sqlite")) as raw, raw:
+        for (name,) in raw.execute(guards).fetchall():
+            raw.execute(f"drop trigger {name}")
+        (seq, text), *rest = raw.execute(
+            "select seq, payload from audit where action = 'experiment.assigned'"
+        ).fetchall()
+        assert not rest
+        other = next(unit for unit in regions(1).units if f'"{unit}"' not in text)
+        mine = json.loads(text)["treated"][0]
+        changed = text.replace(f'"{mine}"', f'"{other}"')
+        raw.execute("update audit set payload = ? where seq = ?", (changed, seq))
+    assert verify_portfolio(shop.folder).problems[0].seq == seq
+    panel = moved_to(regions(1), DAY + timedelta(days=3))
+    with pytest.raises(DamagedError, match=f"read-out spring: the audit chain was altered .*{seq}"):
+        look_at(shop.portfolio, panel, "spring", "ana")

@@ -110,14 +110,15 @@ def _rests(portfolio: Portfolio, kind: Kind) -> str:
 
 def old_fallback(portfolio: Portfolio, record: PlanRecord) -> bool:
     """Raise the alarm where a fallback has been in force for too long; return whether it was."""
-    days = getattr(record.document, "fallback_days", 0)
+    days = record.document.fallback_days
     if days < portfolio.policy.alerts.fallback_days:
         return False
     urgent = "URGENT: " if days >= 2 * portfolio.policy.alerts.fallback_days else ""
     reason = record.document.reasons[-1] if record.document.reasons else ""
     raise_alarm(
         portfolio.policy,
-        f"{urgent}fallback for {days} days, plan {record.plan_id} repeats old budgets; {reason}",
+        f"{urgent}fallback for {days} days, plan {record.plan_id} repeats what was approved; "
+        f"{reason}",
     )
     return True
 

@@ -51,6 +51,8 @@ def evaluate(log: Annotated[Path, typer.Argument(metavar="LOG.csv")]) -> None:
         f"log       {read.log.total:,.0f} decisions; {read.without_consent:,} left out without "
         "consent"
     )
+    for note in read.notes:
+        say(f"left out  {note}")
     say(f"in force  {now.value:.5g} a decision ({now.lower(0.025):.5g} to {now.upper(0.025):.5g})")
     for candidate in decision.candidates:
         _say_candidate(candidate, read.log.total)

@@ -83,6 +83,7 @@ class DecisionPlan(Signed):
             split. 0 where lines do not share anything.
         rules_version: hash of the settings that the decision obeys; other rules void the plan.
         terms: what holds for every line as it is carried out, by name, such as send hours.
+        fallback_days: for how many days in a row, this one included, it has been a fallback.
     """
 
     plan_id: str
@@ -107,6 +108,7 @@ class DecisionPlan(Signed):
     inputs_hash: str = ""
     based_on: str = ""
     terms: dict[str, str] = Field(default_factory=dict)
+    fallback_days: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")
     def _lines_in_order(self) -> Self:
@@ -117,10 +119,11 @@ class DecisionPlan(Signed):
         return self
 
     def content(self) -> dict[str, Any]:
-        """Return what is hashed and signed; terms and parts only where there are any."""
+        """Return what is hashed and signed; what may be empty only where there is any."""
         content = Signed.content(self)
-        if not self.terms:
-            del content["terms"]
+        for name in ("terms", "fallback_days"):
+            if not content[name]:
+                del content[name]
         for line in content["lines"]:
             if not line["parts"]:
                 del line["parts"]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.core.findings import Finding, Level
 from pipeline.core.sources import Source, Sources
 from pipeline.io.engine import add_macros, engine, quoted, sql_text
+from pipeline.io.offer_first_look import NEEDED, look_first
 from pipeline.io.people_rows import Place, row_finding
 from pipeline.io.sources.database import Resolver
 from pipeline.io.sources.files import SourceError
@@ -20,10 +21,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from duckdb import DuckDBPyConnection
 
-NEEDED = ("date", "person", "segment", "action", "propensity")
 OPTIONAL = ("reward", "eligible", "holdout", "consent")
 BROKEN_SHARE = 0.001
 """Share of rows that cannot be believed up to which the rest is still learned from."""
+LEFT_OUT = frozenset({"decided-twice"})
+"""Faults that stop no night, however many rows have one: without them the log is only shorter."""
 MEND = "mend the rows where they are made; docs/offers.md says what they hold"
 
 
@@ -69,11 +71,8 @@ def read_log(
     """
     source = sources.decisions
     assert source is not None  # noqa: S101  the policy refuses offers without it
-    gone = who_withdrew(sources, base, resolve)
-    gone |= _said_no(source, base, resolve)
     with engine("decisions", advice="hand over fewer days") as connection:
         add_macros(connection)
-        name_people(connection, "withdrawn", gone)
         make_night(
             connection,
             first_day=day - timedelta(days=window_days),
@@ -81,14 +80,18 @@ def read_log(
             in_force_from=in_force_from,
             today=today,
             has_rewards=sources.rewards is not None,
+            has_consent=False,
         )
+        said_no = look_first(connection, source, base, resolve)
+        name_people(connection, "withdrawn", who_withdrew(sources, base, resolve) | said_no)
         _rewards(connection, sources.rewards, base, resolve)
         parts = _Parts(connection)
         view = (
             f"create or replace temp view stg_decisions as {sql_text('staging', 'stg_decisions')}"
         )
 
-        def add(_: Set[str]) -> None:
+        def add(has: Set[str]) -> None:
+            connection.execute("update night set has_consent = $has", {"has": "consent" in has})
             connection.execute(view)
             parts.add(sql_text("marts", "decision_cell"))
 
@@ -118,7 +121,8 @@ def log_findings(log: Log) -> list[Finding]:
     for fault, (rows, place) in sorted(log.faults.items()):
         if fault in {"outside", "withdrawn"}:
             continue
-        level = Level.FAIL if rows / max(counted, 1) > BROKEN_SHARE else Level.REVIEW
+        many = rows / max(counted, 1) > BROKEN_SHARE and fault not in LEFT_OUT
+        level = Level.FAIL if many else Level.REVIEW
         found.append(
             row_finding(level, fault, "decisions", MEND, replace(place, rows=rows, of=counted))
         )
@@ -186,32 +190,6 @@ def who_withdrew(sources: Sources, base: Path, resolve: Resolver | None = None) 
     """Return the keys of everybody who withdrew."""
     source = sources.withdrawals
     return read_people(source, base, resolve) if source else frozenset()
-
-
-def _said_no(source: Source, base: Path, resolve: Resolver | None) -> frozenset[str]:
-    """Return who has consent false on any row of the log."""
-    found: set[str] = set()
-    with engine("decisions", advice="hand over fewer days") as connection:
-
-        def add(has: Set[str]) -> None:
-            if "consent" not in has:
-                return
-            rows = connection.execute(
-                "select distinct person from decisions where lower(consent) in ('false', '0')"
-            ).fetchall()
-            found.update(str(row[0]) for row in rows)
-
-        stream_rows(
-            connection,
-            "decisions",
-            source,
-            base,
-            needed=("person",),
-            optional=("consent",),
-            each=add,
-            resolve=resolve,
-        )
-    return frozenset(found)
 
 
 def _rewards(

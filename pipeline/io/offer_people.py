@@ -42,6 +42,7 @@ def customer_contexts(
     base: Path,
     rules: OfferRules,
     day: date,
+    today: date,
     resolve: Resolver | None = None,
 ) -> PeopleRead:
     """Return how many people may get which actions on `day`.
@@ -49,8 +50,12 @@ def customer_contexts(
     Raises:
         SourceError: a source cannot be read.
     """
-    with people_and_actions(sources, base, rules, day, resolve=resolve) as (connection, files):
+    with people_and_actions(sources, base, rules, day, today, resolve=resolve) as (
+        connection,
+        files,
+    ):
         found = row_faults(connection, "customer_fault", "customers", "docs/offers.md")
+        found += row_faults(connection, "touch_fault", "contacts", "docs/offers.md")
         newest = connection.execute("select max(day) from stg_touches").fetchall()[0][0]
         if sources.contacts is not None and rules.rests:
             found += newest_day_findings(
@@ -71,6 +76,7 @@ def people_and_actions(
     base: Path,
     rules: OfferRules,
     day: date,
+    today: date,
     *,
     resolve: Resolver | None = None,
     **more: Any,
@@ -78,6 +84,7 @@ def people_and_actions(
     """Yield a connection that holds `person_action` for `day`, and the files it came from.
 
     Args:
+        today: contacts on later days cannot be believed.
         more: further columns of `night`.
     """
     assert sources.customers is not None  # noqa: S101  the policy refuses offers without it
@@ -88,6 +95,7 @@ def people_and_actions(
         make_night(
             connection,
             day=day,
+            today=today,
             max_per_week=limits.max_per_week,
             min_gap_days=limits.min_gap_days,
             holdout_seed=quarter_of(day),

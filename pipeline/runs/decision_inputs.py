@@ -11,7 +11,7 @@ import pipeline
 from pipeline.core.canonical import content_hash
 from pipeline.core.decision import DecisionPlan
 from pipeline.core.kinds import KINDS
-from pipeline.core.plan import Kind
+from pipeline.core.plan import Kind, Mode
 from pipeline.core.policy import Policy
 from pipeline.io.artefacts import RunFolder
 from pipeline.runs.inputs import CLOCK, INPUTS, read_plain
@@ -40,6 +40,12 @@ class DecisionInputs(BaseModel):
     def rules_version(self) -> str:
         """The hash of the rules that tonight's decision obeys."""
         return rules_version(self.policy, self.kind)
+
+    def fallback_days(self) -> int:
+        """Return for how many days in a row, tonight included, a fallback would be in force."""
+        if self.previous is None or self.previous.mode is not Mode.FALLBACK:
+            return 1
+        return self.previous.fallback_days + 1
 
 
 def rules_version(policy: Policy, kind: Kind) -> str:

@@ -138,13 +138,15 @@ class DecisionNight:
         if before is None:
             return None
         failed = [finding for finding in findings if finding.level is Level.FAIL]
+        days = inputs.fallback_days()
         plan = before.model_copy(
             update={
                 "plan_id": plan_id,
                 "date": inputs.day,
                 "mode": Mode.FALLBACK,
                 "reasons": (
-                    f"the last approved {KINDS[self.kind].name}, {before.plan_id}, stays in force",
+                    f"fallback for {days} day{'s' if days > 1 else ''}: the last approved "
+                    f"{KINDS[self.kind].name}, {before.plan_id}, stays in force",
                     f"tonight's data cannot be trusted: {failed[0].message}",
                 ),
                 "expected": None,
@@ -156,6 +158,7 @@ class DecisionNight:
                 "rules_version": inputs.rules_version,
                 "inputs_hash": inputs_hash(work),
                 "based_on": before.plan_id,
+                "fallback_days": days,
             }
         )
         return None if self.breaches(plan, section_of(inputs.policy, self.kind)) else plan

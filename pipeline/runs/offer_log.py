@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,12 +32,14 @@ class ReadLog:
         without_consent: decisions of people who withdrew; none is in `log`.
         people: per segment of the log, at least so many; counted by buckets, so never too many.
         unusable: decisions in contexts where nothing logged is still offered.
+        notes: what is wrong with rows that were left out; empty of a night's log.
     """
 
     log: DecisionLog
     without_consent: int
     people: tuple[int, ...]
     unusable: float
+    notes: tuple[str, ...] = ()
 
 
 def evaluation_log(path: Path) -> ReadLog:
@@ -63,11 +65,14 @@ def evaluation_log(path: Path) -> ReadLog:
         )
     except SourceError as error:
         raise DataNotTrustedError(f"{error}; docs/offers.md says what a log holds") from error
-    if failed := [f for f in log_findings(read) if f.level is Level.FAIL]:
+    found = log_findings(read)
+    if failed := [f for f in found if f.level is Level.FAIL]:
         raise DataNotTrustedError(f"{path.name}: {failed[0].message}; {failed[0].advice}")
     if not read.cells.num_rows:
         raise DataNotTrustedError(f"{path}: holds no decision of a person whose consent stands")
-    return log_of(read.cells, without_consent=read.left_out("withdrawn"))
+    without = read.left_out("withdrawn") + read.left_out("unreadable-consent")
+    notes = tuple(f.message for f in found if f.level is Level.REVIEW)
+    return replace(log_of(read.cells, without_consent=without), notes=notes)
 
 
 def log_of(

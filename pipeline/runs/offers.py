@@ -42,7 +42,9 @@ def _snapshot(portfolio: Portfolio, work: RunFolder) -> Sequence[Finding]:
             judged_until=rules.judged_until(inputs.day),
             in_force_from=in_force,
         )
-        people = offer_people.customer_contexts(policy.sources, base, rules, inputs.day)
+        people = offer_people.customer_contexts(
+            policy.sources, base, rules, inputs.day, read_today(work)
+        )
     except SourceError as error:
         work.write_json(SOURCES, {})
         return [offer_log.source_failed(error, "offers")]
@@ -112,7 +114,13 @@ def _carry_out(portfolio: Portfolio, record: PlanRecord, folder: Path) -> tuple[
     rules: OfferRules = section_of(portfolio.policy, Kind.OFFERS)
     try:
         drawn = write_decisions(
-            plan, record.content_hash, portfolio.policy.sources, portfolio.folder, rules, folder
+            plan,
+            record.content_hash,
+            portfolio.policy.sources,
+            portfolio.folder,
+            rules,
+            folder,
+            max(portfolio.today(), plan.date),
         )
     except SourceError as error:
         return (f"published, but nobody was decided for: {error}; publish again once it is mended",)

@@ -1,5 +1,6 @@
 -- stg_decisions: logged offer decisions with types, one row per source row, and what is wrong.
--- Reads: decisions (texts, and where each row stands), withdrawn, rewarded, night. A person is only
+-- Reads: decisions (texts, and where each row stands), withdrawn, rewarded, decided_twice,
+-- odd_chance, night. Consent that is not plainly true is none. A person is only
 -- a bucket afterwards, one of two hundred. A propensity keeps four digits, so that the log can be
 -- added up; `fault` is '' where the row counts, and `withdrawn` is no fault of the row. What is
 -- told of a fault never names the person.
@@ -16,7 +17,12 @@ judged as (
             when decisions.reward = '' then 0
             else plain_number(decisions.reward)
         end as earned,
+        odd_chance.total as chances,
         case
+            when
+                night.has_consent
+                and lower(trim(decisions.consent)) not in ('true', '1', 'false', '0')
+                then 'unreadable-consent'
             when withdrawn.person is not null then 'withdrawn'
             when iso_day(decisions.date) is null then 'unreadable-day'
             when iso_day(decisions.date) > night.today then 'future-day'
@@ -34,6 +40,9 @@ judged as (
                 decisions.eligible <> ''
                 and not list_contains(string_split(decisions.eligible, '|'), decisions.action)
                 then 'action-not-eligible'
+            when decided_twice.key is not null then 'decided-twice'
+            when odd_chance.total is not null and lower(decisions.holdout) not in ('true', '1')
+                then 'odd-chances'
             else ''
         end as fault
     from decisions
@@ -43,6 +52,13 @@ judged as (
         on
             decisions.person = rewarded.person
             and iso_day(decisions.date) = rewarded.day
+    left join decided_twice
+        on hash(decisions.person, iso_day(decisions.date)) = decided_twice.key
+    left join odd_chance
+        on
+            iso_day(decisions.date) = odd_chance.day
+            and decisions.segment = odd_chance.segment
+            and decisions.eligible = odd_chance.eligible
 )
 
 select
@@ -59,11 +75,12 @@ select
     fault,
     case
         when fault in ('unreadable-day', 'future-day') then 'date'
-        when fault = 'no-name' and person = '' then 'person'
+        when fault = 'unreadable-consent' then 'consent'
+        when fault = 'decided-twice' or (fault = 'no-name' and person = '') then 'person'
         when fault = 'no-name' and no_name(segment) then 'segment'
         when fault = 'unreadable-holdout' then 'holdout'
         when fault in ('no-name', 'action-not-eligible') then 'action'
-        when fault = 'impossible-propensity' then 'propensity'
+        when fault in ('impossible-propensity', 'odd-chances') then 'propensity'
         when fault = 'unreadable-reward' then 'reward'
         else ''
     end as fault_column,
@@ -72,7 +89,8 @@ select
         when fault = 'action-not-eligible' then action
         when fault = 'unreadable-holdout' then holdout
         when fault = 'no-name' and person <> '' and no_name(segment) then segment
-        when fault = 'impossible-propensity' then propensity
+        when fault in ('impossible-propensity', 'odd-chances') then propensity
+        when fault = 'unreadable-consent' then consent
         when fault = 'unreadable-reward' then reward
         else ''
     end as cell,
@@ -83,6 +101,14 @@ select
         when fault = 'impossible-propensity' and propensity <> ''
             then 'is not a probability: a number above 0, at most 1'
         when fault = 'unreadable-reward' then 'is not a plain number'
+        when fault = 'unreadable-consent' and consent <> ''
+            then 'is neither true nor false, so it is no consent'
+        when fault = 'unreadable-consent' then 'is empty, so it is no consent'
+        when fault = 'decided-twice' then 'is decided for more than once on this day'
+        when fault = 'odd-chances'
+            then
+                'is one of probabilities that add up to ' || round(chances, 3)
+                || ' over the actions of this day, segment and eligible'
         when fault = 'unreadable-holdout' then 'is neither true nor false'
         when fault = 'no-name' and person <> '' and segment <> '' and no_name(segment)
             then 'is no name'

@@ -75,6 +75,17 @@ def test_withdrawn_consent_removes_every_row_of_the_person(tmp_path: Path) -> No
     assert read.without_consent == 2
 
 
+def test_rows_that_are_left_out_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path / "log.csv", {"new": (0.1, 0.2)}, 2000)
+    path.write_text(path.read_text() + "2026-03-02,new7,new,a,0.7,0,agreed\n")
+    build_app()(args=["offers", "evaluate", str(path)], standalone_mode=False)
+    shown = capsys.readouterr().out
+    assert "1,999 decisions; 2 left out without consent" in shown
+    assert "row 2002, column consent: 'agreed' is neither true nor false" in shown
+
+
 @pytest.mark.parametrize("row", ["2026-03-01,u,s,a,0,1,true", "2026-03-01,u,s,a,x,1,true"])
 def test_a_row_that_cannot_be_believed_is_named(tmp_path: Path, row: str) -> None:
     (tmp_path / "log.csv").write_text(HEAD + row + "\n")

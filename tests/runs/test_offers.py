@@ -351,6 +351,7 @@ def test_without_any_log_an_even_split_is_how_to_begin(shop: Path) -> None:
             "log-2.csv, row 2, column date: '22.11.2026' is not an ISO day",
         ),
         ("2026-11-10,p,new,none,0,,false,1", "column propensity: '0' is not a probability"),
+        ("2026-11-10,p,new,none,1.2,,false,1", "column propensity: '1.2' is not a probability"),
         ("2026-11-10,p,new,none,0.5,,false,much", "column reward: 'much' is not a plain number"),
         (
             "2026-11-10,p,new,gift,0.5,none|news,false,1",
@@ -384,9 +385,12 @@ def test_bad_rows_fall_back_to_the_offers_in_force_and_are_drawn_for_those_who_s
     resting = night(shop, day)
     assert resting.mode is Mode.FALLBACK
     assert resting.budgets == plan.budgets
-    assert "the last approved offers" in resting.reasons[0]
+    assert resting.reasons[0] == (
+        f"fallback for 1 day: the last approved offers, {plan.plan_id}, stays in force"
+    )
     folder, _ = sign(shop, resting, day)
     assert "new-0" not in {row["person"] for row in decisions(folder)}
+    assert night(shop, day + timedelta(days=1)).fallback_days == 2
 
 
 def test_missing_decisions_of_yesterday_are_said_as_every_decision_says_it(shop: Path) -> None:
@@ -437,6 +441,79 @@ def test_rows_of_customers_that_say_too_little_are_named_and_the_safe_side_is_ta
     drawn = {row["person"]: row["eligible"] for row in decisions(folder)}
     assert "lost" not in drawn
     assert drawn["new-1"] == drawn["new-3"] == "none"
+
+
+def test_consent_in_the_log_that_nobody_agreed_on_is_no_consent(shop: Path) -> None:
+    path = shop / "data" / "log-2.csv"
+    rows = ["new-0,yes", "new-1,", "new-2, FALSE ", "new-3,TRUE", "loyal-0,1"]
+    text = [f"2026-11-05,{row.split(',')[0]},new,none,0.5,{row.split(',')[1]}" for row in rows]
+    head = "date,person,segment,action,propensity,consent"
+    path.write_text("\n".join([head, *text]) + "\n", encoding="utf-8")
+    plan = night(shop)
+    assert any(f.startswith("learned from 9,996 ") for f in messages(plan))  # 10,000 - 6 + 2
+    (found,) = [item for item in plan.findings if item.check == "unreadable-consent"]
+    assert found.message == (
+        "decisions: log-2.csv, row 2, column consent: 'yes' is neither true nor false, "
+        "so it is no consent; 2 of 10,005 rows are like it"
+    )
+    assert (found.value, found.row, found.column) == ("yes", 2, "consent")
+    path.write_text("\n".join([head, *text, *[text[0]] * 20]) + "\n", encoding="utf-8")
+    with pytest.raises(DataNotTrustedError, match="no consent; 22 of 10,025 rows are like it"):
+        night(shop)
+
+
+def test_who_was_decided_for_twice_on_a_day_teaches_nothing_on_it(shop: Path) -> None:
+    log = (shop / "data" / "log-1.csv").read_text(encoding="utf-8").splitlines()
+    again = [log[0], *log[1:31]]
+    (shop / "data" / "log-2.csv").write_text("\n".join(again) + "\n", encoding="utf-8")
+    plan = night(shop)
+    assert any(f.startswith("learned from 9,970 ") for f in messages(plan))
+    (found,) = [item for item in plan.findings if item.check == "decided-twice"]
+    assert found.message == (
+        "decisions: log-1.csv, row 2, column person is decided for more than once on this day; "
+        "60 of 10,030 rows are like it"
+    )
+    assert found.value == ""
+
+
+def test_a_day_whose_probabilities_are_no_ones_draw_is_not_learned_from(shop: Path) -> None:
+    path = shop / "data" / "log-2.csv"
+    names = ("none", "voucher", "news")
+    rows = [
+        f"2026-11-01,odd-{index},new,{names[index % 3]},0.5,none|voucher|news,false,1"
+        for index in range(30)
+    ]
+    path.write_text("\n".join([",".join(FIELDS), *rows]) + "\n", encoding="utf-8")
+    with pytest.raises(
+        DataNotTrustedError,
+        match=r"row 2, column propensity: '0.5' is one of probabilities that add up to 1.5 .*; "
+        "30 of 10,030 rows are like it",
+    ):
+        night(shop)
+
+
+def test_contacts_that_cannot_be_read_are_named_and_people_rest(shop: Path) -> None:
+    settings(shop, contacts={"path": "data/contacts.csv"})
+    rows = [
+        {"date": "2026-11-21", "person": "new-400", "action": "news", "touches": "1"},
+        {"date": "21.11.2026", "person": "new-0", "action": "voucher", "touches": "1"},
+        {"date": "2027-11-21", "person": "new-4", "action": "voucher", "touches": "1"},
+        {"date": "2026-11-20", "person": "new-8", "action": "voucher", "touches": "many"},
+    ]
+    write_rows(shop / "data" / "contacts.csv", iter(rows))
+    plan = night(shop)
+    said = {item.check: item for item in plan.findings if item.source == "contacts"}
+    assert said["unreadable-day"].message == (
+        "contacts: contacts.csv, row 3, column date: '21.11.2026' is not an ISO day; "
+        "taken as yesterday"
+    )
+    assert said["future-day"].value == "2027-11-21"
+    assert said["unreadable-touches"].row == 5
+    folder, _ = sign(shop, plan)
+    drawn = {row["person"]: row["eligible"] for row in decisions(folder)}
+    assert drawn["new-0"] == drawn["new-4"] == drawn["new-8"] == "none|news"
+    assert drawn["new-12"] == "none|voucher|news"
+    assert not any(key in item.message for key in ("new-0", "new-4") for item in said.values())
 
 
 def test_without_a_section_nothing_is_decided(shop: Path) -> None:

@@ -128,15 +128,18 @@ def contact_result(case: Path, table: str, params: dict[str, Any]) -> str:
 
 
 OFFER_TABLES = {
-    "decisions": "date, person, segment, action, propensity, reward, eligible, holdout",
+    "decisions": "date, person, segment, action, propensity, reward, eligible, holdout, consent",
     "withdrawn": "person",
     "rewarded": "person, day::date as day, reward::double as reward",
     "customers": "person, segment, consent",
     "contacts": "person, date, action, touches",
+    "decided_twice": "person, date",
+    "odd_chance": "day::date as day, segment, eligible, total::double as total",
     "offer_share": "segment, allowed, action, low::int as low, units::int as units",
 }
 OFFER_STEPS = {
     "decision_cell": ("stg_decisions",),
+    "odd_chance": ("decision_chance",),
     "person_action": ("stg_customers", "stg_touches"),
     "customer_context": ("stg_customers", "stg_touches", "person_action"),
     "offer_draw": ("stg_customers", "stg_touches", "person_action"),
@@ -149,14 +152,18 @@ def offer_result(case: Path, table: str, params: dict[str, Any]) -> str:
         engine.add_macros(connection)
         for name, columns in OFFER_TABLES.items():
             path = case / f"{name}.csv"
-            names = [column.split("::")[0] for column in columns.split(", ")]
+            if name in (*OFFER_STEPS.get(table, ()), table):
+                continue
             rows = list(csv.DictReader(io.StringIO(path.read_text()))) if path.exists() else []
+            names = [column.split("::")[0] for column in columns.split(", ")]
             texts = {n: pa.array([row.get(n, "") for row in rows], pa.string()) for n in names}
             texts |= places(name, len(rows))
             connection.register("texts", pa.table(texts))
             connection.execute(
                 f"create table {name} as select {columns}, source_file, source_row from texts"
             )
+        connection.execute("alter table decided_twice add column key ubigint")
+        connection.execute("update decided_twice set key = hash(person, date::date)")
         values = ", ".join(f"{value} as {name}" for name, value in params["night"].items())
         connection.execute(f"create table night as select {values}")
         actions = params.get("actions", [])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ def write_decisions(
     base: Path,
     rules: OfferRules,
     folder: Path,
+    today: date,
 ) -> Drawn:
     """Write `decisions.csv` beside the plan's sheet, and a record with its hash.
 
@@ -53,7 +55,7 @@ def write_decisions(
         "holdout_units": round(rules.holdout * UNITS),
         "segments": segments,
     }
-    with people_and_actions(sources, base, rules, plan.date, **more) as (connection, _):
+    with people_and_actions(sources, base, rules, plan.date, today, **more) as (connection, _):
         connection.execute(
             "create table offer_share (segment text, allowed text, action text, "
             "low integer, units integer)"

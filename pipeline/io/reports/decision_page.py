@@ -160,7 +160,8 @@ def _rail_note(rail: PlanGuardrail, plan: DecisionPlan) -> str:
 
 def _badge(plan: DecisionPlan) -> str:
     if plan.mode is Mode.FALLBACK:
-        return "fallback"
+        old = f", {plural(plan.fallback_days, 'day')} old" if plan.fallback_days else ""
+        return f"fallback{old}"
     return "no change" if plan.mode is Mode.HOLD else "new " + plan.kind.value
 
 

@@ -35,7 +35,7 @@ def register(app: typer.Typer) -> None:
 def draw(
     name: Name,
     person: Person,
-    share: Annotated[float, typer.Option(min=0, max=0.5, help="Of the units, 0.1 is 10 %.")] = 0.1,
+    share: Annotated[float, typer.Option(help="Of the units, 0.1 is 10 %.")] = 0.1,
     by: Annotated[
         str, typer.Option(metavar="COLUMN", help="Units: a line column, or `line` for whole lines.")
     ] = "line",

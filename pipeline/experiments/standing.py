@@ -20,6 +20,7 @@ PLACEBOS = 400
 LEAST_PLACEBOS = 20
 LEAST_DAYS = 7
 LEAST_UNITS = 4
+MOST_HELD = 0.5  # of the units
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +49,15 @@ def draw_holdout(size: FloatArray, share: float, rng: np.random.Generator) -> In
 
     Args:
         size: (n_units,), such as money a day.
-        share: of the units, 0-1.
+        share: of the units, above 0; at least one is held out.
 
     Raises:
-        UsageError: fewer than LEAST_UNITS units, or more than half of them asked for.
+        UsageError: fewer than LEAST_UNITS units, none or more than half of them asked for.
     """
+    if not 0 < share <= MOST_HELD:
+        raise UsageError(
+            f"holdout --share: got {share:g}, need above 0 and at most {MOST_HELD:g}; 0.1 is 10 %"
+        )
     n = max(1, round(share * size.size))
     if size.size < LEAST_UNITS or n > size.size // 2:
         raise UsageError(

@@ -72,3 +72,9 @@ def test_the_draw_is_by_chance_from_every_size_and_can_be_drawn_again():
     assert np.array_equal(drawn[0], draw_holdout(size, 0.2, np.random.default_rng(0)))
     with pytest.raises(UsageError, match="2 units, need at least 4"):
         draw_holdout(size[:2], 0.5, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("share", [0.0, -0.1, 0.51, 1.0, float("nan")])
+def test_a_share_that_holds_out_nobody_or_most_is_refused(share: float):
+    with pytest.raises(UsageError, match=r"need above 0 and at most 0\.5"):
+        draw_holdout(np.arange(1.0, 9.0), share, np.random.default_rng(0))

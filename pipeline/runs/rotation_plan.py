@@ -45,10 +45,10 @@ def rotation_plan(work: RunFolder, plan_id: str, findings: Sequence[Finding]) ->
     traffic = seen.shown[-TRAFFIC_DAYS:].sum(axis=(0, 2)) / min(TRAFFIC_DAYS, len(seen.days))
     expected, now, uplift = _totals(splits, traffic, rules.reward)
     least = inputs.policy.privacy.min_group
+    whole = [line for split in splits for line in _lines(split, learned, seen)]
     lines = [
         without_small_figures(line, least) if line.figures["impressions"] < least else line
-        for split in splits
-        for line in _lines(split, learned, seen)
+        for line in whole
     ]
     return DecisionPlan(
         plan_id=plan_id,
@@ -61,7 +61,7 @@ def rotation_plan(work: RunFolder, plan_id: str, findings: Sequence[Finding]) ->
         line_columns=("audience", "creative"),
         group_columns=1,
         mode=Mode.OPTIMISED if any(line.proposed != line.current for line in lines) else Mode.HOLD,
-        reasons=tuple(f"{split.audience}: {note}" for split in splits for note in split.notes),
+        reasons=_reasons(splits, whole, least),
         expected=expected,
         status_quo=now,
         uplift=uplift,
@@ -72,6 +72,22 @@ def rotation_plan(work: RunFolder, plan_id: str, findings: Sequence[Finding]) ->
         rules_version=inputs.rules_version,
         inputs_hash=inputs_hash(work),
         based_on="" if inputs.published is None else inputs.published.plan_id,
+    )
+
+
+def _reasons(
+    splits: Sequence[AudienceSplit], lines: Sequence[DecisionLine], least: float
+) -> tuple[str, ...]:
+    """Return what is said of each audience; of few exposures no chance is told."""
+    shown: dict[str, float] = {}
+    for line in lines:
+        audience = line.line["audience"]
+        shown[audience] = shown.get(audience, 0.0) + line.figures["impressions"]
+    return tuple(
+        f"{split.audience}: {note}"
+        for split in splits
+        if shown.get(split.audience, 0.0) >= least
+        for note in split.notes
     )
 
 

@@ -36,7 +36,7 @@ _ROUNDING = 1e-8  # of the bound: what the linear programs' own tolerances may h
 _SHARP = 1e-10  # of the bound: a price is off by about the root of what a mix is off by
 _SAME = 1e-6  # of the outcome: less than this apart, plans are priced alike
 _HARDER = (1.0, 1.1, 1.4)  # times the guardrails' prices, until a choice of sides can keep them
-_HAIR = 1e-6  # of a line's room: as little is what a program's tolerance spends on nothing
+_HAIRS = (1e-6, 1e-3, 0.05)  # of a line's room: what a program's tolerance may spend on nothing
 _HALVINGS = 36  # on the way from a plan to a split that breaks a limit
 _SMALL = 60  # lines up to which every node is worth a plan
 _EVERY = 8  # nodes between plans where there are more
@@ -203,9 +203,12 @@ class _Search:
         if mended is not None and self.keeps(mended.spend):
             self.offer(mended.spend, mended)
             return
-        emptied = relax(self.master, _emptied(box, settled.spend), self.work, start=settled.spend)
-        if emptied is not None:  # the wider box's prices: without room there are none
-            self.offer(emptied.spend, settled)
+        for hair in _HAIRS:
+            smaller = _emptied(box, settled.spend, hair)
+            emptied = relax(self.master, smaller, self.work, start=settled.spend)
+            if emptied is not None and self.keeps(emptied.spend):
+                self.offer(emptied.spend, settled)  # without room there would be no prices
+                return
 
     def _on_its_sides(self, guess: FloatArray) -> Box:
         sides = self.sides
@@ -316,11 +319,11 @@ class _Search:
         )
 
 
-def _emptied(box: Box, spend: FloatArray) -> Box:
+def _emptied(box: Box, spend: FloatArray, hair: float) -> Box:
     """Return the box without room for lines that a split gives next to nothing.
 
     Where a guardrail can be kept only by spending nothing on some lines, a linear program spends
     its own tolerance on them.
     """
-    little = spend - box.low <= _HAIR * (box.high - box.low)
+    little = spend - box.low <= hair * (box.high - box.low)
     return Box(box.low, np.where(little, box.low, box.high), np.where(little, 0.0, box.gate))

@@ -164,6 +164,38 @@ def test_a_least_return_that_no_first_unit_reaches_spends_nothing_where_it_count
         assert found.spend[2] == pytest.approx(14.25)
 
 
+def test_a_limit_a_hair_beyond_the_best_first_unit_spends_nothing_where_it_counts():
+    """No first unit of `l2` to `l4` returns 7.1678: the best of them 7.1607."""
+    curves = {
+        "l0": {"family": "log", "scale_value": 2.765, "scale": 7.785},
+        "l1": {"family": "exponential", "ceiling": 7.848, "scale": 13.4},
+        "l2": {"family": "exponential", "ceiling": 0.3879, "scale": 10.48},
+        "l3": {"family": "exponential", "ceiling": 7.977, "scale": 1.114},
+        "l4": {"family": "log", "scale_value": 3.148, "scale": 10.76},
+        "l5": {"family": "hill", "ceiling": 3.166, "half_saturation": 6.741, "slope": 2.502},
+        "l6": {"family": "log", "scale_value": 0.632, "scale": 4.481},
+        "l7": {"family": "hill", "ceiling": 5.791, "half_saturation": 3.651, "slope": 2.129},
+    }
+    most = (24.13, 7.949, 9.005, 18.35, 24.67, 14.08, 26.71, 19.67)
+
+    def made(**more):
+        return problem(
+            budget=68.33,
+            spend="at_most",
+            lines=[
+                line(name, curve, max=0 if name in more.get("shut", ()) else high)
+                for (name, curve), high in zip(curves.items(), most, strict=True)
+            ],
+            groups=[{"id": "g0", "lines": ["l0", "l1", "l2", "l4", "l5", "l7"], "max": 26.31}],
+            guardrails=more.get("rails", []),
+        )
+
+    rail = {"metric": "return", "min": 7.16784, "lines": ["l2", "l3", "l4"]}
+    found, same = solve(made(rails=[rail])), solve(made(shut=("l2", "l3", "l4")))
+    assert found.status == "optimal"
+    assert found.objective == pytest.approx(same.objective, rel=1e-3)
+
+
 @pytest.mark.parametrize("case", [1005, 1861])
 def test_a_cone_solver_agrees_where_nothing_may_be_spent(case):
     judge = JUDGES[case % len(JUDGES)]

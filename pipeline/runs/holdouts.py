@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -78,8 +78,8 @@ def draw(
         seed: recorded, so that anybody can draw again.
 
     Raises:
-        UsageError: it would begin today or earlier, there are too few units, or outcomes are not
-            known by such units.
+        UsageError: it would begin today or earlier, there are too few units, outcomes are not
+            known by such units, or another holdout goes on.
         NotFoundError: there was no night yet that says which lines there are.
     """
     policy, today = portfolio.policy, portfolio.today()
@@ -93,6 +93,7 @@ def draw(
             f"holdout {name!r}: starts {first_day}, today is {today}; name a later first day"
         )
     ledger = existing_ledger(portfolio)
+    _refuse_second(ledger.experiments(policy.portfolio), name)
     plan = ledger.plan("latest", policy.portfolio).plan
     money: dict[str, float] = {}
     for line, amount in plan.budgets.items():
@@ -119,6 +120,21 @@ def draw(
         acting(portfolio, person, "assign experiment", name),
         policy,
     )
+
+
+def _refuse_second(records: Iterable[ExperimentRecord], name: str) -> None:
+    """Refuse a holdout beside another: each would count the other's units among those that move.
+
+    Raises:
+        UsageError: one goes on.
+    """
+    for other in records:
+        if other.assignment["kind"] == "holdout" and not other.ended and other.name != name:
+            raise UsageError(
+                f"holdout {name!r}: {other.name!r} goes on since {other.assignment['from']}, and "
+                "two would spoil each other's comparison; end it first with "
+                f"'equimarginal holdout end {other.name}'"
+            )
 
 
 def _refuse_unmeasured(known_by: tuple[str, ...] | None, by: str) -> None:

@@ -14,6 +14,7 @@ import pytest
 from pipeline.core.errors import ConfigError, DamagedError, NotAllowedError, UsageError
 from pipeline.core.panel import Panel
 from pipeline.core.plan import Mode, Plan
+from pipeline.io.ledger import ExperimentRecord
 from pipeline.runs import holdouts, switchbacks
 from pipeline.runs.audit import verify_portfolio
 from pipeline.runs.checking import replay_plan
@@ -359,6 +360,22 @@ def test_a_holdout_that_begins_today_or_by_an_unknown_column_is_refused(shop: Sh
             first_day=DAY + timedelta(days=1),
             seed=1,
         )
+
+
+def test_a_second_holdout_waits_for_the_end_of_the_first(shop: Shop):
+    shop.night()
+
+    def draw(name: str) -> ExperimentRecord:
+        tomorrow = DAY + timedelta(days=1)
+        return holdouts.draw(
+            shop.portfolio, "ana", name=name, share=0.2, by="line", first_day=tomorrow, seed=1
+        )
+
+    draw("first")
+    with pytest.raises(UsageError, match=r"'first' goes on since .* end it first"):
+        draw("second")
+    holdouts.end(shop.portfolio, "ana", name="first", why="another share is wanted")
+    assert draw("second").name == "second"
 
 
 def test_a_test_whose_assignment_was_altered_is_not_read_out(shop: Shop):

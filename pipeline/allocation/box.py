@@ -23,6 +23,15 @@ class Box:
         """Return the box of the chosen lines."""
         return Box(self.low[index], self.high[index], self.gate[index])
 
+    def cut(self, line: int, low: float, high: float) -> Box:
+        """Return the box with one line's ends moved inwards; a hole that is left closes."""
+        lows, highs, gates = self.low.copy(), self.high.copy(), self.gate.copy()
+        lows[line], highs[line] = low, high
+        if low >= gates[line] or high < gates[line]:
+            highs[line] = low if high < gates[line] else high
+            gates[line] = 0.0
+        return Box(lows, highs, gates)
+
     def holds(self, spend: FloatArray, slack: float = 0.0) -> bool:
         """Return whether a split is inside."""
         inside = (spend >= self.low - slack) & (spend <= self.high + slack)

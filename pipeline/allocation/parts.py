@@ -30,7 +30,7 @@ class Part:
 
     def cut(self, line: int, *bounds: tuple[float, float]) -> list[Part]:
         """Return the parts in which a line has other bounds."""
-        return [Part(self.master, _cut(self.box, line, *own), self.near) for own in bounds]
+        return [Part(self.master, self.box.cut(line, *own), self.near) for own in bounds]
 
     def halves(self, sides: Sides) -> list[Part]:
         """Return the box cut in two at the line that the mix flatters most; none if it is true.
@@ -76,7 +76,7 @@ class Part:
         middle = (low + high) / 2
         if not (low < middle < high and after[line] > _FLAT * abs(self.near.bound)):
             return []
-        halves = [_cut(self.box, line, *ends) for ends in ((low, middle), (middle, high))]
+        halves = [self.box.cut(line, *ends) for ends in ((low, middle), (middle, high))]
         return [Part(Master.of(problem, half), half, self.near) for half in halves]
 
     def _flattered(self) -> FloatArray:
@@ -95,12 +95,3 @@ class Part:
         )
         rails = latest.mixed_rails - terms
         return latest.mixed_value - problem.curves.value(near.spend) + rails @ price
-
-
-def _cut(box: Box, line: int, low: float, high: float) -> Box:
-    lows, highs, gates = box.low.copy(), box.high.copy(), box.gate.copy()
-    lows[line], highs[line] = low, high
-    if low >= gates[line] or high < gates[line]:
-        highs[line] = low if high < gates[line] else high
-        gates[line] = 0.0
-    return Box(lows, highs, gates)

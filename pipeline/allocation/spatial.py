@@ -79,15 +79,6 @@ def _children(curves: Curves, box: Box, node: TreeSolution) -> list[Box]:
         return []
     low, high = float(box.low[line]), float(box.high[line])
     if hole[line]:
-        return [_cut(box, line, low, low), _cut(box, line, float(box.gate[line]), high)]
+        return [box.cut(line, low, low), box.cut(line, float(box.gate[line]), high)]
     at = float(np.clip(spend[line], low + 0.05 * (high - low), high - 0.05 * (high - low)))
-    return [_cut(box, line, low, at), _cut(box, line, at, high)] if low < at < high else []
-
-
-def _cut(box: Box, line: int, low: float, high: float) -> Box:
-    lows, highs, gates = box.low.copy(), box.high.copy(), box.gate.copy()
-    lows[line], highs[line] = low, high
-    if low >= gates[line] or high < gates[line]:
-        highs[line] = low if high < gates[line] else high
-        gates[line] = 0.0
-    return Box(lows, highs, gates)
+    return [box.cut(line, low, at), box.cut(line, at, high)] if low < at < high else []

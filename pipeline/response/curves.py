@@ -17,7 +17,7 @@ from pipeline.core.types import FloatArray, SingleArray
 RETENTIONS = (0.0, 0.25, 0.45, 0.65, 0.82)
 """Share of the carried effect that is kept from one day to the next."""
 
-CELL_BEND = 1.43  # about half of the way, in logs, to the next half-saturation of the library
+CELL_BEND = 1.43  # a little less than half of the way, in logs, to the next half-saturation
 CELL_POWER = 1.18
 CELL_SLOPES = (1.4, 4.0)  # how steep S-shapes are, from hardly to almost a step
 
@@ -42,10 +42,11 @@ class Shape:
         return float((above - below) / (2 * step))
 
     def cell(self) -> tuple[Shape, Shape, Shape]:
-        """Return the curves that this member stands for: itself, a steeper and a flatter one.
+        """Return the curves that this member stands for: itself, and one on either side of it.
 
         A library is finite, and a line with much data ends at one member; how far the truth may
-        still be from it is the member's cell.
+        still be from it is the member's cell. The second earns less at small spends than the
+        member does, the third more: it saturates later or earlier, or is more or less of a step.
         """
         if self.family == "power":
             steeper, flatter = self.slope * CELL_POWER, self.slope / CELL_POWER

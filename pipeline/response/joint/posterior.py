@@ -72,10 +72,6 @@ class JointPosterior:
         )
         return table, mean
 
-    def mean_value(self, spend: FloatArray) -> FloatArray:
-        """Return the posterior mean value, (n_lines, n_knots), over every draw that was kept."""
-        return np.asarray(self._values(spend).mean(axis=0))
-
     def value_at(self, spend: FloatArray) -> FloatArray:
         """Return what each line earns a day at a steady spend, (n_draws, n_lines).
 

@@ -12,6 +12,7 @@ import os
 import queue
 import sys
 import threading
+from datetime import date
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -69,10 +70,7 @@ def _plain(table: str, result: Any, keys: list[str], parameters: dict[str, Any])
     details = result.result or {}
     rows = details.get("partial_unexpected_index_list") or [{}]
     first = {name: _text(rows[0][name]) for name in (*keys, *rows[0]) if name in rows[0]}
-    limits = {
-        name: parameters.get(value["$PARAMETER"]) if isinstance(value, dict) else value
-        for name, value in config.kwargs.items()
-    }
+    limits = {name: _limit(value, parameters) for name, value in config.kwargs.items()}
     observed = details.get("observed_value")
     return _result(
         table,
@@ -87,6 +85,12 @@ def _plain(table: str, result: Any, keys: list[str], parameters: dict[str, Any])
         keys=keys,
         kwargs={name: value for name, value in limits.items() if name != "batch_id"},
     )
+
+
+def _limit(value: Any, parameters: dict[str, Any]) -> Any:
+    """Return what a check was held to; days come back from the library as such, and leave as text."""
+    found = parameters.get(value["$PARAMETER"]) if isinstance(value, dict) else value
+    return found.isoformat() if isinstance(found, date) else found
 
 
 def _text(value: Any) -> str:
@@ -161,13 +165,16 @@ def main() -> None:
     _batch_definition()
     while True:
         request = json.loads(requests.get())
-        answer: dict[str, Any] = {"id": request["id"]}
-        try:
-            answer["results"] = evaluate(request)
-        except Exception as error:  # noqa: BLE001  whatever it is, the night must hear of it
-            answer["error"] = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-        answers.write(json.dumps(answer) + "\n")
+        answers.write(_answer(request) + "\n")
         answers.flush()
+
+
+def _answer(request: dict[str, Any]) -> str:
+    try:
+        return json.dumps({"id": request["id"], "results": evaluate(request)})
+    except Exception as error:  # noqa: BLE001  whatever it is, the night must hear of it
+        said = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        return json.dumps({"id": request["id"], "error": said})
 
 
 if __name__ == "__main__":

@@ -88,7 +88,7 @@ def _plain(table: str, result: Any, keys: list[str], parameters: dict[str, Any])
 
 
 def _limit(value: Any, parameters: dict[str, Any]) -> Any:
-    """Return what a check was held to; days come back from the library as such, and leave as text."""
+    """Return what a check was held to, a day as text, as it was asked for."""
     found = parameters.get(value["$PARAMETER"]) if isinstance(value, dict) else value
     return found.isoformat() if isinstance(found, date) else found
 

@@ -18,6 +18,9 @@ from pipeline.response.value import held_values
 TAIL_DAYS = 28
 """Days after that fortnight whose outcomes still count for it."""
 
+BLOCK_LINES = 500
+"""Lines whose unit values are held at once: they are half as large as the draws."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Posterior:
@@ -93,70 +96,67 @@ class Posterior:
         Returns:
             The draws, and the exact posterior mean, (n_lines, n_knots).
         """
+        value = np.empty((n_draws, *spend.shape))
+        organic, mean = np.empty((n_draws, len(spend))), np.empty(spend.shape)
         members = [member for shape in SHAPES for member in shape.cell()]
-        units = self._unit_values(spend, members)
         cell = len(members) // len(SHAPES)
-        mean = self._mean_value(units[:, ::cell])  # a cell begins with the shape itself
-        table = self._draws(spend, units, cell, rng, n_draws)
-        # A few hundred draws miss the mean by a little: enough to call a kept guardrail broken.
-        # In place: the draws are the largest table of a night.
-        value = table.value
-        value += mean - value.mean(axis=0)
-        return table, mean
-
-    def mean_value(self, spend: FloatArray) -> FloatArray:
-        """Return the exact posterior mean value, (n_lines, n_knots)."""
-        return self._mean_value(self._unit_values(spend, SHAPES))
-
-    def _unit_values(self, spend: FloatArray, shapes: Sequence[Shape]) -> FloatArray:
-        """Return what `held_values` does for a level x share of 1."""
-        return held_values(
-            spend,
-            carried=self.carried,
-            recent=self.recent_spend,
-            reference=self.reference,
-            retentions=RETENTIONS,
-            shapes=shapes,
-            tail_days=TAIL_DAYS,
-        )
-
-    def _mean_value(self, units: FloatArray) -> FloatArray:
-        effect = (self.weights * self.level_mean * SHARES).sum(axis=3)  # (L, R, S)
-        scale = (self.worth * self.demand)[:, None]
-        return np.asarray(scale * np.einsum("lrs,rslk->lk", effect, units))
-
-    def _draws(
-        self,
-        spend: FloatArray,
-        units: FloatArray,
-        cell: int,
-        rng: np.random.Generator,
-        n_draws: int,
-    ) -> ResponseTable:
-        n_lines, n_knots = spend.shape
-        value = np.empty((n_draws, n_lines, n_knots))
-        organic = np.empty((n_draws, n_lines))
-        for index in range(n_lines):
-            node = self._sample_nodes(index, rng, n_draws)
-            retention, shape, share = np.unravel_index(node, self.weights.shape[1:])
-            mean = self.level_mean[index].reshape(-1)[node]
-            sd = self.level_sd[index].reshape(-1)[node]
-            level = np.maximum(mean + sd * rng.standard_normal(n_draws), 0.05 * mean)
-            worth = self.worth[index] + self.worth_sd[index] * rng.standard_normal(n_draws)
-            level = level * np.maximum(worth, 0.1 * self.worth[index]) * self.demand[index]
-            share_value = SHARES[share]
-            member = shape * cell + rng.integers(cell, size=n_draws)
-            value[:, index] = (level * share_value)[:, None] * units[retention, member, index]
-            organic[:, index] = level * (1 - share_value)
+        for first in range(0, len(spend), BLOCK_LINES):
+            block = slice(first, first + BLOCK_LINES)
+            units = self._unit_values(spend, block, members)
+            mean[block] = self._mean_of(units[:, ::cell], block)  # a cell begins with its shape
+            for index, unit in enumerate(np.moveaxis(units, 2, 0), start=first):
+                draws = self._line_draws(index, unit, cell, rng, n_draws)
+                value[:, index], organic[:, index] = draws
         shared = np.exp(self.shared_sd * rng.standard_normal(n_draws) - 0.5 * self.shared_sd**2)
         value *= shared[:, None, None]
-        return ResponseTable(
+        # A few hundred draws miss the mean by a little: enough to call a kept guardrail broken.
+        # In place: the draws are the largest table of a night.
+        value += mean - value.mean(axis=0)
+        table = ResponseTable(
             metric=self.metric,
             lines=self.lines,
             spend=spend,
             value=value,
             organic=organic * shared[:, None],
         )
+        return table, mean
+
+    def _unit_values(self, spend: FloatArray, block: slice, shapes: Sequence[Shape]) -> FloatArray:
+        """Return what `held_values` does for a level x share of 1, for a block of lines."""
+        return held_values(
+            spend[block],
+            carried=self.carried[:, block],
+            recent=self.recent_spend[block],
+            reference=self.reference[block],
+            retentions=RETENTIONS,
+            shapes=shapes,
+            tail_days=TAIL_DAYS,
+        )
+
+    def _mean_of(self, units: FloatArray, block: slice) -> FloatArray:
+        effect = (self.weights[block] * self.level_mean[block] * SHARES).sum(axis=3)  # (L, R, S)
+        scale = (self.worth[block] * self.demand[block])[:, None]
+        return np.asarray(scale * np.einsum("lrs,rslk->lk", effect, units))
+
+    def _line_draws(
+        self, index: int, units: FloatArray, cell: int, rng: np.random.Generator, n_draws: int
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return draws of one line's values and of its organic outcome.
+
+        Args:
+            units: (n_retentions, n_members, n_knots), values for a level x share of 1.
+        """
+        node = self._sample_nodes(index, rng, n_draws)
+        retention, shape, share = np.unravel_index(node, self.weights.shape[1:])
+        mean = self.level_mean[index].reshape(-1)[node]
+        sd = self.level_sd[index].reshape(-1)[node]
+        level = np.maximum(mean + sd * rng.standard_normal(n_draws), 0.05 * mean)
+        worth = self.worth[index] + self.worth_sd[index] * rng.standard_normal(n_draws)
+        level = level * np.maximum(worth, 0.1 * self.worth[index]) * self.demand[index]
+        share_value = SHARES[share]
+        member = shape * cell + rng.integers(cell, size=n_draws)
+        value = (level * share_value)[:, None] * units[retention, member]
+        return value, level * (1 - share_value)
 
     def _sample_nodes(self, index: int, rng: np.random.Generator, n_draws: int) -> IntArray:
         """Return grid nodes of one line in proportion to their weight (stratified)."""

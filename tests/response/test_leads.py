@@ -12,6 +12,7 @@ from pipeline.core.history import History, LeadSeries, Vintages
 from pipeline.response import FitSettings, fit_response
 from pipeline.response.leads import Completed, complete, lead_findings
 from pipeline.response.maturity import MAX_AGE, Maturity
+from tests.response.advertiser import mean_value
 
 DAYS, LINES, RATE = 120, 8, 0.1
 GROUPS = np.array([0, 0, 0, 0, 1, 1, 1, 1])
@@ -142,7 +143,7 @@ def test_what_money_earns_is_learned_from_leads_where_orders_take_weeks():
             )
             settings = FitSettings(metric="orders", is_led=True)
             found = fit_response(history, settings, vintages=two_views(curve, days[-1]))
-            value = found.mean_value(np.stack([base * step, 1.25 * base * step], axis=1))
+            value = mean_value(found, np.stack([base * step, 1.25 * base * step], axis=1))
             gain = value[:, 1] - value[:, 0]
             off[led] += float(np.abs(gain - now * (1.25**elasticity - 1)).mean())
             said = [item.message for item in found.findings if item.check == "model.lead"]

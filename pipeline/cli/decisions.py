@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from pipeline.cli.night import Day, day_of
-from pipeline.cli.show import HERE, AsJson, Workspace, print_json, remark, say
+from pipeline.cli.show import HERE, AsJson, Workspace, gained_in, print_json, remark, say
 from pipeline.core.plan import Kind
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def _say_plan(portfolio: Portfolio, plan: DecisionPlan, workspace: Path) -> None
     if plan.uplift is not None and plan.expected is not None:
         up = plan.uplift
         say(
-            f"gain    {up.mean:,.2f} {plan.expected.metric} a day "
+            f"gain    {up.mean:,.2f} {gained_in(plan)} a day "
             f"({up.p05:,.2f} to {up.p95:,.2f}), probability {up.probability_positive:.2f}"
         )
     for reason in plan.reasons:

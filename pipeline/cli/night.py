@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.show import HERE, AsJson, Workspace, iso_day, print_json, remark, say
+from pipeline.cli.show import HERE, AsJson, Workspace, gained_in, iso_day, print_json, remark, say
 
 if TYPE_CHECKING:
     from pipeline.core.findings import Finding
@@ -115,9 +115,8 @@ def night(day: Day = None, workspace: Workspace = HERE, as_json: AsJson = False)
     page = f"{portfolio.runs}/{plan.plan_id}/report.html"
     say(f"plan    {plan.plan_id}  {plan.mode.value}, {record.status.value}")
     if plan.uplift is not None:
-        metric = plan.expected.metric if plan.expected else ""
         say(
-            f"gain    {plan.uplift.mean:,.2f} {metric} a day "
+            f"gain    {plan.uplift.mean:,.2f} {gained_in(plan)} a day "
             f"({plan.uplift.p05:,.2f} to {plan.uplift.p95:,.2f}), "
             f"probability {plan.uplift.probability_positive:.2f}"
         )

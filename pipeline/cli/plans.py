@@ -13,6 +13,7 @@ from pipeline.cli.show import (
     AsJson,
     Person,
     Workspace,
+    gained_in,
     print_json,
     print_table,
     remark,
@@ -75,7 +76,7 @@ def list_plans(workspace: Workspace = HERE, as_json: AsJson = False) -> None:
         print_json([record.to_json() for record in records])
         return
     print_table(
-        ("plan", "kind", "day", "status", "mode", "budget", "uplift", "signed by", "published"),
+        ("plan", "kind", "day", "status", "mode", "budget", "gain a day", "signed by", "published"),
         [
             (
                 record.plan_id,
@@ -84,7 +85,9 @@ def list_plans(workspace: Workspace = HERE, as_json: AsJson = False) -> None:
                 record.status.value,
                 record.document.mode.value,
                 record.plan.budget if record.kind is Kind.BUDGET else None,
-                record.document.uplift.mean if record.document.uplift else None,
+                f"{up.mean:,.2f} {gained_in(record.document)}"
+                if (up := record.document.uplift)
+                else "",
                 record.decided_by,
                 record.publication.status.value if record.publication else "",
             )
@@ -237,7 +240,7 @@ def _print_plan(record: PlanRecord) -> None:
     if plan.uplift is not None:
         up = plan.uplift
         say(
-            f"uplift    {up.mean:,.2f} ({up.p05:,.2f} to {up.p95:,.2f}), "
+            f"uplift    {up.mean:,.2f} {gained_in(plan)} a day ({up.p05:,.2f} to {up.p95:,.2f}), "
             f"better with probability {up.probability_positive:.0%}"
         )
     for reason in plan.reasons:

@@ -97,6 +97,8 @@ def _calibration(card: ScoreCard, lines: bool) -> None:
 
 
 def _gain(card: ScoreCard) -> None:
+    from pipeline.core.money import outcome_unit
+
     judged = card.judged
     if not judged.worths:
         say(
@@ -104,11 +106,11 @@ def _gain(card: ScoreCard) -> None:
             "holdout shows it ('equimarginal holdout draw')"
         )
         return
-    gain = judged.gain
+    gain, unit = judged.gain, outcome_unit(card.metric, card.currency)
     if gain is not None:
         say(
             f"gain: since {gain.first_day}, {gain.days} days known, the money as spent earned "
-            f"{gain.gain:+,.0f} {card.metric} beyond the budgets before ({gain.low:+,.0f} to "
+            f"{gain.gain:+,.0f} {unit} beyond the budgets before ({gain.low:+,.0f} to "
             f"{gain.high:+,.0f}, 90 %, on the curves as known by now), with {gain.money:+.1%} money"
         )
         if not gain.is_told:
@@ -117,13 +119,15 @@ def _gain(card: ScoreCard) -> None:
                 "('equimarginal holdout draw')"
             )
     say(
-        f"missed: {judged.missed:,.0f} by spending otherwise than {len(judged.published)} "
+        f"missed: {judged.missed:,.0f} {unit} by spending otherwise than {len(judged.published)} "
         f"published plans said, {judged.missed_unsigned:,.0f} by {len(judged.unsigned)} plans that "
         "nobody published"
     )
 
 
 def _holdouts(card: ScoreCard) -> None:
+    from pipeline.core.money import outcome_unit
+
     for item in card.holdouts:
         found = item.result
         held = f"holdout {item.name}: {len(item.held)} of {item.of} on the old plan"
@@ -137,7 +141,7 @@ def _holdouts(card: ScoreCard) -> None:
         )
         say(
             f"{held}, {found.days} whole days: plans earned {found.lift:+.1%} against it, "
-            f"{found.gain:+,.0f} {card.metric} a day ({sure})"
+            f"{found.gain:+,.0f} {outcome_unit(card.metric, card.currency)} a day ({sure})"
         )
 
 

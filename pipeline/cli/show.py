@@ -13,6 +13,9 @@ import typer
 if TYPE_CHECKING:
     from datetime import date
 
+    from pipeline.core.decision import DecisionPlan
+    from pipeline.core.plan import Plan
+
 Workspace = Annotated[
     Path, typer.Option("-w", "--workspace", metavar="DIR", help="The portfolio folder.")
 ]
@@ -53,6 +56,13 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     console = Console(highlight=False)
     width = None if console.is_terminal else 200
     Console(highlight=False, width=width).print(table)
+
+
+def gained_in(plan: Plan | DecisionPlan) -> str:
+    """Return what the plan's gain counts: `EUR of revenue`, `conversions`."""
+    from pipeline.core.money import outcome_unit
+
+    return outcome_unit(plan.expected.metric, plan.currency) if plan.expected else "outcome"
 
 
 def iso_day(text: str | None, option: str = "--date") -> date | None:

@@ -36,6 +36,15 @@ _DIGITS = {
 }
 
 
+def outcome_unit(metric: str, currency: str) -> str:
+    """Return what an amount of an outcome counts: `EUR of revenue`, `conversions`, `new trials`.
+
+    Revenue is in the portfolio's currency; what another metric counts is in its name.
+    """
+    words = metric.replace("_", " ")
+    return f"{currency} of {words}" if metric == "revenue" else words
+
+
 def minor_digits(currency: str) -> int:
     """Return how many decimals the currency's amounts have (ISO 4217).
 

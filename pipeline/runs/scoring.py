@@ -57,6 +57,7 @@ class ScoreCard:
 
     day: date
     metric: str
+    currency: str
     scores: tuple[Score, ...]
     adoptions: tuple[Adoption, ...]
     calibrations: tuple[Calibration, ...]
@@ -71,6 +72,7 @@ class ScoreCard:
         return {
             "date": self.day.isoformat(),
             "metric": self.metric,
+            "currency": self.currency,
             "plans": [
                 {
                     **_plain(score),
@@ -204,6 +206,7 @@ def _score_card(work: RunFolder, inputs: Inputs, *, with_curves: bool = False) -
     return ScoreCard(
         day=inputs.day,
         metric=metric,
+        currency=inputs.policy.currency,
         scores=tuple(scores),
         adoptions=_adoptions(promises, realised),
         calibrations=tuple(sorted(calibrations, key=lambda c: (bool(c.line), c.horizon, c.line))),

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from pipeline.cli.app import build_app
 from pipeline.core.forecast import HORIZONS
-from pipeline.io.reports.words import number
+from pipeline.io.reports.words import number, number_change
 from pipeline.runs import scoring
 from pipeline.runs.checking import replay_plan
 from pipeline.runs.promises import read_promises
 from tests.io.reports.dom import parse
 from tests.runs.shop import DAY, Shop
+
+_TOLD = re.compile("gain: since|uplift|2026-11-.* budget ")  # rows with a gain
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +67,19 @@ def test_the_page_says_what_plans_brought_and_what_was_missed(lived: Shop) -> No
     text = page.with_id("brought").text
     assert "2 published plans since Sunday 22 November 2026 brought" in text
     assert judged.missed > 0
-    assert f"{number(judged.missed)} was missed because money was not spent as planned" in text
+    gain = number_change(judged.gain.gain)
+    assert f"{gain} EUR of revenue in all against leaving budgets alone" in text
+    missed = f"{number(judged.missed)} EUR of revenue"
+    assert f"{missed} was missed because money was not spent as planned" in text
+
+
+@pytest.mark.parametrize("command", ["score --date 2026-11-24", "plans", "plan latest"])
+def test_the_command_line_says_what_gains_count(lived: Shop, command: str) -> None:
+    said = CliRunner().invoke(build_app(), [*command.split(), "-w", str(lived.folder)])
+    assert said.exit_code == 0
+    gains = [row for row in said.stdout.splitlines() if _TOLD.match(row.strip())]
+    assert gains
+    assert all(re.search(r"\d EUR of revenue\b", row) for row in gains), said.stdout
 
 
 def test_a_plan_that_was_not_published_is_counted_apart(shop: Shop) -> None:

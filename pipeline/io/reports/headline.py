@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.core.money import round_money, sum_money
+from pipeline.core.money import outcome_unit, round_money, sum_money
 from pipeline.core.plan import Mode, Plan, Uplift
 from pipeline.io.reports.lines import LineView, moved
 from pipeline.io.reports.words import (
@@ -55,6 +55,13 @@ def headline(plan: Plan, lines: Sequence[LineView]) -> Headline:
 def metric_name(plan: Plan) -> str:
     """Return the north-star metric in words."""
     return plan.expected.metric.replace("_", " ") if plan.expected else "outcome"
+
+
+def outcome_words(plan: Plan) -> str:
+    """Return what a gain counts: `EUR of revenue`, `conversions`."""
+    if plan.expected is None:
+        return "outcome"
+    return outcome_unit(plan.expected.metric, plan.currency)
 
 
 def total_words(plan: Plan) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pipeline.core.plan import Plan
 from pipeline.io.reports.charts import Span, scale_over, span
 from pipeline.io.reports.extras import Brought, Promise, Running
+from pipeline.io.reports.headline import outcome_words
 from pipeline.io.reports.words import (
     is_known,
     label,
@@ -60,15 +61,19 @@ class RunningView:
     price: str
 
 
-def brought_view(brought: Brought) -> BroughtView:
-    """Return what the last plans brought, and what was missed and why."""
+def brought_view(brought: Brought, of: str) -> BroughtView:
+    """Return what the last plans brought, and what was missed and why.
+
+    Args:
+        of: what the gain counts, `EUR of revenue` or `conversions`.
+    """
     gain = brought.gain
     since = f"since {long_day(brought.first_day)}"
     if brought.plans:
         over = f" over {plural(brought.days, 'day')}" if brought.days else ""
         text = (
             f"{plural(brought.plans, 'published plan')} {since} brought "
-            f"{number_change(gain.mean)} against leaving budgets alone{over} "
+            f"{number_change(gain.mean)} {of} in all against leaving budgets alone{over} "
             f"(90% interval {number_change(gain.p05)} to {number_change(gain.p95)}), "
             "on the curves as they are known by now."
         )
@@ -79,14 +84,14 @@ def brought_view(brought: Brought) -> BroughtView:
     missed = []
     if brought.plans and brought.missed > 0:
         missed.append(
-            f"{number(brought.missed)} was missed because money was not spent as planned."
+            f"{number(brought.missed)} {of} was missed because money was not spent as planned."
         )
     if brought.unsigned_plans:
         verb = "would have brought" if brought.unsigned >= 0 else "would have cost"
         were = "was" if brought.unsigned_plans == 1 else "were"
         missed.append(
             f"{plural(brought.unsigned_plans, 'plan')} that {were} not published {verb} "
-            f"{number(abs(brought.unsigned))}."
+            f"{number(abs(brought.unsigned))} {of}."
         )
     return BroughtView(gain=text, missed=" ".join(missed))
 
@@ -144,7 +149,7 @@ def changes_since(plan: Plan, previous: Plan | None) -> list[Change]:
     ]
     if previous.uplift and plan.uplift:
         before, now = number_change(previous.uplift.mean), number_change(plan.uplift.mean)
-        pairs.append(("Expected gain", before, now))
+        pairs.append((f"Expected gain, {outcome_words(plan)} a day", before, now))
     out = [
         Change(what=what, before=before, now=now) for what, before, now in pairs if before != now
     ]

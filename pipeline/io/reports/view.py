@@ -21,7 +21,14 @@ from pipeline.io.reports.charts import (
 from pipeline.io.reports.curves import CurveChart, curve_chart
 from pipeline.io.reports.extras import ReportExtras
 from pipeline.io.reports.flow import FlowView, flow_view
-from pipeline.io.reports.headline import Headline, headline, metric_name, share_of, total_words
+from pipeline.io.reports.headline import (
+    Headline,
+    headline,
+    metric_name,
+    outcome_words,
+    share_of,
+    total_words,
+)
 from pipeline.io.reports.limits import (
     CapView,
     GuardrailView,
@@ -96,6 +103,7 @@ class PlanView:
     plan: Plan
     day: date
     metric: str
+    outcome: str
     is_new: bool
     headline: Headline
     total: str
@@ -159,6 +167,7 @@ def plan_view(plan: Plan, extras: ReportExtras, sign_command: str) -> PlanView:
         plan=plan,
         day=plan.date,
         metric=metric_name(plan),
+        outcome=outcome_words(plan),
         is_new=plan.mode is Mode.OPTIMISED,
         headline=headline(plan, lines),
         total=total_words(plan),
@@ -196,7 +205,7 @@ def plan_view(plan: Plan, extras: ReportExtras, sign_command: str) -> PlanView:
         exploration_share=share_of(exploration, plan.budget),
         exploration_cost=extras.exploration_cost,
         experiments=running_views(extras.experiments, plan),
-        brought=brought_view(extras.brought) if extras.brought else None,
+        brought=brought_view(extras.brought, outcome_words(plan)) if extras.brought else None,
         frontier=frontier_view(extras.frontier, plan.budget) if extras.frontier else None,
         pacing=pacing_view(extras.pacing) if extras.pacing else None,
         promises=promise_views(extras.promises),

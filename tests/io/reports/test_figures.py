@@ -289,7 +289,7 @@ def test_the_record_is_what_came(roots):
         if cells[0] in before:
             assert shows(cells[1], before[cells[0]])
             assert shows(cells[2], names(plan)[cells[0]].proposed)
-        elif cells[0] == "Expected gain":
+        elif cells[0] == "Expected gain, EUR of revenue a day":
             assert shows(cells[1], extras.previous.uplift.mean)
             assert shows(cells[2], plan.uplift.mean)
         else:

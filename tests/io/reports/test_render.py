@@ -17,6 +17,7 @@ from pipeline.core.findings import Finding, Level
 from pipeline.core.plan import Mode, Plan, PlanLine
 from pipeline.io.reports import ReportExtras, render_report
 from pipeline.io.reports.render import _environment
+from pipeline.io.reports.summary import render_markdown
 from pipeline.io.reports.words import money, money_change, number
 from tests.io.reports.dom import Element, parse
 from tests.io.reports.samples import SIGN, large_plan, sample_extras, sample_plan
@@ -236,6 +237,24 @@ def test_other_budgets_are_told_against_tonight():
     ]  # fmt: skip
     assert rows[3][1:] == ["tonight", "", "0.94"]
     assert rows[4][1:] == ["+1,000.00", "+896", "0.85"]
+
+
+@pytest.mark.parametrize(
+    ("metric", "of"), [("revenue", "EUR of revenue"), ("new_trials", "new trials")]
+)
+def test_every_gain_says_what_it_counts(metric: str, of: str):
+    plan = sample_plan()
+    assert plan.expected is not None
+    expected = plan.expected.model_copy(update={"metric": metric})
+    plan = plan.model_copy(update={"expected": expected})
+    root = page(plan)
+    brought = root.with_id("brought").text
+    assert f" {of} in all against leaving budgets alone" in brought
+    assert f" {of} was missed" in brought
+    assert f" {of}." in brought
+    assert f" {of} a day" in root.one("div", class_="sure").text
+    assert f"Expected gain, {of} a day" in root.one("section", aria_labelledby="changes").text
+    assert f" {metric.replace('_', ' ')} a day than leaving" in render_markdown(plan)
 
 
 def test_the_month_says_whether_it_is_on_track():

@@ -27,6 +27,8 @@ class Alarm(_Frozen):
         change: relative, new level over old minus 1.
         consequence: what is done about it: `hold`, `widen`, `forget` or `fall back`.
         is_active: whether the consequence is in force tonight.
+        is_back: whether the last week lies at the old level again.
+        has_just_ended: whether the consequence was in force on one of the last mornings.
     """
 
     kind: str
@@ -37,6 +39,8 @@ class Alarm(_Frozen):
     change: float
     consequence: str
     is_active: bool
+    is_back: bool = False
+    has_just_ended: bool = False
 
 
 class LineWatch(_Frozen):

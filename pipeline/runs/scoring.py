@@ -26,7 +26,7 @@ from pipeline.runs.inputs import Inputs, read_inputs
 from pipeline.runs.portfolio import Portfolio
 from pipeline.runs.promises import read_promises
 from pipeline.scoring.calibration import Calibration, calibrate, calibration_findings, widening
-from pipeline.scoring.consequences import alarms_of, watch_of
+from pipeline.scoring.consequences import alarms_of, ends_of, watch_of
 from pipeline.scoring.drift import alarm_limit, find_shifts
 from pipeline.scoring.inputs import WATCHED_DAYS, Seen, watched_series
 from pipeline.scoring.scores import Adoption, Promised, Realised, Score, adoption, score_plans
@@ -290,7 +290,7 @@ def _watch(
         false_alarms_per_year=rate,
         limit=limit,
         widening=widening(calibrations),
-        findings=calibration_findings(calibrations),
+        findings=(*calibration_findings(calibrations), *ends_of(alarms)),
     )
 
 

@@ -41,6 +41,9 @@ when a plan moves its money; a tracker that breaks halves them or worse."""
 WHOLE_MATERIAL = 0.15
 """The same for the portfolio as a whole, whose ratios are steadier."""
 
+TOLD_DAYS = 3
+"""So many mornings the end of an alarm is told: not every morning has a plan that is read."""
+
 _WHAT = {
     "tracking": "conversions per click",
     "delivery": "spend against its budget",
@@ -56,6 +59,14 @@ _DONE = {
     "until {end} or until it is back",
     "forget": "days before the change teach a third until {end}",
 }
+
+_FREED = {
+    "hold": "its budget may move",
+    "widen": "curves count as sure as they are",
+    "fall back": "plans are made",
+    "forget": "days before it teach in full",
+}
+"""What a consequence's end gives back."""
 
 
 def alarms_of(
@@ -80,7 +91,10 @@ def alarms_of(
         kind, whole = watched.kind[shift.series], watched.line[shift.series] == PORTFOLIO
         noticed = days[shift.noticed]
         ends = noticed + timedelta(days=hold_days)
-        back = _is_back(watched, shift)
+        active = [  # tonight and on the mornings before
+            ends >= today - timedelta(days=ago) and not _is_back(watched, shift, ago)
+            for ago in range(min(TOLD_DAYS, watched.series.shape[0] - 1 - shift.noticed) + 1)
+        ]
         out.append(
             Alarm(
                 kind=kind,
@@ -90,7 +104,9 @@ def alarms_of(
                 ends=ends,
                 change=_change(kind, shift),
                 consequence=_consequence(kind, whole, _change(kind, shift)),
-                is_active=ends >= today and not back,
+                is_active=active[0],
+                is_back=_is_back(watched, shift),
+                has_just_ended=not active[0] and any(active),
             )
         )
     return sorted(out, key=lambda alarm: (alarm.noticed, alarm.line, alarm.kind), reverse=True)
@@ -165,6 +181,37 @@ def _unsettled_channels(active: Sequence[Alarm]) -> list[str]:
     return sorted(channel for channel, count in counted.items() if count >= CHANNEL_LINES)
 
 
+def ends_of(alarms: Sequence[Alarm]) -> list[Finding]:
+    """Return what ended within the last mornings: an end is said as the beginning was."""
+    active = {(alarm.kind, alarm.line) for alarm in alarms if alarm.is_active}
+    over = {
+        (alarm.kind, alarm.line): alarm for alarm in reversed(alarms) if alarm.has_just_ended
+    }  # the newest of each
+    return [_end(alarm) for key, alarm in over.items() if key not in active]
+
+
+def _end(alarm: Alarm) -> Finding:
+    name, what = line_label(alarm.line) or "all lines", _WHAT[alarm.kind]
+    if alarm.is_back:
+        return Finding(
+            level=Level.PASS,
+            check="drift-ended",
+            message=f"{name}: {what} is back where it was before about {alarm.began.isoformat()}; "
+            f"{_FREED[alarm.consequence]} again",
+            line=alarm.line or None,
+        )
+    return Finding(
+        level=Level.REVIEW,
+        check="drift-ended",
+        message=f"{name}: {what} stays {alarm.change:+.0%} since about {alarm.began.isoformat()}; "
+        f"the alarm ended on {alarm.ends.isoformat()}: the new level is taken as true, and "
+        f"{_FREED[alarm.consequence]} again",
+        advice="if a tag or feed is still broken, put the line under safe_ground until it is "
+        "mended",
+        line=alarm.line or None,
+    )
+
+
 def _finding(alarm: Alarm) -> Finding:
     done = _DONE[alarm.consequence].format(end=alarm.ends.isoformat())
     return Finding(
@@ -192,11 +239,12 @@ def _is_material(watched: Watched, shift: Shift) -> bool:
     return abs(shift.step) >= (WHOLE_MATERIAL if whole else MATERIAL[kind])
 
 
-def _is_back(watched: Watched, shift: Shift) -> bool:
+def _is_back(watched: Watched, shift: Shift, mornings_ago: int = 0) -> bool:
     """Return whether the last week lies nearer to the old level than to the new one."""
-    recent = watched.series[-7:, shift.series]
+    end = watched.series.shape[0] - mornings_ago
+    recent = watched.series[max(end - 7, 0) : end, shift.series]
     recent = recent[np.isfinite(recent)]
-    if recent.size < 3 or watched.series.shape[0] - shift.noticed < 4:
+    if recent.size < 3 or end - shift.noticed < 4:
         return False
     level = float(recent.mean())
     return abs(level - shift.before) < abs(level - shift.after)

@@ -19,6 +19,10 @@ from pipeline.core.types import FloatArray, IntArray
 
 ALLOWANCE = 0.5  # half of the shift that is found fastest, in standard deviations
 LEARNING_DAYS = 21  # of a series, before it may alarm
+BACK_DAYS = 7  # at the end of the days it is learned from, by which a level is seen to be back
+LEAST_SHIFTED = 2  # days of a new level from which its beginning is read off
+RECENT_DAYS = 7  # that do not teach persistence
+STEPS_DOUBT = 2.4  # over the root of the days: 1.7 standard errors of what steps tell
 ODD = 3.0  # standard deviations that a single day counts at most
 SMOOTH_DAYS = 21
 MOST_KEPT = 0.8
@@ -92,26 +96,58 @@ def find_shifts(series: FloatArray, limit: float) -> list[Shift]:
         series: (n_days, n_series), NaN where a day says nothing.
         limit: from `alarm_limit`.
     """
-    kept = persistence(series)
+    old = series.shape[0] - min(RECENT_DAYS, series.shape[0] // 4)
+    kept = persistence(series[:old])  # a shift of the last weeks would pass for persistence
     columns = np.arange(series.shape[1])
     start = np.zeros(columns.size, dtype=np.int64)
     found: list[Shift] = []
     while columns.size:
         noticed, began = _first_crossing(series[:, columns], start, kept[columns], limit)
         hit = np.flatnonzero(noticed >= 0)
-        found += [
-            _shift(series[:, columns[i]], int(columns[i]), int(start[i]), began[i], noticed[i])
-            for i in hit.tolist()
-        ]
-        again = hit[began[hit] < series.shape[0] - LEARNING_DAYS]
-        columns, start = columns[again], began[again]
+        for i in hit.tolist():
+            own = series[:, columns[i]]
+            kept[columns[i]], noticed[i] = _on_course(own, start[i], began[i], noticed[i], limit)
+            found.append(_shift(own, int(columns[i]), int(start[i]), began[i], noticed[i]))
+            start[i] = _learn_from(own, found[-1])
+        again = hit[start[hit] < series.shape[0] - LEARNING_DAYS]
+        columns, start = columns[again], start[again]
     return sorted(found, key=lambda shift: (shift.noticed, shift.series))
+
+
+def _on_course(
+    values: FloatArray, start: int, began: int, noticed: int, limit: float
+) -> tuple[float, int]:
+    """Return the persistence before a shift, and the row that crosses the limit with it.
+
+    A shift passes for persistence in part, the more so the longer it lasts. Only days before it
+    tell, once it is found; with them its notice does not wander from night to night, and the way
+    back is seen as readily as the way there.
+    """
+    clean = values[start:began, None]
+    if np.isfinite(clean).sum() < 2 * LEARNING_DAYS:
+        clean = values[:, None]
+    kept = persistence(clean)
+    again, _ = _first_crossing(values[:, None], np.array([start]), kept, limit)
+    return float(kept[0]), min(noticed, int(again[0])) if again[0] >= began else noticed
+
+
+def _learn_from(values: FloatArray, shift: Shift) -> int:
+    """Return the row from which the level is learned anew: past a shift that went away soon."""
+    past = shift.began + LEARNING_DAYS - BACK_DAYS
+    level = values[past : past + BACK_DAYS]
+    level = level[np.isfinite(level)]
+    if level.size == 0:
+        return shift.began
+    away = np.abs(np.median(level) - np.array([shift.before, shift.after]))
+    return past if away[0] < away[1] else shift.began
 
 
 def persistence(series: FloatArray) -> FloatArray:
     """Return the share of a day's deviation that is still there the next day, (n_series,).
 
-    Deviations are from a smooth course, so that a shift of level does not pass for persistence.
+    Deviations are from a smooth course. A shift of level passes for persistence all the same, so
+    that it would be found late and lost again; in the steps from day to day it is one odd step of
+    many. They tell persistence less exactly, and so only what is most.
     """
     days = np.arange(series.shape[0])
     kernel = np.exp(-0.5 * np.square((days[:, None] - days) / SMOOTH_DAYS))
@@ -126,7 +162,21 @@ def persistence(series: FloatArray) -> FloatArray:
     bottom = np.maximum((np.square(rest[:-1]) * both).sum(axis=0), 1e-12)
     count = np.maximum(both.sum(axis=0), 1)
     lost = (1 + 3 * top / bottom) / np.minimum(count, 2.5 * SMOOTH_DAYS)  # taken by smoothing
-    return np.asarray(np.clip(top / bottom + lost, 0.0, MOST_KEPT))
+    most = _persistence_of_steps(series) + STEPS_DOUBT / np.sqrt(days.size)
+    return np.asarray(np.clip(np.minimum(top / bottom + lost, most), 0.0, MOST_KEPT))
+
+
+def _persistence_of_steps(series: FloatArray) -> FloatArray:
+    """Return the persistence that the steps' own correlation tells: it is (kept - 1) / 2."""
+    step = np.diff(series, axis=0)
+    known = np.isfinite(step)
+    step = np.where(known, step, 0.0)
+    scale = 1.4826 * np.median(np.abs(step), axis=0) + 1e-12
+    step = np.clip(step, -3 * scale, 3 * scale)
+    both = known[1:] & known[:-1]
+    top = (step[1:] * step[:-1] * both).sum(axis=0)
+    bottom = 0.5 * ((np.square(step[1:]) + np.square(step[:-1])) * both).sum(axis=0)
+    return np.asarray(1 + 2 * top / np.maximum(bottom, 1e-12))
 
 
 def _first_crossing(
@@ -164,15 +214,28 @@ def _first_crossing(
 
 
 def _shift(values: FloatArray, column: int, start: int, began: int, row: int) -> Shift:
-    before, after = values[start:began], values[began : row + 1]
+    before = float(np.nanmean(values[start:began]))
+    began += _likeliest(values[began : row + 1] - before)
     return Shift(
         series=column,
         began=began,
         noticed=row,
-        before=float(np.nanmean(before)),
-        after=float(np.nanmean(after)),
-        spread=float(np.nanstd(before)),
+        before=before,
+        after=float(np.nanmean(values[began : row + 1])),
+        spread=float(np.nanstd(values[start:began])),
     )
+
+
+def _likeliest(away: FloatArray) -> int:
+    """Return the day from which a step explains most, of days that end with its notice.
+
+    The sum often starts to grow some days before the change, on days that are odd by chance.
+    """
+    known = np.isfinite(away)[::-1]
+    total = np.cumsum(np.where(known, away[::-1], 0.0))[::-1]
+    days = np.cumsum(known)[::-1]
+    explained = np.where(days >= LEAST_SHIFTED, np.square(total) / np.maximum(days, 1), 0.0)
+    return int(explained.argmax())
 
 
 def _normal_score(value: FloatArray, freedom: FloatArray) -> FloatArray:

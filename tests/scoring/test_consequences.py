@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline.core.types import Line
 from pipeline.core.watch import Watch
-from pipeline.scoring.consequences import alarms_of, watch_of
+from pipeline.scoring.consequences import TOLD_DAYS, alarms_of, ends_of, watch_of
 from pipeline.scoring.drift import alarm_limit, find_shifts
 from pipeline.scoring.inputs import Seen, watched_series
 
@@ -34,7 +34,10 @@ def world(seed: int = 3) -> dict[str, np.ndarray]:
     }
 
 
-def watch(data: dict[str, np.ndarray], hold_days: float = 14) -> Watch:
+def watch(data: dict[str, np.ndarray], hold_days: float = 14, mornings_ago: int = 0) -> Watch:
+    rows = slice(DAYS - mornings_ago)
+    data, calendar = {name: table[rows] for name, table in data.items()}, CALENDAR[rows]
+    today = TODAY - timedelta(days=mornings_ago)
     outcome = data["conversions"] * 50
     seen = Seen(
         **data,
@@ -45,8 +48,15 @@ def watch(data: dict[str, np.ndarray], hold_days: float = 14) -> Watch:
     watched = watched_series(seen)
     limit = alarm_limit(len(watched.kind), 1.0)
     shifts = find_shifts(watched.series, limit)
-    alarms = alarms_of(watched, shifts, CALENDAR, LINES, TODAY, hold_days)
-    return watch_of(alarms, LINES, series=len(watched.kind), false_alarms_per_year=1.0, limit=limit)
+    alarms = alarms_of(watched, shifts, calendar, LINES, today, hold_days)
+    return watch_of(
+        alarms,
+        LINES,
+        series=len(watched.kind),
+        false_alarms_per_year=1.0,
+        limit=limit,
+        findings=ends_of(alarms),
+    )
 
 
 def test_a_season_that_all_lines_share_is_no_alarm() -> None:
@@ -95,6 +105,59 @@ def test_an_alarm_ends_early_when_the_old_level_is_back() -> None:
     alarm = next(a for a in found.alarms if a.line == LINES[2] and a.kind == "tracking")
     assert alarm.ends >= TODAY
     assert not alarm.is_active
+
+
+def losing(first: int, last: int) -> dict[str, np.ndarray]:
+    """A world in which one line loses 60 % of its conversions on some of the rows."""
+    data = world()
+    lost = np.random.default_rng(2).binomial(data["conversions"][first:last, 2].astype(int), 0.6)
+    data["conversions"][first:last, 2] -= lost
+    return data
+
+
+def test_an_alarm_keeps_its_dates_and_its_end_is_told_the_morning_after() -> None:
+    data = losing(80, DAYS)
+    told = {}
+    for ago in range(DAYS - 80, -1, -1):
+        mine = (f for f in watch(data, mornings_ago=ago).findings if f.line == LINES[2])
+        told[TODAY - timedelta(days=ago)] = {
+            f.check: f for f in mine if "conversions per click" in f.message
+        }
+    running = {
+        day: said["drift-tracking"] for day, said in told.items() if "drift-tracking" in said
+    }
+    ends = {found.message.rpartition("until ")[2] for found in running.values()}
+    assert len(ends) == 1  # the day that was promised at first
+    assert ends == {max(running).isoformat()}
+    assert all(f"since about {CALENDAR[80].isoformat()}" in f.message for f in running.values())
+    assert (min(running) - CALENDAR[80]).days <= 6
+    after = [day for day, said in told.items() if "drift-ended" in said]
+    assert [(day - max(running)).days for day in after] == list(range(1, TOLD_DAYS + 1))
+    said = told[after[0]]["drift-ended"]
+    assert said.level.value == "review"
+    assert "the new level is taken as true, and its budget may move again" in said.message
+
+
+def test_a_tracker_that_is_back_is_told_and_no_alarm_of_its_own() -> None:
+    data = losing(80, 92)
+    ends = []
+    for ago in range(25, -1, -1):
+        for found in watch(data, mornings_ago=ago).findings:
+            assert found.check != "drift-tracking" or "+" not in found.message
+            ends += [found] * (found.check == "drift-ended" and found.line == LINES[2])
+    assert any("conversions per click is back where it was" in found.message for found in ends)
+    assert {found.level.value for found in ends} == {"pass"}
+
+
+def test_a_tracker_that_is_mended_after_weeks_is_noticed_as_soon_as_its_break_was() -> None:
+    data = losing(45, 85)
+    noticed = {}
+    for alarm in watch(data).alarms:
+        if alarm.line == LINES[2] and alarm.kind == "tracking":
+            noticed[alarm.began] = (alarm.noticed - alarm.began).days
+    assert [day for day in (CALENDAR[45], CALENDAR[85]) if day in noticed] == sorted(noticed)
+    assert len(noticed) == 2
+    assert max(noticed.values()) <= 6
 
 
 def test_three_lines_of_a_channel_hold_the_channel() -> None:

@@ -110,17 +110,21 @@ def explore(
     left, account = prices.money_share * float(budgets.sum()), most_cost
     lessons = _lessons(budgets, table, prices)
     surer = np.zeros(budgets.size)
+    least = LEAST_MOVE * max(float(budgets.sum()), 1.0)
     moves: list[Move] = []
     unpaid = uncovered = 0
     for up, down in zip(order[0::2].tolist(), order[1::2].tolist(), strict=False):
-        money = min(
+        room = min(
             STEP_SHARE * min(budgets[up], budgets[down]),
             upper[up] - budgets[up],
             budgets[down] - lower[down],
-            left,
         )
-        if money <= LEAST_MOVE * max(float(budgets.sum()), 1.0):
+        if room <= least:
             continue
+        if left <= least:
+            uncovered += 1
+            continue
+        money = min(room, left)
         pair, step = [up, down], np.array([money, -money])
         cost = sum(
             earns(line, 0.0) - earns(line, change) for line, change in zip(pair, step, strict=True)

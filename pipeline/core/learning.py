@@ -138,6 +138,7 @@ class PlanExploration(_Frozen):
         total_cost: tonight's and that of the published plans before, since learning was priced.
         unpaid: pairs left alone because they teach less than they cost.
         uncovered: pairs left alone because the account was used up.
+        off: why nothing may be moved tonight at all; nothing where it may.
     """
 
     moved: float
@@ -150,3 +151,4 @@ class PlanExploration(_Frozen):
     unpaid: int
     uncovered: int
     moves: tuple[ExplorationMove, ...] = ()
+    off: str = Field(default="", exclude_if=lambda off: not off)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -50,7 +50,11 @@ class SafeGround(Strict):
 
     def ends(self, day: date) -> date | None:
         """Return the last day of the stretch that `day` is in; None where it has no end."""
-        return day if self.days else self.until
+        if not self.days:
+            return self.until
+        while day + timedelta(days=1) in self.days:
+            day += timedelta(days=1)
+        return day
 
 
 class Learning(Strict):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +12,13 @@ import numpy as np
 from pipeline.core.errors import UsageError
 from pipeline.core.history import History
 from pipeline.core.trial import LINES, Trial
-from pipeline.core.types import FloatArray, Line, line_label
-from pipeline.experiments.standing import StandingResult, draw_holdout, value_of_plans
+from pipeline.core.types import BoolArray, FloatArray, Line, line_label
+from pipeline.experiments.standing import (
+    BEFORE_DAYS,
+    StandingResult,
+    draw_holdout,
+    value_of_plans,
+)
 from pipeline.runs.portfolio import Portfolio
 from pipeline.runs.signoff import acting, existing_ledger
 
@@ -21,6 +26,9 @@ if TYPE_CHECKING:
     from pipeline.io.ledger import ExperimentRecord
 
 MATURE = 0.9
+
+LEAST_KNOWN = 0.8
+"""Share of the days that are compared on which a unit must be known to take part."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,21 +200,22 @@ def unit_of(line: Line, columns: tuple[str, ...], by: str) -> str:
 def _score(
     trial: Trial, columns: tuple[str, ...], history: History, metric: str, complete: FloatArray
 ) -> HoldoutScore:
-    seen = _by_unit(trial.unit_column, columns, history, metric, complete)
+    table = _by_unit(trial.unit_column, columns, history, metric, complete)
     result = None
-    if seen is not None:
-        names, outcome, spend = seen
-        known = sorted(set(names).intersection(trial.units))
+    if table is not None:
         mature = np.flatnonzero(complete.mean(axis=1) >= MATURE)
         end = int(mature[-1]) + 1 if mature.size else 0
         if trial.last_day is not None:
             end = min(end, (trial.last_day - history.days[0]).days + 1)
-        if 0 < len(known) < len(names):
+        start = max((trial.first_day - history.days[0]).days, 0)
+        table, start = _comparable(table.until(end), start)
+        held = [index for index, name in enumerate(table.names) if name in trial.units]
+        if 0 < len(held) < len(table.names):
             result = value_of_plans(
-                outcome[:end],
-                spend[:end],
-                np.array([names.index(unit) for unit in known], dtype=np.int64),
-                max((trial.first_day - history.days[0]).days, 0),
+                table.outcome,
+                table.spend,
+                np.array(held, dtype=np.int64),
+                start,
                 np.random.default_rng(trial.first_day.toordinal()),
             )
     return HoldoutScore(
@@ -219,10 +228,63 @@ def _score(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Units:
+    """What units earned and cost, (n_days, n_units); `known` is False where an outage hides it."""
+
+    names: list[str]
+    outcome: FloatArray
+    spend: FloatArray
+    known: BoolArray
+
+    def until(self, end: int) -> _Units:
+        return self.of(slice(end), slice(None))
+
+    def of(self, rows: slice | BoolArray, units: slice | BoolArray) -> _Units:
+        return _Units(
+            names=np.array(self.names)[units].tolist(),
+            outcome=self.outcome[rows][:, units],
+            spend=self.spend[rows][:, units],
+            known=self.known[rows][:, units],
+        )
+
+
+def _comparable(table: _Units, start: int) -> tuple[_Units, int]:
+    """Return the units that can be compared, outages filled in, and the first day that counts.
+
+    A day without a unit's outcome would pass for a day on which it earned nothing. It is taken to
+    have earned what its other days of the same side of `start` say, in the measure in which the
+    units that are known did that day. Units that are often unknown are left out.
+    """
+    before, after = slice(max(start - BEFORE_DAYS, 0), start), slice(start, None)
+    often = np.ones(len(table.names), dtype=bool)
+    for rows in (before, after):
+        if table.known[rows].size:
+            often &= table.known[rows].mean(axis=0) >= LEAST_KNOWN
+    table = table.of(slice(None), often)
+    days = np.asarray(table.known.any(axis=1))
+    start = int(days[:start].sum())
+    table = table.of(days, slice(None))
+    sides = [
+        _filled(table.outcome[rows], table.known[rows])
+        for rows in (slice(start), slice(start, None))
+    ]
+    return replace(table, outcome=np.concatenate(sides)), start
+
+
+def _filled(outcome: FloatArray, known: BoolArray) -> FloatArray:
+    """Return the outcomes with unknown cells at their unit's level, scaled as the day was."""
+    seen = np.where(known, outcome, 0.0)
+    level = seen.sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    usual = (known * level).sum(axis=1)
+    day = np.where(usual > 0, seen.sum(axis=1) / np.where(usual > 0, usual, 1.0), 1.0)
+    return np.where(known, outcome, day[:, None] * level)
+
+
 def _by_unit(
     by: str, columns: tuple[str, ...], history: History, metric: str, complete: FloatArray
-) -> tuple[list[str], FloatArray, FloatArray] | None:
-    """Return the units, and their completed outcome and spend, (n_days, n_units).
+) -> _Units | None:
+    """Return the units with their completed outcome and spend.
 
     Outcomes that are known by region, say, are added up over what else they are known by.
 
@@ -236,14 +298,21 @@ def _by_unit(
     if measured is None:
         if metric not in history.outcomes:
             return None
-        whole = np.where(history.trusted, history.outcomes[metric] / complete, 0.0)
-        return names, whole @ _member(units, names), spend
-    if by not in columns or columns.index(by) not in measured.levels:
-        return None
-    place = measured.levels.index(columns.index(by))
-    share = complete.mean(axis=1, keepdims=True)
-    whole = np.where(measured.trusted, measured.outcomes[metric] / share, 0.0)
-    return names, whole @ _member([unit[place] for unit in measured.units], names), spend
+        seen, trusted, share = history.outcomes[metric], history.trusted, complete
+    else:
+        if by not in columns or columns.index(by) not in measured.levels:
+            return None
+        place = measured.levels.index(columns.index(by))
+        units = [unit[place] for unit in measured.units]
+        seen, trusted = measured.outcomes[metric], measured.trusted
+        share = complete.mean(axis=1, keepdims=True)
+    member = _member(units, names)
+    return _Units(
+        names=names,
+        outcome=np.where(trusted, seen / share, 0.0) @ member,
+        spend=spend,
+        known=(~trusted).astype(float) @ member == 0,
+    )
 
 
 def _member(units: Sequence[str], names: Sequence[str]) -> FloatArray:

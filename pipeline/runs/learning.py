@@ -31,10 +31,12 @@ def kept_rows(facts: Facts, budgets: FloatArray) -> tuple[PlanKept, ...]:
 
 
 def exploration_account(facts: Facts, decision: Decision) -> PlanExploration | None:
-    """Return what tonight spends to learn and what that costs; None where nothing may be spent."""
+    """Return what tonight spends to learn and what that costs; None where nobody wants that."""
     account = decision.exploration
-    if account is None:
+    if facts.policy.exploration.max_share <= 0:
         return None
+    if account is None:
+        return _switched_off(facts, decision)
     names = [line_label(line) for line in facts.history.lines]
     digits = minor_digits(facts.policy.currency)
     cost = sum(max(move.cost, 0.0) for move in account.moves)
@@ -60,6 +62,30 @@ def exploration_account(facts: Facts, decision: Decision) -> PlanExploration | N
             )
             for move in account.moves
         ),
+    )
+
+
+def _switched_off(facts: Facts, decision: Decision) -> PlanExploration:
+    """Return the account of a night that learns nothing on purpose, though the settings ask."""
+    why = (
+        "guardrails are set, and moves that only learn could break them"
+        if decision.problem.guardrails
+        else "the moves that would teach most do not keep tonight's limits"
+    )
+    return PlanExploration(
+        moved=0.0,
+        most=round(
+            facts.policy.exploration.max_share * decision.total,
+            minor_digits(facts.policy.currency),
+        ),
+        cost=0.0,
+        most_cost=0.0,
+        total_cost=_number(facts.learned_for),
+        worth=0.0,
+        horizon_days=facts.policy.exploration.horizon_days,
+        unpaid=0,
+        uncovered=0,
+        off=why,
     )
 
 

@@ -74,6 +74,19 @@ def test_curves_that_are_known_are_left_alone_and_unknown_ones_are_not():
     assert np.array_equal(known.budgets, BUDGETS)
 
 
+def test_pairs_are_counted_as_left_out_once_the_share_is_spent():
+    known = table(0.3)
+    rich, poor = (
+        tried(known, cost_share=1.0, money_share=1.0),
+        tried(known, cost_share=1.0, money_share=0.004),
+    )
+    assert len(rich.moves) == N // 2
+    assert rich.uncovered == 0
+    assert sum(move.money for move in poor.moves) == pytest.approx(0.004 * BUDGETS.sum())
+    assert 0 < len(poor.moves) < N // 2
+    assert len(poor.moves) + poor.uncovered + poor.unpaid == N // 2
+
+
 def test_days_too_noisy_to_teach_and_a_short_horizon_stop_it():
     assert tried(table(0.1), noise=np.full(N, 4.0)).moves == ()
     assert len(tried(table(0.1), horizon_days=200.0).moves) >= len(

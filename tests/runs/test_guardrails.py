@@ -7,6 +7,7 @@ import pytest
 from pipeline.core.errors import InfeasibleError
 from pipeline.core.plan import Mode
 from pipeline.core.policy import Guardrail
+from pipeline.runs.checking import replay_plan
 from pipeline.runs.guardrails import rail_name, ratio_of
 from tests.runs.shop import amounts
 
@@ -44,6 +45,18 @@ def test_a_guardrail_that_holds_is_a_pass_and_changes_nothing(shop):
     assert row(guarded, "roas").expected > 0.01
     assert row(guarded, "roas").shadow_price == 0
     assert free.mode is Mode.OPTIMISED
+
+
+def test_a_guardrail_switches_learning_off_and_the_page_says_so(shop):
+    shop.settings["guardrails"] = [{"metric": "roas", "min": 0.01}]
+    shop.settings["exploration"] = {"max_share": 0.05}
+    plan = shop.night()
+    assert plan.exploration is not None
+    assert plan.exploration.moves == ()
+    assert plan.exploration.off.startswith("guardrails are set")
+    page = shop.run(plan).read_bytes("report.html").decode()
+    assert "No money is moved to learn: guardrails are set" in page
+    assert replay_plan(shop.portfolio, plan.plan_id).differences == ()
 
 
 def test_a_guardrail_that_binds_moves_money_and_has_a_price(shop):

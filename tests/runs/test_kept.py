@@ -67,10 +67,16 @@ def test_declared_ground_is_respected_shown_and_over_in_time(shop: Shop):
 
 
 def test_a_blackout_day_leaves_every_budget_alone(shop: Shop):
-    shop.settings["safe_ground"] = [{"because": "blackout", "days": [str(DAY)]}]
+    days = [str(DAY), str(DAY + timedelta(days=1)), str(DAY + timedelta(days=9))]
+    shop.settings["safe_ground"] = [{"because": "blackout", "days": days}]
     plan = shop.night()
     assert plan.mode is Mode.HOLD
     assert len(stays(plan)) == len(plan.lines)
+    page = shop.run(plan).read_bytes("report.html").decode()
+    assert "all lines are kept on purpose" in page
+    assert "no change is sure enough" not in page
+    assert {row.until for row in plan.kept} == {DAY + timedelta(days=1)}  # the stretch's end
+    assert shop.night(shop.later()).mode is Mode.HOLD
     assert shop.night(shop.later()).mode is Mode.OPTIMISED
 
 

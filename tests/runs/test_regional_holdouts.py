@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -59,6 +60,31 @@ def test_regional_outcomes_tell_what_plans_are_worth(lift: float):
     assert result.lift == pytest.approx(lift, abs=0.03)
     assert result.low <= lift <= result.high
     assert (result.low > 0) == (lift > 0)
+
+
+@pytest.mark.parametrize(
+    ("dark", "days"), [(("north",), 12), (("east", "west"), 12), (("coast",), 45), (REGIONS, 12)]
+)
+def test_an_outage_inside_the_holdout_is_no_loss_of_either_side(dark: tuple[str, ...], days: int):
+    history = regional(0.1)
+    measured = history.measured
+    assert measured is not None
+    columns = [REGIONS.index(region) for region in dark]
+    outcome, trusted = measured.outcomes["revenue"].copy(), measured.trusted.copy()
+    outcome[110 : 110 + days, columns] = 0.0
+    trusted[110 : 110 + days, columns] = False
+    history = replace(
+        history, measured=replace(measured, outcomes={"revenue": outcome}, trusted=trusted)
+    )
+    trial = Trial(name="ruler", kind="holdout", first_day=FIRST + timedelta(days=100),
+                  unit_column="region", units=REGIONS[:2])  # fmt: skip
+    whole = np.ones((len(history.days), len(LINES)))
+    (score,) = holdouts.holdout_scores([trial], COLUMNS, history, "revenue", whole)
+    assert score.result is not None
+    assert score.result.lift == pytest.approx(0.1, abs=0.03)
+    assert score.result.low is not None
+    assert score.result.low > 0
+    assert score.result.days == 60 - (days if len(dark) == len(REGIONS) else 0)
 
 
 def test_units_whose_outcomes_nobody_knows_are_scored_by_nothing():

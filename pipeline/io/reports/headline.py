@@ -105,6 +105,8 @@ def _fallback(plan: Plan, _: Sequence[LineView]) -> tuple[str, str]:
 
 def _hold(plan: Plan, _: Sequence[LineView]) -> tuple[str, str]:
     day = long_day(plan.date)
+    if plan.lines and sum(len(row.lines) for row in plan.kept) == len(plan.lines):
+        return "No change", f"Leave every budget as it is on {day}: all lines are kept on purpose"
     if plan.expected is not None:  # the model was asked and found nothing worth a change
         return "No change", f"Leave every budget as it is on {day}: no change is sure enough to pay"
     badge = f"Hold, {days(plan.fallback_days)} old" if plan.fallback_days else "Hold"

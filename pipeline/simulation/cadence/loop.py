@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.cadence.evidence import by_week
 from pipeline.cadence.lottery import lottery
-from pipeline.core.cadence_rules import CadenceRules, Leaving
+from pipeline.core.cadence_rules import CadenceRules, Leaving, Lottery
 from pipeline.core.contacts import COUNTS, Contacts
 from pipeline.core.types import FloatArray
 from pipeline.runs.cadence.decide import NOT_A_DAY, CadenceFacts, decide_cadence
@@ -107,6 +107,15 @@ def play_cadence(
         raises=raises,
         unsafe=unsafe,
     )
+
+
+def one_for_all(
+    world: CadenceWorld, dose: float, turns: int, first: date, rng: np.random.Generator
+) -> Contacts:
+    """Return what some turns from a day on show in which everybody has one cadence."""
+    shares = np.stack([lottery(dose, HIGHEST, Lottery())] * world.people.size)
+    days = [first + timedelta(days=turn * TURN_DAYS) for turn in range(turns)]
+    return joined([world.turn(shares, turn, day, rng) for turn, day in enumerate(days)])
 
 
 def joined(turns: list[Contacts]) -> Contacts:

@@ -12,12 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.cadence.lottery import lottery
-from pipeline.core.cadence_rules import Lottery
 from pipeline.core.contacts import Contacts
 from pipeline.core.types import FloatArray
 from pipeline.io.stores import write_file
-from pipeline.simulation.cadence.loop import joined
+from pipeline.simulation.cadence.loop import START, one_for_all
 from pipeline.simulation.cadence.world import (
     BUCKETS,
     HIGHEST,
@@ -27,7 +25,7 @@ from pipeline.simulation.cadence.world import (
 )
 from pipeline.simulation.example import END
 
-SEED, TURNS, START = 11, 3, 2.0
+SEED, TURNS = 11, 3
 
 # stage, people, what all touches of a week could earn, organic value a week, bend per touch,
 # log hazard per touch, hazard of leaving in a week without touches
@@ -81,14 +79,8 @@ def sample_world() -> CadenceWorld:
 def sample_contacts(turns: int = TURNS) -> Contacts:
     """Return what the sample's people did in the weeks up to the example's last day."""
     world, rng = sample_world(), np.random.default_rng([SEED, 1])
-    shares = np.stack([lottery(START, HIGHEST, Lottery())] * len(_STAGES))
     first = END - timedelta(days=turns * TURN_DAYS - 1)
-    seen = joined(
-        [
-            world.turn(shares, turn, first + timedelta(days=turn * TURN_DAYS), rng)
-            for turn in range(turns)
-        ]
-    )
+    seen = one_for_all(world, START, turns, first, rng)
     must = np.round(seen.total("persons") * 0.02)  # receipts and the like
     return replace(seen, must_send=must)
 

@@ -9,10 +9,13 @@ import typer
 
 from pipeline.cli.night import Day, day_of
 from pipeline.cli.show import HERE, AsJson, Workspace, gained_in, print_json, remark, say
+from pipeline.core.offer_rules import SEPARATOR
 from pipeline.core.plan import Kind
 
+LONGEST = 40  # characters of the list of what people may get
+
 if TYPE_CHECKING:
-    from pipeline.core.decision import DecisionPlan
+    from pipeline.core.decision import DecisionLine, DecisionPlan
     from pipeline.runs.portfolio import Portfolio
 
 
@@ -57,7 +60,7 @@ def _say_plan(portfolio: Portfolio, plan: DecisionPlan, workspace: Path) -> None
         say(f"because {reason}")
     for line in plan.lines:
         if line.action in {"retire", "start", "stop", "raise", "lower"}:
-            say(f"{line.action:<7} {' / '.join(line.line.values())}: {line.reason}")
+            say(f"{line.action:<7} {_name(line)}: {line.reason}")
     for finding in plan.findings:
         if finding.level.value != "pass":
             say(f"{finding.level.value:<7} {finding.message}")
@@ -65,3 +68,12 @@ def _say_plan(portfolio: Portfolio, plan: DecisionPlan, workspace: Path) -> None
     people = portfolio.policy.people.analysts
     person = people[0].name if people else "NAME"
     say(f"sign    equimarginal approve {plan.plan_id} --as {person} -w {workspace}")
+
+
+def _name(line: DecisionLine) -> str:
+    """Return the line's values; of many actions that its people may get only the first."""
+    values = {**line.line}
+    if SEPARATOR in (allowed := values.get("allowed", "")) and len(allowed) > LONGEST:
+        names = allowed.split(SEPARATOR)
+        values["allowed"] = f"{SEPARATOR.join(names[:3])} and {len(names) - 3} more"
+    return " / ".join(values.values())

@@ -8,6 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from pipeline.core.settings import CLOCK_TIME, COLUMN, IDENTIFIER
+
 _SAID: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "missing": lambda c: "is missing",
     "literal_error": lambda c: f"need {c['expected']}",
@@ -28,9 +30,16 @@ _SAID: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "dict_type": lambda c: "need a mapping of settings",
     "tuple_type": lambda c: "need a list",
     "too_short": lambda c: f"need {c['min_length']} entries or more",
+    "string_pattern_mismatch": lambda c: _NEEDED.get(c["pattern"], f"does not fit {c['pattern']}"),
     "string_too_short": lambda c: "must not be empty",
 }
 """Type of a problem -> what to say of it; the given value is not repeated: it may be a secret."""
+
+_NEEDED: Mapping[str, str] = {
+    IDENTIFIER: "need small letters, digits, - and _",
+    COLUMN: "need the name of a column: letters, digits and _",
+    CLOCK_TIME: 'need a time such as "20:30"',
+}
 
 
 def setting_problems(error: ValidationError, known: Iterable[type[BaseModel]]) -> list[str]:
@@ -52,4 +61,7 @@ def _problem(item: Any, names: list[str]) -> str:
     if (said := _SAID.get(item["type"])) is not None:
         return f"{where}: {said(item.get('ctx', {}))}"
     text = item["msg"].removeprefix("Value error, ")
+    place, _, rest = text.partition(": ")
+    if rest and f"{where}.".startswith(f"{place}."):  # the place is said already
+        text = rest
     return f"{where}: {text.replace('Input should be ', 'need ')}"

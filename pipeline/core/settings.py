@@ -48,9 +48,12 @@ Number = Annotated[float, Field(strict=True), AfterValidator(finite)]
 Amount = Annotated[float, Field(strict=True), AfterValidator(not_negative)]
 Share = Annotated[float, Field(strict=True, ge=0, le=1)]
 Name = Annotated[str, Field(strict=True, min_length=1, max_length=200)]
-Identifier = Annotated[str, Field(strict=True, pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
-Column = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")]
-ClockTime = Annotated[str, Field(strict=True, pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+IDENTIFIER = r"^[a-z0-9][a-z0-9_-]{0,63}$"
+COLUMN = r"^[A-Za-z_][A-Za-z0-9_]{0,62}$"
+CLOCK_TIME = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
+Identifier = Annotated[str, Field(strict=True, pattern=IDENTIFIER)]
+Column = Annotated[str, Field(strict=True, pattern=COLUMN)]
+ClockTime = Annotated[str, Field(strict=True, pattern=CLOCK_TIME)]
 ScopeMap = dict[Column, Name]
 
 

@@ -1,7 +1,8 @@
 """Exposures of creatives: from the source to what the rotation learns from.
 
 `snapshot/exposures.parquet` holds every distinct source row and how often it stood there, without
-any person's key; `creative_day.parquet` one row per day, audience and creative.
+any person's key; `snapshot/exposed_people.parquet` how many people saw a creative of an audience at
+least, where rows name them; `creative_day.parquet` one row per day, audience and creative.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 SNAPSHOT = "snapshot/exposures.parquet"
+PEOPLE = "snapshot/exposed_people.parquet"
 CREATIVE_DAY = "creative_day.parquet"
 HOLDOUT_DAY = "holdout_day.parquet"
 MAX_DAYS = 180  # an older exposure counts for nothing
@@ -56,7 +58,10 @@ def snapshot_exposures(
         needed=(*KEYS, *reward),
         optional=(*(name for name in NUMBERS if name not in reward), HOLDOUT),
         resolve=resolve,
+        groups=("audience", "creative"),
     )
+    if found is not None and found.people is not None:
+        work.write_parquet(PEOPLE, found.people)
     if found is not None:
         work.write_parquet(SNAPSHOT, _with_flag(found.table, "impressions" in found.columns))
     return findings
@@ -134,6 +139,14 @@ def read_exposures(
         rewards=dense("value") if rules.reward == "value" else counted,
         counted=counted,
     )
+
+
+def people_shown(work: RunFolder) -> dict[tuple[str, str], float]:
+    """Return audience and creative -> how many people saw it at least; empty where unknown."""
+    if not work.exists(PEOPLE):
+        return {}
+    rows = work.read_parquet(PEOPLE).to_pylist()
+    return {(row["audience"], row["creative"]): float(row["people"]) for row in rows}
 
 
 def read_holdout(work: RunFolder, policy: Policy, seen: Exposures) -> HeldOut:

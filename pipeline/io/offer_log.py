@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.core.findings import Finding, Level
-from pipeline.core.sources import Source, Sources
+from pipeline.core.sources import Sources
 from pipeline.io.engine import add_macros, engine, quoted, sql_text
 from pipeline.io.offer_first_look import NEEDED, look_first
-from pipeline.io.people_rows import Place, row_finding
+from pipeline.io.offer_rewards import Rewards, belonging, read_rewards
+from pipeline.io.people_rows import Place
 from pipeline.io.sources.database import Resolver
-from pipeline.io.sources.files import SourceError
 from pipeline.io.sources.stream import Streamed, name_people, read_people, stream_rows
 
 if TYPE_CHECKING:
@@ -22,11 +21,6 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 OPTIONAL = ("reward", "eligible", "holdout", "consent")
-BROKEN_SHARE = 0.001
-"""Share of rows that cannot be believed up to which the rest is still learned from."""
-LEFT_OUT = frozenset({"decided-twice"})
-"""Faults that stop no night, however many rows have one: without them the log is only shorter."""
-MEND = "mend the rows where they are made; docs/offers.md says what they hold"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +31,9 @@ class Log:
         cells: rows of sql/marts/decision_cell whose fault is ''.
         faults: fault -> how many rows, and where the first stands.
         newest: the newest day of any row that can be read; None without one.
+        rewards: the table of them; empty where they stand in the log.
+        rewarded: how many of that table's are of the window.
+        largest: where the reward stands that weighs more than all others; None without one.
     """
 
     cells: pa.Table
@@ -44,6 +41,9 @@ class Log:
     newest: date | None
     files: tuple[dict[str, Any], ...]
     rows: int
+    rewards: Rewards
+    rewarded: int
+    largest: Place | None
 
     def left_out(self, fault: str) -> int:
         """Return how many rows have a fault."""
@@ -84,7 +84,7 @@ def read_log(
         )
         said_no = look_first(connection, source, base, resolve)
         name_people(connection, "withdrawn", who_withdrew(sources, base, resolve) | said_no)
-        _rewards(connection, sources.rewards, base, resolve)
+        rewards = read_rewards(connection, sources.rewards, base, resolve)
         parts = _Parts(connection)
         view = (
             f"create or replace temp view stg_decisions as {sql_text('staging', 'stg_decisions')}"
@@ -99,43 +99,7 @@ def read_log(
             connection, "decisions", source, base, needed=NEEDED, optional=OPTIONAL, each=add,
             resolve=resolve,
         )  # fmt: skip
-        return _log(connection, read)
-
-
-def source_failed(error: SourceError, source: str) -> Finding:
-    """Return the finding of a source that cannot be read."""
-    return Finding(
-        level=Level.FAIL,
-        check="source",
-        message=str(error),
-        advice=error.advice,
-        source=source,
-        column=error.column,
-    )
-
-
-def log_findings(log: Log) -> list[Finding]:
-    """Return what is wrong with the log's rows: a few are left out, many stop the night."""
-    found = []
-    counted = log.rows - log.left_out("outside")
-    for fault, (rows, place) in sorted(log.faults.items()):
-        if fault in {"outside", "withdrawn"}:
-            continue
-        many = rows / max(counted, 1) > BROKEN_SHARE and fault not in LEFT_OUT
-        level = Level.FAIL if many else Level.REVIEW
-        found.append(
-            row_finding(level, fault, "decisions", MEND, replace(place, rows=rows, of=counted))
-        )
-    rows = log.left_out("withdrawn")
-    found.append(
-        Finding(
-            level=Level.PASS,
-            check="withdrawals",
-            message=f"decisions: {rows:,} rows of people who withdrew are not learned from",
-            source="decisions",
-        )
-    )
-    return found
+        return _log(connection, read, rewards)
 
 
 _NOWHERE: Mapping[str, Any] = {"file": "", "row": 0, "column": "", "cell": "", "problem": ""}
@@ -156,10 +120,10 @@ class _Parts:
             self._connection.execute(f"insert into parts by name {select}")
 
 
-def _log(connection: DuckDBPyConnection, read: Streamed) -> Log:
+def _log(connection: DuckDBPyConnection, read: Streamed, rewards: Rewards) -> Log:
     keys = "fault, segment, eligible, action, propensity, bucket, is_holdout, is_current"
     sums = "decisions, reward, reward_sq, rewarded"
-    ends = "max(newest_day) as newest_day, min(first_place) as first_place"
+    ends = "max(newest_day) as newest_day, min(first_place) as first_place, max(largest) as largest"
     added = ", ".join(f"sum({name})::double as {name}" for name in sums.split(", "))
     connection.execute(
         f"create table cells as select {keys}, {added}, {ends} "  # noqa: S608
@@ -170,11 +134,13 @@ def _log(connection: DuckDBPyConnection, read: Streamed) -> Log:
         "where fault <> '' group by fault"
     ).fetchall()
     rows = connection.execute(
-        "select coalesce(sum(decisions), 0)::bigint, max(newest_day) from cells"
+        "select coalesce(sum(decisions), 0)::bigint, max(newest_day), max(largest), "
+        "sum(reward_sq) from cells"
     ).fetchall()
     return Log(
         cells=connection.sql(
-            "select * exclude (fault, newest_day, first_place) from cells where fault = '' "
+            "select * exclude (fault, newest_day, first_place, largest) from cells "
+            "where fault = '' "
             "order by segment, eligible, action, propensity, bucket, is_holdout, is_current"
         ).to_arrow_table(),
         faults={
@@ -183,6 +149,23 @@ def _log(connection: DuckDBPyConnection, read: Streamed) -> Log:
         newest=rows[0][1],
         files=read.files,
         rows=int(rows[0][0]),
+        rewards=rewards,
+        rewarded=belonging(connection),
+        largest=_largest(rows[0][2], rows[0][3]),
+    )
+
+
+def _largest(found: Mapping[str, Any] | None, squares: float) -> Place | None:
+    """Return where one reward stands that weighs more than all others, without its amount."""
+    if found is None or 2 * found["size"] ** 2 <= squares:
+        return None
+    return Place(
+        file=found["file"],
+        row=found["row"],
+        column="reward",
+        cell="",
+        problem="weighs more than all other rewards together",
+        rows=1,
     )
 
 
@@ -190,30 +173,6 @@ def who_withdrew(sources: Sources, base: Path, resolve: Resolver | None = None) 
     """Return the keys of everybody who withdrew."""
     source = sources.withdrawals
     return read_people(source, base, resolve) if source else frozenset()
-
-
-def _rewards(
-    connection: DuckDBPyConnection, source: Source | None, base: Path, resolve: Resolver | None
-) -> None:
-    """Make `rewarded`: what came of a person's decision of a day, where anything did."""
-    connection.execute("create table rewarded (person text, day date, reward double)")
-    if source is None:
-        return
-
-    def add(_: Set[str]) -> None:
-        connection.execute(
-            "insert into rewarded select person, iso_day(date), plain_number(reward) from rewards "
-            "where plain_number(reward) <> 0 and iso_day(date) is not null"
-        )
-
-    stream_rows(
-        connection, "rewards", source, base, needed=("date", "person", "reward"), each=add,
-        resolve=resolve,
-    )  # fmt: skip
-    connection.execute(
-        "create or replace table rewarded as select person, day, sum(reward) as reward "
-        "from rewarded group by person, day"
-    )
 
 
 def make_night(connection: DuckDBPyConnection, **values: Any) -> None:

@@ -39,6 +39,7 @@ def read_counted(
     needed: tuple[str, ...],
     optional: tuple[str, ...],
     resolve: Resolver | None,
+    groups: tuple[str, ...] = (),
 ) -> tuple[Counted | None, list[Finding]]:
     """Return the source's distinct rows, and what the signer should know of it as a whole.
 
@@ -48,6 +49,7 @@ def read_counted(
     Args:
         name: of the source, in settings and findings.
         needed, optional: columns.
+        groups: columns whose groups' people are counted.
     """
     try:
         withdrawals = policy.sources.withdrawals
@@ -59,6 +61,7 @@ def read_counted(
             optional=optional,
             person="person",
             withdrawn=gone,
+            groups=groups,
             resolve=resolve,
         )
     except SourceError as error:

@@ -7,6 +7,7 @@ shared out with the other lines at their present estimate.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -109,11 +110,17 @@ def experiment_finding(history: History, tests: tuple[LiftTest, ...]) -> tuple[F
         Finding(
             level=Level.REVIEW if left else Level.PASS,
             check="model.experiments",
-            message=(f"{said}: {', '.join(used)}" if used else said)
-            + (f"; outside the history or its lines: {', '.join(left)}" if left else ""),
+            message=(f"{said}: {_names(used)}" if used else said)
+            + (f"; outside the history or its lines: {_names(left)}" if left else ""),
             value=str(len(used)),
         ),
     )
+
+
+def _names(names: list[str]) -> str:
+    """Return names with commas, each once, and how often where that is more."""
+    times = Counter(names)
+    return ", ".join(f"{name} ({n} times)" if n > 1 else name for name, n in times.items())
 
 
 def readouts(

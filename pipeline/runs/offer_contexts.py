@@ -27,7 +27,7 @@ class People:
     """Who is decided for: per context its segment, its allowed actions and how many people.
 
     Attributes:
-        named: segments that are large enough to be named.
+        named: segments that are large enough to be named. known: all of them, never to be shown.
         left_out: people of contexts beyond `MAX_CONTEXTS`; they get nothing.
         reached, everybody: people who may get more than nothing, of so many.
         least: groups of fewer are not shown.
@@ -37,6 +37,7 @@ class People:
     allowed: tuple[str, ...]
     people: FloatArray
     named: frozenset[str]
+    known: frozenset[str]
     left_out: int
     reached: int
     everybody: int
@@ -68,6 +69,7 @@ def people_of(table: pa.Table, min_group: float) -> People:
         allowed=tuple(key[1] for key in kept),
         people=np.array([counts[key] for key in kept], dtype=float),
         named=named,
+        known=frozenset(sizes),
         left_out=sum(counts.values()) - sum(counts[key] for key in kept),
         reached=sum(counts.values()),
         everybody=sum(sizes.values()),

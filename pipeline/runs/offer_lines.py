@@ -79,8 +79,11 @@ def _reason(weighed: Weighed, seen: float, change: float, at_floor: bool) -> str
         return _kept(change, at_floor)
     if at_floor:
         return "its floor, to keep learning"
-    known = "earns most here, or may well do"
-    return known if seen > 0 else "not in the segment's log yet: as for all segments together"
+    if seen == 0:
+        return "not in the segment's log yet: as for all segments together"
+    if change < -1e-9:
+        return "less likely the best here than its share says"
+    return "earns most here, or may well do"
 
 
 def _kept(change: float, at_floor: bool) -> str:

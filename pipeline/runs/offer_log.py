@@ -48,7 +48,8 @@ def evaluation_log(path: Path) -> ReadLog:
     Raises:
         DataNotTrustedError: it cannot be read, or rows cannot be believed.
     """
-    from pipeline.io.offer_log import log_findings, read_log
+    from pipeline.io.offer_log import read_log
+    from pipeline.io.offer_log_findings import log_findings
     from pipeline.io.sources.files import SourceError
 
     place = Source(path=str(path.absolute()))

@@ -111,7 +111,7 @@ def reasons_of(weighed: Weighed) -> tuple[str, ...]:
         }[weighed.chosen.name]
         sentences.append(
             f"{kind} earn {weighed.chosen.gain.robust.value:+.3g} a decision against what is in "
-            f"force, {weighed.chosen.lower:+.3g} at least; four estimates agree."
+            f"force, {weighed.chosen.lower:+.3g} at least; three estimates agree."
         )
     else:
         sentences.append("No other policy is proved to earn more than the one in force.")
@@ -154,7 +154,7 @@ def _round(value: float) -> float:
 
 def advice(weighed: Weighed, rules: OfferRules, cells: pa.Table) -> list[Finding]:
     """Return what the signer should know besides."""
-    found = [_reach(weighed)]
+    found = [_reach(weighed), *_unknown_segments(weighed.who, rules)]
     if weighed.read is not None and weighed.read.unusable:
         found.append(
             Finding(
@@ -180,6 +180,22 @@ def advice(weighed: Weighed, rules: OfferRules, cells: pa.Table) -> list[Finding
     if contrast is not None:
         found.append(_lift(contrast, rules))
     return found
+
+
+def _unknown_segments(who: People, rules: OfferRules) -> list[Finding]:
+    """Return findings on rules for segments that no customer is in: most are misspelt."""
+    return [
+        Finding(
+            level=Level.REVIEW,
+            check="rule-for-unknown-segment",
+            message=f"{item.action}: its rule names {name!r}, a segment that no customer is in",
+            advice=f"segments are {', '.join(sorted(who.named))}; correct offers.actions",
+            source="customers",
+        )
+        for item in rules.actions
+        for name in (*item.only_in, *item.not_in)
+        if name not in who.known
+    ]
 
 
 def _reach(weighed: Weighed) -> Finding:

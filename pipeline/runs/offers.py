@@ -13,6 +13,7 @@ from pipeline.core.plan import Kind
 from pipeline.io import offer_log, offer_people
 from pipeline.io.artefacts import RunFolder
 from pipeline.io.newest import newest_day_findings
+from pipeline.io.offer_log_findings import log_findings, source_failed
 from pipeline.io.sources.files import SourceError
 from pipeline.runs.decision_inputs import read_decision_inputs, section_of
 from pipeline.runs.decisions import DecisionNight, Tables
@@ -47,11 +48,17 @@ def _snapshot(portfolio: Portfolio, work: RunFolder) -> Sequence[Finding]:
         )
     except SourceError as error:
         work.write_json(SOURCES, {})
-        return [offer_log.source_failed(error, "offers")]
+        return [source_failed(error, "offers")]
     work.write_parquet(DECISIONS, log.cells)
     work.write_parquet(CONTEXTS, people.contexts)
     work.write_json(
-        SOURCES, {"decisions": list(log.files), "rows": log.rows, "people": list(people.files)}
+        SOURCES,
+        {
+            "decisions": list(log.files),
+            "rows": log.rows,
+            "people": list(people.files),
+            **({"rewards": list(log.rewards.files)} if log.rewards.files else {}),
+        },
     )
     stale = newest_day_findings(
         "decisions",
@@ -62,7 +69,7 @@ def _snapshot(portfolio: Portfolio, work: RunFolder) -> Sequence[Finding]:
         advice="see that sources.decisions reads published/offers/*/*/decisions.csv, and whether "
         "yesterday's plan was signed",
     )
-    return [*offer_log.log_findings(log), *stale, *people.findings]
+    return [*log_findings(log), *stale, *people.findings]
 
 
 def _stage(work: RunFolder) -> Sequence[Finding]:

@@ -28,6 +28,7 @@ from pipeline.runs.offer_contexts import (
     signed_shares,
     tomorrow,
 )
+from pipeline.runs.offer_guards import guardrails_of
 from pipeline.runs.offer_lines import lines_of
 from pipeline.runs.offer_log import ReadLog, log_of
 from pipeline.runs.offer_words import Weighed, advice, health, reasons_of, totals_of
@@ -65,6 +66,7 @@ def offers_plan(work: RunFolder, plan_id: str, findings: Sequence[Finding]) -> D
         status_quo=gains.now,
         uplift=gains.uplift,
         lines=lines_of(weighed),
+        guardrails=guardrails_of(weighed),
         findings=(*findings, *advice(weighed, rules, cells)),
         model_health=health(weighed, rules, cells, inputs.published),
         rules_version=inputs.rules_version,

@@ -17,9 +17,10 @@ from pipeline.core.findings import Finding, Level, worst_level
 from pipeline.core.plan import Expected, Interval, Kind, Mode, ModelHealth, Uplift
 from pipeline.core.rotation_rules import RotationRules
 from pipeline.io.artefacts import RunFolder
-from pipeline.io.exposures import read_exposures
+from pipeline.io.exposures import people_shown, read_exposures
 from pipeline.runs.decision_inputs import DecisionInputs, read_decision_inputs
 from pipeline.runs.inputs import inputs_hash
+from pipeline.runs.rotation_guards import guardrails_of
 from pipeline.runs.rotation_look_back import looked_back
 
 TRAFFIC_DAYS = 7
@@ -46,10 +47,12 @@ def rotation_plan(work: RunFolder, plan_id: str, findings: Sequence[Finding]) ->
     expected, now, uplift = _totals(splits, traffic, rules.reward)
     least = inputs.policy.privacy.min_group
     whole = [line for split in splits for line in _lines(split, learned, seen)]
+    sizes = _sizes(whole, people_shown(work))
     lines = [
-        without_small_figures(line, least) if line.figures["impressions"] < least else line
-        for line in whole
+        line if size >= least else without_small_figures(line, least)
+        for line, size in zip(whole, sizes, strict=True)
     ]
+    is_new = any(line.proposed != line.current for line in lines)
     return DecisionPlan(
         plan_id=plan_id,
         portfolio=inputs.policy.portfolio,
@@ -60,12 +63,13 @@ def rotation_plan(work: RunFolder, plan_id: str, findings: Sequence[Finding]) ->
         digits=4,
         line_columns=("audience", "creative"),
         group_columns=1,
-        mode=Mode.OPTIMISED if any(line.proposed != line.current for line in lines) else Mode.HOLD,
-        reasons=_reasons(splits, whole, least),
+        mode=Mode.OPTIMISED if is_new else Mode.HOLD,
+        reasons=_reasons(splits, whole, sizes, least),
         expected=expected,
         status_quo=now,
-        uplift=uplift,
+        uplift=uplift if is_new else None,
         lines=tuple(lines),
+        guardrails=guardrails_of(splits, rules),
         findings=(*findings, *_advice(splits, inputs, seen)),
         model_health=_health(learned, rules, looked_back(work, inputs, seen)),
         terms=_terms(rules),
@@ -75,14 +79,26 @@ def rotation_plan(work: RunFolder, plan_id: str, findings: Sequence[Finding]) ->
     )
 
 
+def _sizes(lines: Sequence[DecisionLine], people: Mapping[tuple[str, str], float]) -> list[float]:
+    """Return the size of each line's group: people who saw it, exposures where nobody is named."""
+    shown = [line.figures["impressions"] for line in lines]
+    if not people:
+        return shown
+    keys = [(line.line["audience"], line.line["creative"]) for line in lines]
+    return [min(size, people.get(key, 0.0)) for size, key in zip(shown, keys, strict=True)]
+
+
 def _reasons(
-    splits: Sequence[AudienceSplit], lines: Sequence[DecisionLine], least: float
+    splits: Sequence[AudienceSplit],
+    lines: Sequence[DecisionLine],
+    sizes: Sequence[float],
+    least: float,
 ) -> tuple[str, ...]:
-    """Return what is said of each audience; of few exposures no chance is told."""
+    """Return what is said of each audience; of a small group no chance is told."""
     shown: dict[str, float] = {}
-    for line in lines:
+    for line, size in zip(lines, sizes, strict=True):
         audience = line.line["audience"]
-        shown[audience] = shown.get(audience, 0.0) + line.figures["impressions"]
+        shown[audience] = shown.get(audience, 0.0) + size
     return tuple(
         f"{split.audience}: {note}"
         for split in splits

@@ -2,7 +2,7 @@
 -- Reads: stg_decisions, night. One row per fault, segment, eligible actions, action, propensity,
 -- bucket of people, holdout, and whether the plan in force was decided then. Rows outside the
 -- window, or too young for their reward to be complete, have the fault 'outside'. `first_place` is
--- where a fault stands first.
+-- where a fault stands first; `largest` is the reward that is farthest from 0, and where it stands.
 with
 
 told as (
@@ -32,6 +32,11 @@ select
     sum(case when fault = '' then reward else 0 end) as reward,
     sum(case when fault = '' then reward * reward else 0 end) as reward_sq,
     count(*) filter (where fault = '' and reward <> 0) as rewarded,
+    max({
+        'size': abs(reward),
+        'file': source_file,
+        'row': source_row
+    }) filter (where fault = '') as largest,
     max(day) filter (where fault in ('', 'outside')) as newest_day,
     min({
         'file': source_file,

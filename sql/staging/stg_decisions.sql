@@ -37,6 +37,10 @@ judged as (
                 and plain_number(decisions.reward) is null
                 then 'unreadable-reward'
             when
+                not night.has_rewards and decisions.reward <> ''
+                and plain_amount(ltrim(decisions.reward, '+-')) is null
+                then 'unbelievable-reward'
+            when
                 decisions.eligible <> ''
                 and not list_contains(string_split(decisions.eligible, '|'), decisions.action)
                 then 'action-not-eligible'
@@ -81,7 +85,7 @@ select
         when fault = 'unreadable-holdout' then 'holdout'
         when fault in ('no-name', 'action-not-eligible') then 'action'
         when fault in ('impossible-propensity', 'odd-chances') then 'propensity'
-        when fault = 'unreadable-reward' then 'reward'
+        when fault in ('unreadable-reward', 'unbelievable-reward') then 'reward'
         else ''
     end as fault_column,
     case
@@ -91,7 +95,7 @@ select
         when fault = 'no-name' and person <> '' and no_name(segment) then segment
         when fault in ('impossible-propensity', 'odd-chances') then propensity
         when fault = 'unreadable-consent' then consent
-        when fault = 'unreadable-reward' then reward
+        when fault in ('unreadable-reward', 'unbelievable-reward') then reward
         else ''
     end as cell,
     case
@@ -101,6 +105,7 @@ select
         when fault = 'impossible-propensity' and propensity <> ''
             then 'is not a probability: a number above 0, at most 1'
         when fault = 'unreadable-reward' then 'is not a plain number'
+        when fault = 'unbelievable-reward' then 'is beyond any account'
         when fault = 'unreadable-consent' and consent <> ''
             then 'is neither true nor false, so it is no consent'
         when fault = 'unreadable-consent' then 'is empty, so it is no consent'

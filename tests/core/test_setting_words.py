@@ -38,6 +38,16 @@ PLAIN: dict[str, Any] = {
         ({"rotation": {"creatives": [{"expires": "soon"}]}}, "0.expires: need a day such as"),
         ({"rotation": {"randomised": "perhaps"}}, "rotation.randomised: need"),
         ({"rotation": []}, "rotation: need a mapping of settings"),
+        (
+            {"cadence": {"segment": ["stage"], "quiet": {"start": "25:30"}}},
+            'a time such as "20:30"',
+        ),
+        ({"cadence": {"segment": ["a b"]}}, "cadence.segment.0: need the name of a column"),
+        ({"portfolio": "Ä"}, "portfolio: need small letters, digits"),
+        (
+            {"cadence": {"segment": ["stage"], "quiet": {"start": "09:00", "end": "09:00"}}},
+            " cadence.quiet: start and end are the same",
+        ),
         ({"offers": {"actions": []}}, "offers.actions: need 2 entries or more"),
     ],
     ids=str,

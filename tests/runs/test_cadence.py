@@ -160,7 +160,7 @@ def test_the_page_says_what_is_signed_and_why(night: tuple[Path, DecisionPlan]) 
         "Sunday, 2026-12-25",
         "share that leaves in a week",
         "Net value of touches for lapsed",
-        "100% none",
+        '<th scope="row">lapsed</th><td>100%</td><td></td>',
     ):
         assert text in page, text
 
@@ -232,22 +232,24 @@ def test_people_who_withdrew_are_not_counted_and_small_groups_not_shown(tmp_path
     lines = ["date,person,stage,dose,bucket,touches,value,leavers"]
     for back in range(35, 0, -1):
         day = DAY - timedelta(days=back)
-        for person in range(60):
-            stage = "new" if person < 40 else "old"
-            lines.append(f"{day},p{person},{stage},{person % 2},{person % 7},1,{person % 5},0")
+        for person in range(150):
+            stage = "new" if person < 130 else "old"
+            lines.append(
+                f"{day},p{person},{stage},{person % 2},{person % 7},{person % 2},{person % 5},0"
+            )
     (folder / "data" / "contacts.csv").write_text("\n".join(lines), encoding="utf-8")
-    (folder / "data" / "gone.csv").write_text("person\np3\np41\n", encoding="utf-8")
+    (folder / "data" / "gone.csv").write_text("person\np3\np141\n", encoding="utf-8")
     plan = run_cadence(folder)
     people = {line.line["stage"]: line.figures.get("people") for line in plan.lines}
-    assert people == {"new": 39, "old": None}
+    assert people == {"new": 129, "old": None}
     (old,) = [line for line in plan.lines if line.line["stage"] == "old"]
     assert set(old.figures) == {"changed", "fewer_than"}
     assert old.expected is None
     assert {rail.expected for rail in plan.guardrails if rail.scope["stage"] == "old"} == {None}
     (said,) = [finding for finding in plan.findings if finding.check == "withdrawals"]
-    assert "70 of 2100 rows belong to people who withdrew" in said.message
+    assert "70 of 5250 rows belong to people who withdrew" in said.message
     work = folder / ".equimarginal" / "runs" / plan.plan_id
-    assert b"p41" not in (work / "snapshot" / "contacts.parquet").read_bytes()
+    assert b"p141" not in (work / "snapshot" / "contacts.parquet").read_bytes()
     curves = json.loads((work / "cadence.json").read_bytes())["curves"]
     assert [curve["line"] for curve in curves] == [["new"]]
     page = (work / "report.html").read_text(encoding="utf-8")
@@ -271,6 +273,14 @@ def test_without_a_lottery_every_cadence_stays_and_the_page_says_why(
     plan = run_cadence(folder)
     assert plan.mode is Mode.HOLD
     assert all("never drawn by lot" in line.reason for line in plan.lines)
+    assert plan.expected is None  # what the prior says of touches is nobody's evidence
+    assert {line.expected for line in plan.lines} == {None}
+    assert not [rail for rail in plan.guardrails if "per touch" in rail.metric and rail.expected]
+    work = folder / ".equimarginal" / "runs" / plan.plan_id
+    page = (work / "report.html").read_text(encoding="utf-8")
+    assert "What it brings is not known." in page
+    assert "What touches bring" not in page
+    assert "Better than no change" not in page
 
 
 def test_limits_that_contradict_each_other_are_named(tmp_path: Path, sample: bytes) -> None:

@@ -476,6 +476,94 @@ def test_who_was_decided_for_twice_on_a_day_teaches_nothing_on_it(shop: Path) ->
     assert found.value == ""
 
 
+def test_a_log_of_nothing_but_repetitions_is_not_taken_for_a_beginning(shop: Path) -> None:
+    log = shop / "data" / "log-1.csv"
+    (shop / "data" / "log-2.csv").write_bytes(log.read_bytes())
+    with pytest.raises(DataNotTrustedError, match="more than once on this day; 20,000 of 20,000"):
+        night(shop)
+
+
+@pytest.mark.parametrize(
+    ("reward", "said"),
+    [
+        ("1e300", "column reward: '1e300' is beyond any account; 1 of 10,001 row is like it"),
+        ("-1e14", "column reward: '-1e14' is beyond any account; 1 of 10,001 row is like it"),
+        ("1e12", "column reward weighs more than all other rewards together"),
+    ],
+)
+def test_a_reward_that_nobody_can_have_brought_is_said_with_its_place(
+    shop: Path, reward: str, said: str
+) -> None:
+    row = f"2026-11-01,p,new,none,0.3333,none|voucher|news,false,{reward}"
+    (shop / "data" / "log-2.csv").write_text(f"{','.join(FIELDS)}\n{row}\n", encoding="utf-8")
+    plan = night(shop)
+    (found,) = [item for item in plan.findings if item.column == "reward"]
+    assert found.message == f"decisions: log-2.csv, row 2, {said}"
+    assert (shares(plan, "new", "none|voucher|news")["voucher"] > 0.8) is (reward != "1e12")
+
+
+def with_rewards(shop: Path, rewards: list[str]) -> None:
+    settings(shop, rewards={"path": "data/rewards.csv"})
+    text = "\n".join(["date,person,reward", *rewards]) + "\n"
+    (shop / "data" / "rewards.csv").write_text(text, encoding="utf-8")
+
+
+def test_rows_of_rewards_that_cannot_be_read_are_named_by_their_place(shop: Path) -> None:
+    rows = [row for row in log_rows() if row["reward"]]
+    good = [f"{row['date']},{row['person']},1" for row in rows]
+    with_rewards(shop, [*good, "2026-11-08,new-1,NaN"])
+    plan = night(shop)
+    (found,) = [item for item in plan.findings if item.source == "rewards"]
+    assert (found.level, found.message) == (
+        "review",
+        f"rewards: rewards.csv, row {len(good) + 2}, column reward: 'NaN' is not a plain number; "
+        f"1 of {len(good) + 1:,} row is like it",
+    )
+    assert shares(plan, "new", "none|voucher|news")["voucher"] > 0.8
+    with_rewards(shop, [*good, *["2026-11-08,new-1,1e14"] * 3])
+    with pytest.raises(DataNotTrustedError, match="column reward: '1e14' is beyond any account; 3"):
+        night(shop)
+
+
+def test_rewards_that_belong_to_nobody_are_not_taken_for_none(shop: Path) -> None:
+    rows = [row for row in log_rows() if row["reward"]]
+    with_rewards(shop, [f"{row['date']},{row['person'].upper()},1" for row in rows])
+    with pytest.raises(
+        DataNotTrustedError, match=rf"rewards: {len(rows):,} of {len(rows):,} belong to no decision"
+    ):
+        night(shop)
+    half = len(rows) // 2
+    keys = [r["person"] if i < half else r["person"].upper() for i, r in enumerate(rows)]
+    with_rewards(shop, [f"{r['date']},{key},1" for r, key in zip(rows, keys, strict=True)])
+    (found,) = [item for item in night(shop).findings if item.source == "rewards"]
+    assert found.level == "review"
+    assert found.message.startswith(f"rewards: {len(rows) - half:,} of {len(rows):,} belong to no")
+
+
+def test_a_rule_for_a_segment_that_nobody_is_in_is_said(shop: Path) -> None:
+    settings(shop, {**RULES, "actions": [*ACTIONS[:2], {**ACTIONS[2], "not_in": ["loyall"]}]})
+    (found,) = [item for item in night(shop).findings if item.check == "rule-for-unknown-segment"]
+    assert found.message == "news: its rule names 'loyall', a segment that no customer is in"
+    assert found.advice == "segments are loyal, new; correct offers.actions"
+
+
+def test_the_gate_stands_on_the_page_with_what_the_log_says_of_it(shop: Path) -> None:
+    plan = night(shop)
+    rails = {rail.metric: rail for rail in plan.guardrails}
+    assert {rail.status for rail in plan.guardrails} == {"pass"}
+    assert all(not rail.scope for rail in plan.guardrails)
+    surely, robust = (rails[f"gain a decision, {name}"] for name in ("at least", "doubly robust"))
+    assert surely.expected is not None
+    assert robust.expected is not None
+    assert 0 < surely.expected < robust.expected
+    assert f"{robust.expected:+.3g} a decision" in plan.reasons[0]
+    assert rails["share that was logged"].expected == 1
+    write_rows(shop / "data" / "log-1.csv", log_rows(people=60))
+    rails = {rail.metric: rail for rail in night(shop).guardrails}
+    assert rails["decisions the log is worth"].status == "review"
+    assert rails["gain a decision, at least"].scope["policy"].endswith(", not proposed")
+
+
 def test_a_day_whose_probabilities_are_no_ones_draw_is_not_learned_from(shop: Path) -> None:
     path = shop / "data" / "log-2.csv"
     names = ("none", "voucher", "news")

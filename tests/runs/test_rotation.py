@@ -202,6 +202,7 @@ def test_a_loser_is_retired_after_so_many_nights_and_stays_out(shop: Path) -> No
         ("22.11.2026,young,good,10,1", "row 122, column date: '22.11.2026' is not an ISO day"),
         ("2026-11-21,young,good,ten,1", "column impressions: 'ten' is not a plain number"),
         ("2026-11-21,young,good,-3,1", "column impressions: '-3' is negative"),
+        ("2026-11-21,young,good,1e14,1", "column impressions: '1e14' is beyond any count"),
         ("2026-11-21,young,good,inf,1", "column impressions: 'inf' is not a plain number"),
         ("2026-11-21,young,NaN,10,1", "column creative: 'NaN' is no name"),
         ("2026-11-21,,good,10,1", "column audience is no name"),
@@ -298,6 +299,54 @@ def test_small_groups_are_not_shown_in_figures(shop: Path) -> None:
     plan = run_rotation(at(shop), DAY)
     page = (at(shop).state / "runs" / plan.plan_id / "report.html").read_text(encoding="utf-8")
     assert page.count("too few to show") == len(plan.lines)
+
+
+def test_what_few_people_saw_often_is_a_small_group_too(shop: Path) -> None:
+    def events(people: int) -> Iterator[dict[str, Any]]:
+        for row in daily_rows(days=3, shown=300):
+            for index in range(row["impressions"]):
+                yield {
+                    "date": row["date"],
+                    "audience": row["audience"],
+                    "creative": row["creative"],
+                    "clicks": int(index < row["clicks"]),
+                    "person": f"p{index % people}",
+                }
+
+    for people, shown in ((20, 0), (200, 6)):
+        write_rows(shop / "data" / "exposures.csv", events(people))
+        plan = run_rotation(at(shop), DAY)
+        known = [line for line in plan.lines if "impressions" in line.figures]
+        assert len(known) == shown
+        page = (at(shop).state / "runs" / plan.plan_id / "report.html").read_text("utf-8")
+        assert page.count("too few to show") == len(plan.lines) - shown
+
+
+def test_limits_on_shares_stand_on_the_page_with_who_comes_nearest(shop: Path) -> None:
+    settings(shop, {**RULES, "max_share": 0.7, "max_daily_change": 0.9})
+    plan = run_rotation(at(shop), DAY)
+    least, largest, change = plan.guardrails
+    assert {rail.status for rail in plan.guardrails} == {"pass"}
+    assert (largest.limit, largest.expected) == (0.7, max(line.proposed for line in plan.lines))
+    moved = max(abs(line.proposed - line.current) for line in plan.lines if line.proposed)
+    assert (change.limit, change.expected) == (0.9, pytest.approx(moved))
+    (line,) = [item for item in plan.lines if item.line == least.scope]
+    assert least.expected == line.proposed >= least.limit - 1e-4
+    page = (at(shop).state / "runs" / plan.plan_id / "report.html").read_text(encoding="utf-8")
+    assert "largest share · " in page
+    assert "max 70%" in page
+
+
+def test_a_creative_known_elsewhere_is_no_new_one_and_its_reason_is_its_own(shop: Path) -> None:
+    settings(shop, {})
+    rows = [row for row in daily_rows() if (row["audience"], row["creative"]) != ("old", "good")]
+    write_rows(shop / "data" / "exposures.csv", iter(rows))
+    plan = run_rotation(at(shop), DAY)
+    assert shares(plan, "old")["good"] > 0.5
+    (line,) = [x for x in plan.lines if x.line == {"audience": "old", "creative": "good"}]
+    assert (line.action, line.reason) == ("start", "new here, and may well be the best")
+    page = (at(shop).state / "runs" / plan.plan_id / "report.html").read_text(encoding="utf-8")
+    assert "of them new" not in page
 
 
 def test_the_stored_page_and_plan_say_the_same_hash(shop: Path) -> None:

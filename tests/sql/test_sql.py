@@ -131,6 +131,7 @@ OFFER_TABLES = {
     "decisions": "date, person, segment, action, propensity, reward, eligible, holdout, consent",
     "withdrawn": "person",
     "rewarded": "person, day::date as day, reward::double as reward",
+    "rewards": "date, person, reward",
     "customers": "person, segment, consent",
     "contacts": "person, date, action, touches",
     "decided_twice": "person, date",

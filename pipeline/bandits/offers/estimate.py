@@ -15,6 +15,9 @@ from pipeline.bandits.offers.log import BUCKETS, DecisionLog
 from pipeline.bandits.offers.reward import RewardModel
 from pipeline.core.types import FloatArray
 
+MOST_APART = 3.0
+"""Standard errors that `robust` and `normalised` may lie apart and still tell one story."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
@@ -63,7 +66,7 @@ class Estimates:
     def agree(self) -> bool:
         """Whether the estimators tell one story: same sign, and no gap that chance cannot make."""
         signs = {np.sign(e.value) for e in (self.direct, self.normalised, self.robust)}
-        return len(signs) == 1 and self.disagreement <= 3.0
+        return len(signs) == 1 and self.disagreement <= MOST_APART
 
 
 @dataclass(frozen=True, slots=True)

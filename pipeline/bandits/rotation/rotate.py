@@ -245,6 +245,11 @@ def _row(
     standstill: Standstill,
 ) -> CreativeShare:
     action, reason = _action(i, creative, held, shares, losing, leaving, out)
+    at_floor = "floor" in binding.get(i, ())
+    if action == "start" and not at_floor:
+        reason = "new here, and may well be the best"
+    elif action == "raise" and at_floor:
+        reason = "raised to its floor: too little is known of it here"
     if standstill.holds and action == "hold":
         reason = "no other split is sure enough to be better"
     return CreativeShare(

@@ -12,6 +12,7 @@ from pipeline.io.reports.charts import Span, scale_over, span
 from pipeline.io.reports.words import label, number, number_change, percent, sentence
 
 ALLOWED = "allowed"  # the column of offers that a context may get
+NAMED = 8  # of what it may get; its lines name all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +73,9 @@ def _may_get(plan: DecisionPlan, key: tuple[str, ...]) -> str:
     """Return what people of the group may get, empty where that is not what tells groups apart."""
     for column, part in zip(plan.line_columns, key, strict=False):
         if column == ALLOWED:
-            return f"may get {', '.join(label(name) for name in part.split(SEPARATOR))}"
+            names = [label(name) for name in part.split(SEPARATOR)]
+            more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+            return f"may get {', '.join(names[:NAMED])}{more}"
     return ""
 
 

@@ -139,7 +139,8 @@ def decision_view(plan: DecisionPlan, extras: JsonObject, sign_command: str) -> 
 
 
 def _rail(rail: PlanGuardrail, plan: DecisionPlan) -> RailView:
-    shown = percent if plan.kind is Kind.CADENCE else number  # what leaves is a share of people
+    is_share = plan.kind is not Kind.OFFERS or rail.metric.startswith("share")
+    shown = percent if is_share else number
     return RailView(
         name=" · ".join((rail.metric, *(label(value) for value in rail.scope.values()))),
         limit=f"{rail.kind} {shown(rail.limit)}",
@@ -171,7 +172,8 @@ def _ask(plan: DecisionPlan, words: Words, changed: Sequence[DecisionLine]) -> s
     if plan.kind is Kind.CADENCE:
         return _ask_touches(changed)
     retired = len(_members(plan, [x for x in plan.lines if x.action == "retire"]))
-    started = len(_members(plan, [x for x in plan.lines if x.action == "start"]))
+    known = _members(plan, [line for line in plan.lines if line.current > 0])
+    started = len(_members(plan, [x for x in plan.lines if x.action == "start"]) - known)
     groups = {line.line[plan.line_columns[0]] for line in changed}
     members = len(_members(plan, changed))
     parts = [f"{plural(members, words.member)} in {plural(len(groups), words.group)}"]
@@ -223,15 +225,19 @@ def _figures(
     inside = plural(len(_members(plan, plan.lines)), words.member) if is_split else ""
     rows = plural(len(plan.lines), plan.unit if is_split else words.member)
     metric = expected.metric if expected else ""
-    return [
+    figures = [
         (words.group.capitalize() + "s", f"{groups:,}", inside),
         ("Changed", f"{len(changed):,}", f"of {rows}"),
         ("Expected", number(expected.mean), f"{metric} a day")
         if expected
         else ("Expected", "not known", ""),
-        (
-            "Better than no change",
-            chance(up.probability_positive) if up else "not known",
-            f"{number_change(up.mean)} {metric} a day" if up else "",
-        ),
     ]
+    if plan.mode is not Mode.HOLD:
+        figures.append(
+            (
+                "Better than no change",
+                chance(up.probability_positive) if up else "not known",
+                f"{number_change(up.mean)} {metric} a day" if up else "",
+            )
+        )
+    return figures

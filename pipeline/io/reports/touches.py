@@ -31,14 +31,15 @@ class TouchParts:
     Attributes:
         few: segments whose curve is not shown, because they are small.
         capacity, sending: name and what is said of it.
-        drawn: segment, and the share of its people on each dose.
+        doses: that anybody is drawn for. drawn: segment, and the share of its people on each.
     """
 
     cards: Sequence[TouchCard]
     few: str
     capacity: Sequence[tuple[str, str]]
     sending: Sequence[tuple[str, str]]
-    drawn: Sequence[tuple[str, str]]
+    doses: Sequence[str]
+    drawn: Sequence[tuple[str, Sequence[str]]]
 
 
 def touch_parts(plan: DecisionPlan, extras: JsonObject, min_group: float) -> TouchParts | None:
@@ -53,6 +54,7 @@ def touch_parts(plan: DecisionPlan, extras: JsonObject, min_group: float) -> Tou
     curves = {tuple(item["line"]): item for item in extras.get("curves", [])}
     shown = [line for line in plan.lines if line.figures.get("people", 0.0) >= min_group]
     hidden = len(plan.lines) - len(shown)
+    doses = sorted({int(dose) for line in plan.lines for dose, part in line.parts.items() if part})
     return TouchParts(
         cards=[
             _card(line, curves[key])
@@ -62,7 +64,8 @@ def touch_parts(plan: DecisionPlan, extras: JsonObject, min_group: float) -> Tou
         few=f"{plural(hidden, 'segment')} with too few people to show" if hidden else "",
         capacity=_capacity(extras.get("capacity", {})),
         sending=_sending(plan),
-        drawn=[(_name(line), _drawn(line)) for line in plan.lines],
+        doses=[str(dose or "none") for dose in doses],
+        drawn=[(_name(line), _drawn(line, doses)) for line in plan.lines],
     )
 
 
@@ -106,13 +109,10 @@ def _sending(plan: DecisionPlan) -> list[tuple[str, str]]:
     ]
 
 
-def _drawn(line: DecisionLine) -> str:
-    """Return who gets how many touches, such as `5% none, 95% 2`."""
-    return ", ".join(
-        f"{percent(part)} {'none' if dose == '0' else dose}"
-        for dose, part in sorted(line.parts.items(), key=lambda item: int(item[0]))
-        if part > 0
-    )
+def _drawn(line: DecisionLine, doses: Sequence[int]) -> list[str]:
+    """Return the share of people on each dose; empty where nobody is."""
+    parts = [line.parts.get(str(dose), 0.0) for dose in doses]
+    return [percent(part) if part else "" for part in parts]
 
 
 def _name(line: DecisionLine) -> str:

@@ -39,6 +39,8 @@ class Counted:
         columns: which of the wanted columns the source has.
         files: name and hash of every file.
         rows: of the source; `withdrawn` of them belong to people who withdrew.
+        people: per group that was asked for, `people`: at least so many, about; None where rows
+            name nobody.
     """
 
     table: pa.Table
@@ -46,6 +48,7 @@ class Counted:
     files: tuple[dict[str, Any], ...]
     rows: int
     withdrawn: int
+    people: pa.Table | None = None
 
 
 def count_rows(
@@ -56,6 +59,7 @@ def count_rows(
     optional: Sequence[str] = (),
     person: str | None = None,
     withdrawn: frozenset[str] = frozenset(),
+    groups: Sequence[str] = (),
     resolve: Resolver | None = None,
 ) -> Counted:
     """Return the distinct rows of a source with their number.
@@ -63,6 +67,7 @@ def count_rows(
     Args:
         needed, optional: columns in the contract's names; `columns:` of the source maps them.
         person: the column whose value must not be in `withdrawn`; read where the source has it.
+        groups: columns whose groups' people are counted, without keeping who they are.
 
     Raises:
         SourceError: nothing there, unreadable, a column is missing, or too many distinct rows.
@@ -74,21 +79,27 @@ def count_rows(
     counts = [0, 0]
     with engine(shown, advice="hand over daily totals") as connection:
         connection.execute(
-            f"create table counted ({texts}, source_file text, source_row bigint, copies bigint)"
+            f"create table counted ({texts}, source_file text, source_row bigint, copies bigint, "
+            "people bigint, someone ubigint)"
         )
         name_people(connection, "gone", withdrawn)
         key = quoted(person) if person else "null"
         is_gone = f"coalesce({key} in (select person from gone), false)"  # noqa: S608
+        told = (
+            f", approx_count_distinct({key}) as people, min(hash({key})) as someone"
+            if groups
+            else ", null::bigint as people, null::ubigint as someone"
+        )
 
         def add(_: Set[str]) -> None:
             connection.execute(
                 f"create or replace temp table part as select {kept}, {is_gone} as gone, "  # noqa: S608
-                "source_file, min(source_row) as source_row, count(*) as copies "
+                f"source_file, min(source_row) as source_row, count(*) as copies{told} "
                 "from batch group by all"
             )
             connection.execute(
-                f"insert into counted select {kept}, source_file, source_row, copies "  # noqa: S608
-                "from part where not gone"
+                f"insert into counted select {kept}, source_file, source_row, copies, people, "  # noqa: S608
+                "someone from part where not gone"
             )
             found = connection.execute(
                 "select sum(copies), sum(copies) filter (where gone) from part"
@@ -106,6 +117,8 @@ def count_rows(
             "min({'file': source_file, 'row': source_row}) as place "
             f"from counted group by {kept}) order by {kept}"
         ).to_arrow_table()
+        has_people = bool(groups) and person in read.columns
+        people = _people(connection, groups) if has_people else None
     if table.num_rows > MAX_DISTINCT:
         raise SourceError(
             f"{shown}: {table.num_rows} distinct rows, at most {MAX_DISTINCT} are kept",
@@ -117,7 +130,21 @@ def count_rows(
         files=read.files,
         rows=counts[0],
         withdrawn=counts[1],
+        people=people,
     )
+
+
+def _people(connection: DuckDBPyConnection, groups: Sequence[str]) -> pa.Table:
+    """Return how many people each group has at least.
+
+    As many as the distinct row with most of them, or as there are different people among one of
+    each distinct row: a group that few people a day make up is not taken for a small one.
+    """
+    names = ", ".join(quoted(column) for column in groups)
+    return connection.sql(
+        f"select {names}, greatest(max(people), count(distinct someone)) as people "  # noqa: S608
+        f"from counted group by {names} order by {names}"
+    ).to_arrow_table()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,8 @@ def guardrails(
 ) -> tuple[PlanGuardrail, ...]:
     """Return what the plan is expected to do to leaving, segment by segment.
 
-    Of segments with fewer than `least` people no rate is said.
+    Of segments with fewer than `least` people no rate is said, and of those without doses drawn by
+    lot none of what a touch does.
     """
     limit = facts.rules.leaving.max_weekly
     then = decided.hazards.weekly(decided.cadence).mean(axis=0)
@@ -29,6 +30,7 @@ def guardrails(
     for place, segment in enumerate(facts.contacts.segments):
         scope = dict(zip(facts.columns, segment, strict=True))
         shown = bool(facts.people[place] >= least)
+        is_known = shown and bool(decided.evidence.identified[place])
         if limit is not None:
             found.append(
                 PlanGuardrail(
@@ -49,7 +51,7 @@ def guardrails(
                 limit=allowed,
                 kind="max",
                 scope=scope,
-                expected=float(rise[place]) if shown else None,
+                expected=float(rise[place]) if is_known else None,
                 current=None,
                 status="pass" if may_rise else "review",
             )

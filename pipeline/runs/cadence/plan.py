@@ -47,6 +47,7 @@ def cadence_plan(
     expected, now, uplift = _totals(facts, decided)
     known = [*findings, *drawn_as_signed(inputs, facts), *look_back(inputs, facts, decided)]
     is_new = any(line.proposed != line.current for line in lines)
+    is_known = bool(decided.evidence.identified.any())  # else all that is known is the prior
     plan = DecisionPlan(
         plan_id=plan_id,
         portfolio=inputs.policy.portfolio,
@@ -58,9 +59,9 @@ def cadence_plan(
         line_columns=facts.columns,
         mode=Mode.OPTIMISED if is_new else Mode.HOLD,
         reasons=decided.reasons,
-        expected=expected,
-        status_quo=now,
-        uplift=uplift,
+        expected=expected if is_known else None,
+        status_quo=now if is_known else None,
+        uplift=uplift if is_new and is_known else None,
         lines=tuple(lines),
         guardrails=guardrails(facts, decided, least),
         findings=tuple(known),
@@ -131,7 +132,7 @@ def _line(facts: CadenceFacts, decided: CadenceDecision, place: int) -> Decision
         line=dict(zip(facts.columns, facts.contacts.segments[place], strict=True)),
         current=now,
         proposed=then,
-        expected=_interval(each),
+        expected=_interval(each) if decided.evidence.identified[place] else None,
         binding=words.binding,
         action=words.action,
         reason=words.reason,
@@ -203,7 +204,7 @@ def _page_parts(facts: CadenceFacts, decided: CadenceDecision, least: float) -> 
     curves = []
     for place, segment in enumerate(facts.contacts.segments):
         people = float(facts.people[place])
-        if people < least:
+        if people < least or not decided.evidence.identified[place]:
             continue
         draws = decided.net[:, place][:, kept] / max(people, 1.0)
         low, high = np.quantile(draws, [0.05, 0.95], axis=0)

@@ -36,7 +36,7 @@ def sample_offers() -> DecisionPlan:
         line_columns=("segment", "allowed", "action"),
         group_columns=2,
         mode=Mode.OPTIMISED,
-        reasons=("Shares of its own for each segment earn more; four estimates agree.",),
+        reasons=("Shares of its own for each segment earn more; three estimates agree.",),
         expected=Expected(metric="reward", mean=1020.0, p05=985.0, p95=1060.0),
         status_quo=interval(690.0, 0.05),
         uplift=Uplift(mean=330.0, p05=290.0, p95=371.0, probability_positive=0.999),
@@ -52,6 +52,29 @@ def sample_offers() -> DecisionPlan:
                 figures={"people": float(row[7]), "decisions": 900.0, "probability_best": row[6]},
             )
             for row in rows
+        ),
+        guardrails=(
+            PlanGuardrail(
+                metric="gain a decision, at least",
+                limit=0.0,
+                kind="min",
+                expected=0.26,
+                status="pass",
+            ),
+            PlanGuardrail(
+                metric="decisions the log is worth",
+                limit=500.0,
+                kind="min",
+                expected=18694.0,
+                status="pass",
+            ),
+            PlanGuardrail(
+                metric="share that was logged",
+                limit=0.99,
+                kind="min",
+                expected=0.97,
+                status="review",
+            ),
         ),
         findings=(Finding(level=Level.REVIEW, check="holdout", message="No holdout is drawn."),),
         model_health=ModelHealth(level="pass", checks=()),

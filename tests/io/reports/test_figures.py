@@ -83,8 +83,8 @@ READ = {
     "caps": {"caps sorts"},
     "index": {"nights sorts"},
     "rotation": {"rails", "caps split"},
-    "offers": {"caps split"},
-    "cadence": {"rails", "caps split"},
+    "offers": {"rails", "caps split"},
+    "cadence": {"rails", "caps split", "doses"},
 }  # fmt: skip
 
 
@@ -380,6 +380,11 @@ def test_the_page_of_offers_is_its_plan_and_counts_an_offer_once(roots):
             assert shows(cells[4], *three(line.expected))
             assert shows(cells[6], min(max(line.figures["probability_best"], 0.01), 0.99))
     assert lines == {}
+    for cells, rail in zip(table(root, "guardrails"), plan.guardrails, strict=True):
+        assert cells[0] == rail.metric
+        assert shows(cells[1], rail.limit)
+        assert shows(cells[2], rail.expected)
+        assert cells[3:] == [rail.status]  # nobody says what is left alone: no column for it
 
 
 def test_the_page_of_a_cadence_is_its_plan(roots):
@@ -424,11 +429,14 @@ def test_the_page_of_a_cadence_is_its_plan(roots):
     assert shows(said["Touches"], capacity["used"], capacity["left"])
     assert shows(said["One more would bring"], capacity["price"])
     assert said["Sent"] == "08:00 to 20:30, Europe/Berlin"
-    for name, line in lines.items():
-        parts = [part.split(" ") for part in said[name].split(", ")]
-        found = {"0" if dose == "none" else dose: numbers(share)[0] for share, dose in parts}
-        assert found.keys() == line.parts.keys()
-        assert all(abs(found[d][0] - share) <= found[d][1] for d, share in line.parts.items())
+    doses = root.one("table", class_="doses")
+    heads = [item.text for item in doses.one("thead").all("th")]
+    assert heads == ["Segment", "none", "1", "2", "3", "4"]
+    for name, *cells in doses.rows():
+        parts = [lines[name].parts.get(str(dose), 0.0) for dose in range(5)]
+        assert all(
+            shows(cell, part) if part else not cell for cell, part in zip(cells, parts, strict=True)
+        )
     rails = {(rail.metric, rail.scope["stage"]): rail for rail in plan.guardrails}
     for cells in table(root, "guardrails"):
         metric, _, stage = cells[0].partition(" · ")

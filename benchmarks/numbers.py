@@ -104,6 +104,13 @@ def events_block() -> str:
     return text(measure(100.0))
 
 
+def log_block() -> str:
+    """Return what it costs to add up logs of one and of ten million offer decisions."""
+    from benchmarks.offer_log import readings, text
+
+    return text(readings((1.0, 10.0)))
+
+
 def peers_block() -> str:
     """Return offers and rotation beside peers that do the same work."""
     from benchmarks.bandit_peers import text
@@ -143,6 +150,13 @@ def cadence_block() -> str:
             *rows,
         ]
     )
+
+
+def sends_block() -> str:
+    """Return what sending tools send that carry out signed cadences."""
+    from benchmarks import cadence_sends
+
+    return cadence_sends.text(cadence_sends.sends(12))
 
 
 def alarms_block() -> str:
@@ -205,6 +219,8 @@ def mutants_block() -> str:
 
 BLOCKS: dict[str, Callable[[], str]] = {
     "events": events_block,
+    "sends": sends_block,
+    "log": log_block,
     "torture": torture_block,
     "mutants": mutants_block,
     "looks": looks_block,

@@ -18,6 +18,7 @@ from pipeline.core.contacts import COUNTS, Contacts
 from pipeline.core.findings import Finding, Level
 from pipeline.core.policy import Policy
 from pipeline.core.types import FloatArray, Line
+from pipeline.io.alike import alike_findings
 from pipeline.io.artefacts import RunFolder
 from pipeline.io.engine import create, sql_text
 from pipeline.io.newest import newest_day_findings
@@ -82,7 +83,12 @@ def build_contacts(work: RunFolder, policy: Policy, day: date, today: date) -> l
         stops=True,
         advice="fetch the source again",
     )
-    return [*faults, *stale]
+    alike = [
+        finding
+        for level, column in names.items()
+        for finding in alike_findings("contacts", column, table.column(level).to_pylist())
+    ]
+    return [*faults, *alike, *stale]
 
 
 @contextmanager

@@ -18,6 +18,7 @@ import numpy as np
 from pipeline.core.exposures import Exposures, HeldOut
 from pipeline.core.findings import Finding
 from pipeline.core.policy import Policy
+from pipeline.io.alike import alike_findings
 from pipeline.io.artefacts import RunFolder
 from pipeline.io.engine import create, sql_text
 from pipeline.io.newest import newest_day_findings
@@ -77,7 +78,12 @@ def build_exposures(work: RunFolder, day: date, today: date) -> list[Finding]:
         held = connection.sql("from holdout_day").to_arrow_table()
     work.write_parquet(CREATIVE_DAY, table)
     work.write_parquet(HOLDOUT_DAY, held)
-    return [*faults, *_stale(table, day)]
+    alike = [
+        finding
+        for column in ("audience", "creative")
+        for finding in alike_findings("exposures", column, table.column(column).to_pylist())
+    ]
+    return [*faults, *alike, *_stale(table, day)]
 
 
 def _stale(table: pa.Table, day: date) -> list[Finding]:

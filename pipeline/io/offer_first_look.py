@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 NEEDED = ("date", "person", "segment", "action", "propensity")
 OPTIONAL = ("eligible", "holdout", "consent")
 SLICES = 16
-"""Parts of all keys that are looked at one after the other, so that few are in memory at once."""
+"""Parts of all keys that are looked at one after the other, so that few are in memory at once; a
+power of two."""
 
 
 def look_first(
@@ -62,7 +63,9 @@ def look_first(
     connection.execute("create table decided_twice (key ubigint)")
     for part in range(SLICES):
         connection.execute(
-            "insert into decided_twice select key from decided where key % $slices = $part "
+            # The casts keep it in 64 bits: in 128, where parameters lead, it is ten times slower.
+            "insert into decided_twice select key from decided "
+            "where key & ($slices - 1)::ubigint = $part::ubigint "
             "group by key having count(*) > 1",
             {"slices": SLICES, "part": part},
         )

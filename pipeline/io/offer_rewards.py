@@ -16,7 +16,7 @@ from pipeline.io.sources.stream import stream_rows
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-_NEEDED = ("date", "person", "reward")
+NEEDED = ("date", "person", "reward")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +47,7 @@ def read_rewards(
     files: tuple[dict[str, Any], ...] = ()
     if source is not None:
         files = stream_rows(
-            connection, "rewards", source, base, needed=_NEEDED, each=add, resolve=resolve
+            connection, "rewards", source, base, needed=NEEDED, each=add, resolve=resolve
         ).files
     connection.execute(
         "create table rewarded as select person, day, sum(reward) as reward from rewards_read "

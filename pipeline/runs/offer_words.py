@@ -15,6 +15,7 @@ from pipeline.core.findings import Finding, Level, worst_level
 from pipeline.core.offer_rules import OfferRules
 from pipeline.core.plan import Expected, Interval, ModelHealth, Uplift
 from pipeline.core.types import FloatArray
+from pipeline.io.alike import alike_findings
 from pipeline.runs.offer_contexts import People
 from pipeline.runs.offer_log import ReadLog
 
@@ -155,6 +156,7 @@ def _round(value: float) -> float:
 def advice(weighed: Weighed, rules: OfferRules, cells: pa.Table) -> list[Finding]:
     """Return what the signer should know besides."""
     found = [_reach(weighed), *_unknown_segments(weighed.who, rules)]
+    found += alike_findings("customers", "segment", weighed.who.named)
     if weighed.read is not None and weighed.read.unusable:
         found.append(
             Finding(

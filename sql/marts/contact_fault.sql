@@ -150,7 +150,8 @@ totals as (
         day,
         sum(persons) as persons,
         sum(value) as value,
-        sum(conversions) as conversions
+        sum(conversions) as conversions,
+        sum(must_send) as must_send
     from segment_day
     group by day
 ),
@@ -165,7 +166,10 @@ spans as (
         median(value) filter (where day between last_day - 63 and last_day - 7) as usual_value,
         avg(conversions) filter (where day > last_day - 7) as newest_conversions,
         median(conversions) filter (where day between last_day - 63 and last_day - 7)
-            as usual_conversions
+            as usual_conversions,
+        avg(must_send) filter (where day > last_day - 7) as newest_must_send,
+        avg(must_send) filter (where day between last_day - 35 and last_day - 7)
+            as usual_must_send
     from totals
     cross join night
 ),
@@ -173,6 +177,7 @@ spans as (
 jumps as (
     select
         'people-jumped' as fault,
+        'fail' as level,
         'persons' as "column",
         'on the newest day' as what,
         newest_persons as newest,
@@ -183,6 +188,7 @@ jumps as (
     union all
     select
         'value-jumped' as fault,
+        'fail' as level,
         'value' as "column",
         'a day in the last week' as what,
         newest_value as newest,
@@ -193,6 +199,7 @@ jumps as (
     union all
     select
         'conversions-jumped' as fault,
+        'fail' as level,
         'conversions' as "column",
         'a day in the last week' as what,
         newest_conversions as newest,
@@ -200,19 +207,31 @@ jumps as (
         4.0 as times
     from spans
     where usual_days >= 14 and newest_days >= 4
+    union all
+    select
+        'must-send-jumped' as fault,
+        'review' as level,  -- a notice to everybody is no fault, and takes touches all the same
+        'must_send' as "column",
+        'a day in the last week' as what,
+        newest_must_send as newest,
+        usual_must_send as usual,
+        4.0 as times
+    from spans
+    where usual_days >= 14 and newest_must_send > usual_must_send
 ),
 
 jumped as (
     select
         fault,
-        'fail' as level,
+        level,
         1 as copies,
         '' as source_file,
         0 as source_row,
         "column",
         round(newest, 1)::text as cell,
         what || ', against ' || round(usual, 1)
-        || ' as usual; the unit or the extract must have changed' as problem
+        || ' as usual; the unit or the extract '
+        || case when level = 'fail' then 'must' else 'may' end || ' have changed' as problem
     from jumps
     where usual > 0 and newest is not null and not newest between usual / times and usual * times
 ),

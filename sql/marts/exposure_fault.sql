@@ -22,6 +22,13 @@ numbers as (
     from broken
 ),
 
+whole as (
+    select
+        sum(impressions) as all_impressions,
+        count(*) as all_rows
+    from stg_exposures
+),
+
 faults as (
     select
         'unreadable-day' as fault,
@@ -113,6 +120,19 @@ faults as (
         'stands there again, cell for cell; counted once' as problem
     from stg_exposures
     where has_impressions and copies > 1
+    union all
+    select
+        'one-row' as fault,
+        'review' as level,
+        copies,
+        source_file,
+        source_row,
+        'impressions' as "column",
+        impressions_cell as cell,
+        'is more than all other rows together' as problem
+    from stg_exposures
+    cross join whole
+    where has_impressions and impressions > 0.5 * all_impressions and all_rows >= 50
 )
 
 select

@@ -283,6 +283,16 @@ def test_without_a_lottery_every_cadence_stays_and_the_page_says_why(
     assert "Better than no change" not in page
 
 
+def test_must_send_messages_far_above_the_usual_are_said(tmp_path: Path, sample: bytes) -> None:
+    folder = settings(tmp_path, RULES)
+    row = b"2026-11-21,new,2,0,45,5,1000000,1,0\n"
+    (folder / "data" / "contacts.csv").write_bytes(sample.rstrip(b"\n") + b"\n" + row)
+    plan = run_cadence(folder)
+    (found,) = [item for item in plan.findings if item.column == "must_send"]
+    assert (found.level, found.check) == ("review", "must-send-jumped")
+    assert found.message.endswith("as usual; the unit or the extract may have changed")
+
+
 def test_limits_that_contradict_each_other_are_named(tmp_path: Path, sample: bytes) -> None:
     limits = [{"scope": {"stage": "loyal"}, "min": 3.99}]
     folder = settings(tmp_path, {**RULES, "limits": limits})

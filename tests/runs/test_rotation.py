@@ -205,6 +205,8 @@ def test_a_loser_is_retired_after_so_many_nights_and_stays_out(shop: Path) -> No
         ("2026-11-21,young,good,1e14,1", "column impressions: '1e14' is beyond any count"),
         ("2026-11-21,young,good,inf,1", "column impressions: 'inf' is not a plain number"),
         ("2026-11-21,young,NaN,10,1", "column creative: 'NaN' is no name"),
+        ("2026-11-21,young,go\x00od,10,1", "column creative: 'go.*od' is no name"),
+        (f"2026-11-21,young,{'x' * 201},10,1", "column creative: 'x+' is no name"),
         ("2026-11-21,,good,10,1", "column audience is no name"),
         ("2027-01-01,young,good,10,1", "column date: '2027-01-01' has not come yet"),
     ],
@@ -299,6 +301,28 @@ def test_small_groups_are_not_shown_in_figures(shop: Path) -> None:
     plan = run_rotation(at(shop), DAY)
     page = (at(shop).state / "runs" / plan.plan_id / "report.html").read_text(encoding="utf-8")
     assert page.count("too few to show") == len(plan.lines)
+
+
+def test_a_row_of_more_impressions_than_all_others_is_said(shop: Path) -> None:
+    path = shop / "data" / "exposures.csv"
+    row = "2026-11-21,young,poor,9000000000,1\n"
+    path.write_text(path.read_text(encoding="utf-8") + row, encoding="utf-8")
+    (found,) = [f for f in run_rotation(at(shop), DAY).findings if f.check == "one-row"]
+    assert found.message == (
+        "exposures: exposures.csv, row 122, column impressions: '9000000000' is more than all "
+        "other rows together"
+    )
+
+
+def test_names_that_look_alike_are_said(shop: Path) -> None:
+    path = shop / "data" / "exposures.csv"
+    rows = "2026-11-21, Young,good,10,1\n2026-11-21,young,GOOD,10,1\n"
+    path.write_text(path.read_text(encoding="utf-8") + rows, encoding="utf-8")
+    found = [f.message for f in run_rotation(at(shop), DAY).findings if f.check == "names-alike"]
+    assert found == [
+        "exposures: column audience: ' Young' and 'young' look alike and are kept apart",
+        "exposures: column creative: 'GOOD' and 'good' look alike and are kept apart",
+    ]
 
 
 def test_what_few_people_saw_often_is_a_small_group_too(shop: Path) -> None:

@@ -300,8 +300,8 @@ def sample_rotation() -> DecisionPlan:
             for row in rows
         ),
         guardrails=(
-            PlanGuardrail(metric="unsubscribes", limit=40.0, kind="max", expected=31.5,
-                          current=33.0, status="pass"),
+            PlanGuardrail(metric="largest share", limit=0.98, kind="max", expected=0.52,
+                          current=0.5, status="pass"),
         ),
         findings=(
             Finding(level=Level.PASS, check="freshness", message="Exposures end on 2026-11-21."),

@@ -3,7 +3,7 @@
     python -m benchmarks.exposures [MILLIONS]
 
 Makes that many events of a day as parquet (3 audiences, 20 creatives, clicks, a person's key) and
-counts them the way a night does, with and without people who withdrew.
+counts them and the people the way a night does, with and without people who withdrew.
 """
 
 from __future__ import annotations
@@ -65,6 +65,7 @@ def measure(millions: float) -> list[Counting]:
                 optional=("clicks",),
                 person="person",
                 withdrawn=gone,
+                groups=("audience", "creative"),
             )
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
             found.append(

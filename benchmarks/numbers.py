@@ -25,8 +25,8 @@ DOCUMENTS = (
 )
 
 
-ON_PUBLIC_DATA = frozenset({"replays", "openbandit"})
-"""Blocks that benchmarks.creatives and benchmarks.open_bandit write, given the data's folder."""
+ON_PUBLIC_DATA = frozenset({"replays", "openbandit", "hillstrom"})
+"""Blocks that benchmarks.creatives, .open_bandit and .hillstrom write, given the data's folder."""
 
 
 def main() -> None:

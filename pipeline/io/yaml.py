@@ -14,6 +14,7 @@ from pipeline.core.errors import ConfigError
 MAX_BYTES = 1 << 20
 MAX_ALIASES = 50  # a page of settings needs none; a bomb needs thousands
 MAX_DEPTH = 20
+MAX_VALUES = 100_000  # with every alias written out: 25 aliases, each of two, stand for 33 million
 
 
 def load_yaml(path: Path) -> Any:
@@ -70,18 +71,31 @@ class _Loader(yaml.SafeLoader):
         super().__init__(stream)
         self._aliases = 0
         self._depth = 0
+        self._values = 0
+        self._sizes: dict[str | None, int] = {}
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Count aliases and depth before anything is built."""
-        if self.check_event(yaml.AliasEvent):
+        """Count aliases, depth and what aliases stand for, before anything is built."""
+        before = self._values
+        stream: Any = self  # the stubs do not know that a loader can peek
+        event = stream.peek_event()
+        self._values += 1
+        if isinstance(event, yaml.AliasEvent):
             self._aliases += 1
+            self._values += self._sizes.get(event.anchor, 0)
             if self._aliases > MAX_ALIASES:
                 raise yaml.YAMLError(f"more than {MAX_ALIASES} aliases; write the values out")
+            if self._values > MAX_VALUES:
+                raise yaml.YAMLError(
+                    f"its aliases stand for more than {MAX_VALUES} values; write them out"
+                )
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise yaml.YAMLError(f"nested too deeply; need at most {MAX_DEPTH} levels")
         node = super().compose_node(parent, index)
         self._depth -= 1
+        if getattr(event, "anchor", None) and not isinstance(event, yaml.AliasEvent):
+            self._sizes[event.anchor] = self._values - before
         return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:

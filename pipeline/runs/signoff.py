@@ -314,9 +314,11 @@ def _publish_if_allowed(portfolio: Portfolio, record: PlanRecord, actor: Actor) 
     try:
         return _publish(portfolio, record, actor)
     except PipelineError as error:
+        again = f"equimarginal publish {record.plan_id}"
+        then = "" if again in str(error) else f"; when that is mended, run '{again}'"
         return Decided(
             record=portfolio.ledger.plan(record.plan_id),
-            notes=(f"signed, but not published everywhere: {error}",),
+            notes=(f"signed, but not published everywhere: {error}{then}",),
         )
 
 

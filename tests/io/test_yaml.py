@@ -80,3 +80,12 @@ def test_an_alias_bomb_costs_nothing(tmp_path: Path) -> None:
         levels.append(f"a{index}: &a{index} [{many}]")
     with pytest.raises(ConfigError, match="aliases"):
         parse_yaml("\n".join(levels).encode(), "p.yaml")
+
+
+def test_few_aliases_that_double_each_other_are_a_bomb_too() -> None:
+    levels = ["a0: &a0 [x, x]"]
+    levels += [f"a{index}: &a{index} [*a{index - 1}, *a{index - 1}]" for index in range(1, 25)]
+    with pytest.raises(ConfigError, match="aliases stand for more than"):
+        parse_yaml("\n".join(levels).encode(), "p.yaml")
+    plain = parse_yaml("\n".join(levels[:5]).encode(), "p.yaml")
+    assert plain["a4"][0][1][0][1] == ["x", "x"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
@@ -15,6 +15,9 @@ from pipeline.core.errors import NotAllowedError, StorageError
 from pipeline.io.ledger.audit import AuditHead, append_entry
 from pipeline.io.ledger.database import Database
 from pipeline.io.ledger.records import Actor
+
+SKEW = timedelta(minutes=5)
+"""How far the clocks of two machines may be apart."""
 
 
 @dataclass(slots=True)
@@ -103,3 +106,16 @@ def _record_denied(
 def moment_text(moment: datetime) -> str:
     """Return a moment as fixed-width ISO text in UTC, so that text order is time order."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def refuse_clock_behind(name: str, at: str, since: str, what: str) -> None:
+    """Refuse to act at a moment that lies before what it follows on; machines may differ a little.
+
+    Raises:
+        NotAllowedError: the clock shows more than `SKEW` before the moment `since`.
+    """
+    if datetime.fromisoformat(at) + SKEW < datetime.fromisoformat(since):
+        raise NotAllowedError(
+            f"{name}: this machine's clock shows {at}, but the plan was {what} at {since}; set the "
+            "clock, or make the plan again if the clock was ahead then"
+        )

@@ -91,7 +91,10 @@ class Database:
             return StorageError(
                 f"ledger {self.shown}: another process held it for {WAIT_SECONDS} s; try again"
             )
-        return StorageError(f"ledger {self.shown}: {first}; nothing was changed")
+        return StorageError(
+            f"ledger {self.shown}: {first}; nothing was changed: see that there is room and "
+            "that it may be written, then run the command again"
+        )
 
 
 def _parse(where: str | Path) -> URL:

@@ -245,7 +245,8 @@ def _check_head(
             return
         raise DamagedError(
             f"{head.path}: missing, so a shortened ledger could not be told; restore it from a "
-            "backup together with the ledger"
+            "backup together with the ledger; if that ledger is another portfolio's, name one of "
+            "its own under ledger"
         )
     stored = connection.execute(
         select(schema.audit.c.hash).where(schema.audit.c.seq == known[0])

@@ -13,7 +13,7 @@ from pipeline.core.plan import Kind, Status
 from pipeline.core.policy import Policy
 from pipeline.io.ledger import schema
 from pipeline.io.ledger.auto import reasons_against
-from pipeline.io.ledger.base import LedgerBase, Transaction
+from pipeline.io.ledger.base import LedgerBase, Transaction, refuse_clock_behind
 from pipeline.io.ledger.cap_rows import caps_version_of, signers_of_caps
 from pipeline.io.ledger.identity import POLICY, require_role
 from pipeline.io.ledger.plan_rows import (
@@ -141,6 +141,8 @@ class PlanBook(LedgerBase):
             require_role(policy, actor, "analysts", f"approve plan {plan_id}")
             record = undamaged_plan(connection, plan_id)
             _check_waiting(record, transaction.at)
+            name, at = f"plan {plan_id}", transaction.at
+            refuse_clock_behind(name, at, record.proposed_at, "proposed")
             check_stated(record, stated, everything=_is_restated(record, policy))
             _check_still_true(connection, record)
             signers = signers_of_caps(connection, policy.portfolio, record.document.date)

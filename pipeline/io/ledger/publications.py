@@ -12,7 +12,7 @@ from pipeline.core.plan import Kind, Status
 from pipeline.core.policy import Policy
 from pipeline.core.types import Line
 from pipeline.io.ledger import schema
-from pipeline.io.ledger.base import LedgerBase
+from pipeline.io.ledger.base import LedgerBase, refuse_clock_behind
 from pipeline.io.ledger.cap_rows import caps_version_of
 from pipeline.io.ledger.identity import require_person
 from pipeline.io.ledger.records import Actor, PlanRecord, Publication, PublicationRow
@@ -308,14 +308,18 @@ def _check_may_publish(connection: Connection, record: PlanRecord, at: str) -> N
             f"run 'equimarginal resume', then 'equimarginal publish {plan.plan_id}'"
         )
     row = connection.execute(
-        select(schema.plan.c.status, schema.plan.c.content_hash, schema.plan.c.expires_at).where(
-            schema.plan.c.plan_id == plan.plan_id
-        )
+        select(
+            schema.plan.c.status,
+            schema.plan.c.content_hash,
+            schema.plan.c.expires_at,
+            schema.plan.c.decided_at,
+        ).where(schema.plan.c.plan_id == plan.plan_id)
     ).one()
     if row.status != Status.APPROVED.value:
         raise NotAllowedError(f"{name} is {row.status}, only an approved plan is published")
     if row.content_hash != record.content_hash:
         raise NotAllowedError(f"{name}: what is to be published is not what was approved")
+    refuse_clock_behind(name, at, row.decided_at, "signed")
     if row.expires_at <= at:
         raise NotAllowedError(f"{name}: its time was over at {row.expires_at}; plan the next day")
     if (

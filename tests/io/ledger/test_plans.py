@@ -368,3 +368,20 @@ def test_a_plan_whose_time_ends_while_it_is_being_decided_is_not_decided(sqlite_
         getattr(ledger, act)(record.plan_id, sqlite_desk.ana, sqlite_desk.policy, *why)
     assert sqlite_desk.actions()[-1] == "denied"
     assert ledger.plan(record.plan_id).status is Status.PROPOSED
+
+
+def test_a_signature_is_not_made_before_the_plan_nor_a_publication_before_the_signature(desk):
+    plan = desk.propose()
+    made = desk.moment
+    desk.moment = made - timedelta(minutes=6)
+    with pytest.raises(NotAllowedError, match=r"clock shows .* but the plan was proposed at"):
+        desk.approve()
+    assert desk.ledger.plan(plan.plan_id).status is Status.PROPOSED
+    desk.moment = made - timedelta(minutes=4)  # another machine's clock
+    record = desk.approve()
+    desk.moment = made - timedelta(days=30)
+    ana = Actor(name="ana", verified_by="test")
+    with pytest.raises(NotAllowedError, match="but the plan was signed at"):
+        desk.ledger.start_publication(record, ana)
+    desk.moment = made
+    assert desk.ledger.start_publication(record, ana).plan_id == plan.plan_id

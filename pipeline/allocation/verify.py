@@ -169,24 +169,19 @@ def _ramps(budgets: Mapping[Line, float], rules: Rules) -> Iterator[Finding]:
 
 
 def _guardrails(budgets: Mapping[Line, float], rules: Rules) -> Iterator[Finding]:
+    """Yield the guardrails that are broken, in the form that needs no division.
+
+    `over >= min * per` and `over <= max * per` say the same as the ratio where `per` is above zero;
+    where nothing is earned, money that was spent on it breaks a largest cost.
+    """
     for check in rules.checks:
         over = _quantity(check.over, check.lines, budgets)
         per = _quantity(check.per, check.lines, budgets) if check.has_per else 1.0
-        if per <= 0:
-            continue
-        value = over / per
-        low = check.min is not None and value < check.min
-        high = check.max is not None and value > check.max
-        if not (low or high):
-            continue
-        limit = float(check.min if low and check.min is not None else check.max or 0.0)
-        near = abs(value - limit) <= _LEEWAY * abs(limit)
-        if not near:
-            yield _fail(
-                "guardrail",
-                f"{check.name}: {value:g} expected, the limit is {limit:g}",
-                level=Level.FAIL,
-            )
+        for limit, sign in ((check.min, -1.0), (check.max, 1.0)):
+            if limit is None or sign * (over - limit * per) <= _LEEWAY * abs(limit * per):
+                continue
+            value = f"{over / per:g}" if per > 0 else f"{over:g} for {per:g}"
+            yield _fail("guardrail", f"{check.name}: {value} expected, the limit is {limit:g}")
 
 
 def _quantity(

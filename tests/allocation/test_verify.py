@@ -101,16 +101,19 @@ def test_a_guardrail_is_computed_again_from_the_posterior():
     assert [item.check for item in broken] == ["guardrail"]
 
 
-def test_a_cap_on_no_line_and_a_ratio_to_nothing_say_nothing():
+def test_a_cap_on_no_line_says_nothing_and_a_cost_of_nothing_is_too_high():
     nothing = _cap({"channel": "radio"}, max=1.0)
+    assert checks(GOOD, caps=(nothing,)) == []
     lines = (A, B, C)
     spend, value = np.tile([0.0, 200.0], (3, 1)), np.zeros((2, 3, 2))
     table = ResponseTable(
         metric="orders", lines=lines, spend=spend, value=value, organic=np.zeros((2, 3))
     )
     check = RatioCheck(name="cost per order", lines=lines, over=None, per=table, max=1.0)
-    found = verify_plan(GOOD, replace(RULES, caps=(nothing,), checks=[check]))
-    assert [item.level for item in found] == [Level.PASS]
+    (found,) = verify_plan(GOOD, replace(RULES, checks=[check]))
+    assert found.message == "cost per order: 200 for 0 expected, the limit is 1"
+    unspent = replace(RULES, total=0.0, current=dict.fromkeys(lines, 0.0), caps=(), checks=[check])
+    assert verify_plan(dict.fromkeys(lines, 0.0), unspent)[0].level is Level.PASS
 
 
 def test_a_ratio_counts_its_own_lines_and_forgives_what_rounding_does():

@@ -316,10 +316,8 @@ def _publish_if_allowed(portfolio: Portfolio, record: PlanRecord, actor: Actor) 
     except PipelineError as error:
         again = f"equimarginal publish {record.plan_id}"
         then = "" if again in str(error) else f"; when that is mended, run '{again}'"
-        return Decided(
-            record=portfolio.ledger.plan(record.plan_id),
-            notes=(f"signed, but not published everywhere: {error}{then}",),
-        )
+        note = f"signed, but not published everywhere: {error}{then}"
+        return Decided(record=portfolio.ledger.plan(record.plan_id), notes=(note,))
 
 
 def _publish(portfolio: Portfolio, record: PlanRecord, actor: Actor) -> Decided:

@@ -13,6 +13,7 @@ from pipeline.core.errors import ConfigError
 from pipeline.core.money import (
     from_minor,
     minor_digits,
+    outcome_unit,
     round_money,
     sum_money,
     sum_words,
@@ -82,3 +83,11 @@ def test_what_money_earns_is_said_for_an_amount_that_earns_one_or_more(rate, amo
 
 def test_an_amount_is_said_with_its_currency():
     assert (sum_words(1, "EUR"), sum_words(100_000, "JPY")) == ("EUR", "100 000 JPY")
+
+
+@pytest.mark.parametrize(
+    ("metric", "of"),
+    [("revenue", "EUR of revenue"), ("new_trials", "new trials"), ("margin", "margin")],
+)
+def test_an_outcome_says_what_it_counts(metric: str, of: str) -> None:
+    assert outcome_unit(metric, "EUR") == of

@@ -132,8 +132,7 @@ class PlanBook(LedgerBase):
             stated: which plan is meant; nothing else is signed.
 
         Raises:
-            NotAllowedError: wrong role, decided, expired, other caps, or not what was stated; it is
-                recorded.
+            NotAllowedError: wrong role, decided, expired, other caps, not what was stated; recorded.
         """
         plan_id = self._open_for_decision(ref, policy)
         with self._deciding(actor, "approve plan", plan_id) as transaction:
@@ -141,8 +140,7 @@ class PlanBook(LedgerBase):
             require_role(policy, actor, "analysts", f"approve plan {plan_id}")
             record = undamaged_plan(connection, plan_id)
             _check_waiting(record, transaction.at)
-            name, at = f"plan {plan_id}", transaction.at
-            refuse_clock_behind(name, at, record.proposed_at, "proposed")
+            refuse_clock_behind(f"plan {plan_id}", transaction.at, record.proposed_at, "proposed")
             check_stated(record, stated, everything=_is_restated(record, policy))
             _check_still_true(connection, record)
             signers = signers_of_caps(connection, policy.portfolio, record.document.date)

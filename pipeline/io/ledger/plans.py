@@ -132,7 +132,7 @@ class PlanBook(LedgerBase):
             stated: which plan is meant; nothing else is signed.
 
         Raises:
-            NotAllowedError: wrong role, decided, expired, other caps, not what was stated; recorded.
+            NotAllowedError: wrong role, decided, expired, other caps, not as stated; recorded.
         """
         plan_id = self._open_for_decision(ref, policy)
         with self._deciding(actor, "approve plan", plan_id) as transaction:

@@ -112,7 +112,12 @@ def nothing_known(job: BlockJob) -> BlockEvidence:
     )
 
 
-def lost_findings(lines: Sequence[Line], lost: BoolArray) -> list[Finding]:
+REPORT = (
+    "the other lines are planned as always; if it stays so, send the run folder to the maintainers"
+)
+
+
+def lost_findings(lines: Sequence[Line], lost: BoolArray, advice: str = REPORT) -> list[Finding]:
     """Return what the signer is told of lines that nothing could be learned of."""
     return [
         Finding(
@@ -120,8 +125,7 @@ def lost_findings(lines: Sequence[Line], lost: BoolArray) -> list[Finding]:
             check=LOST,
             message=f"{line_label(lines[index])}: its curve could not be learned tonight; "
             "its budget is held",
-            advice="the other lines are planned as always; if it stays so, send the run folder "
-            "to the maintainers",
+            advice=advice,
             line=lines[index],
         )
         for index in np.flatnonzero(lost).tolist()

@@ -13,13 +13,13 @@ from pipeline.response.blocks import RunBlocks, lost_findings, run_here
 from pipeline.response.curves import RETENTIONS, carried_spend
 from pipeline.response.experiments import experiment_finding, readouts
 from pipeline.response.faults import screen
-from pipeline.response.health import model_findings
+from pipeline.response.health import model_findings, uncounted_finding
 from pipeline.response.leads import Lead, complete, lead_findings
 from pipeline.response.maturity import Maturity, learn_maturity
 from pipeline.response.posterior import Posterior
 from pipeline.response.sweep import Prepared, sweep
 from pipeline.response.threads import one_thread
-from pipeline.response.worth import worth_per_count
+from pipeline.response.worth import counted, worth_per_count
 
 FURTHEST = 6.0  # the library's shapes say little beyond so many times the reference
 SHARED_SD = 0.1  # of log demand: what nobody knows of tomorrow, all lines alike
@@ -91,6 +91,7 @@ def fit_response(
                 data.screened,
                 data.maturity,
             ),
+            *uncounted_finding(history.lines, data.uncounted, settings.count or settings.metric),
             *lead_findings(leads, settings.count or settings.metric, history.leads),
             *experiment_finding(history, lift_tests),
             *lost_findings(history.lines, fitted.lost),
@@ -102,17 +103,20 @@ def _ready(
     history: History, settings: FitSettings, vintages: Vintages | None
 ) -> tuple[Prepared, tuple[Lead, ...]]:
     """Return what the sweeps need, and the leads that completed its young days."""
-    counted = settings.count or settings.metric
-    if missing := sorted({counted, settings.metric} - set(history.outcomes)):
+    name = settings.count or settings.metric
+    if missing := sorted({name, settings.metric} - set(history.outcomes)):
         raise PipelineError(
             f"response: history has no outcome {missing[0]!r}, only "
             f"{', '.join(sorted(history.outcomes)) or 'none'}; name one of them in the objective"
         )
     channels, groups = channel_index(history)
     maturity = learn_maturity(vintages, len(history.days), channels, groups)
-    seen = history.outcomes[counted]
-    reported = np.maximum(np.nan_to_num(seen), 0.0)
+    seen = history.outcomes[name]
     money = history.outcomes[settings.metric] if settings.count else None
+    uncounted = np.zeros(groups.size, dtype=bool)
+    if money is not None:
+        seen, uncounted = counted(seen, money)
+    reported = np.maximum(np.nan_to_num(seen), 0.0)
     screened = screen(
         history.spend, reported, money, history.trusted & np.isfinite(seen), maturity.share
     )
@@ -131,6 +135,7 @@ def _ready(
         reference=reference,
         worth=np.maximum(worth, 1e-9),
         worth_sd=worth_sd,
+        uncounted=uncounted,
     )
     return prepared, leads
 
@@ -178,10 +183,14 @@ def reference_spend(spend: FloatArray) -> FloatArray:
 
     The median of all days with spend, not of the last ones: what the population says of a line
     holds where people had put it. Were it to follow the line to where plans move it, a line that
-    was given more would be believed to be steeper, because its average return has fallen.
+    was given more would be believed to be steeper, because its average return has fallen. A line
+    that never spent anything is taken to be of the usual size.
     """
     paid = np.where(spend > 0, spend, np.nan)
     paid[:, ~np.isfinite(paid).any(axis=0)] = 0.0
     usual, recent = np.nanmedian(paid, axis=0), spend[-28:].mean(axis=0)
     near = np.clip(usual, recent / FURTHEST, recent * FURTHEST)
-    return np.asarray(np.maximum(np.where(recent > 0, near, usual), 1e-6))
+    found = np.where(recent > 0, near, usual)
+    spent = found[found > 0]
+    found[found == 0] = np.median(spent) if spent.size else 1.0
+    return np.asarray(np.maximum(found, 1e-6))

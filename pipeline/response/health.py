@@ -53,6 +53,26 @@ def model_findings(
     )
 
 
+def uncounted_finding(
+    lines: tuple[Line, ...], uncounted: BoolArray, count: str
+) -> tuple[Finding, ...]:
+    """Return what the signer is told of lines that report money without counts."""
+    names = [line_label(lines[i]) for i in np.flatnonzero(uncounted)][:5]
+    if not names:
+        return ()
+    more = f" and {int(uncounted.sum()) - 5} more" if uncounted.sum() > 5 else ""
+    return (
+        Finding(
+            level=Level.REVIEW,
+            check="model.counts",
+            message=f"{', '.join(names)}{more}: money came in mostly on days without {count}; "
+            "it was learned from the money",
+            advice=f"see whether {count} of these lines are still reported",
+            value=str(int(uncounted.sum())),
+        ),
+    )
+
+
 def _days(n_days: int) -> Finding:
     level = Level.PASS if n_days >= FEW_DAYS else Level.REVIEW
     return Finding(

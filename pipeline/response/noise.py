@@ -27,6 +27,14 @@ def starting_level(outcome: FloatArray, usable: BoolArray) -> FloatArray:
     return np.asarray(np.maximum((total + 0.5) / (days + 1.0), 1e-6))
 
 
+def with_unseen(level: FloatArray, usable: BoolArray, reference: FloatArray) -> FloatArray:
+    """Return the levels, (n_lines,): without a day to go by, what others earn for `reference`."""
+    seen = usable.any(axis=0)
+    if not seen.any():
+        return level
+    return np.asarray(np.where(seen, level, reference * level[seen].sum() / reference[seen].sum()))
+
+
 def cell_noise(
     freed: FloatArray,
     expected: RealArray,

@@ -24,7 +24,7 @@ from pipeline.response.experiments import Readout, with_readouts
 from pipeline.response.faults import Screened
 from pipeline.response.grid import COARSE, FULL, SHOCK_KEPT, Grid
 from pipeline.response.maturity import Maturity
-from pipeline.response.noise import cell_noise, dispersion, slow_drift, starting_level
+from pipeline.response.noise import cell_noise, dispersion, slow_drift, starting_level, with_unseen
 from pipeline.response.pooling import drift_population
 from pipeline.response.population import (
     common_elasticity,
@@ -50,7 +50,10 @@ FIRST_WANDER = (0.003**2, 0.04**2)  # variance of a level's daily step and of it
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """History made ready: screened, scaled, with its completeness."""
+    """History made ready: screened, scaled, with its completeness.
+
+    `uncounted` are the lines whose money stands in for counts that nobody made.
+    """
 
     outcome: FloatArray
     screened: Screened
@@ -60,6 +63,7 @@ class Prepared:
     reference: FloatArray
     worth: FloatArray
     worth_sd: FloatArray
+    uncounted: BoolArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +131,8 @@ def sweep(data: Prepared, tests: tuple[Readout, ...], run_blocks: RunBlocks = ru
 def _begin(data: Prepared) -> _Belief:
     """Return what is believed before the first sweep."""
     outcome, share = data.outcome, data.maturity.share
-    level = starting_level(outcome / share, data.screened.usable)
+    usable = data.screened.usable
+    level = with_unseen(starting_level(outcome / share, usable), usable, data.reference)
     carried = carried_spend(data.screened.spend, FIRST_RETENTION) / data.reference
     base = level * np.clip(0.5 + 0.5 * np.sqrt(carried), 0.3, 3.0)
     return _Belief(

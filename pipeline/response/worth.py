@@ -9,6 +9,29 @@ from pipeline.core.types import BoolArray, FloatArray, IntArray
 POOLED_COUNT = 20.0
 """Outcomes that the channel's worth is worth to a line."""
 
+UNCOUNTED = 0.5
+"""Share of a line's money on days without a count above which its counts are not what it earns."""
+
+
+def counted(count: FloatArray, money: FloatArray) -> tuple[FloatArray, BoolArray]:
+    """Return what is counted, with money in place of counts where lines report money alone.
+
+    A line whose sales nobody counts has earned what its money says; taken at its count it would
+    earn nothing. Its money is expressed in counts by what one is worth on the other lines.
+
+    Args:
+        count, money: (n_days, n_lines), as reported; NaN where unknown.
+
+    Returns:
+        (n_days, n_lines), and the lines that this is so for, (n_lines,).
+    """
+    number, paid = (np.maximum(np.nan_to_num(table), 0.0) for table in (count, money))
+    total, alone = paid.sum(axis=0), np.where(number > 0, 0.0, paid).sum(axis=0)
+    bare = (total > 0) & (alone > UNCOUNTED * total)
+    counts, moneys = number[:, ~bare].sum(), paid[:, ~bare].sum()
+    price = moneys / counts if min(counts, moneys) > 0 else 1.0
+    return np.where(bare, money / price, count), bare
+
 
 def worth_per_count(
     count: FloatArray, money: FloatArray, usable: BoolArray, groups: IntArray

@@ -264,3 +264,35 @@ def test_poor_data_give_wide_but_finite_answers(name):
     for item in posterior.summary().values():
         assert np.isfinite(item).all()
         assert (item[:, 1] <= item[:, 2]).all()
+
+
+@pytest.mark.parametrize("counts", [0.0, np.nan])
+@pytest.mark.parametrize("lines", [slice(1), slice(None)])
+def test_lines_that_report_money_without_counts_are_learned_from_their_money(counts, lines):
+    history = advertiser(2).history
+    knots = np.stack([0 * history.spend[-1], history.spend[-1]], axis=1)
+    conversions = history.outcomes["conversions"].copy()
+    conversions[:, lines] = counts
+    known = mean_value(fit_response(history, REVENUE), knots)[:, 1]
+    fitted = fit_response(
+        replace(history, outcomes={**history.outcomes, "conversions": conversions}), REVENUE
+    )
+    ratio = mean_value(fitted, knots)[:, 1] / known
+    assert ((ratio > 0.5) & (ratio < 2.0)).all()
+    assert abs(np.log(ratio)).mean() < 0.35
+    (said,) = [item for item in fitted.findings if item.check == "model.counts"]
+    assert said.value == str(history.spend[:, lines].shape[1])
+    assert not [i for i in fit_response(history, REVENUE).findings if i.check == "model.counts"]
+
+
+def test_a_line_that_never_spent_is_expected_to_earn_like_the_others():
+    history = advertiser(2).history
+    spend = history.spend.copy()
+    spend[:, 0] = 0.0
+    outcomes = {name: table.copy() for name, table in history.outcomes.items()}
+    for table in outcomes.values():
+        table[:, 0] = 0.0
+    posterior = fit_response(replace(history, spend=spend, outcomes=outcomes), REVENUE)
+    usual = np.full(spend.shape[1], np.median(spend[:, 1:]))
+    earned = mean_value(posterior, np.stack([0 * usual, usual], axis=1))[:, 1]
+    assert 0.2 < earned[0] / np.median(earned[1:]) < 5.0

@@ -13,6 +13,7 @@ from benchmarks.mix import captured, history_of, ours, score
 from pipeline.core.errors import PipelineError
 from pipeline.core.history import History, LiftTest, Measured
 from pipeline.response import fit_joint
+from pipeline.response.blocks import LOST
 from pipeline.response.joint.design import common_factor
 from pipeline.response.joint.health import learned_ratio, potential_reduction
 from pipeline.response.joint.library import library_for
@@ -274,14 +275,25 @@ def test_what_cannot_be_fitted_is_said():
     assert library_for(60).log_prior.size < library_for(5).log_prior.size
 
 
-def test_a_line_without_a_series_earns_nothing_and_breaks_nothing():
+@pytest.mark.parametrize("units", [(("north",),), (("north",), ("south",))])
+def test_a_line_whose_series_shows_nothing_breaks_nothing_and_is_held(units):
     mix = make_mix(208, n_lines=3, n_days=140)
     history = history_of(mix, 7)
     lines = (("north", "a"), ("north", "b"), ("south", "a"))
-    measured = replace(history.measured, levels=(0,), units=(("north",),))
+    shown = history.measured.outcomes["revenue"]
+    nothing = np.zeros((shown.shape[0], len(units) - 1))
+    measured = replace(
+        history.measured,
+        levels=(0,),
+        units=units,
+        outcomes={"revenue": np.hstack([shown, nothing])},
+        trusted=np.ones((shown.shape[0], len(units)), dtype=bool),
+    )
     found = fit_joint(replace(history, lines=lines, measured=measured), "revenue", rng())
     assert (found.coefficient[:, 2] == 0).all()
     assert (found.coefficient[:, :2] > 0).all()
+    held = [item.line for item in found.findings if item.check == LOST]
+    assert held == [("south", "a")]
 
 
 def test_lift_tests_need_an_error_and_moved_money():

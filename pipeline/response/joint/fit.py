@@ -9,6 +9,7 @@ import numpy as np
 from pipeline.core.errors import PipelineError
 from pipeline.core.history import History, LiftTest, Measured
 from pipeline.core.types import BoolArray, FloatArray, IntArray, Line
+from pipeline.response.blocks import lost_findings
 from pipeline.response.curves import carried_spend
 from pipeline.response.experiments import experiment_finding, treatments
 from pipeline.response.fit import reference_spend
@@ -209,11 +210,15 @@ def _posterior(
         organic=np.zeros((chains.node.shape[0], len(history.lines))),
     )
     posterior = replace(posterior, organic=_organic(posterior, units))
+    silent = np.ones(len(history.lines), dtype=bool)
+    for unit in units:
+        silent[unit.series.lines] = False
     return replace(
         posterior,
         findings=(
             *joint_findings(history, metric, posterior, chains, rng),
             *experiment_finding(history, tests),
+            *lost_findings(history.lines, silent, f"{metric} of its series is never above zero"),
         ),
     )
 

@@ -24,6 +24,9 @@ RECENT_DAYS = 7
 PAUSED_DAYS = 7  # a line that is silent for longer was switched off
 MISSING_SHARE = 1 / 3  # of recent spend: with more than that unknown, the rest says too little
 STALE_OUTCOME_DAYS = 3
+BUDGET_FACTOR = 3.0
+"""How far a platform's budget may be from what the line spends. Beyond, it is in another unit, or a
+month's, or has not been delivered for weeks; none of these is what is set for a day."""
 MATERIAL = 0.01  # of the portfolio's recent daily spend
 PARTIAL = 0.6  # of the week's lowest; a night cuts a line by a quarter, and holidays halve
 
@@ -283,4 +286,32 @@ def check_spend_level(facts: Facts, policy: Policy, verdict: Verdict) -> None:
             "check the unit of spend (whole currency, not cents or micros) and the budget",
             source="spend",
             column="spend",
+        )
+
+
+def odd_budgets(facts: Facts) -> BoolArray:
+    """Return the lines whose newest budget cannot be what is set for a day, (n_lines,)."""
+    ratio = np.ones(len(facts.lines))
+    for line, spent in enumerate(facts.spend[-2 * RECENT_DAYS :].T):
+        budget = facts.budget[-1, line]
+        if (spent > 0).any() and np.isfinite(budget) and budget > 0:
+            ratio[line] = budget / np.median(spent[spent > 0])
+    return np.asarray(np.maximum(ratio, 1 / ratio) > BUDGET_FACTOR)
+
+
+def check_budgets(facts: Facts, verdict: Verdict) -> None:
+    """Say which of the newest budgets are not believed; what the line spends stands in."""
+    odd = odd_budgets(facts)
+    if odd.any():
+        line = int(np.flatnonzero(odd)[0])
+        verdict.add(
+            Level.REVIEW,
+            "budget-against-spend",
+            f"spend: the budget of {named_lines(facts, odd)} is not what is spent, for example "
+            f"{facts.budget[-1, line]:.2f} set and {facts.spend[-1, line]:.2f} spent on "
+            f"{facts.days[-1]}; the mean spend of the week is taken as what is set",
+            "check the unit of the budget column, and that it is a day's",
+            source="spend",
+            column="budget",
+            line=facts.lines[line],
         )

@@ -119,6 +119,7 @@ def judge_facts(facts: Facts, policy: Policy, day: date, verdict: Verdict) -> No
     gate.check_outcome_cover(units, metric, verdict)
     gate.check_columns(facts, verdict)
     gate.check_spend_level(facts, policy, verdict)
+    gate.check_budgets(facts, verdict)
     jumps.check_spend_jumps(facts, verdict)
     jumps.check_outcome_jumps(units, metric, verdict)
     jumps.check_unit_shift(facts, verdict)

@@ -61,7 +61,8 @@ def fallback_plan(
 
 def _standing(work: RunFolder, inputs: Inputs) -> dict[Line, float]:
     facts = warehouse.read_facts(work)
-    amounts = current_budgets(facts, inputs)
+    likely = warehouse.read_history(work, inputs.policy).spend
+    amounts = current_budgets(facts, likely, inputs)
     return {line: float(amount) for line, amount in zip(facts.lines, amounts, strict=True)}
 
 

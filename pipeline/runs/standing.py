@@ -15,6 +15,7 @@ from pipeline.core.money import round_money
 from pipeline.core.types import BoolArray, FloatArray
 from pipeline.core.watch import Watch
 from pipeline.io.facts import Facts
+from pipeline.io.gate import odd_budgets
 from pipeline.runs.inputs import Inputs
 
 MEAN_DAYS = 7
@@ -22,25 +23,40 @@ KEPT_EVERY = 3
 """Of the days before a break, one in so many still teaches; not a multiple of the week."""
 
 
-def current_budgets(facts: Facts, inputs: Inputs) -> FloatArray:
+def current_budgets(facts: Facts, likely: FloatArray, inputs: Inputs) -> FloatArray:
     """Return every line's current budget, (n_lines,), in whole minor units.
 
     The last published plan; for lines that it does not know, or before the first: the budget
-    column of the newest day where there is one, else the mean spend of the last seven days.
+    column of the newest day where it can be believed, else the mean spend of the last seven days
+    that the line has had.
+
+    Args:
+        likely: (n_days, n_lines), spend, with what is likely in place of cells in doubt: what is
+            not believed is not what is set either.
     """
     published = inputs.published_budgets()
     out = np.zeros(len(facts.lines))
-    recent = facts.spend[-MEAN_DAYS:].mean(axis=0)
+    believed = np.isfinite(facts.budget[-1]) & (facts.budget[-1] > 0) & ~odd_budgets(facts)
     for index, line in enumerate(facts.lines):
-        budget = facts.budget[-1, index]
         if line in published:
             amount = published[line]
-        elif np.isfinite(budget) and budget > 0:
-            amount = float(budget)
+        elif believed[index]:
+            amount = float(facts.budget[-1, index])
         else:
-            amount = float(recent[index])
+            amount = _mean_spend(likely[-MEAN_DAYS:, index], facts.has_spend_row[:, index])
         out[index] = round_money(amount, inputs.policy.currency)
     return out
+
+
+def _mean_spend(recent: FloatArray, has_row: BoolArray) -> float:
+    """Return the mean of the last days; those before the line's first row are not zero, but none.
+
+    Args:
+        recent: (n_recent,), spend.
+        has_row: (n_days,), on which days the line has been heard of.
+    """
+    begun = np.maximum.accumulate(has_row)[-recent.size :] | (recent > 0)
+    return float(recent[begun].mean()) if begun.any() else 0.0
 
 
 def wanted_budget(facts: Facts, inputs: Inputs) -> float:

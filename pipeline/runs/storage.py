@@ -79,9 +79,9 @@ def read_facts(work: RunFolder, inputs: Inputs) -> Facts:
     from pipeline.runs.decide import Facts as DecisionFacts
 
     staged = warehouse.read_facts(work)
-    history, current = with_lines_without_data(
-        warehouse.read_history(work, inputs.policy), current_budgets(staged, inputs), inputs
-    )
+    believed = warehouse.read_history(work, inputs.policy)
+    current = current_budgets(staged, believed.spend, inputs)
+    history, current = with_lines_without_data(believed, current, inputs)
     metric = inputs.policy.objective.maximize
     counted = inputs.policy.objective.counted(history.outcomes)
     seen = vintages.read_vintages(work, counted)

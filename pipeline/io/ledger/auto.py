@@ -6,12 +6,17 @@ from fractions import Fraction
 
 from pipeline.core.approval import AutoWithin
 from pipeline.core.findings import Level
+from pipeline.core.money import to_minor
 from pipeline.core.plan import Mode
 from pipeline.io.ledger.records import PlanRecord
 
 
-def reasons_against(record: PlanRecord, limits: AutoWithin) -> tuple[str, ...]:
-    """Return why a person has to sign the plan; empty when the policy may."""
+def reasons_against(record: PlanRecord, limits: AutoWithin, daily: float | None) -> tuple[str, ...]:
+    """Return why a person has to sign the plan; empty when the policy may.
+
+    Args:
+        daily: the money that the policy gives a day; None where a month's is paced.
+    """
     plan = record.plan
     reasons = []
     if plan.mode is not Mode.OPTIMISED:
@@ -25,6 +30,11 @@ def reasons_against(record: PlanRecord, limits: AutoWithin) -> tuple[str, ...]:
         for rail in plan.guardrails
         if rail.status == Level.FAIL
     ]
+    if plan.uplift is not None and plan.uplift.mean < 0:
+        reasons.append("it is expected to earn less than leaving budgets alone")
+    total = sum(item.proposed for item in record.money)
+    if daily is not None and total > to_minor(daily, plan.currency):
+        reasons.append("it adds up to more than the day's budget")
     line_share, moved_share = _shares(record)
     if line_share is None or line_share > _exact(limits.line_change):
         reasons.append(f"a line changes by more than {limits.line_change:g} of its budget")

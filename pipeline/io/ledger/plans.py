@@ -163,7 +163,7 @@ class PlanBook(LedgerBase):
             record = stored_plan(connection, plan_id)
             if record.kind is not Kind.BUDGET or record.status is not Status.PROPOSED:
                 return None  # what moves people and messages is always signed by a person
-            if reasons_against(record, limits):
+            if reasons_against(record, limits, policy.budget.daily):
                 return None
             _check_still_true(connection, record)
             why = f"within line_change {limits.line_change:g} and moved {limits.moved:g}"

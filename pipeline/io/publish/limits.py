@@ -33,6 +33,10 @@ class Fixed:
     why: str
 
 
+FIRST_EXCESS = 2
+"""How many times the policy's total a first plan may add up to, coming down from what is spent."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What a plan is held against, read from the policy and the ledger and not from the plan.
@@ -105,7 +109,8 @@ def _total(
     """Return what is wrong with the sum.
 
     Where today's budgets are above the total and may only come down step by step, the plan says so
-    among its reasons and must not be above today's.
+    among its reasons and must not be above today's. Before anything was published, today's are only
+    what the plan itself says, and are believed up to a multiple of the total.
     """
     budget = _whole(plan.budget, scale)
     if budget is None:
@@ -115,7 +120,10 @@ def _total(
     if limits.total is not None:
         allowed = min(allowed, int(Decimal(repr(limits.total)) * scale))
     if plan.reasons:
-        allowed = max(allowed, sum(current.values()))
+        today = sum(current.values())
+        if not limits.set_now and limits.total is not None:
+            today = min(today, int(FIRST_EXCESS * Decimal(repr(limits.total)) * scale))
+        allowed = max(allowed, today)
     problems = []
     if total > allowed:
         problems.append(

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.core.errors import DamagedError, NotAllowedError, NotFoundError, UsageError
 from pipeline.core.findings import Finding, Level
-from pipeline.core.plan import Mode, ModelHealth, PlanGuardrail, PlanLine, Status
+from pipeline.core.plan import Mode, ModelHealth, PlanGuardrail, PlanLine, Status, Uplift
 from pipeline.core.policy import CapSpec
 from pipeline.io.ledger import Actor, Stated
 from pipeline.io.ledger.plan_rows import end_of_window
@@ -253,6 +253,8 @@ def test_a_small_plan_signs_itself_by_policy(desk, new_policy):
         {"mode": Mode.HOLD},
         {"mode": Mode.FALLBACK},
         {"findings": (Finding(level=Level.FAIL, check="x", message="y"),)},
+        {"uplift": Uplift(mean=-0.01, p05=-1.0, p95=1.0, probability_positive=0.5)},
+        {"lines": (PlanLine(line={"channel": "a"}, current=5e9, proposed=5e9),)},
         {"lines": (PlanLine(line={"channel": "a"}, current=0.0, proposed=1.0),)},
         {
             "lines": (

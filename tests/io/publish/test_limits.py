@@ -142,6 +142,15 @@ def test_budgets_above_the_total_may_come_down_step_by_step_if_that_is_said():
     assert breaches(plan(rising, budget=300.01, reasons=("the ramp",)), rules)
 
 
+def test_before_anything_was_published_the_plan_is_believed_up_to_twice_the_total():
+    first = (100.0, 100.0, 100.0)
+    reasons = ("the ramp",)
+    assert breaches(plan(first, budget=300.0, reasons=reasons), limits(total=150.0)) == ()
+    assert breaches(plan(first, budget=300.0, reasons=reasons), limits(total=149.99))
+    known = limits(total=149.99, set_now=dict.fromkeys(LINES, 10000))
+    assert breaches(plan(first, budget=300.0, reasons=reasons), known) == ()
+
+
 def test_a_floor_may_be_reached_over_some_nights_if_that_is_said():
     rules = limits(cap(SEARCH, min=500.0))
     assert breaches(plan((110.0, 90.0, 100.0)), rules)

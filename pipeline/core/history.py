@@ -132,12 +132,15 @@ class Vintages:
         day: (n,) ordinal of the day that the outcome is credited to, < `seen_on`.
         group: (n,) outermost level of the line, for example the channel.
         outcome: (n,) total of the metric for that group and day in that snapshot.
+        late_days: (n,) how long after `seen_on` the snapshot was really taken; None where all were
+            taken on their day. Only snapshots that are as late as each other show what arrived.
     """
 
     seen_on: FloatArray
     day: FloatArray
     group: tuple[str, ...]
     outcome: FloatArray
+    late_days: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,8 @@
-"""What each night saw of the same days: how outcomes fill up as they arrive late."""
+"""What each night saw of the same days: how outcomes fill up as they arrive late.
+
+A night for a past day sees what is known by now. How late it was is kept with what it saw, or else
+nights that are caught up over one file would teach that nothing ever arrives late.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,7 @@ if TYPE_CHECKING:
 VINTAGES = "vintages.parquet"
 VINTAGE_DAYS = 45  # outcomes that are still moving after that are corrections, not delay
 KEPT_DAYS = 180  # of nights looked back on
-_VINTAGE_NAMES = ("seen_on", "day", "group", "metric", "outcome")
+_VINTAGE_NAMES = ("seen_on", "day", "group", "metric", "outcome", "late_days")
 
 
 def read_vintages(work: RunFolder, metric: str) -> Vintages:
@@ -27,7 +31,7 @@ def read_vintages(work: RunFolder, metric: str) -> Vintages:
     import pyarrow.compute as pc
 
     try:
-        table = work.read_parquet(VINTAGES)
+        table = _read(work)
     except NotFoundError:
         table = _empty()
 
@@ -37,18 +41,26 @@ def read_vintages(work: RunFolder, metric: str) -> Vintages:
         day=table.column("day").to_numpy().astype(float),
         group=tuple(str(name) for name in table.column("group").to_pylist()),
         outcome=table.column("outcome").to_numpy().astype(float),
+        late_days=table.column("late_days").to_numpy().astype(float),
     )
 
 
-def vintage_table(facts: Facts, policy: Policy, day: date, previous: RunFolder | None) -> pa.Table:
-    """Return tonight's totals of the last days, after what earlier nights had seen."""
+def vintage_table(
+    facts: Facts, policy: Policy, day: date, today: date, previous: RunFolder | None
+) -> pa.Table:
+    """Return tonight's totals of the last days, after what earlier nights had seen.
+
+    Args:
+        day: the plan's.
+        today: on which the data were read, not before `day`.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    tonight = _tonight(facts, policy, day)
+    tonight = _tonight(facts, policy, day, today)
     if previous is None or not previous.exists(VINTAGES):
         return tonight
-    earlier = previous.read_parquet(VINTAGES)
+    earlier = _read(previous)
     horizon = day.toordinal() - KEPT_DAYS
     keep = pc.and_(
         pc.less(earlier.column("seen_on"), day.toordinal()),
@@ -57,20 +69,31 @@ def vintage_table(facts: Facts, policy: Policy, day: date, previous: RunFolder |
     return pa.concat_tables([earlier.filter(keep), tonight]).combine_chunks()
 
 
-def _tonight(facts: Facts, policy: Policy, day: date) -> pa.Table:
+def _read(run: RunFolder) -> pa.Table:
+    """Return what a run kept, taken to have been in time where it does not say how late it was."""
+    import pyarrow as pa
+
+    table = run.read_parquet(VINTAGES)
+    if "late_days" in table.column_names:
+        return table
+    return table.append_column("late_days", pa.array([0] * table.num_rows, pa.int32()))
+
+
+def _tonight(facts: Facts, policy: Policy, day: date, today: date) -> pa.Table:
     import pyarrow as pa
 
     objective = policy.objective
     wanted = sorted({objective.maximize, "conversions", *objective.leads} & set(facts.outcomes))
     group_of = np.array(facts.groups())
     start = max(0, len(facts.days) - VINTAGE_DAYS)
-    rows: list[tuple[int, int, str, str, float]] = []
+    late_days = (today - day).days
+    rows: list[tuple[int, int, str, str, float, int]] = []
     for metric in wanted:
         values = facts.outcomes[metric][start:]
         for group in sorted(set(group_of.tolist())):
             totals = values[:, group_of == group].sum(axis=1)
             rows += [
-                (day.toordinal(), seen.toordinal(), group, metric, float(total))
+                (day.toordinal(), seen.toordinal(), group, metric, float(total), late_days)
                 for seen, total in zip(facts.days[start:], totals, strict=True)
                 if np.isfinite(total)
             ]
@@ -83,7 +106,7 @@ def _tonight(facts: Facts, policy: Policy, day: date) -> pa.Table:
 def _kinds() -> list[Any]:
     import pyarrow as pa
 
-    return [pa.int32(), pa.int32(), pa.string(), pa.string(), pa.float64()]
+    return [pa.int32(), pa.int32(), pa.string(), pa.string(), pa.float64(), pa.int32()]
 
 
 def _empty() -> pa.Table:

@@ -56,7 +56,7 @@ def build(
     a usable spend row before `day` nothing is written, which validation reports.
 
     Args:
-        today: the clock's date; a row after it is a fault.
+        today: the clock's date, or `day` if later; a row after it is a fault.
         previous: the run of an earlier night, whose vintages are carried on.
     """
     with staged(work, policy, day, today) as connection:
@@ -73,7 +73,7 @@ def build(
     work.write_parquet(LINE_DAY, _line_day_table(facts))
     if facts.measured is not None:
         work.write_parquet(UNIT_DAY, _line_day_table(facts.measured))
-    work.write_parquet(VINTAGES, vintage_table(facts.outcome_side, policy, day, previous))
+    work.write_parquet(VINTAGES, vintage_table(facts.outcome_side, policy, day, today, previous))
 
 
 @contextmanager

@@ -37,7 +37,7 @@ class Maturity:
         curve: (MAX_AGE,), share reported 1, 2, ... days later, all lines together.
         share: (n_days, n_lines), of each day that has been reported by now.
         log_sd: (n_days,), standard deviation of log `share` that all lines have in common.
-        snapshots: how many nights taught it.
+        snapshots: how many nights taught it: those that can be held against the night before.
     """
 
     curve: FloatArray
@@ -93,14 +93,18 @@ def _arrivals(
     order = np.lexsort((age[use], vintages.day[use], group[use]))
     group, age = group[use][order], age[use][order]
     day, outcome = vintages.day[use][order], vintages.outcome[use][order]
+    late = np.zeros(age.size) if vintages.late_days is None else vintages.late_days[use][order]
     follows = (group[1:] == group[:-1]) & (day[1:] == day[:-1]) & (age[1:] == age[:-1] + 1)
+    # Nights that were caught up on one day saw the same file: nothing could arrive between them.
+    follows &= late[1:] == late[:-1]
     # A day that was silent in either snapshot says nothing about lateness.
     follows &= (outcome[1:] > 0) & (outcome[:-1] > 0)
     new = np.maximum(outcome[1:] - outcome[:-1], 0.0)[follows]
     where = (group[1:][follows], age[1:][follows] - 1)
     np.add.at(arrived, where, new)
     np.add.at(known, where, outcome[1:][follows])
-    return arrived, known, int(np.unique(vintages.seen_on).size)
+    night = (day + age)[1:][follows]
+    return arrived, known, int(np.unique([night, night - 1]).size)
 
 
 def _prior_hazard() -> FloatArray:

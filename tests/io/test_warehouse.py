@@ -13,6 +13,7 @@ from pipeline.io import engine, warehouse
 from pipeline.io.artefacts import RunFolder, begin_run
 from pipeline.io.sources import read_snapshot
 from pipeline.io.vintages import read_vintages
+from pipeline.response.maturity import learn_maturity
 
 DAY = date(2026, 3, 2)
 
@@ -91,7 +92,7 @@ def test_later_rows_do_not_change_a_night(tables: Any, tmp_path: Path) -> None:
     limit = (DAY - timedelta(days=10)).isoformat()
     tables.spend = [row for row in tables.spend if row["date"] < limit]
     tables.outcomes = [row for row in tables.outcomes if row["date"] < limit]
-    build(tables, cut, DAY - timedelta(days=10))
+    build(tables, cut, DAY - timedelta(days=10), today=DAY)
     for name in ("line_day.parquet", "vintages.parquet", "row_findings.json"):
         assert whole.read_bytes(name) == cut.read_bytes(name)
 
@@ -139,6 +140,34 @@ def test_each_night_adds_its_vintage(tables: Any, tmp_path: Path) -> None:
     assert seen.outcome[newest].sum() == pytest.approx(facts.outcomes["revenue"][-1].sum())
     assert read_vintages(previous, "conversions").day.size == seen.day.size
     assert read_vintages(previous, "nothing").day.size == 0
+
+
+def test_how_late_a_night_was_is_kept_with_what_it_saw(tables: Any, tmp_path: Path) -> None:
+    runs = str(tmp_path / "runs")
+    previous = None
+    for back in (2, 1, 0):
+        work = begin_run(runs, f"night{back}")
+        build(tables, work, DAY - timedelta(days=back), today=DAY, previous=previous)
+        previous = work.complete(f"run{back}")
+    assert previous is not None
+    seen = read_vintages(previous, "revenue")
+    np.testing.assert_array_equal(seen.late_days, DAY.toordinal() - seen.seen_on)
+    learned = learn_maturity(seen, 60, ("search", "social"), np.array([0, 1]))
+    expected = learn_maturity(None, 60, ("search", "social"), np.array([0, 1]))
+    assert learned.snapshots == 0
+    np.testing.assert_array_equal(learned.share, expected.share)
+
+
+def test_a_run_that_did_not_keep_how_late_it_was_is_carried_on(tables: Any, tmp_path: Path) -> None:
+    runs = str(tmp_path / "runs")
+    old = begin_run(runs, "old")
+    build(tables, old, DAY - timedelta(days=1))
+    old.write_parquet("vintages.parquet", old.read_parquet("vintages.parquet").drop(["late_days"]))
+    work = begin_run(runs, "new")
+    build(tables, work, DAY, previous=old.complete("run"))
+    seen = read_vintages(work, "revenue")
+    assert len(set(seen.seen_on)) == 2
+    assert not np.any(seen.late_days)
 
 
 def test_the_engine_reaches_neither_files_nor_network(tables: Any, work: RunFolder) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from pipeline.core.history import Vintages
@@ -38,6 +40,20 @@ def test_one_quiet_night_does_not_overthrow_experience():
     curve = np.full(45, 1.0)
     learned = learn_maturity(snapshots(curve, 2, total=1.0), 90, ("search",), NO_GROUPS).curve
     assert learned[0] < 0.8
+
+
+def test_nights_over_one_file_teach_nothing_and_nights_that_are_always_as_late_do():
+    seen = snapshots(np.full(45, 1.0), 10)
+    late = learn_maturity(
+        replace(seen, late_days=seen.seen_on.max() - seen.seen_on), 90, ("search",), NO_GROUPS
+    )
+    unknown = learn_maturity(None, 90, ("search",), NO_GROUPS)
+    np.testing.assert_array_equal(late.share, unknown.share)
+    assert late.snapshots == 0
+    always = replace(seen, late_days=np.full(seen.day.size, 2.0))
+    known = learn_maturity(always, 90, ("search",), NO_GROUPS)
+    assert known.share[-1, 0] > 0.85
+    assert known.snapshots == 10
 
 
 def test_each_channel_is_late_in_its_own_way():

@@ -15,6 +15,7 @@ from pipeline.core.money import sum_money
 from pipeline.core.plan import Mode, Plan
 from pipeline.io.ledger import Stated
 from pipeline.runs import course, signoff
+from pipeline.runs.checking import replay_plan
 from pipeline.runs.inputs import read_inputs
 from tests.runs.shop import BUDGET, DAY, Shop, amounts
 
@@ -289,6 +290,17 @@ def test_a_plan_of_an_older_day_can_still_be_computed_but_not_signed(shop):
 
     with pytest.raises(NotAllowedError):
         shop.approve(old.plan_id)
+
+
+def test_nights_that_are_caught_up_do_not_teach_that_outcomes_are_complete(shop, tmp_path):
+    for back in (2, 1):
+        late = shop.night(DAY - timedelta(days=back))
+        assert replay_plan(shop.portfolio, late.plan_id).differences == ()
+    caught_up = shop.night()
+    assert replay_plan(shop.portfolio, caught_up.plan_id).differences == ()
+    alone = Shop(tmp_path / "alone").night()
+    assert caught_up.expected == alone.expected
+    assert caught_up.model_health == alone.model_health
 
 
 def test_caps_that_wait_hold_their_lines_until_finance_signs(shop):

@@ -53,6 +53,11 @@ class Panel:
             spend=None if self.spend is None else self.spend[:, kept],
         )
 
+    def earning(self, rows: slice) -> Panel:
+        """Return the panel of the units that had an outcome on any day of the rows."""
+        has = np.any(self.outcome[rows] != 0, axis=0)
+        return self.without([self.units[column] for column in np.flatnonzero(~has).tolist()])
+
     def columns(self, units: Sequence[str]) -> IntArray:
         """Return the columns of units.
 

@@ -65,7 +65,8 @@ def design_geo(
     """Return candidate designs, the most sensitive first.
 
     Candidates are drawn by chance, one unit of each size class, so that the treated are like the
-    rest in size; only their error on the past ranks them.
+    rest in size; only their error on the past ranks them. Units that never had an outcome are left
+    out: there is nothing to hold a change against.
 
     Args:
         panel: the past, nothing done in it.
@@ -81,16 +82,21 @@ def design_geo(
     Raises:
         UsageError: too few units or days.
     """
-    panel = panel.without(excluded)
+    starts = _starts(len(panel.days), days)
+    panel = panel.without(excluded).earning(slice(None))
     if not 1 <= n_treated <= len(panel.units) // 2:
         raise UsageError(
             f"experiment design: {n_treated} units to treat of {len(panel.units)}, "
             f"need at least one and at most half; change --units"
         )
-    starts = _starts(len(panel.days), days)
     sized = np.argsort(-panel.outcome.sum(axis=0), kind="stable")
     drawn = draw_sets(sized, n_treated, CANDIDATES, rng)
-    tried = [_tried(panel, columns, days, starts) for columns in drawn]
+    judged = (_tried(panel, columns, days, starts) for columns in drawn)
+    tried = [item for item in judged if item is not None]
+    if not tried:
+        raise UsageError(
+            f"experiment design: no unit had an outcome {days} days ago or earlier; load more"
+        )
     quiet = Quiet(np.concatenate([item.studentised for item in tried]), alpha)
     found = [
         Design(
@@ -159,16 +165,22 @@ def _starts(n_days: int, days: int) -> list[int]:
     return sorted({round(x) for x in np.linspace(first, last, WINDOWS)})
 
 
-def _tried(panel: Panel, columns: IntArray, days: int, starts: Sequence[int]) -> _Tried:
+def _tried(panel: Panel, columns: IntArray, days: int, starts: Sequence[int]) -> _Tried | None:
+    """Return how a set did on past windows; None where it had no outcome before any of them."""
     series = panel.outcome[:, columns].mean(axis=1)
     others = np.delete(panel.outcome, columns, axis=1)
     effects, fits = [], []
     for start in starts:
+        if not series[:start].any():
+            continue
         would = mix_of(series, others, slice(0, start)).of(others[: start + days])
         rest = series[: start + days] - would
-        fits.append(float(np.sqrt(np.square(rest[:start]).mean()) / series[:start].mean()))
+        size = max(float(series[:start].mean()), 1e-12)
+        fits.append(float(np.sqrt(np.square(rest[:start]).mean())) / size)
         would_be = max(float(would[start:].mean()), 1e-12)
         effects.append(float(log_lift(rest[start:].mean() / would_be)) / max(fits[-1], 1e-12))
+    if not fits:
+        return None
     return _Tried(columns=columns, studentised=np.array(effects), fit_error=fits[-1])
 
 

@@ -10,6 +10,7 @@ Hainmueller 2010), because sets differ in that.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -20,11 +21,11 @@ from pipeline.core.errors import UsageError
 from pipeline.core.panel import Panel
 from pipeline.core.types import FloatArray, IntArray
 from pipeline.experiments.assignment import draw_sets
-from pipeline.experiments.synthetic import log_lift, mix_of
+from pipeline.experiments.synthetic import LEAST_LEFT, log_lift, mix_of
 
 PLACEBOS = 400  # at most; fewer where there are no more sets
 LEAST_PLACEBOS = 10
-GRID, STEPS = 400, 4.0  # effects that are tried on either side, and how many times the largest seen
+GRID, STEPS = 400, 4.0  # effects tried on either side, and how many times the largest by chance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,8 @@ class ReadOut:
 
     Attributes:
         incremental: outcome that the treatment caused; `low` and `high` bound it at `confidence`.
-        standard_error: of `incremental`, from the interval's width.
+            What was seen is known; what is not is what would have been.
+        standard_error: of `incremental`.
         lift: relative to what would have been; with its bounds.
         p_value: of no effect at all, two-sided.
         is_significant: whether the p-value is below what this look may spend.
@@ -81,42 +83,64 @@ def read_out(
         excluded: units that may not serve as others, such as another cell's.
 
     Raises:
-        UsageError: too few other sets that could have been treated, or a unit in two roles.
+        UsageError: too few other sets that could have been treated, a unit in two roles, or treated
+            units that never had an outcome before.
     """
     if both := sorted(set(treated) & set(excluded)):
         raise UsageError(
             f"experiment read-out: unit {both[0]!r} is treated and excluded; leave one of them out"
         )
     columns = panel.columns(treated)
-    kept = np.setdiff1d(np.arange(len(panel.units)), panel.columns(excluded))
-    kept = np.union1d(kept, columns)
     window = panel.rows(first_day, last_day)
-    outcome = panel.outcome[: window.stop][:, kept]
-    drawn = _Drawn(outcome, np.searchsorted(kept, columns), window, rng)
-    relative = float(np.expm1(drawn.effects(0.0)[0] * drawn.error[0]))
+    if not panel.outcome[: window.start, columns].any():
+        raise UsageError(
+            f"experiment read-out: {', '.join(treated)} had no outcome before {first_day}, so "
+            "nothing says what would have been; load an older past or treat other units"
+        )
+    rest = panel.without([*treated, *excluded]).earning(slice(0, window.start))
+    kept = np.sort(np.concatenate([columns, panel.columns(rest.units)]))
+    drawn = _Drawn(
+        panel.outcome[: window.stop][:, kept], np.searchsorted(kept, columns), window, rng
+    )
+    effect = float(drawn.effects(0.0)[0] * drawn.error[0])
     p_value = drawn.p_value(0.0)
     low, high = drawn.interval(alpha)
-    base = float(outcome[window][:, np.searchsorted(kept, columns)].mean()) / (1 + relative)
-    total = base * columns.size * (window.stop - window.start)
-    change = _spend_change(panel, columns, window)
+    total = drawn.would * columns.size * (window.stop - window.start)
+    change = _spend_change(panel, columns, panel.columns(rest.units), window)
+    incremental = caused(total, effect, effect)
     return ReadOut(
         first_day=first_day,
         last_day=last_day,
         treated=tuple(treated),
-        incremental=relative * total,
-        low=low * total,
-        high=high * total,
-        standard_error=drawn.spread() * (1 + relative) * total,
-        lift=relative,
-        lift_low=low,
-        lift_high=high,
+        incremental=incremental,
+        low=caused(total, effect, low),
+        high=caused(total, effect, high),
+        standard_error=drawn.spread(effect) * total,
+        lift=float(np.expm1(effect)),
+        lift_low=relative(low),
+        lift_high=relative(high),
         p_value=p_value,
         confidence=1 - alpha,
         is_significant=p_value <= alpha,
         spend_change=change,
-        iroas=relative * total / change if change else None,
+        iroas=incremental / change if change else None,
         fit_error=float(drawn.error[0]),
     )
+
+
+def caused(would: float, effect: float, bound: float) -> float:
+    """Return the outcome that was caused if the true effect were `bound`; infinite if that is.
+
+    Args:
+        would: outcome that would have been, as estimated.
+        effect: the estimated one, in logs, like `bound`.
+    """
+    return -would * math.exp(effect) * math.expm1(-bound) if math.isfinite(bound) else bound
+
+
+def relative(effect: float) -> float:
+    """Return an effect in logs as a share of what would have been; infinite if it is not known."""
+    return math.expm1(effect) if math.isfinite(effect) else effect
 
 
 class _Drawn:
@@ -127,6 +151,7 @@ class _Drawn:
 
     Attributes:
         error: (n_sets,), relative root mean square misfit before the window; the treated first.
+        would: mean outcome of a treated unit on a day of the window without its treatment.
     """
 
     def __init__(
@@ -148,6 +173,13 @@ class _Drawn:
             self._weights[row, rest], self._constant[row] = mix.weights, mix.constant
             size = max(float(series[before].mean()), 1e-12)
             self.error[row] = max(float(np.sqrt(np.square(miss).mean())) / size, 1e-12)
+        self.would = float(self._would(self._seen)[0])
+        if self._member[0] @ self._seen < LEAST_LEFT * self.would:
+            # Nothing is left to take an assumed effect out of: the least that logs know, as it was
+            # shared before, is.
+            usual = outcome[before].mean(axis=0)
+            usual /= max(float(usual[columns].mean()), 1e-12)
+            self._seen = np.where(self._treated, LEAST_LEFT * self.would * usual, self._seen)
 
     def effects(self, assumed: float) -> FloatArray:
         """Return every set's effect in logs, in its misfits, once an assumed one is taken out.
@@ -156,8 +188,11 @@ class _Drawn:
             assumed: log effect on the treated units.
         """
         seen = np.where(self._treated, self._seen * np.exp(-assumed), self._seen)
-        would = np.maximum(self._constant + self._weights @ seen, 1e-12)
-        return np.asarray(log_lift(self._member @ seen / would - 1) / self.error)
+        return np.asarray(log_lift(self._member @ seen / self._would(seen) - 1) / self.error)
+
+    def _would(self, seen: FloatArray) -> FloatArray:
+        """Return what every set would have had, a unit and day, from what the others had."""
+        return np.maximum(self._constant + self._weights @ seen, 1e-12)
 
     def p_value(self, assumed: float) -> float:
         """Return how often chance draws a set at least as far from the assumed effect."""
@@ -165,10 +200,10 @@ class _Drawn:
         return float(np.mean(sizes >= sizes[0] * (1 - 1e-12)))
 
     def interval(self, alpha: float) -> tuple[float, float]:
-        """Return every relative effect that the test does not reject: the test turned round."""
+        """Return every effect in logs that the test does not reject: the test turned round."""
         found = self.effects(0.0)
         centre, step = float(found[0] * self.error[0]), float(self.error[0])
-        reach = STEPS * max(1.0, float(np.abs(found).max()))
+        reach = STEPS * max(1.0, float(np.abs(self.effects(centre)).max()))
         if 1 / found.size > alpha:
             return -np.inf, np.inf
         ends = []
@@ -177,13 +212,18 @@ class _Drawn:
             kept = np.array([self.p_value(float(assumed)) > alpha for assumed in grid])
             outermost = int(np.flatnonzero(kept)[-1]) if kept.any() else 0
             is_open = outermost + 1 >= GRID
-            ends.append(side * np.inf if is_open else float(np.expm1(grid[outermost + 1])))
+            ends.append(side * np.inf if is_open else float(grid[outermost + 1]))
         return ends[0], ends[1]
 
-    def spread(self) -> float:
-        """Return the standard error of the log effect: how sets without a treated unit scatter."""
+    def spread(self, effect: float) -> float:
+        """Return the standard error of the log effect: how sets without a treated unit scatter.
+
+        Args:
+            effect: taken out before, because the treated are among what those sets are held
+                against.
+        """
         apart = self._member[:, self._treated].sum(axis=1) == 0
-        effects = self.effects(0.0)[apart] if apart.any() else self.effects(0.0)[1:]
+        effects = self.effects(effect)[apart] if apart.any() else self.effects(effect)[1:]
         return float(np.sqrt(np.square(effects).mean()) * self.error[0])
 
 
@@ -201,12 +241,16 @@ def _others(before: FloatArray, columns: IntArray, rng: np.random.Generator) -> 
     return found
 
 
-def _spend_change(panel: Panel, columns: IntArray, window: slice) -> float | None:
-    """Return money beyond what the same days cost at the treated units' past share of it."""
+def _spend_change(panel: Panel, columns: IntArray, others: IntArray, window: slice) -> float | None:
+    """Return money beyond what the same days cost at the treated units' past share of it.
+
+    Args:
+        others: units whose money nothing was done to.
+    """
     if panel.spend is None:
         return None
     mine = panel.spend[:, columns].sum(axis=1)
-    rest = np.delete(panel.spend, columns, axis=1).sum(axis=1)
+    rest = panel.spend[:, others].sum(axis=1)
     before = slice(0, window.start)
     if rest[before].sum() > 0 and rest[window].sum() > 0:
         expected = rest[window].sum() * mine[before].sum() / rest[before].sum()

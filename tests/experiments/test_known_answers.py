@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -180,6 +181,107 @@ def test_designs_rank_by_what_they_find_and_cost_what_is_moved():
         panel, 2, 14, np.random.default_rng(1), effect=0.1, spend_change=-1, excluded=["r00"]
     )
     assert again == designs
+
+
+def test_money_moved_is_held_against_units_that_nobody_treated():
+    panel = regions(5)
+    spend = panel.spend.copy()
+    spend[76:, panel.columns(["r03"])] *= 2
+    spend[76:, panel.columns(["r05", "r06", "r07", "r08"])] *= 6
+    seen = read_out(
+        replace(panel, spend=spend),
+        ["r03"],
+        panel.days[76],
+        panel.days[-1],
+        rng=np.random.default_rng(1),
+        excluded=["r05", "r06", "r07", "r08"],
+    )
+    assert seen.spend_change == pytest.approx(14 * 10)
+
+
+@pytest.mark.parametrize("left", [0.0, 1e-7, 0.01])
+def test_all_that_stops_is_read_out_as_lost(left):
+    """The stop-spending test of a channel that brings everything: what is lost, and how surely."""
+    panel = regions(5)
+    truth = panel.outcome[76:, panel.columns(["r03", "r11"])].sum()
+    seen = read_out(
+        with_effect(panel, ("r03", "r11"), 76, left - 1),
+        ["r03", "r11"],
+        panel.days[76],
+        panel.days[-1],
+        rng=np.random.default_rng(1),
+    )
+    lost = (1 - left) * truth
+    assert seen.lift == pytest.approx(left - 1, abs=0.01)
+    assert seen.is_significant
+    assert seen.incremental == pytest.approx(-lost, rel=0.15)
+    assert seen.low < -lost < seen.high < 0
+    nothing = read_out(
+        panel, ["r03", "r11"], panel.days[76], panel.days[-1], rng=np.random.default_rng(1)
+    )
+    assert seen.standard_error == pytest.approx(nothing.standard_error, rel=0.2)
+    assert 2 < (seen.high - seen.low) / seen.standard_error < 5
+
+
+@pytest.mark.parametrize("lift", [-0.99, -0.6, 1.0, 3.0])
+def test_how_sure_a_read_out_is_does_not_depend_on_how_much_was_caused(lift):
+    panel = regions(5)
+    plain, seen = (
+        read_out(item, ["r03", "r11"], panel.days[76], panel.days[-1], rng=np.random.default_rng(1))
+        for item in (panel, with_effect(panel, ("r03", "r11"), 76, lift))
+    )
+    assert seen.standard_error == pytest.approx(plain.standard_error, rel=0.2)
+    for bound, other in ((seen.lift_low, plain.lift_low), (seen.lift_high, plain.lift_high)):
+        assert 1 + bound == pytest.approx((1 + other) * (1 + lift), rel=0.01)
+
+
+def test_bounds_of_what_was_caused_are_what_was_seen_less_what_may_have_been():
+    panel = with_effect(regions(6), ("r02", "r09"), 76, -0.6)
+    seen = read_out(
+        panel, ["r02", "r09"], panel.days[76], panel.days[-1], rng=np.random.default_rng(1)
+    )
+    came = panel.outcome[76:, panel.columns(["r02", "r09"])].sum()
+    for caused, lift in (
+        (seen.incremental, seen.lift),
+        (seen.low, seen.lift_low),
+        (seen.high, seen.lift_high),
+    ):
+        assert caused == pytest.approx(came - came / (1 + lift))
+
+
+def with_nothing(panel: Panel, units: list[str], days: slice) -> Panel:
+    outcome = panel.outcome.copy()
+    outcome[days, panel.columns(units)] = 0.0
+    return replace(panel, outcome=outcome)
+
+
+def test_units_without_a_past_are_neither_treated_nor_compared_with():
+    panel = regions(3, units=14)
+    window = (panel.days[76], panel.days[-1])
+    living = panel.without(["r01", "r07"])
+    dead = with_nothing(panel, ["r01", "r07"], slice(None))
+    late = with_nothing(panel, ["r01", "r07"], slice(0, 76))
+    for other in (dead, late):
+        found, plain = (
+            read_out(item, ["r03"], *window, rng=np.random.default_rng(1))
+            for item in (other, living)
+        )
+        assert found == plain
+        past, known = (item.until(panel.days[76]) for item in (other, living))
+        assert design_geo(past, 1, 14, np.random.default_rng(1)) == design_geo(
+            known, 1, 14, np.random.default_rng(1)
+        )
+    with pytest.raises(UsageError, match="r01 had no outcome before 2026-03-18"):
+        read_out(late, ["r01"], *window, rng=np.random.default_rng(1))
+
+
+def test_a_unit_that_opened_lately_is_judged_on_the_windows_it_has():
+    panel = with_nothing(regions(3, units=12), ["r01"], slice(0, 50))
+    found = design_geo(panel.until(panel.days[76]), 1, 14, np.random.default_rng(1))
+    assert len(found) == 12
+    assert all(np.isfinite([item.least_effect, item.error]).all() for item in found)
+    newest = with_nothing(regions(3, units=12), ["r01"], slice(0, 75)).until(panel.days[76])
+    assert len(design_geo(newest, 1, 14, np.random.default_rng(1))) == 11
 
 
 def test_longer_past_and_fewer_units_are_asked_for():

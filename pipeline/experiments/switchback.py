@@ -4,7 +4,8 @@ Blocks come in pairs, and chance says which of the two is treated, so each pair'
 likely to have either sign where nothing happens, whatever trends and seasons do. The first days of
 each block still carry the block before and are left out. The estimate is the median of all averages
 of two differences (Hodges and Lehmann 1963), which a few odd blocks cannot move; test and interval
-are exact for that design (Wilcoxon 1945). Design: Bojinov, Simchi-Levi and Zhao (2023).
+are exact for that design (Wilcoxon 1945); pairs without a difference say nothing and are left out.
+Design: Bojinov, Simchi-Levi and Zhao (2023).
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ import numpy as np
 
 from pipeline.core.errors import UsageError
 from pipeline.core.panel import Panel
-from pipeline.core.types import FloatArray
-from pipeline.experiments.readout import ReadOut
+from pipeline.core.types import FloatArray, IntArray
+from pipeline.experiments.readout import ReadOut, caused, relative
 
 DRAWS = 400
 LEAST_PAST_DAYS = 28
+LEAST_DIFFERENCE = 1e-9  # in logs; less is the rounding of sums, and no difference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,8 +186,9 @@ def read_switchback(
     rows = slice(start, start + 2 * over * schedule.block_days)
     on = np.array([schedule.is_treated(day) for day in range(rows.stop - rows.start)])
     columns = panel.columns(units)
-    seen = float(panel.outcome[rows][on][:, columns].sum())
-    base = seen * math.exp(-lift)
+    days = panel.outcome[rows][on][:, columns].sum(axis=1)
+    would = float(np.exp(_log(days)).sum()) * math.exp(-lift)
+    incremental = caused(would, lift, lift)
     change = None
     if panel.spend is not None:
         money = panel.spend[rows][:, columns].sum(axis=1)
@@ -195,18 +198,18 @@ def read_switchback(
         first_day=first_day,
         last_day=panel.days[rows.stop - 1],
         treated=tuple(units),
-        incremental=base * math.expm1(lift),
-        low=base * math.expm1(low) if math.isfinite(low) else low,
-        high=base * math.expm1(high) if math.isfinite(high) else high,
-        standard_error=base * error * math.exp(lift),
-        lift=math.expm1(lift),
-        lift_low=math.expm1(low) if math.isfinite(low) else low,
-        lift_high=math.expm1(high) if math.isfinite(high) else high,
+        incremental=incremental,
+        low=caused(would, lift, low),
+        high=caused(would, lift, high),
+        standard_error=would * error,
+        lift=relative(lift),
+        lift_low=relative(low),
+        lift_high=relative(high),
         p_value=p_value,
         confidence=1 - alpha,
         is_significant=p_value <= alpha,
         spend_change=change,
-        iroas=base * math.expm1(lift) / change if change else None,
+        iroas=incremental / change if change else None,
         fit_error=float(np.std(found)),
     )
 
@@ -263,7 +266,7 @@ def _walsh(found: FloatArray) -> FloatArray:
 
 def _interval(found: FloatArray, alpha: float) -> tuple[float, float]:
     """Return every effect that the signed-rank test does not reject."""
-    cumulated = np.cumsum(_rank_chances(found.size))
+    cumulated = np.cumsum(_rank_chances(np.arange(1, found.size + 1)))
     outside = int((cumulated <= alpha / 2 * (1 + 1e-12)).sum())
     if outside == 0:
         return -math.inf, math.inf
@@ -272,18 +275,23 @@ def _interval(found: FloatArray, alpha: float) -> tuple[float, float]:
 
 
 def _p_value(found: FloatArray) -> float:
-    ranks = np.argsort(np.argsort(np.abs(found))) + 1
-    positive = int(ranks[found > 0].sum())
-    chances = _rank_chances(found.size)
+    """Return the two-sided chance of such signs, were each the toss of a coin; ties share ranks."""
+    from scipy.stats import rankdata
+
+    real = found[np.abs(found) > LEAST_DIFFERENCE]
+    sizes = np.round(np.abs(real) / LEAST_DIFFERENCE)
+    ranks = np.rint(2 * rankdata(sizes)).astype(np.int64)  # twice, so that halves are whole
+    positive = int(ranks[real > 0].sum())
+    chances = _rank_chances(ranks)
     tail = min(float(chances[: positive + 1].sum()), float(chances[positive:].sum()))
     return min(2 * tail, 1.0)
 
 
-def _rank_chances(n: int) -> FloatArray:
+def _rank_chances(ranks: IntArray) -> FloatArray:
     """Return the chance of every sum of positive ranks where signs are tosses of a coin."""
-    chances = np.zeros(n * (n + 1) // 2 + 1)
+    chances = np.zeros(int(ranks.sum()) + 1)
     chances[0] = 1.0
-    for rank in range(1, n + 1):
+    for rank in ranks.tolist():
         chances[rank:] = (chances[rank:] + chances[:-rank]) / 2
         chances[:rank] /= 2
     return chances

@@ -13,6 +13,7 @@ from pipeline.core.panel import Panel
 from pipeline.experiments.sequential import alpha_of_look
 from pipeline.experiments.switchback import (
     Schedule,
+    _p_value,
     design_switchback,
     draw_schedule,
     least_pairs,
@@ -127,3 +128,42 @@ def test_every_pair_has_one_treated_block_in_an_order_by_chance():
     firsts = np.mean([item[0] for item in drawn])
     assert 0.35 < firsts < 0.65
     assert all(sum(item) == len(item) // 2 for item in drawn)
+
+
+@pytest.mark.parametrize("outcome", [0.0, 7.3, 1e6])
+def test_a_market_in_which_nothing_ever_differs_shows_no_effect(outcome):
+    schedule = draw_schedule(56, BLOCK, WASHOUT, np.random.default_rng(1))
+    panel = market(1, days=PAST + 56)
+    flat = replace(panel, outcome=np.full_like(panel.outcome, outcome))
+    seen = read(flat, schedule)
+    assert seen.p_value == 1.0
+    assert not seen.is_significant
+    assert seen.lift == pytest.approx(0.0, abs=1e-9)
+    assert seen.lift_low <= 1e-9
+    assert seen.lift_high >= -1e-9
+
+
+@pytest.mark.parametrize(
+    ("found", "chance"),
+    [
+        ([1, 2, 3, 4, 5, 6, 7], 2 / 128),
+        ([0, 0, 3, 4, 5, 6, 7], 2 / 32),
+        ([0, 0, 0, 0, 0, 0, 2], 1.0),
+        ([2, -2, 2, -2], 1.0),
+        ([-2, 2, 2, 2, 2, 2], 14 / 64),  # ties share a rank, so any one sign may differ
+    ],
+)
+def test_signs_are_counted_exactly_without_pairs_that_do_not_differ(found, chance):
+    assert _p_value(np.array(found, dtype=float)) == pytest.approx(chance)
+
+
+def test_what_stops_on_treated_days_is_read_out_as_lost():
+    schedule = draw_schedule(80, BLOCK, WASHOUT, np.random.default_rng(3))
+    panel = market(2)
+    on = [PAST + day for day in range(80) if schedule.is_treated(day)]
+    lost = panel.outcome[on, 0].sum()
+    seen = read(switched(panel, schedule, -1.0), schedule)
+    assert seen.is_significant
+    assert seen.incremental == pytest.approx(-lost, rel=0.15)
+    assert seen.low < seen.incremental < seen.high < 0
+    assert seen.standard_error > 0

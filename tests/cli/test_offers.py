@@ -50,6 +50,27 @@ def test_names_what_is_truly_better(
     assert decided(evaluation_log(write(tmp_path / "log.csv", rates, 4000))).choice is choice
 
 
+@pytest.mark.parametrize("reward", [0, 1, 2.5])
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_log_that_says_next_to_nothing_keeps_what_is_in_force(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], reward: float, others: int
+) -> None:
+    """The first weeks: every reward the same, or all but one, so that folds learn from equals."""
+    path = write(tmp_path / "log.csv", {"new": (0.0, 0.0), "old": (0.0, 0.0)}, 1500)
+    head, *rows = path.read_text().splitlines()
+    rows = [row.replace(",0,true", f",{reward},true") for row in rows]
+    rows[:others] = [row.replace(f",{reward},true", ",7,true") for row in rows[:others]]
+    path.write_text("\n".join([head, *rows]) + "\n")
+    build_app()(args=["offers", "evaluate", str(path)], standalone_mode=False)
+    assert "3,000 decisions" in capsys.readouterr().out
+    found = decided(evaluation_log(path))
+    assert found.choice is Choice.KEEP
+    assert found.shares is None
+    assert found.current.robust.value == pytest.approx(
+        reward + others * (7 - reward) / 3000, rel=0.01
+    )
+
+
 def test_estimators_find_the_value_of_another_policy(tmp_path: Path) -> None:
     rates = {"new": (0.1, 0.3), "old": (0.3, 0.1)}
     log = evaluation_log(write(tmp_path / "log.csv", rates, 10_000)).log

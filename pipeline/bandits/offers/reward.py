@@ -19,6 +19,7 @@ ACTION_SD, INTERACTION_SD = 0.3, 0.15
 _ACTION_GRID = (0.02, 0.07, 0.15, 0.3, 0.6, 1.2)
 _INTERACTION_GRID = (0.0, 0.03, 0.08, 0.15, 0.3, 0.6)
 _WIDE = 3.0  # sd of level and segment, relative: flat beside what data say
+_LEAST_SD = 1e-4  # of a cell's mean, relative: no log, not one of equal rewards, is surer than that
 _NEGLIGIBLE = 1e-4  # weight below which a pair of spreads is dropped
 
 
@@ -83,9 +84,10 @@ def fit_rewards(log: DecisionLog) -> RewardModel:
     # One variance for all cells: a cell's own would be smallest where by chance nothing was earned,
     # and would pull every mean towards 0.
     within = square - float((count * seen**2).sum())
-    noise = max(within / max(count.sum(), 1.0), 1e-12 * scale**2)
+    noise = max(within / max(count.sum(), 1.0), 0.0)
+    doubt = np.maximum(noise / np.maximum(count, 1e-12), (_LEAST_SD * scale) ** 2)
     nodes = [
-        _node(count, seen, noise, scale * action_sd, scale * interaction_sd, scale * _WIDE)
+        _node(count, seen, doubt, scale * action_sd, scale * interaction_sd, scale * _WIDE)
         for action_sd in _ACTION_GRID
         for interaction_sd in _INTERACTION_GRID
     ]
@@ -120,15 +122,19 @@ def fold_models(log: DecisionLog) -> tuple[RewardModel, ...]:
 def _node(
     count: FloatArray,
     seen: FloatArray,
-    noise: float,
+    doubt: FloatArray,
     action_sd: float,
     interaction_sd: float,
     wide: float,
 ) -> _Node:
-    """Return the posterior given the spreads: few effects, then each cell on its own."""
+    """Return the posterior given the spreads: few effects, then each cell on its own.
+
+    Args:
+        doubt: (n_segments, n_actions), variance of each cell's mean by the noise of its rewards.
+    """
     n_segments, n_actions = count.shape
     has_rows = count > 0
-    variance = interaction_sd**2 + noise / np.maximum(count, 1e-12)
+    variance = interaction_sd**2 + doubt
     weight = np.where(has_rows, 1.0 / variance, 0.0)
     prior = np.concatenate([np.full(1 + n_segments, wide**-2), np.full(n_actions, action_sd**-2)])
     precision = np.diag(prior)

@@ -6,6 +6,7 @@ import numpy as np
 
 from pipeline.core.types import FloatArray
 
+ROUNDING = 1e-12  # of a sum of shares: six sixths may add up to less than 1
 UNITS = 10_000  # shares are whole hundredths of a percent
 
 
@@ -55,10 +56,10 @@ def room(
     high = np.minimum(current + step, ceiling)
     low = np.minimum(np.maximum(low, np.minimum(floor, high)), high)
     widened = False
-    if high.sum() < 1:
+    if high.sum() < 1 - ROUNDING:
         high = high + (1 - high.sum()) * (ceiling - high) / (ceiling - high).sum()
         widened = True
-    if low.sum() > 1:
+    if low.sum() > 1 + ROUNDING:
         low = low / low.sum()
         widened = True
     return low, high, widened

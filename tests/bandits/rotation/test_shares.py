@@ -51,6 +51,18 @@ def test_no_other_split_is_nearer_to_what_was_wanted(n, seed):
             assert ((found - wanted) ** 2).sum() <= ((other - wanted) ** 2).sum() + 1e-9
 
 
+@pytest.mark.parametrize("n", range(1, 60))
+@pytest.mark.parametrize("even", [True, False])
+def test_a_ceiling_below_an_even_share_is_an_even_split(n, even):
+    """n times 1/n is less than 1 in floats for 6, 7, 13 and others."""
+    current = np.full(n, 1 / n) if even else np.eye(n)[0]
+    low, high, widened = room(current, np.zeros(n), ceiling=0.5 / n, step=np.full(n, 0.1))
+    shares = project_shares(current, low, high)
+    assert shares == pytest.approx(np.full(n, 1 / n))
+    assert widened == (not even and n > 1 and 1 / n > 0.1)
+    assert round(whole_shares(shares, high, 10_000).sum() * 10_000) == 10_000
+
+
 def test_a_sharper_power_gives_more_to_the_best_and_keeps_an_even_slice():
     best = np.array([0.6, 0.3, 0.1])
     plain = wanted_shares(best, sharpness=1, uniform=0.0)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline.bandits.rotation.learn import Learned
 from pipeline.bandits.rotation.rotate import Standing, rotate_audience
+from pipeline.bandits.rotation.shares import whole_shares
 from pipeline.bandits.rotation.verify import rotation_breaches
 from pipeline.core.decision import DecisionLine, DecisionPlan
 from pipeline.core.plan import Kind, Mode
@@ -101,6 +102,19 @@ def test_every_split_passes_the_independent_check(
         name for name, has in standing.items() if has.share > 0
     }
     assert 0 <= split.new_beats_best <= 1
+
+
+@pytest.mark.parametrize("n", [6, 7, 13])
+def test_more_creatives_than_the_largest_share_allows_are_shown_evenly(n: int) -> None:
+    names, limits = tuple(f"c{i:02d}" for i in range(n)), RotationRules(max_share=0.9 / n)
+    even = whole_shares(np.full(n, 1 / n), np.ones(n), 10_000).tolist()
+    standing = {name: Standing(share=share) for name, share in zip(names, even, strict=True)}
+    split = rotate_audience(
+        "young", names, learned(np.random.default_rng(1), n), 0, standing, limits, DAY
+    )
+    assert [item.share for item in split.shares] == pytest.approx([1 / n] * n, abs=1e-4)
+    rows = [(item.creative, item.share, item.action) for item in split.shares]
+    assert rotation_breaches(plan_of(rows), limits) == ()
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.allocation.problem import Problem
 from pipeline.core.curves import ResponseTable
-from pipeline.core.types import FloatArray
+from pipeline.core.types import BoolArray, FloatArray
 
 STEP_SHARE = 0.10
 """Of a line's budget: what it moves when it explores."""
@@ -85,22 +86,24 @@ class Exploration:
 
 
 def explore(
+    problem: Problem,
     budgets: FloatArray,
-    lower: FloatArray,
-    upper: FloatArray,
     table: ResponseTable,
     prices: Prices,
     rng: np.random.Generator,
 ) -> Exploration:
     """Return the budgets with balanced moves inside the limits, same total, and what they cost.
 
+    Each pair moves as far as lines and groups of lines leave room; guardrails are not looked at.
+
     Args:
+        problem: whose limits `budgets` keeps.
         budgets: (n_lines,), the best known split as far as it is to be followed.
         table: joint draws of the objective.
         rng: the night's dice.
     """
     order = rng.permutation(budgets.size)
-    out = budgets.copy()
+    limits = _Limits(problem, budgets)
     mean = table.mean()  # linear between knots, so the mean of all draws needs no draws
 
     def earns(line: int, change: float) -> float:
@@ -114,11 +117,7 @@ def explore(
     moves: list[Move] = []
     unpaid = uncovered = 0
     for up, down in zip(order[0::2].tolist(), order[1::2].tolist(), strict=False):
-        room = min(
-            STEP_SHARE * min(budgets[up], budgets[down]),
-            upper[up] - budgets[up],
-            budgets[down] - lower[down],
-        )
+        room = min(STEP_SHARE * min(budgets[up], budgets[down]), limits.room(up, down))
         if room <= least:
             continue
         if left <= least:
@@ -137,19 +136,62 @@ def explore(
         if cost > account:
             uncovered += 1
             continue
-        out[pair] += step
+        limits.move(up, down, money)
         left -= money
         account -= max(cost, 0.0)
         surer[pair] = lessons.after(pair, money, nights=prices.horizon_days)
         moves.append(Move(up=up, down=down, money=money, cost=cost, worth=worth))
     return Exploration(
-        budgets=out,
+        budgets=limits.budgets,
         moves=tuple(moves),
         most_cost=most_cost,
         unpaid=unpaid,
         uncovered=uncovered,
         surer=surer,
     )
+
+
+class _Limits:
+    """What lines and groups of lines still leave room for, as pairs are moved one by one.
+
+    Attributes:
+        budgets: (n_lines,), with the moves made so far.
+    """
+
+    def __init__(self, problem: Problem, budgets: FloatArray) -> None:
+        self.budgets = budgets.copy()
+        self._least = problem.lower
+        if problem.gate is not None:  # a line that is on stays on
+            self._least = np.maximum(problem.lower, problem.gate)
+        self._most = problem.upper
+        self._member = np.zeros((len(problem.groups), budgets.size), dtype=bool)
+        for row, group in enumerate(problem.groups):
+            self._member[row, group.members] = True
+        self._group_least = np.array([group.min for group in problem.groups])
+        self._group_most = np.array([group.max for group in problem.groups])
+        self._total = self._member @ budgets
+
+    def room(self, up: int, down: int) -> float:
+        """Return the most money that may go from one line to another; below 0 if there is none."""
+        into, out_of = self._crossed(up, down)
+        return min(
+            float(self._most[up] - self.budgets[up]),
+            float(self.budgets[down] - self._least[down]),
+            float((self._group_most - self._total)[into].min(initial=np.inf)),
+            float((self._total - self._group_least)[out_of].min(initial=np.inf)),
+        )
+
+    def move(self, up: int, down: int, money: float) -> None:
+        """Move money from one line to another."""
+        into, out_of = self._crossed(up, down)
+        self.budgets[[up, down]] += np.array([money, -money])
+        self._total[into] += money
+        self._total[out_of] -= money
+
+    def _crossed(self, up: int, down: int) -> tuple[BoolArray, BoolArray]:
+        """Return the groups that money between two lines comes into, and those it leaves."""
+        has_up, has_down = self._member[:, up], self._member[:, down]
+        return has_up & ~has_down, has_down & ~has_up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,9 +32,8 @@ def explore_tonight(
         return None
     ahead = models.ahead
     found = explore(
+        problem,
         budgets,
-        problem.lower,
-        problem.upper,
         models.objective.table,
         Prices(
             money_share=rules.max_share,

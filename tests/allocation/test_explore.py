@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.allocation.explore import STEP_SHARE, Prices, explore
+from pipeline.allocation.problem import Group, Problem
+from pipeline.allocation.solve import is_allowed
 from pipeline.core.curves import ResponseTable
 
 N = 8
@@ -41,13 +43,17 @@ def prices(**changes: object) -> Prices:
 
 
 def tried(known: ResponseTable, seed: int = 0, **changes: object):
-    return explore(
-        BUDGETS,
-        0.75 * BUDGETS,
-        1.25 * BUDGETS,
-        known,
-        prices(**changes),
-        np.random.default_rng(seed),
+    return explore(within(known), BUDGETS, known, prices(**changes), np.random.default_rng(seed))
+
+
+def within(known: ResponseTable, **limits: object) -> Problem:
+    """Return tonight's problem, every line within a quarter of its budget."""
+    bounds = {"lower": 0.75 * BUDGETS, "upper": 1.25 * BUDGETS, "budget": float(BUDGETS.sum())}
+    return Problem.from_tables(
+        ids=[str(line) for line in range(N)],
+        spend=known.spend,
+        value=known.mean(),
+        **{**bounds, **limits},
     )
 
 
@@ -62,6 +68,52 @@ def test_total_limits_share_and_account_are_kept(seed: int, share: float, cost: 
     assert spent <= found.most_cost + 1e-9
     assert found.most_cost == pytest.approx(cost * known.at(BUDGETS).sum(axis=1).mean())
     assert all(move.worth > move.cost for move in found.moves)
+
+
+@given(seed=st.integers(0, 500), slack=st.sampled_from([0.0, 1.0, 30.0]), data=st.data())
+def test_limits_of_groups_hold_back_their_pairs_and_no_others(seed: int, slack: float, data):
+    """Groups that bind, or nearly, nest and cross: what may still move moves, and all is kept."""
+    sets = data.draw(st.lists(st.sets(st.integers(0, N - 1), min_size=1), max_size=4))
+    groups = []
+    for place, members in enumerate(sets):
+        total = float(BUDGETS[sorted(members)].sum())
+        bound = data.draw(st.sampled_from(["min", "max", "both"]))
+        groups.append(
+            Group(
+                id=f"g{place}",
+                members=np.array(sorted(members)),
+                min=0.0 if bound == "max" else total - slack,
+                max=np.inf if bound == "min" else total + slack,
+            )
+        )
+    known = table(0.3, draws=60)
+    problem = within(known, groups=tuple(groups))
+    rich = prices(money_share=1.0, cost_share=1.0)
+    found = explore(problem, BUDGETS, known, rich, np.random.default_rng(seed))
+    assert is_allowed(problem, found.budgets)
+    free = explore(within(known), BUDGETS, known, rich, np.random.default_rng(seed))
+    kept = {(move.up, move.down): move.money for move in found.moves}
+    for move in free.moves:
+        if all((move.up in one) == (move.down in one) for one in sets):
+            assert kept[move.up, move.down] == pytest.approx(move.money)
+
+
+def test_one_full_channel_leaves_the_rest_to_learn():
+    known = table(0.3)
+    full = Group(id="full", members=np.array([0, 1]), max=float(BUDGETS[:2].sum()))
+    learning = sum(
+        bool(
+            explore(
+                within(known, groups=(full,)),
+                BUDGETS,
+                known,
+                prices(),
+                np.random.default_rng(seed),
+            ).moves
+        )
+        for seed in range(50)
+    )
+    assert learning == 50
 
 
 def test_curves_that_are_known_are_left_alone_and_unknown_ones_are_not():

@@ -6,6 +6,7 @@ Metrics go wherever Airflow's own go (StatsD or OpenTelemetry); where neither is
 from __future__ import annotations
 
 import logging
+import math
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -66,7 +67,9 @@ def metrics_of(card: ScoreCard) -> dict[str, float]:
     }
     total = [item for item in card.calibrations if not item.line and item.horizon == 1]
     if total:
-        found |= {"forecast_bias": total[0].bias, "interval_coverage": total[0].coverage}
+        found["interval_coverage"] = total[0].coverage
+        if math.isfinite(total[0].bias):  # there is none where nothing was forecast
+            found["forecast_bias"] = total[0].bias
     for item in card.holdouts:
         if item.result is not None:
             found[f"holdout.{item.name}.lift"] = item.result.lift

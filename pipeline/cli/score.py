@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from pipeline.runs.decision_scores import DecisionScore
     from pipeline.runs.scoring import ScoreCard
+    from pipeline.scoring.calibration import Calibration
 
 Day = Annotated[
     str | None,
@@ -87,13 +89,19 @@ def _calibration(card: ScoreCard, lines: bool) -> None:
         [
             (
                 " / ".join(item.line) or "total", str(item.horizon), str(item.forecasts),
-                f"{item.bias:+.1%}", f"{item.bias_low:+.1%} to {item.bias_high:+.1%}",
+                *_bias(item),
                 f"{item.coverage:.0%}", f"{item.coverage_low:.0%} to {item.coverage_high:.0%}",
                 item.spread,
             )
             for item in rows
         ],
     )  # fmt: skip
+
+
+def _bias(item: Calibration) -> tuple[str, str]:
+    if math.isinf(item.bias):
+        return "none forecast", ""
+    return f"{item.bias:+.1%}", f"{item.bias_low:+.1%} to {item.bias_high:+.1%}"
 
 
 def _gain(card: ScoreCard) -> None:

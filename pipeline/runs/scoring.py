@@ -6,6 +6,7 @@ time, from the sources as they are then.
 
 from __future__ import annotations
 
+import math
 import tempfile
 from dataclasses import asdict, dataclass, replace
 from datetime import date
@@ -306,7 +307,11 @@ def _residuals(history: History, scores: list[Score]) -> FloatArray:
 
 
 def _plain(item: Any) -> JsonObject:
-    out = asdict(item)
+    """Return a row as plain JSON values; a number that is not known is null."""
+    out = {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in asdict(item).items()
+    }
     if "day" in out:
         out["day"] = item.day.isoformat()
     if "line" in out:

@@ -16,6 +16,7 @@ LEAST_INDEPENDENT = 8.0  # forecasts that do not overlap, before anything is con
 PRIOR_FORECASTS = 20.0  # what "as sure as they said" is worth when the spread is learned
 MOST_WIDENING = 3.0
 Z90 = 1.645
+LEAST_FORECAST = 1e-6  # of what came: a forecast of less is as good as one of nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +26,9 @@ class Calibration:
     Attributes:
         line: empty for the portfolio's total.
         forecasts: mature ones; `independent` of them do not overlap.
-        bias: what came over what was forecast, minus 1; with a 90 % interval.
+        bias: what came over what was forecast, minus 1; with a 90 % interval. Infinite where
+            something came and nothing was forecast, 0 where neither.
+        came: a forecast, in the mean.
         coverage: share inside their 90 % interval; with a 90 % interval of that share.
         spread: standard deviation of the surprises, 1 where intervals are as wide as they should.
     """
@@ -37,6 +40,7 @@ class Calibration:
     bias: float
     bias_low: float
     bias_high: float
+    came: float
     coverage: float
     coverage_low: float
     coverage_high: float
@@ -80,11 +84,7 @@ def calibration_findings(found: Sequence[Calibration]) -> list[Finding]:
             )
             out.append(_finding("forecast-coverage", message))
         if item.is_biased:
-            side = "more" if item.bias > 0 else "less"
-            message = (
-                f"{item.forecasts} forecasts over {item.horizon} days: {abs(item.bias):.1%} {side} "
-                "came than was forecast"
-            )
+            message = f"{item.forecasts} forecasts over {item.horizon} days: {_how_far(item)}"
             out.append(_finding("forecast-bias", message))
     return out
 
@@ -98,6 +98,12 @@ def widening(found: Sequence[Calibration]) -> float:
     weight = worst.independent / (worst.independent + PRIOR_FORECASTS)
     spread = float(np.sqrt(weight * worst.spread**2 + 1 - weight))
     return float(np.clip(spread, 1.0, MOST_WIDENING))
+
+
+def _how_far(item: Calibration) -> str:
+    if np.isinf(item.bias):
+        return f"nothing was forecast, and {item.came:,.6g} came each time"
+    return f"{abs(item.bias):.1%} {'more' if item.bias > 0 else 'less'} came than was forecast"
 
 
 def _one(scores: Sequence[Score], horizon: int, line: Line) -> Calibration:
@@ -116,6 +122,7 @@ def _one(scores: Sequence[Score], horizon: int, line: Line) -> Calibration:
         bias=bias,
         bias_low=bias - Z90 * error,
         bias_high=bias + Z90 * error,
+        came=float(came.mean()),
         coverage=inside,
         coverage_low=low,
         coverage_high=high,
@@ -127,8 +134,11 @@ def _ratio(came: FloatArray, given: FloatArray, independent: float) -> tuple[flo
     """Return the ratio of sums minus 1 and its standard error (delta method).
 
     Days in a row share their luck, so the error also grows with the autocorrelation of misses.
+    Where nothing was forecast there is no ratio: 0 if nothing came, else infinite.
     """
-    whole = max(float(given.mean()), 1e-12)
+    whole = float(given.mean())
+    if whole <= LEAST_FORECAST * float(np.abs(came).mean()):
+        return (np.inf if came.any() else 0.0), 0.0
     bias = float(came.mean()) / whole - 1
     miss = (came - (1 + bias) * given) / whole
     kept = 0.0

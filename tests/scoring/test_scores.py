@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 
 from pipeline.core.forecast import LEVELS, Forecast
 from pipeline.core.types import FloatArray
+from pipeline.runs.scoring import _plain
 from pipeline.scoring.calibration import calibrate, calibration_findings, widening
 from pipeline.scoring.scores import Promised, Realised, adoption, score_plans
 
@@ -138,3 +141,36 @@ def test_adoption_says_how_much_of_the_move_was_made() -> None:
         assert found.adopted_share == pytest.approx(share)
         assert found.delivered_share == pytest.approx(0.8 + 0.2 * share)
         assert found.astray == pytest.approx(0.0, abs=1e-9)
+
+
+def test_where_nothing_was_forecast_no_share_is_told() -> None:
+    came = np.full(60, 5.0)
+    for outcome in (np.zeros(60), came):
+        seen = Realised(
+            days=tuple(FIRST + timedelta(days=i) for i in range(60)),
+            lines=LINES,
+            spend=np.zeros((60, 2)),
+            outcome=np.stack([outcome, np.zeros(60)], axis=1),
+            complete=np.ones((60, 2)),
+            trusted=np.ones((60, 2), dtype=bool),
+        )
+        found = calibrate(score_plans([nothing(day) for day in range(60)], seen))
+        total = next(item for item in found if not item.line)
+        told = [item for item in calibration_findings(found) if item.check == "forecast-bias"]
+        if outcome.any():
+            assert total.bias == total.bias_low == total.bias_high == np.inf
+            assert json.loads(json.dumps(_plain(total), allow_nan=False))["bias"] is None
+            said = "60 forecasts over 1 days: nothing was forecast, and 5 came each time"
+            assert [item.message for item in told] == [said]
+        else:
+            assert total.bias == total.bias_low == total.bias_high == 0.0
+            assert told == []
+
+
+def nothing(day: int) -> Promised:
+    given = promise(day)
+    zeros = {
+        name: np.zeros_like(getattr(given.forecast, name))
+        for name in ("mean", "status_quo", "slope", "quantiles", "spend", "status_quo_spend")
+    }
+    return replace(given, forecast=replace(given.forecast, **zeros))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.core.findings import Finding, Level, worst_level
 from pipeline.core.policy import Policy
-from pipeline.io import gate, jumps, objective, outages, proportions, restated, suites
+from pipeline.io import gaps, gate, jumps, objective, outages, proportions, restated, suites
 from pipeline.io.artefacts import RunFolder
 from pipeline.io.lift_tests import LIFT_TESTS
 from pipeline.io.sources.snapshot import SOURCES
@@ -116,6 +116,8 @@ def judge_facts(facts: Facts, policy: Policy, day: date, verdict: Verdict) -> No
     metric = policy.objective.maximize
     units = facts.outcome_side
     gate.check_newest_day(facts, day, verdict)
+    gaps.check_gaps(facts, metric, verdict)
+    gaps.check_month(facts, policy, day, verdict)
     gate.check_outcome_cover(units, metric, verdict)
     gate.check_columns(facts, verdict)
     gate.check_spend_level(facts, policy, verdict)

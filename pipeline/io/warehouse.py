@@ -113,6 +113,16 @@ def read_facts(work: RunFolder) -> Facts:
     return replace(facts, measured=_read_table(work, UNIT_DAY))
 
 
+def read_likely_facts(work: RunFolder) -> Facts:
+    """Return the staged tables of a run, with the likely spend wherever the source's is in doubt.
+
+    What was spent by now is asked of these: a lost day was not free, and a slip of a decimal point
+    was not paid.
+    """
+    facts = read_facts(work)
+    return replace(facts, spend=_trusted(facts, _doubted(work))[0])
+
+
 def _read_table(work: RunFolder, file: str) -> Facts:
     table = work.read_parquet(file)
     names = table.column_names
@@ -157,7 +167,7 @@ def read_history(work: RunFolder, policy: Policy) -> History:
     A cell whose day the outcomes do not cover is untrusted too; its outcomes are 0 there.
     """
     facts = read_facts(work)
-    doubted = work.read_json(UNTRUSTED) if work.exists(UNTRUSTED) else []
+    doubted = _doubted(work)
     spend, trusted = _trusted(facts, doubted)
     history = History(
         days=facts.days,
@@ -173,6 +183,10 @@ def read_history(work: RunFolder, policy: Policy) -> History:
     measured = _measured(facts.measured, policy, levels, doubted)
     unit = measured.unit_of(facts.lines)
     return replace(history, measured=measured, trusted=trusted & (unit >= 0))
+
+
+def _doubted(work: RunFolder) -> Any:
+    return work.read_json(UNTRUSTED) if work.exists(UNTRUSTED) else []
 
 
 def _lead(work: RunFolder, facts: Facts, name: str) -> LeadSeries:

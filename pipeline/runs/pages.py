@@ -45,7 +45,8 @@ def _extras(work: RunFolder, inputs: Inputs, plan: Plan) -> ReportExtras:
     beside = work.read_json(BESIDE) if work.exists(BESIDE) else {}
     pacing = None
     if work.exists(warehouse.LINE_DAY):
-        pacing = month_so_far(warehouse.read_facts(work), inputs.policy, plan.date, plan.budget)
+        facts = warehouse.read_likely_facts(work)
+        pacing = month_so_far(facts, inputs.policy, plan.date, plan.budget)
     return ReportExtras(
         lines=_curves(work, inputs, plan),
         waiting_caps=_waiting(inputs, plan),

@@ -19,6 +19,7 @@ from pipeline.io.gate import odd_budgets
 from pipeline.runs.inputs import Inputs
 
 MEAN_DAYS = 7
+USUAL_DAYS = 56  # eight of each weekday
 KEPT_EVERY = 3
 """Of the days before a break, one in so many still teaches; not a multiple of the week."""
 
@@ -71,10 +72,19 @@ def wanted_budget(facts: Facts, inputs: Inputs) -> float:
 def month_pace(facts: Facts, monthly: float, day: date) -> Pace:
     """Return how a month's money stands before `day`, and what it gives the day.
 
-    What was spent is a fact; expected demand is what weekdays usually take.
+    What was spent is a fact; expected demand is what weekdays usually take. Past days that the
+    facts do not reach count as spent as usual: nobody knows that they were free.
+
+    Args:
+        facts: with the likely spend where the source's is in doubt.
     """
-    spent = float(spent_in_month(facts, day).sum())
-    return pace_day(monthly, spent, usual_weights(facts, month_days(day)), day.day - 1)
+    days = month_days(day)
+    weights = usual_weights(facts, days)
+    known = set(facts.days)
+    unseen = np.array([d < day and d not in known for d in days])
+    usual = float(facts.spend[-USUAL_DAYS:].sum(axis=1).mean())
+    spent = float(spent_in_month(facts, day).sum()) + usual * float(weights[unseen].sum())
+    return pace_day(monthly, spent, weights, day.day - 1)
 
 
 def with_lines_without_data(
@@ -121,8 +131,8 @@ def month_days(day: date) -> list[date]:
 
 def usual_weights(facts: Facts, days: Sequence[date]) -> FloatArray:
     """Return how much of the money days usually take, by their weekday; 1 is an average day."""
-    totals = facts.spend.sum(axis=1)[-56:]
-    weekdays = np.array([d.weekday() for d in facts.days[-56:]])
+    totals = facts.spend.sum(axis=1)[-USUAL_DAYS:]
+    weekdays = np.array([d.weekday() for d in facts.days[-USUAL_DAYS:]])
     overall = float(totals.mean()) or 1.0
     usual = np.array(
         [totals[weekdays == w].mean() / overall if (weekdays == w).any() else 1.0 for w in range(7)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -96,7 +96,7 @@ def read_facts(work: RunFolder, inputs: Inputs) -> Facts:
         current=current,
         caps=inputs.caps,
         held_scopes=inputs.held_scopes,
-        wanted=wanted_budget(staged, inputs),
+        wanted=wanted_budget(replace(staged, spend=believed.spend), inputs),
         distrusted=newest_distrusted(history),
         watch=watch,
         kept=kept_lines(inputs.policy, inputs.trials, history, inputs.day),

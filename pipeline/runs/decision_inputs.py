@@ -11,10 +11,10 @@ import pipeline
 from pipeline.core.canonical import content_hash
 from pipeline.core.decision import DecisionPlan
 from pipeline.core.kinds import KINDS
-from pipeline.core.plan import Kind, Mode
+from pipeline.core.plan import Kind
 from pipeline.core.policy import Policy
 from pipeline.io.artefacts import RunFolder
-from pipeline.runs.inputs import CLOCK, INPUTS, read_plain
+from pipeline.runs.inputs import CLOCK, INPUTS, read_plain, resting_days, revoked_by
 from pipeline.runs.portfolio import Portfolio
 
 
@@ -23,6 +23,7 @@ class DecisionInputs(BaseModel):
 
     Attributes:
         published: the plan of this kind that is in force, None before the first.
+        revoked_by: who withdrew its signature since; empty where it stands.
         previous: the newest plan of this kind of an earlier day, published or not.
         version: of the software; another version may decide otherwise.
     """
@@ -33,6 +34,7 @@ class DecisionInputs(BaseModel):
     day: date
     policy: Policy
     published: DecisionPlan | None
+    revoked_by: str = ""
     previous: DecisionPlan | None
     version: str
 
@@ -43,9 +45,7 @@ class DecisionInputs(BaseModel):
 
     def fallback_days(self) -> int:
         """Return for how many days in a row, tonight included, a fallback would be in force."""
-        if self.previous is None or self.previous.mode is not Mode.FALLBACK:
-            return 1
-        return self.previous.fallback_days + 1
+        return resting_days(self.previous, self.day)
 
 
 def rules_version(policy: Policy, kind: Kind) -> str:
@@ -66,6 +66,7 @@ def freeze_decision(portfolio: Portfolio, kind: Kind, day: date, work: RunFolder
         day=day,
         policy=portfolio.policy,
         published=None if published is None else published.decision,
+        revoked_by=revoked_by(published),
         previous=None if previous is None else previous.decision,
         version=pipeline.__version__,
     )

@@ -139,14 +139,17 @@ class DecisionNight:
             return None
         failed = [finding for finding in findings if finding.level is Level.FAIL]
         days = inputs.fallback_days()
+        entry = KINDS[self.kind]
+        last = f"the last approved {entry.name}, {before.plan_id},"
+        if inputs.revoked_by:
+            last = f"the {entry.name} in force, {before.plan_id}, revoked by {inputs.revoked_by},"
         plan = before.model_copy(
             update={
                 "plan_id": plan_id,
                 "date": inputs.day,
                 "mode": Mode.FALLBACK,
                 "reasons": (
-                    f"fallback for {days} day{'s' if days > 1 else ''}: the last approved "
-                    f"{KINDS[self.kind].name}, {before.plan_id}, stays in force",
+                    f"fallback for {days} day{'s' if days > 1 else ''}: {last} stays in force",
                     f"tonight's data cannot be trusted: {failed[0].message}",
                 ),
                 "expected": None,

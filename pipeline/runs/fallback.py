@@ -25,6 +25,8 @@ def fallback_plan(
 ) -> Plan | None:
     """Return the last approved plan if it still obeys the caps, else budgets left alone.
 
+    A plan whose signature was withdrawn is no fallback, but its budgets are those in force.
+
     Args:
         findings: of tonight; one at least is a FAIL.
 
@@ -46,6 +48,13 @@ def fallback_plan(
         why = [
             f"tonight's data cannot be trusted: {first}",
             f"the last approved plan breaks today's caps ({broken[0]}); budgets are left alone",
+        ]
+    elif inputs.revoked_by:
+        mode = Mode.HOLD
+        why = [
+            f"tonight's data cannot be trusted: {first}",
+            f"the plan in force, {heading.based_on}, was revoked by {inputs.revoked_by}, so it is "
+            "no fallback; budgets are left alone",
         ]
     else:
         mode = Mode.FALLBACK

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
 import pipeline
 from pipeline.core.canonical import content_hash
 from pipeline.core.caps import Cap
-from pipeline.core.plan import Mode, Plan
+from pipeline.core.decision import Document
+from pipeline.core.plan import Plan, Status
 from pipeline.core.policy import Policy
 from pipeline.core.trial import Trial
 from pipeline.core.types import Line
@@ -23,6 +24,9 @@ from pipeline.io.artefacts import RunFolder, open_run
 from pipeline.io.vintages import VINTAGES
 from pipeline.io.warehouse import LINE_DAY, UNIT_DAY
 from pipeline.runs.portfolio import Portfolio
+
+if TYPE_CHECKING:
+    from pipeline.io.ledger import PlanRecord
 
 INPUTS = "inputs.json"
 CLOCK = "clock.json"
@@ -36,6 +40,7 @@ class Inputs(BaseModel):
 
     Attributes:
         published: the last published plan's content, None before the first.
+        revoked_by: who withdrew its signature since; empty where it stands.
         previous: the newest plan of an earlier day, published or not.
         trials: experiments and standing holdouts, as far as the ledger knew of them.
         version: of the software; another version may plan otherwise.
@@ -50,6 +55,7 @@ class Inputs(BaseModel):
     held_scopes: tuple[dict[str, str], ...]
     waiting_caps: tuple[Cap, ...]
     published: Plan | None
+    revoked_by: str = ""
     previous: Plan | None
     trials: tuple[Trial, ...] = ()
     version: str
@@ -76,9 +82,21 @@ class Inputs(BaseModel):
 
     def fallback_days(self) -> int:
         """Return for how many days in a row, tonight included, a fallback would be in force."""
-        if self.previous is None or self.previous.mode is not Mode.FALLBACK:
-            return 1
-        return self.previous.fallback_days + 1
+        return resting_days(self.previous, self.day)
+
+
+def resting_days(previous: Document | None, day: date) -> int:
+    """Return for how many days up to `day` no new plan could be made, days without a night too."""
+    if previous is None or previous.fallback_days == 0:
+        return 1
+    return previous.fallback_days + (day - previous.date).days
+
+
+def revoked_by(published: PlanRecord | None) -> str:
+    """Return who withdrew the signature of the plan that is in force, empty where it stands."""
+    if published is None or published.status is not Status.REVOKED:
+        return ""
+    return published.decided_by
 
 
 def freeze_inputs(portfolio: Portfolio, day: date, work: RunFolder) -> Inputs:
@@ -98,6 +116,7 @@ def freeze_inputs(portfolio: Portfolio, day: date, work: RunFolder) -> Inputs:
         held_scopes=ledger.held_scopes(portfolio.policy, day),
         waiting_caps=waiting_caps(portfolio),
         published=None if published is None else published.plan,
+        revoked_by=revoked_by(published),
         previous=None if previous is None else previous.plan,
         trials=trials_of(ledger.experiments(name)),
         version=pipeline.__version__,

@@ -8,6 +8,8 @@ from pipeline.core.errors import ConfigError, DataNotTrustedError
 from pipeline.core.findings import Level
 from pipeline.core.plan import Mode
 from pipeline.runs import decide as decisions
+from pipeline.runs import signoff
+from pipeline.runs.checking import replay_plan
 from tests.runs.shop import DAY, amounts
 
 
@@ -82,6 +84,36 @@ def test_a_signed_fallback_counts_on(shop):
     second = shop.night(day)
     assert second.mode is Mode.FALLBACK
     assert (first.fallback_days, second.fallback_days) == (1, 2)
+
+
+def test_days_without_a_night_are_days_without_a_new_plan(shop):
+    shop.night()
+    shop.approve()
+    day = shop.later()
+    break_spend(shop)
+    assert shop.night(day).fallback_days == 1
+    shop.cap(scope={"channel": "search"}, max=100)
+    hold = shop.night(shop.later(7))
+    assert (hold.mode, hold.fallback_days) == (Mode.HOLD, 8)
+    assert shop.night(shop.later()).fallback_days == 9
+
+
+def test_a_revoked_plan_is_no_fallback(shop):
+    signed = shop.night()
+    shop.approve()
+    signoff.revoke_plan(shop.portfolio, signed.plan_id, "ana", "a mistake")
+    day = shop.later()
+    break_spend(shop)
+    plan = shop.night(day)
+    assert plan.mode is Mode.HOLD
+    assert plan.budgets == signed.budgets
+    assert f"{signed.plan_id}, was revoked by ana" in plan.reasons[1]
+    assert "approved plan" not in " ".join(plan.reasons)
+    assert replay_plan(shop.portfolio, plan.plan_id).differences == ()
+    shop.approve()
+    later = shop.night(shop.later())
+    assert later.mode is Mode.FALLBACK
+    assert plan.plan_id in later.reasons[0]
 
 
 def test_a_cap_cut_after_the_signature_turns_the_fallback_into_a_hold(shop):

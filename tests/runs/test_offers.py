@@ -23,7 +23,7 @@ from pipeline.runs.checking import replay_plan
 from pipeline.runs.decisions import run_decision
 from pipeline.runs.portfolio import Portfolio, open_portfolio
 from pipeline.runs.reports import rewrite_page
-from pipeline.runs.signoff import approve_plan, publish_plan
+from pipeline.runs.signoff import approve_plan, publish_plan, revoke_plan
 
 DAY = date(2026, 11, 22)
 PUBLIC = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -390,7 +390,13 @@ def test_bad_rows_fall_back_to_the_offers_in_force_and_are_drawn_for_those_who_s
     )
     folder, _ = sign(shop, resting, day)
     assert "new-0" not in {row["person"] for row in decisions(folder)}
-    assert night(shop, day + timedelta(days=1)).fallback_days == 2
+    revoke_plan(at(shop, day), resting.plan_id, "ana", "a mistake")
+    later = night(shop, day + timedelta(days=3))
+    assert later.fallback_days == 4
+    assert later.reasons[0] == (
+        f"fallback for 4 days: the offers in force, {resting.plan_id}, revoked by ana, "
+        "stays in force"
+    )
 
 
 def test_missing_decisions_of_yesterday_are_said_as_every_decision_says_it(shop: Path) -> None:

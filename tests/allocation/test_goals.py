@@ -49,3 +49,62 @@ def test_the_outcome_curve_rises_and_flattens_and_its_price_is_its_slope():
 def test_a_budget_that_the_limits_cannot_spend_is_left_out_of_the_curve():
     points = outcome_curve(problem(budget=100, lines=LINES), [100, 500])
     assert [point.budget for point in points] == [100]
+
+
+HILLS = [line(name, hill(100, 50), max=500) for name in "abcd"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "cheapest"),
+    [
+        (
+            {
+                "groups": [
+                    {"id": "g", "lines": ["a", "b"], "min": 10},
+                    {"id": "h", "lines": ["c", "d"], "min": 10},
+                ]
+            },
+            200 * 60 / 340,  # four lines alike: 400 x / (x + 50) = 60
+        ),
+        ({"guardrails": [{"metric": "spend", "min": 50}]}, 50.0),
+        (
+            {"guardrails": [{"metric": "outcome", "lines": ["b"], "min": 40}]},
+            100 / 3 + 3 * 50 * 20 / 280,
+        ),
+        (
+            {
+                "groups": [
+                    {"id": "g", "lines": ["a", "b"], "min": 40},
+                    {"id": "h", "lines": ["b", "c"], "min": 40},
+                ]
+            },
+            None,  # held by the proof alone
+        ),
+    ],
+    ids=["two groups", "least spend", "least outcome of one", "crossing"],
+)
+def test_a_budget_that_limits_cannot_live_on_is_too_small_and_no_contradiction(limits, cheapest):
+    made = problem(goal={"minimize": "spend", "outcome": 60}, lines=HILLS, **limits)
+    found = least_spend(made, 60.0)
+    assert found.solution.objective >= 60 * (1 - 1e-9)
+    assert cheapest is None or found.total == pytest.approx(cheapest, rel=1e-4)
+    assert found.total - found.lower_bound <= 1e-3 * found.total
+
+
+def test_a_line_that_is_on_from_more_than_its_floor_is_no_contradiction():
+    made = problem(
+        goal={"minimize": "spend", "outcome": 1}, lines=[line("a", hill(100, 50), max=500, min=5,
+                                                              min_if_on=10)]
+    )  # fmt: skip
+    assert least_spend(made, 1.0).total == pytest.approx(10)
+
+
+def test_limits_that_contradict_each_other_at_any_budget_are_named_without_one():
+    made = problem(
+        goal={"minimize": "spend", "outcome": 60},
+        lines=HILLS,
+        groups=[{"id": "g", "lines": ["a", "b"], "min": 1001}],
+    )
+    with pytest.raises(InfeasibleError) as caught:
+        least_spend(made, 60.0)
+    assert set(caught.value.conflict) == {"g min", "a max", "b max"}

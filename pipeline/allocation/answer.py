@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from pipeline.allocation.document import Request
-from pipeline.allocation.goals import least_spend
+from pipeline.allocation.goals import in_whole_units, least_spend
 from pipeline.allocation.problem import Problem
 from pipeline.allocation.risk import Risk, solve_with_risk
 from pipeline.allocation.rounding import round_spend
-from pipeline.allocation.solution import Solution, relative_gap, status_of
+from pipeline.allocation.solution import (
+    FEASIBLE,
+    OPTIMAL,
+    Solution,
+    relative_gap,
+    status_of,
+)
 from pipeline.allocation.solve import CERTIFIED, solve
 from pipeline.allocation.work import Work
-from pipeline.core.errors import InfeasibleError
+from pipeline.core.errors import InfeasibleError, UndecidedError
 from pipeline.core.types import FloatArray, JsonObject
 
 
@@ -42,23 +50,26 @@ def _answered(request: Request, work: Work) -> JsonObject:
     if request.risk is not None:
         return _risky(problem, request.risk, request, work)
     if request.target is not None:
-        least = least_spend(problem, request.target, work)
-        out = _solved(problem, least.solution, _rounded(request, least.solution.spend))
-        total = float(np.sum(list(out["spend"].values())))
-        gap = max(total - least.lower_bound, 0.0) / total if total > 0 else 0.0
-        status = status_of(gap <= CERTIFIED, work)
-        return {
-            **out,
-            "status": status,
-            "goal": "least spend",
-            "outcome": out["objective"],
-            "total_spend": total,
-            "lower_bound": least.lower_bound,
-            "gap": gap,
-        }
+        return _cheapest(problem, request.target, request, work)
     solution = solve(problem, work=work)
-    out = _solved(problem, solution, _rounded(request, solution.spend))
-    return {**out, "total_spend": float(np.sum(list(out["spend"].values())))}
+    return _solved(problem, solution, _rounded(request, solution.spend), _earned(problem))
+
+
+def _cheapest(problem: Problem, target: float, request: Request, work: Work) -> JsonObject:
+    """Return the answer where an outcome is to be reached: gap and status are those of money."""
+    least = least_spend(problem, target, work)
+    if request.unit is not None:
+        least = in_whole_units(problem, target, least, request.unit, work)
+    out = _solved(problem, least.solution, least.spend, _earned(problem))
+    gap = max(least.total - least.lower_bound, 0.0) / least.total if least.total > 0 else 0.0
+    return {
+        **out,
+        "status": status_of(gap <= CERTIFIED, work),
+        "goal": "least spend",
+        "outcome": out["objective"],
+        "lower_bound": least.lower_bound,
+        "gap": gap,
+    }
 
 
 def _risky(problem: Problem, risk: Risk, request: Request, work: Work) -> JsonObject:
@@ -66,16 +77,10 @@ def _risky(problem: Problem, risk: Risk, request: Request, work: Work) -> JsonOb
     solution = solve_with_risk(problem, risk, work)
     spend = _rounded(request, solution.spend)
     drawn = risk.outcomes(spend)
-    objective = risk.measure(drawn)
-    bound = max(solution.upper_bound, objective)
     low, high = np.quantile(drawn, (0.05, 0.95))
     return {
-        **_solved(problem, solution, spend),
-        "objective": objective,
-        "upper_bound": bound,
-        "gap": relative_gap(objective, bound),
+        **_solved(problem, solution, spend, lambda plan: risk.measure(risk.outcomes(plan))),
         "outcome": {"mean": float(drawn.mean()), "p05": float(low), "p95": float(high)},
-        "total_spend": float(spend.sum()),
     }
 
 
@@ -87,17 +92,41 @@ def refusal(error: InfeasibleError) -> JsonObject:
 def _rounded(request: Request, spend: FloatArray) -> FloatArray:
     if request.unit is None:
         return spend
-    return round_spend(request.problem, spend, request.unit)
+    whole = round_spend(request.problem, spend, request.unit)
+    if broken := request.problem.broken(whole):
+        names = ", ".join(rail.id for rail in broken)
+        raise UndecidedError(
+            f"rounding: no amounts in whole units of {request.unit:g} near the best plan keep "
+            f"{names}; give a smaller unit, or ease the guardrail by what one unit changes"
+        )
+    return whole
 
 
-def _solved(problem: Problem, solution: Solution, spend: FloatArray) -> JsonObject:
-    objective = float(problem.curves.value(spend).sum())
-    bound = max(solution.upper_bound, objective)
+def _earned(problem: Problem) -> Callable[[FloatArray], float]:
+    return lambda spend: float(problem.curves.value(spend).sum())
+
+
+def _solved(
+    problem: Problem,
+    solution: Solution,
+    spend: FloatArray,
+    measure: Callable[[FloatArray], float],
+) -> JsonObject:
+    """Return a plan as JSON values, judged as it is: the proof is held against its own outcome.
+
+    Args:
+        spend: the solution's, or whole amounts near it that keep the same limits.
+        measure: what a split earns, in what the solution's bound counts.
+    """
+    objective = measure(spend)
+    bound = max(solution.upper_bound, objective)  # a legal plan is above it by rounding at most
     gap = relative_gap(objective, bound, solution.least)
+    is_worse = spend is not solution.spend and gap > CERTIFIED
     marginal = problem.curves.marginal(spend)
     return {
-        "status": solution.status,
+        "status": FEASIBLE if is_worse and solution.status == OPTIMAL else solution.status,
         "spend": dict(zip(problem.ids, spend.tolist(), strict=True)),
+        "total_spend": float(spend.sum()),
         "objective": objective,
         "upper_bound": bound,
         "gap": gap,

@@ -81,8 +81,10 @@ def dual_bound(envelope: Envelope, tree: Tree, prices: FloatArray) -> float:
     outer[ROOT] = 0.0
     extra = prices - outer
     limit = np.where(extra > 0, tree.most, tree.least)
-    paid = extra[extra != 0] @ limit[extra != 0]
-    return float((envelope.value(best) - line_price * best).sum() + paid)
+    # where floors take all the money no price is high enough, and the only plan is its own bound
+    with np.errstate(over="ignore", invalid="ignore"):
+        paid = extra[extra != 0] @ limit[extra != 0]
+        return float((envelope.value(best) - line_price * best).sum() + paid)
 
 
 def _root(

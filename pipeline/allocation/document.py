@@ -26,6 +26,7 @@ from pipeline.allocation.notes import Notes, shown
 from pipeline.allocation.pacing import Pace
 from pipeline.allocation.problem import OUTCOME, SPEND, Guardrail, Problem
 from pipeline.allocation.risk import Risk
+from pipeline.allocation.rounding import amounts_of
 from pipeline.core.errors import ConfigError
 from pipeline.core.money import minor_digits
 from pipeline.core.types import JsonObject
@@ -88,6 +89,7 @@ def parse_problem(data: object, where: str) -> Request:
     rails = read_guardrails(top.get("guardrails", []), rows, index, organic, notes)
     goal_rails, target = _goal(top, notes)
     unit = _unit(top, budget, notes)
+    budget = _in_units(top, budget, unit, notes) if exactly else budget
     time_limit = _time_limit(top, notes)
     bounds = read_bounds(rows, ids, notes)
     draws = read_draws(rows, ids, np.minimum(bounds.high, budget), notes)
@@ -167,6 +169,28 @@ def _unit(top: JsonObject, budget: float, notes: Notes) -> float | None:
         except ConfigError as error:
             notes.add(str(error))
     return None
+
+
+def _in_units(top: JsonObject, budget: float, unit: float | None, notes: Notes) -> float:
+    """Return the money to spend exactly as whole units of it.
+
+    A currency has no amount between two of its smallest coins, so the nearest is meant; a month's
+    money is not exceeded; an amount that was written down beside a unit has to fit it.
+    """
+    if not unit or not math.isfinite(budget) or not math.isfinite(unit) or budget / unit >= 2**53:
+        return budget
+    below = math.floor(budget / unit + 1e-6)
+    if "pacing" in top:
+        count = below
+    else:
+        count = round(budget / unit)
+        if top.get("unit") is not None and budget >= unit and abs(budget / unit - count) > 1e-6:
+            low, high = amounts_of(np.array([below, below + 1.0]), unit).tolist()
+            notes.add(
+                f"budget: {budget:g} is no whole number of units of {unit:g}; give {low:g} or "
+                f'{high:g}, or spend "at_most"'
+            )
+    return float(amounts_of(np.array(float(count)), unit))
 
 
 def _time_limit(top: JsonObject, notes: Notes) -> float | None:

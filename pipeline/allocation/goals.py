@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.allocation.problem import BUDGET, Problem
+from pipeline.allocation.problem import BUDGET, OUTCOME, Guardrail, Problem, Quantity
+from pipeline.allocation.rounding import round_spend
 from pipeline.allocation.solution import Solution
 from pipeline.allocation.solve import solve
 from pipeline.allocation.work import Work
@@ -17,6 +19,8 @@ from pipeline.core.types import FloatArray
 _STEPS = 80
 _BOUND_STEPS = 14
 _CLOSE = 1e-10
+_WHOLE = 1e-6  # of a unit: closer than this to a whole number is that number
+_GOAL = "the outcome to reach"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,10 +28,13 @@ class LeastSpend:
     """The least money that reaches a target.
 
     Attributes:
-        lower_bound: no smaller budget can reach the target.
+        solution: the best plan for that money.
+        spend: (n_lines,), the solution's, or whole amounts near it.
+        lower_bound: no smaller budget, or whole amount of money, can reach the target.
     """
 
     solution: Solution
+    spend: FloatArray
     total: float
     lower_bound: float
 
@@ -97,7 +104,67 @@ def least_spend(problem: Problem, target: float, work: Work | None = None) -> Le
         step = None if plan is None else _newton(plan, middle, target)
         step = step if step is not None and low < step < high else None
     proven = _raised(problem, target, proven, high, work)
-    return LeastSpend(solution=best, total=float(best.spend.sum()), lower_bound=min(proven, high))
+    return LeastSpend(
+        solution=best,
+        spend=best.spend,
+        total=float(best.spend.sum()),
+        lower_bound=min(proven, high),
+    )
+
+
+def in_whole_units(
+    problem: Problem, target: float, least: LeastSpend, unit: float, work: Work
+) -> LeastSpend:
+    """Return the cheapest plan found in whole units that still reaches the target.
+
+    Args:
+        least: the answer without units; fewer units than its money cannot do.
+
+    Raises:
+        UndecidedError: no whole amounts were found that reach it.
+    """
+    goal = Guardrail(id=_GOAL, over=Quantity(metric=OUTCOME), min=target)
+    aimed = problem.changed(guardrails=(*problem.guardrails, goal))
+    first = math.ceil(least.total / unit - _WHOLE)
+    proven = math.ceil(least.lower_bound / unit - _WHOLE) * unit
+    most = min(problem.budget, float(problem.upper.sum())) / unit + _WHOLE
+    short, count, step, best = first - 1, first, 1, None
+    while best is None and count <= most:
+        best = _whole_plan(problem, aimed, count * unit, unit, work)
+        if best is None:
+            last = math.floor(most)
+            short, count, step = (
+                count,
+                last if count < last < count + step else count + step,
+                2 * step,
+            )
+    if best is None:
+        raise UndecidedError(
+            f"rounding: no amounts in whole units of {unit:g} were found that reach an outcome of "
+            f"{target:g}, which takes {least.total:g}; give a smaller unit or a larger budget"
+        )
+    while count - short > 1:
+        middle = (short + count) // 2
+        found = _whole_plan(problem, aimed, middle * unit, unit, work)
+        best, short, count = (best, middle, count) if found is None else (found, short, middle)
+    solution, spend = best
+    total = float(spend.sum())
+    return LeastSpend(solution=solution, spend=spend, total=total, lower_bound=min(proven, total))
+
+
+def _whole_plan(
+    problem: Problem, aimed: Problem, budget: float, unit: float, work: Work
+) -> tuple[Solution, FloatArray] | None:
+    """Return the best plan of a budget, and whole amounts near it that keep what is aimed at."""
+    solution = _try_budget(problem, budget, work).solution
+    if solution is None:
+        return None
+    smaller = aimed.changed(budget=budget, exactly=False, current=None)
+    try:
+        spend = round_spend(smaller, solution.spend, unit)
+    except InfeasibleError:
+        return None
+    return None if smaller.broken(spend) else (solution, spend)
 
 
 def outcome_curve(problem: Problem, budgets: Sequence[float]) -> list[BudgetPoint]:

@@ -16,6 +16,7 @@ from pipeline.core.types import FloatArray, IntArray
 SPEND = "spend"
 OUTCOME = "outcome"
 BUDGET = "budget"  # the name of the total among limits and prices
+_RAIL_SLACK = 1e-8  # of a guardrail's terms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,6 +268,15 @@ class Problem:
         """Return by how much a split keeps the guardrail, in the units of `over`."""
         held = sum(weight * self.measure(part, spend) for weight, part in rail.terms())
         return held - rail.threshold
+
+    def broken(self, spend: FloatArray) -> tuple[Guardrail, ...]:
+        """Return the guardrails that a split breaks by more than rounding does."""
+        out = []
+        for rail in self.guardrails:
+            scale = sum(abs(weight * self.measure(part, spend)) for weight, part in rail.terms())
+            if self.slack(rail, spend) < -_RAIL_SLACK * max(scale, abs(rail.threshold)):
+                out.append(rail)
+        return tuple(out)
 
 
 def _finer(knots: FloatArray, parts: int = 8) -> FloatArray:

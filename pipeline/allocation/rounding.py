@@ -6,25 +6,30 @@ from dataclasses import replace
 
 import numpy as np
 
+from pipeline.allocation.neighbours import Whole, best_near
 from pipeline.allocation.problem import Problem
+from pipeline.allocation.solution import AT
 from pipeline.allocation.tree import ROOT, Sets, Tree, plant
 from pipeline.core.errors import ConfigError, InfeasibleError
 from pipeline.core.types import FloatArray
 
 _WHOLE = 1e-6  # of a unit: closer than this to a whole number is that number
+_DIGIT = float(np.finfo(float).eps)
 _COUNTABLE = 2.0**53  # whole numbers from here on are not all floats
-_REACH = 3  # units that a line may move to mend groups that cut across
 
 
 def round_spend(problem: Problem, spend: FloatArray, unit: float) -> FloatArray:
     """Return the split in whole units: line, group and total limits still hold exactly.
+
+    Guardrails hold, too, where whole amounts near the split keep them; `Problem.broken` tells.
 
     Every amount is rounded down or up. Which ones go up is decided from the root inwards by the
     largest remainder, but a group is never asked for more or less than its limits can take, so a
     cap is kept even where the largest remainder would break it.
 
     Args:
-        unit: the smallest amount, such as 0.01; the total is taken to the nearest whole unit.
+        unit: the smallest amount, such as 0.01; a total that is to be spent exactly is taken to the
+            nearest whole unit, any other is not exceeded.
 
     Raises:
         ConfigError: the unit is so small that its number cannot be counted.
@@ -36,28 +41,35 @@ def round_spend(problem: Problem, spend: FloatArray, unit: float) -> FloatArray:
             f"unit: {most:g} in steps of {unit:g} has more digits than a number can hold; "
             f"give a unit of at least {2 * most / _COUNTABLE:.0e}, or leave unit and currency out"
         )
-    total = round(problem.budget / unit) if np.isfinite(problem.budget) else np.inf
+    total = _total(problem, unit)
     low, high = _whole_up(problem.lower / unit), _whole_down(problem.upper / unit)
     if problem.gate is not None:
         off = spend < problem.gate / 2
         gate = _whole_up(problem.gate / unit)
         low = np.where(off | (problem.gate == 0), low, np.maximum(low, gate))
         high = np.where(off & (problem.gate > 0), low, high)
-    least_total = total if problem.exactly else 0.0
-    sets = replace(
-        Sets.of(problem.groups),
-        least=np.array([_floor(group.min / unit) for group in problem.groups], dtype=float),
-        most=np.array([_cap(group.max / unit) for group in problem.groups], dtype=float),
-    )
-    tree, crossing = plant(problem.size, (least_total, total), sets)
+    floors = np.array([_floor(group.min / unit) for group in problem.groups], dtype=float)
+    caps = np.array([_cap(group.max / unit) for group in problem.groups], dtype=float)
+    bottom = total if problem.exactly else 0.0
+    sets = replace(Sets.of(problem.groups), least=floors, most=caps)
+    tree, _ = plant(problem.size, (bottom, total), sets)
     wanted = np.clip(spend / unit, low, high)
     units = _down_the_tree(tree, wanted, low, high)
-    if crossing:
-        units = _mend(problem, units, low, high, unit, total)
-    per_one = round(1 / unit) if unit < 1 else 0
-    if per_one and abs(per_one * unit - 1) < 1e-12:  # dividing gives the nearest float of 12.34
-        return np.asarray(np.round(units) / per_one)
-    return np.asarray(np.round(units) * unit)
+    whole = Whole(
+        low=low,
+        high=high,
+        least=np.concatenate([[bottom], floors]),
+        most=np.concatenate([[total], caps]),
+    )
+    broken = {rail.id for rail in problem.broken(spend)}  # before rounding: no cent mends these
+    kept = tuple(rail for rail in problem.guardrails if rail.id not in broken)
+    return amounts_of(_mend(problem.changed(guardrails=kept), units, whole, unit), unit)
+
+
+def _total(problem: Problem, unit: float) -> float:
+    if not np.isfinite(problem.budget):
+        return np.inf
+    return float(round(problem.budget / unit) if problem.exactly else _cap(problem.budget / unit))
 
 
 def _down_the_tree(tree: Tree, wanted: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
@@ -69,7 +81,11 @@ def _down_the_tree(tree: Tree, wanted: FloatArray, low: FloatArray, high: FloatA
     if tree.least[ROOT] == tree.most[ROOT]:
         target[ROOT] = tree.most[ROOT]
     else:
-        target[ROOT] = np.clip(_whole_down(sums[ROOT]), least[ROOT], most[ROOT])
+        # a plan keeps a hair away from limits that do not nest
+        full = sums[ROOT] >= most[ROOT] * (1 - AT)
+        target[ROOT] = np.clip(
+            most[ROOT] if full else _whole_down(sums[ROOT]), least[ROOT], most[ROOT]
+        )
     units = np.zeros(wanted.size)
     children: list[list[int]] = [[] for _ in range(tree.size)]
     for node in range(1, tree.size):
@@ -107,62 +123,41 @@ def _share(wanted: FloatArray, low: FloatArray, high: FloatArray, total: float) 
     return amounts
 
 
-def _mend(
-    problem: Problem,
-    units: FloatArray,
-    low: FloatArray,
-    high: FloatArray,
-    unit: float,
-    total: float,
-) -> FloatArray:
-    """Return whole amounts that also keep the groups that cut across, moved as little as can be."""
-    broken = []
-    for group in problem.groups:
-        amount = float(units[group.members].sum())
-        broken.append(not _floor(group.min / unit) <= amount <= _cap(group.max / unit))
-    if not any(broken):
+def _mend(problem: Problem, units: FloatArray, whole: Whole, unit: float) -> FloatArray:
+    """Return whole amounts that also keep groups that cut across, and guardrails if any near do."""
+    fits = whole.holds(problem, units)
+    if fits and not problem.broken(amounts_of(units, unit)):
         return units
-    from scipy.optimize import Bounds, LinearConstraint, milp
-    from scipy.sparse import csr_matrix, hstack, identity, vstack
-
-    size = problem.size
-    rows, least, most = [np.ones(size)], [total if problem.exactly else 0.0], [total]
-    for group in problem.groups:
-        inside = np.zeros(size)
-        inside[group.members] = 1.0
-        rows.append(inside)
-        least.append(_floor(group.min / unit))
-        most.append(_cap(group.max / unit))
-    sums = csr_matrix(np.array(rows))
-    eye = identity(size, format="csr")
-    moved = vstack([hstack([eye, -eye, eye])]).tocsr()  # new - up + down = old
-    solved = milp(
-        np.concatenate([np.zeros(size), np.ones(2 * size)]),
-        integrality=np.concatenate([np.ones(size), np.zeros(2 * size)]),
-        bounds=Bounds(
-            np.concatenate([np.maximum(low, units - _REACH), np.zeros(2 * size)]),
-            np.concatenate([np.minimum(high, units + _REACH), np.full(2 * size, _REACH)]),
-        ),
-        constraints=[
-            LinearConstraint(
-                hstack([sums, csr_matrix((len(rows), 2 * size))]).tocsr(), least, most
-            ),
-            LinearConstraint(moved, units, units),
-        ],
-    )
-    if solved.x is None:
+    mended = best_near(problem, units, whole, unit)
+    if mended is None and not fits and problem.guardrails:
+        mended = best_near(problem.changed(guardrails=()), units, whole, unit)
+    if mended is None and not fits:
         raise InfeasibleError(
             "rounding: groups that cut across leave no whole amounts; widen one by one unit"
         )
-    return np.round(solved.x[:size])
+    return units if mended is None else mended
+
+
+def amounts_of(units: FloatArray, unit: float) -> FloatArray:
+    """Return the money that whole numbers of units are."""
+    per_one = round(1 / unit) if unit < 1 else 0
+    if per_one and abs(per_one * unit - 1) < 1e-12:  # dividing gives the nearest float of 12.34
+        return np.asarray(np.round(units) / per_one + 0.0)
+    return np.asarray(np.round(units) * unit + 0.0)  # which makes -0.0 a 0.0
 
 
 def _whole_up(amount: FloatArray) -> FloatArray:
-    return np.asarray(np.ceil(amount - _WHOLE))
+    return np.asarray(np.ceil(amount - _hair(amount)))
 
 
 def _whole_down(amount: FloatArray | float) -> FloatArray:
-    return np.asarray(np.floor(np.asarray(amount) + _WHOLE))
+    return np.asarray(np.floor(np.asarray(amount) + _hair(np.asarray(amount))))
+
+
+def _hair(amount: FloatArray) -> FloatArray:
+    """Return how close to a whole number an amount is that number, the digits of floats counted."""
+    finite = np.where(np.isfinite(amount), amount, 0.0)
+    return np.asarray(np.clip(4 * _DIGIT * finite, _WHOLE, 0.25))
 
 
 def _floor(amount: float) -> float:

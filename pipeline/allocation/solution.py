@@ -13,6 +13,10 @@ from pipeline.allocation.problem import BUDGET, Problem
 from pipeline.allocation.work import Work
 from pipeline.core.types import BoolArray, FloatArray
 
+OPTIMAL, FEASIBLE, STOPPED = "optimal", "feasible", "stopped"
+AT = 5e-9
+"""Of a sum of money: closer than this to its limit is at it; plans keep half of it away from limits
+that do not nest."""
 _NOTHING = 1e-290  # outcomes this small have no digits left to tell them apart
 
 
@@ -96,7 +100,7 @@ def relative_gap(objective: float, bound: float, least: float = 0.0) -> float:
 
 def status_of(proven: bool, work: Work) -> str:
     """Return what a plan is called: proven, or best when the clock or the work ended the search."""
-    return "optimal" if proven else "stopped" if work.is_stopped else "feasible"
+    return OPTIMAL if proven else STOPPED if work.is_stopped else FEASIBLE
 
 
 def names_of_limits(problem: Problem) -> list[str]:
@@ -117,7 +121,7 @@ def _binding(
         lines = np.flatnonzero(mask)
         for line, name in zip(lines.tolist(), problem.names_of(lines, side), strict=True):
             names[line] = (name,)
-    slack = 1e-9 * max(float(spend.sum()), 1e-300)
+    slack = AT * max(float(spend.sum()), 1e-300)
     for group in problem.groups:
         if prices.get(group.id, 0.0) == 0:
             continue

@@ -33,7 +33,6 @@ CERTIFIED = 1e-3
 """Relative gap at which it is when they are not."""
 _CONFLICT_UNITS = 20_000.0  # of work for each question whether some limits contradict each other
 _AS_NOTHING = 1e-6  # of what the money could earn without the limits that do not nest
-_RAIL_SLACK = 1e-8  # of a guardrail's terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +130,7 @@ def _keeps(problem: Problem, groups: tuple[int, ...], spend: FloatArray) -> bool
         total = float(spend[group.members].sum())
         if not group.min - slack <= total <= group.max + slack:
             return False
-    for rail in problem.guardrails:
-        scale = sum(abs(w * problem.measure(q, spend)) for w, q in rail.terms())
-        if problem.slack(rail, spend) < -_RAIL_SLACK * max(scale, abs(rail.threshold)):
-            return False
-    return True
+    return not problem.broken(spend)
 
 
 def _is_whole(problem: Problem, crossing: tuple[int, ...], spend: FloatArray) -> bool:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.allocation.rounding import round_spend
-from pipeline.allocation.solve import solve
+from pipeline.allocation.solve import is_allowed, solve
 from pipeline.core.errors import ConfigError, InfeasibleError
 from tests.allocation.problems import concave_curves, hill, line, problem
 
@@ -102,3 +102,93 @@ def test_a_unit_too_small_to_be_counted_is_refused_with_one_that_is_not():
     made = problem(budget=100, lines=[line("a", hill(9, 40)), line("b", hill(5, 20))])
     with pytest.raises(ConfigError, match="give a unit of at least 2e-14"):
         round_spend(made, solve(made).spend, 1e-300)
+
+
+RAILED = [line("a", hill(100, 50)), line("b", hill(200, 80)), line("c", hill(30, 33))]
+
+
+@pytest.mark.parametrize(
+    ("unit", "rail"),
+    [
+        (0.01, {"metric": "spend", "lines": ["a"], "max": 12.3456}),
+        (1, {"metric": "spend_share", "lines": ["a"], "max": 0.123456}),
+        (10, {"metric": "outcome", "lines": ["a"], "max": 13.2}),
+        (5, {"metric": "spend", "lines": ["a"], "max": 12.3456}),
+        (1, {"metric": "return", "min": 1.3}),
+    ],
+)
+def test_whole_amounts_keep_the_guardrail_that_the_nearest_would_break(unit, rail):
+    made = problem(budget=100, lines=RAILED, guardrails=[rail])
+    whole = round_spend(made, solve(made).spend, unit)
+    assert not made.broken(whole)
+    assert whole.sum() == pytest.approx(100)
+    assert whole / unit == pytest.approx(np.round(whole / unit), abs=1e-9)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    curves=st.lists(concave_curves, min_size=3, max_size=3),
+    budget=st.integers(1, 12),
+    share=st.integers(1, 29).map(lambda thirtieth: thirtieth / 30),
+    most=st.integers(1, 100).map(lambda eighth: eighth / 8),
+    exactly=st.booleans(),
+)
+def test_a_plan_in_few_units_is_found_wherever_one_keeps_every_limit(
+    curves, budget, share, most, exactly
+):
+    made = problem(
+        budget=budget,
+        spend="exactly" if exactly else "at_most",
+        lines=[line(name, curve) for name, curve in zip("abc", curves, strict=True)],
+        groups=[
+            {"id": "ab", "lines": ["a", "b"], "max": most},
+            {"id": "bc", "lines": ["b", "c"], "max": 0.8 * budget},
+        ],
+        guardrails=[{"metric": "spend_share", "lines": ["c"], "max": share}],
+    )
+    grid = np.array(
+        [
+            (a, b, c)
+            for a in range(budget + 1)
+            for b in range(budget + 1 - a)
+            for c in ([budget - a - b] if exactly else range(budget + 1 - a - b))
+        ],
+        dtype=float,
+    )
+    legal = [plan for plan in grid if is_allowed(made, plan)]
+    try:
+        split = solve(made).spend
+    except InfeasibleError:
+        assert not legal
+        return
+    try:
+        whole = round_spend(made, split, 1.0)
+    except InfeasibleError:
+        assert not legal
+        return
+    assert bool(legal) == is_allowed(made, whole)
+
+
+def test_groups_that_cut_across_are_filled_to_the_last_unit():
+    made = problem(
+        budget=1000,
+        spend="at_most",
+        lines=[
+            line("a", hill(1000, 1000)), line("b", hill(2000, 1000)), line("c", hill(2000, 2000)),
+        ],
+        groups=[
+            {"id": "g", "lines": ["a", "b"], "max": 500},
+            {"id": "h", "lines": ["b", "c"], "max": 800},
+        ],
+    )  # fmt: skip
+    found = solve(made)
+    assert found.binding == (("g max",), ("g max", "h max"), ("h max",))
+    for unit in (1.0, 0.01):
+        assert round_spend(made, found.spend, unit).tolist() == [200, 300, 500]
+
+
+def test_no_amount_is_less_than_nothing():
+    made = problem(budget=100, lines=RAILED)
+    for unit in (0.01, 7.0):
+        whole = round_spend(made, np.array([-0.0, 100.0, -0.0]), unit)
+        assert not np.signbit(whole).any()

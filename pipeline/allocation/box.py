@@ -32,6 +32,13 @@ class Box:
             gates[line] = 0.0
         return Box(lows, highs, gates)
 
+    def around(self, spend: FloatArray, room: float) -> Box:
+        """Return the part no farther than `room` from a split; what is off there stays off."""
+        on = 2 * spend >= self.low + self.gate
+        low = np.maximum(self.low, np.where(on, np.maximum(spend - room, self.gate), self.low))
+        high = np.where(on, np.minimum(self.high, spend + room), low)
+        return Box(low, np.maximum(high, low), np.zeros_like(low))
+
     def holds(self, spend: FloatArray, slack: float = 0.0) -> bool:
         """Return whether a split is inside."""
         inside = (spend >= self.low - slack) & (spend <= self.high + slack)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -37,6 +37,7 @@ _SHARP = 1e-10  # of the bound: a price is off by about the root of what a mix i
 _SAME = 1e-6  # of the outcome: less than this apart, plans are priced alike
 _HARDER = (1.0, 1.1, 1.4)  # times the guardrails' prices, until a choice of sides can keep them
 _HAIRS = (1e-6, 1e-3, 0.05)  # of a line's room: what a program's tolerance may spend on nothing
+_NEARBY = 0.01  # of the money: as far around the best plan as its prices are looked for
 _HALVINGS = 36  # on the way from a plan to a split that breaks a limit
 _SMALL = 60  # lines up to which every node is worth a plan
 _EVERY = 8  # nodes between plans where there are more
@@ -274,20 +275,36 @@ class _Search:
         A box that was cut to what a group can give, or by branching, takes over the price of what
         it was cut to.
         """
+        if self.best is None or self.any_plan:
+            return
+        wide = fold(self.true.changed(groups=()), Sets.of(()))
+        if self.master.tabled.is_needed:
+            self._price_nearby(self.best, wide)
+        elif self.true.gate is None and np.isfinite(wide.high).all():
+            self._price_on_sides(self.best, wide)
+
+    def _price_nearby(self, plan: FloatArray, wide: Box) -> None:
+        """Price the plan by the best mix around it, where every curve is all but straight.
+
+        Limits that ask for less of an outcome are met by many a mix, most of them far from the plan
+        and held by the ends of their box.
+        """
+        near = wide.around(plan, _NEARBY * (float(plan.sum()) or self.master.money))
+        closest = relax(Master.of(self.true, near), near, self.work, start=plan, close=_SHARP)
+        if closest is not None:
+            self.priced = replace(closest, spend=plan)
+
+    def _price_on_sides(self, plan: FloatArray, wide: Box) -> None:
+        """Price the plan with each line on its side, and keep what that finds if it is better."""
         problem = self.true
-        if self.best is None or self.any_plan or self.master.tabled.is_needed:
-            return
-        if problem.gate is not None or not problem.curves.bent(problem.lower).any():
-            return
-        wide = fold(problem.changed(groups=()), Sets.of(()))
-        if not np.isfinite(wide.high).all():
+        if not problem.curves.bent(problem.lower).any():
             return
         sides = split_sides(problem.curves, wide)
-        on = np.isnan(sides.off_low) | (self.best >= sides.on_low)
-        low, high = np.where(on, sides.on_low, self.best), np.where(on, sides.on_high, self.best)
+        on = np.isnan(sides.off_low) | (plan >= sides.on_low)
+        low, high = np.where(on, sides.on_low, plan), np.where(on, sides.on_high, plan)
         freed = relax(
             self.master, Box(low, high, np.zeros_like(low)), self.work,
-            start=self.best, close=_SHARP,
+            start=plan, close=_SHARP,
         )  # fmt: skip
         if freed is None:
             return

@@ -65,3 +65,36 @@ def test_crossing_groups_are_priced_on_s_shaped_lines_too(seed):
         earns = (solved(**{name: most + step}).objective - here.objective) / step
         loses = (here.objective - solved(**{name: most - step}).objective) / step
         assert min(earns, loses) - 1e-3 <= here.prices[name] <= max(earns, loses) + 1e-3
+
+
+@pytest.mark.parametrize(
+    ("rail", "spend", "budget_price"),
+    [
+        ({"metric": "return", "max": 1.25}, "exactly", 1.25),
+        ({"metric": "cpa", "min": 0.8}, "at_most", 1.25),
+        ({"metric": "outcome", "max": 120}, "at_most", 0.0),
+        ({"metric": "orders_per_spend", "max": 0.2}, "exactly", None),
+    ],
+    ids=lambda value: value["metric"] if isinstance(value, dict) else str(value),
+)
+def test_limits_that_ask_for_less_are_priced_at_what_a_little_more_of_them_earns(
+    rail, spend, budget_price
+):
+    """An outcome held down earns what is allowed: the limit, times the money where it is a rate."""
+    lines = [
+        line("a", hill(100, 50), metrics={"orders": hill(12, 20)}),
+        line("b", hill(200, 80), metrics={"orders": hill(40, 90)}),
+    ]
+    side = "max" if "max" in rail else "min"
+
+    def solved(limit: float = 1.0, money: float = 100.0):
+        own = {**rail, side: rail[side] * limit}
+        return solve(problem(budget=money, spend=spend, lines=lines, guardrails=[own]))
+
+    here = solved()
+    by_limit = (solved(1.02).objective - here.objective) / 0.02 / rail[side]
+    by_money = (solved(money=102).objective - here.objective) / 2
+    assert here.prices[rail["metric"]] == pytest.approx(by_limit, rel=0.05, abs=1e-2)
+    assert here.prices["budget"] == pytest.approx(by_money, rel=0.03, abs=1e-2)
+    if budget_price is not None:
+        assert here.prices["budget"] == pytest.approx(budget_price, abs=1e-6)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,11 +16,16 @@ from pipeline.allocation.chance_document import (
     read_risk,
 )
 from pipeline.allocation.curve_document import read_curves, read_metrics
+from pipeline.allocation.curves import Curves
 from pipeline.allocation.limit_document import (
+    SAID_OTHERWISE,
+    Known,
     make_guardrail,
+    note_clashes,
     read_bounds,
     read_groups,
     read_guardrails,
+    read_labels,
 )
 from pipeline.allocation.notes import Notes, shown
 from pipeline.allocation.pacing import Pace
@@ -29,17 +34,19 @@ from pipeline.allocation.risk import Risk
 from pipeline.allocation.rounding import amounts_of
 from pipeline.core.errors import ConfigError
 from pipeline.core.money import minor_digits
-from pipeline.core.types import JsonObject
+from pipeline.core.types import BoolArray, FloatArray, JsonObject
 
 _TOP = {
     "budget", "spend", "lines", "groups", "guardrails", "goal", "unit", "currency", "name", "risk",
     "pacing", "time_limit",
 }  # fmt: skip
-_LINE = {
+LINE_KEYS = frozenset({
     "id", "curve", "draws", "min", "max", "current", "fixed", "ramp", "min_if_on", "labels",
     "metrics", "organic",
-}  # fmt: skip
-_GOAL = {"minimize", "maximize", OUTCOME, "cost_per_outcome", "return"}
+})  # fmt: skip
+"""What is said of a line."""
+_RATES = (("cost_per_outcome", "max"), ("return", "min"))
+_GOAL = {"minimize", "maximize", OUTCOME, *(key for key, _ in _RATES)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,26 +86,35 @@ def parse_problem(data: object, where: str) -> Request:
     lines = top.get("lines")
     if not isinstance(lines, list) or not lines:
         raise ConfigError(f"{where}: lines: need a list of at least one line, got {shown(lines)}")
-    rows = [notes.keys(_line_name(row, i), row, _LINE) for i, row in enumerate(lines)]
+    rows = [notes.keys(_line_name(row, i), row, LINE_KEYS) for i, row in enumerate(lines)]
     ids = _ids(rows, notes)
     pace = read_pacing(top.get("pacing"), notes)
     budget, exactly = _budget(top, pace, notes)
-    index = {name: position for position, name in enumerate(ids)}
     metrics, organic = read_metrics(rows, ids, notes)
-    groups = read_groups(top.get("groups", []), rows, index, notes)
-    rails = read_guardrails(top.get("guardrails", []), rows, index, organic, notes)
-    goal_rails, target = _goal(top, notes)
+    _check_metrics(metrics, notes)
+    known = Known(
+        index={name: position for position, name in enumerate(ids)},
+        labels=read_labels(rows, ids, notes),
+        metrics=metrics,
+        organic=organic,
+    )
+    groups = read_groups(top.get("groups"), known, notes)
+    rails = read_guardrails(top.get("guardrails"), known, notes)
+    goal_rails, target = _goal(top, known, notes)
     unit = _unit(top, budget, notes)
     budget = _in_units(top, budget, unit, notes) if exactly else budget
     time_limit = _time_limit(top, notes)
     bounds = read_bounds(rows, ids, notes)
-    draws = read_draws(rows, ids, np.minimum(bounds.high, budget), notes)
+    most = np.minimum(bounds.high, budget)
+    draws = read_draws(rows, ids, most, notes)
     risk = read_risk(top.get("risk"), draws, notes)
     rails = [*rails, *goal_rails]
+    note_clashes(groups, rails, ids, bounds, notes)
     if draws is not None:
         curves = draws.mean()
     else:
         curves = read_curves([row.get("curve") for row in rows], ids, notes)
+        _check_curves(curves, ids, most, notes)
     if risk is not None:
         rails, metrics = on_expected(rails), {**metrics, EXPECTED: curves}
         if target is not None:
@@ -126,17 +142,42 @@ def parse_problem(data: object, where: str) -> Request:
 def _ids(rows: Sequence[JsonObject], notes: Notes) -> list[str]:
     ids = []
     for position, row in enumerate(rows):
-        name = row.get("id")
-        if not isinstance(name, str) or not name:
-            notes.add(f"lines[{position}].id: need a text that is not empty, got {shown(name)}")
-            name = f"lines[{position}]"
-        ids.append(name)
+        ids.append(notes.text(f"lines[{position}].id", row.get("id")) or f"lines[{position}]")
     seen: set[str] = set()
     for name in ids:
         if name in seen:
             notes.add(f"lines: the id {name!r} is given twice")
         seen.add(name)
     return ids
+
+
+def _check_metrics(metrics: Collection[str], notes: Notes) -> None:
+    for name in sorted((SAID_OTHERWISE | {EXPECTED}) & set(metrics)):
+        notes.add(f"metrics: {name!r} means something else already; give the metric another name")
+
+
+def _check_curves(curves: Curves, ids: Sequence[str], most: FloatArray, notes: Notes) -> None:
+    """Note curves whose numbers cannot be added up as far as money may go."""
+    for line in np.flatnonzero(~_adds_up(curves, most)).tolist():
+        notes.add(
+            f"line {ids[line]!r}: curve: its numbers and a spend of {most[line]:g} lie too far "
+            "apart to be computed; use other units, or give a smaller max"
+        )
+
+
+def _adds_up(curves: Curves, most: FloatArray) -> BoolArray:
+    """Return for which lines outcome and marginal return are numbers at the most spend."""
+    asked = np.where(np.isfinite(most) & (most > 0), most, 1.0)
+    try:
+        with np.errstate(over="raise", invalid="raise"):
+            both = curves.value(asked), curves.marginal(asked)
+    except FloatingPointError:
+        if curves.size == 1:
+            return np.zeros(1, dtype=bool)
+        half = curves.size // 2
+        parts = (np.arange(half), np.arange(half, curves.size))
+        return np.concatenate([_adds_up(curves.take(part), asked[part]) for part in parts])
+    return np.isfinite(both[0]) & np.isfinite(both[1])
 
 
 def _budget(top: JsonObject, pace: Pace | None, notes: Notes) -> tuple[float, bool]:
@@ -199,21 +240,26 @@ def _time_limit(top: JsonObject, notes: Notes) -> float | None:
     return notes.number("time_limit", top["time_limit"])
 
 
-def _goal(top: JsonObject, notes: Notes) -> tuple[list[Guardrail], float | None]:
+def _goal(top: JsonObject, known: Known, notes: Notes) -> tuple[list[Guardrail], float | None]:
+    """Return what the goal asks to keep, and the outcome to reach with the least spend."""
     if top.get("goal") is None:
         return [], None
     goal = notes.keys("goal", top["goal"], _GOAL)
-    if goal.get("minimize") is not None:
-        if goal["minimize"] != SPEND or OUTCOME not in goal:
-            notes.add('goal: need {"minimize": "spend", "outcome": NUMBER}')
-            return [], None
+    given = {key for key, value in goal.items() if value is not None}
+    if given == {"minimize", OUTCOME} and goal["minimize"] == SPEND:
         return [], notes.number("goal.outcome", goal[OUTCOME])
+    if goal.get("maximize") != OUTCOME or given & {"minimize", OUTCOME}:
+        notes.add(
+            'goal: need {"minimize": "spend", "outcome": NUMBER} or {"maximize": "outcome"}, the '
+            f"latter with cost_per_outcome or return, got {shown(goal)}"
+        )
+        return [], None
     rails = []
-    for key, side in (("cost_per_outcome", "max"), ("return", "min")):
-        if key in goal:
+    for key, side in _RATES:
+        if key in given:
             limit = notes.number(f"goal.{key}", goal[key])
             if math.isfinite(limit):
-                rails.append(make_guardrail(f"goal {key}", key, side, limit, None, {}))
+                rails.append(make_guardrail(f"goal {key}", key, side, limit, None, known))
     return rails, None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,39 @@ _RAIL = {"id", "metric", "min", "max", "lines", "where"}
 _LONGEST_NAME = 200
 _RETURN = {"return", "roas"}
 _COST = {"cost_per_outcome", "cac", "cpa"}
+
+
+SAID_OTHERWISE = frozenset({SPEND, OUTCOME}) | _RETURN | _COST
+"""Names of guardrails' metrics that mean something already, so that no metric may have them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What limits may refer to.
+
+    Attributes:
+        index: where the line of each id stands.
+        labels: of every line.
+        metrics: names of further metrics.
+        organic: (n_lines,) by metric, what comes without spend.
+    """
+
+    index: Mapping[str, int]
+    labels: Sequence[JsonObject]
+    metrics: Collection[str]
+    organic: Mapping[str, FloatArray]
+
+
+def read_labels(rows: Sequence[JsonObject], ids: Sequence[str], notes: Notes) -> list[JsonObject]:
+    """Return the labels of every line; what is none is noted."""
+    out: list[JsonObject] = []
+    for name, row in zip(ids, rows, strict=True):
+        given = {} if row.get("labels") is None else row["labels"]
+        if not isinstance(given, dict):
+            notes.add(f"line {name!r}: labels: need an object, got {shown(given)}")
+            given = {}
+        out.append(given)
+    return out
 
 
 @dataclass(slots=True)
@@ -53,6 +86,20 @@ def _bound(position: int, row: JsonObject, name: str, bounds: Bounds, notes: Not
     if "ramp" in given and "current" not in given:
         notes.add(f"line {name!r}: ramp needs current, the spend it is counted from")
         return
+    (low, low_name), (high, high_name) = _ends(name, given)
+    bounds.low[position], bounds.high[position] = low, high
+    bounds.gate[position] = given.get("min_if_on", 0.0)
+    bounds.current[position] = given.get("current", math.nan)
+    bounds.names[position, "min"] = f"{name} {low_name}"
+    bounds.names[position, "max"] = f"{name} {high_name}"
+
+
+def _ends(name: str, given: Mapping[str, float]) -> tuple[tuple[float, str], tuple[float, str]]:
+    """Return the highest floor and the lowest cap, each with the key that gives it.
+
+    Raises:
+        InfeasibleError: the floor is above the cap.
+    """
     floors = [(given.get("min", 0.0), "min")]
     caps = [(given["max"], "max")] if "max" in given else []
     if "ramp" in given:
@@ -70,51 +117,44 @@ def _bound(position: int, row: JsonObject, name: str, bounds: Bounds, notes: Not
                 (f"{name} {high_name}", f"{name} {high_name} {high:g}"),
             ]
         )
-    bounds.low[position], bounds.high[position] = low, high
-    bounds.gate[position] = given.get("min_if_on", 0.0)
-    bounds.current[position] = given.get("current", math.nan)
-    bounds.names[position, "min"] = f"{name} {low_name}"
-    bounds.names[position, "max"] = f"{name} {high_name}"
+    return (low, low_name), (high, high_name)
 
 
-def read_groups(
-    data: object, rows: Sequence[JsonObject], index: Mapping[str, int], notes: Notes
-) -> list[Group]:
+def read_groups(data: object, known: Known, notes: Notes) -> list[Group]:
     """Return the groups; what is wrong with one is noted, and it is left out."""
+    if data is None:
+        return []
     if not isinstance(data, list):
         notes.add(f"groups: need a list, got {shown(data)}")
         return []
     groups = []
     for position, item in enumerate(data):
         group = notes.keys(f"groups[{position}]", item, _GROUP)
-        name = group.get("id")
-        if not isinstance(name, str) or not name:
-            notes.add(f"groups[{position}].id: need a text that is not empty, got {shown(name)}")
+        name = notes.text(f"groups[{position}].id", group.get("id"))
+        if not name:
             continue
         what = f"group {name!r}"
-        members = scope_members(what, group, rows, index, notes)
+        members = _scope_members(what, group, known, notes)
         if members is None:
             notes.add(f"{what}: need lines or where")
             continue
-        low = notes.number(f"{what}: min", group.get("min", 0.0))
-        high = math.inf
-        if group.get("max") is not None:
-            high = notes.number(f"{what}: max", group["max"])
-        if group.get("fixed") is not None:
-            low = high = notes.number(f"{what}: fixed", group["fixed"])
-        if math.isnan(low) or math.isnan(high):
+        given = {
+            key: notes.number(f"{what}: {key}", group[key])
+            for key in ("min", "max", "fixed")
+            if group.get(key) is not None
+        }
+        if any(math.isnan(value) for value in given.values()):
             continue
-        if low > high:
-            raise infeasible([(f"{name} min", f"{name} min {low:g}"),
-                              (f"{name} max", f"{name} max {high:g}")])  # fmt: skip
+        (low, _), (high, _) = _ends(name, given)
         groups.append(Group(id=name, members=members, min=low, max=high))
     return groups
 
 
-def scope_members(
-    what: str, data: JsonObject, rows: Sequence[JsonObject], index: Mapping[str, int], notes: Notes
-) -> IntArray | None:
+def _scope_members(what: str, data: JsonObject, known: Known, notes: Notes) -> IntArray | None:
     """Return the lines that a scope names; None for all."""
+    index = known.index
+    if data.get("lines") is not None and data.get("where") is not None:
+        notes.add(f"{what}: give lines or where, not both")
     if data.get("lines") is not None:
         chosen = data["lines"]
         if not isinstance(chosen, list) or not chosen:
@@ -134,8 +174,8 @@ def scope_members(
             return None
         places = [
             position
-            for position, row in enumerate(rows)
-            if all((row.get("labels") or {}).get(key) == value for key, value in wanted.items())
+            for position, labels in enumerate(known.labels)
+            if all(key in labels and labels[key] == value for key, value in wanted.items())
         ]
         if not places:
             notes.add(f"{what}: no line has the labels {wanted}")
@@ -143,14 +183,10 @@ def scope_members(
     return None
 
 
-def read_guardrails(
-    data: object,
-    rows: Sequence[JsonObject],
-    index: Mapping[str, int],
-    organic: Mapping[str, FloatArray],
-    notes: Notes,
-) -> list[Guardrail]:
+def read_guardrails(data: object, known: Known, notes: Notes) -> list[Guardrail]:
     """Return the guardrails, one for each limit given."""
+    if data is None:
+        return []
     if not isinstance(data, list):
         notes.add(f"guardrails: need a list, got {shown(data)}")
         return []
@@ -158,20 +194,20 @@ def read_guardrails(
     for position, item in enumerate(data):
         what = f"guardrails[{position}]"
         rail = notes.keys(what, item, _RAIL)
-        metric = rail.get("metric")
-        if not isinstance(metric, str) or not 0 < len(metric) <= _LONGEST_NAME:
-            notes.add(f"{what}.metric: need a text of 1 to {_LONGEST_NAME}, got {shown(metric)}")
+        metric = notes.text(f"{what}.metric", rail.get("metric"), most=_LONGEST_NAME)
+        given = metric if rail.get("id") is None else notes.text(f"{what}.id", rail["id"])
+        if not metric or not given:
             continue
         if rail.get("min") is None and rail.get("max") is None:
             notes.add(f"{what}: need min or max")
-        members = scope_members(what, rail, rows, index, notes)
+        members = _scope_members(what, rail, known, notes)
         for side in ("min", "max"):
             if rail.get(side) is None:
                 continue
             limit = notes.number(f"{what}.{side}", rail[side])
             if math.isfinite(limit):
-                name = _fresh(str(rail.get("id") or metric), side, rails)
-                rails.append(make_guardrail(name, metric, side, limit, members, organic))
+                name = _fresh(given, side, rails)
+                rails.append(make_guardrail(name, metric, side, limit, members, known))
     return rails
 
 
@@ -181,16 +217,18 @@ def make_guardrail(
     side: str,
     limit: float,
     members: IntArray | None,
-    organic: Mapping[str, FloatArray],
+    known: Known,
 ) -> Guardrail:
-    """Return the guardrail that a metric's name stands for."""
+    """Return the guardrail that a metric's name stands for: one of the file's own first."""
     low, high = (limit, None) if side == "min" else (None, limit)
 
     def total(what: str, inside: IntArray | None = members) -> Quantity:
-        base = organic.get(what, np.zeros(0))
+        base = known.organic.get(what, np.zeros(0))
         extra = float(base.sum() if inside is None or not base.size else base[inside].sum())
         return Quantity(metric=what, members=inside, constant=extra)
 
+    if metric in known.metrics:
+        return Guardrail(id=name, over=total(metric), min=low, max=high)
     if metric in _RETURN:
         over, per = total(OUTCOME), total(SPEND)
     elif metric in _COST:
@@ -205,6 +243,26 @@ def make_guardrail(
     else:
         return Guardrail(id=name, over=total(metric), min=low, max=high)
     return Guardrail(id=name, over=over, per=per, min=low, max=high)
+
+
+def note_clashes(
+    groups: Sequence[Group],
+    rails: Sequence[Guardrail],
+    ids: Sequence[str],
+    bounds: Bounds,
+    notes: Notes,
+) -> None:
+    """Note names that two limits have: prices and conflicts are told by name."""
+    taken = {*bounds.names.values(), *(f"{name} min_if_on" for name in ids)}
+    for group in groups:
+        own = {group.id, group.limit_name("min"), group.limit_name("max")}
+        for name in sorted(own & taken):
+            notes.add(f"group {group.id!r}: another limit is called {name!r}, too; rename it")
+        taken |= own
+    for rail in rails:
+        if rail.id in taken:
+            notes.add(f"guardrail {rail.id!r}: another limit is called so, too; give it an id")
+        taken.add(rail.id)
 
 
 def _fresh(name: str, side: str, rails: Sequence[Guardrail]) -> str:

@@ -41,6 +41,21 @@ class Notes:
             self.add(f"{what}: unknown key {key!r}, need one of {sorted(known)}")
         return data
 
+    def text(self, what: str, value: object, *, most: int | None = None) -> str:
+        """Return a text that is not empty and can be written; an empty one, noted, if it is none.
+
+        Args:
+            most: characters it may have.
+        """
+        size = "that is not empty" if most is None else f"of 1 to {most}"
+        if not isinstance(value, str) or not value or (most is not None and len(value) > most):
+            self.add(f"{what}: need a text {size}, got {shown(value)}")
+        elif not _can_be_written(value):
+            self.add(f"{what}: {shown(value)} has half a character in it, which nobody can write")
+        else:
+            return value
+        return ""
+
     def number(self, what: str, value: object, *, least: float = 0.0) -> float:
         """Return a finite number that is not below `least`; NaN, noted, where it is none."""
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -54,6 +69,14 @@ class Notes:
         else:
             return float(value)
         return math.nan
+
+
+def _can_be_written(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def shown(value: object) -> str:

@@ -99,6 +99,26 @@ def test_every_family_means_what_its_formula_says(curve, spend, outcome):
         ("currency", "euro", "currency"),
         ("unit", 1e6, "whole budget"),
         ("surprise", 1, "surprise"),
+        ("goal", {}, "goal"),
+        ("goal", {"maximize": "profit"}, "profit"),
+        ("goal", {"maximize": "spend"}, "goal"),
+        ("goal", {"outcome": 5000}, "goal"),
+        ("goal", {"maximize": "outcome", "minimize": "spend", "outcome": 3}, "goal"),
+        ("goal", {"minimize": "spend", "outcome": 3, "cost_per_outcome": 9}, "goal"),
+        ("groups.0.where", {"channel": "tv"}, "lines or where"),
+        ("lines.1.labels", "tv", "labels"),
+        ("lines.1.labels", ["tv"], "labels"),
+        ("groups.0.id", "a max", "'a max'"),
+        ("groups.0.id", "b min_if_on", "'b min_if_on'"),
+        ("guardrails.0.id", "g max", "'g max'"),
+        ("guardrails.0.id", ["return"], "id"),
+        ("lines.0.metrics", {"roas": hill(1, 2)}, "'roas'"),
+        ("lines.0.metrics", {"spend": hill(1, 2)}, "'spend'"),
+        ("lines.0.id", "a\ud800", "half a character"),
+        ("groups.0.id", "\udfff", "half a character"),
+        ("guardrails.0.metric", "\ud800", "half a character"),
+        ("lines.1.curve", {"family": "power", "a": 1, "b": 200}, "far apart"),
+        ("lines.1.curve", {"family": "exponential", "ceiling": 1e149, "scale": 1e-307}, "line 'b'"),
     ],
 )
 def test_nonsense_is_refused_in_one_line_that_says_where(path, value, word):
@@ -106,6 +126,33 @@ def test_nonsense_is_refused_in_one_line_that_says_where(path, value, word):
         parse_problem(_with(path, value), "p.json")
     assert word in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_fixed_group_keeps_its_other_limits_as_a_fixed_line_does():
+    group = {"id": "g", "lines": ["b"], "fixed": 3}
+    with pytest.raises(InfeasibleError) as caught:
+        parse_problem(_with("groups.0", {**group, "max": 1}), "p.json")
+    assert caught.value.conflict == ("g fixed", "g max")
+    made = parse_problem(_with("groups.0", {**group, "min": None, "max": 9}), "p.json").problem
+    assert (made.groups[0].min, made.groups[0].max) == (3, 3)
+
+
+@pytest.mark.parametrize("key", ["groups", "guardrails"])
+def test_no_limits_may_be_said_with_null(key):
+    assert getattr(parse_problem(_with(key, None), "p.json").problem, key) == ()
+
+
+def test_a_label_that_is_asked_for_has_to_be_there():
+    with pytest.raises(ConfigError, match="no line has the labels"):
+        parse_problem(_with("groups.0", {"id": "t", "where": {"channel": None}}), "p.json")
+
+
+def test_a_metric_whose_name_ends_like_a_ratio_is_the_metric():
+    asked = _with("guardrails", [{"metric": "market_share", "min": 0.5}])
+    asked["lines"][0]["metrics"] = {"market_share": hill(2, 10)}
+    found = answer(parse_problem(asked, "p.json"))
+    spent = found["spend"]["a"]
+    assert found["guardrails"]["market_share"]["value"] == pytest.approx(2 * spent / (10 + spent))
 
 
 def test_every_problem_of_a_file_is_told_at_once():

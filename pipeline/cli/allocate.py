@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -105,8 +106,9 @@ def load_problem(path: Path) -> Any:
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """Return a parquet file's lines as the problem file would list them.
 
-    A curve is one column `curve`, or a column `family` and one per parameter; columns that mean
-    nothing else become labels.
+    A curve is one column `curve`, or a column `family` and one per parameter. What a problem file
+    says with an object or a list is a column of structs, maps or lists, or JSON as text. Columns
+    that mean nothing else become labels.
 
     Raises:
         ConfigError: the file cannot be read.
@@ -114,8 +116,8 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     import pyarrow.parquet as pq
 
     try:
-        rows = pq.ParquetFile(path).read().to_pylist()
-    except (OSError, ValueError) as error:
+        rows = pq.ParquetFile(path).read().to_pylist(maps_as_pydicts="strict")
+    except (OSError, ValueError, KeyError) as error:
         raise ConfigError(f"{path}: cannot be read as parquet: {error}") from error
     return [_line(row) for row in rows]
 
@@ -136,25 +138,40 @@ _PARAMETERS = frozenset(
         "y",
     ]
 )
-_FIELDS = frozenset(["id", "min", "max", "current", "fixed", "ramp", "min_if_on"])
+_NOT_CELLS = frozenset(["curve", "draws", "labels", "metrics", "organic"])  # objects and lists
 
 
 def _line(row: dict[str, Any]) -> dict[str, Any]:
-    given = {key: value for key, value in row.items() if not _is_missing(value)}
-    curve = given.pop("curve", None)
-    if isinstance(curve, str):
-        try:
-            curve = json.loads(curve, parse_constant=_refuse)
-        except (ValueError, RecursionError) as error:
-            name = row.get("id")
-            raise ConfigError(f"line {name!r}: its curve is not JSON: {error}") from error
-    if isinstance(curve, dict):
-        curve = {key: value for key, value in curve.items() if not _is_missing(value)}
-    else:
-        curve = {key: given.pop(key) for key in sorted(_PARAMETERS & set(given))}
-    line = {key: given.pop(key) for key in sorted(_FIELDS & set(given))}
+    from pipeline.allocation.document import LINE_KEYS
+
+    given: dict[str, Any] = _as_json(row)
+    line = {key: given.pop(key) for key in sorted(LINE_KEYS & set(given))}
+    for key in sorted(_NOT_CELLS & set(line)):
+        line[key] = _read(line[key], f"line {row.get('id')!r}: its {key}")
     line["id"] = str(line["id"]) if "id" in line else None
-    return {**line, "curve": curve, "labels": given}
+    if "curve" not in line and "draws" not in line:
+        line["curve"] = {key: given.pop(key) for key in sorted(_PARAMETERS & set(given))}
+    own = line.get("labels", {})
+    return {**line, "labels": {**given, **own} if isinstance(own, dict) else own}
+
+
+def _read(value: Any, what: str) -> Any:
+    """Return a cell's value, which may be JSON as text."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value, object_pairs_hook=_once, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{what} is not JSON: {error}") from error
+
+
+def _as_json(value: Any) -> Any:
+    """Return a cell as JSON would have it: no missing fields, and no decimals."""
+    if isinstance(value, dict):
+        return {key: _as_json(own) for key, own in value.items() if not _is_missing(own)}
+    if isinstance(value, list):
+        return [_as_json(own) for own in value]
+    return float(value) if isinstance(value, Decimal) else value
 
 
 def _is_missing(value: object) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,38 @@ def test_lines_may_come_from_a_parquet_file(tmp_path):
     done = _run(_file(tmp_path, json.dumps(document)), "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["spend"]["a"] <= 50 + 1e-9
+
+
+def test_a_parquet_file_says_of_a_line_all_that_a_problem_file_does(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    orders = {"family": "hill", "ceiling": 3.0, "half_saturation": 10.0, "slope": 1.0}
+    table = pa.table(
+        {
+            "id": ["a", "b"],
+            "curve": [json.dumps(line["curve"]) for line in PROBLEM["lines"]],
+            "max": pa.array([Decimal("30.5"), None], pa.decimal128(9, 2)),
+            "metrics": [{"orders": orders}, None],
+            "organic": [json.dumps({"orders": 5}), None],
+            "labels": pa.array([[("channel", "tv")], []], pa.map_(pa.string(), pa.string())),
+            "market": ["de", "de"],
+        }
+    )
+    pq.write_table(table, tmp_path / "lines.parquet")
+    document = {
+        "budget": 100,
+        "lines": "lines.parquet",
+        "groups": [{"id": "tv", "where": {"channel": "tv", "market": "de"}, "max": 20}],
+        "guardrails": [{"metric": "orders", "min": 6.8}],
+    }
+    done = _run(_file(tmp_path, json.dumps(document)), "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    spent = found["spend"]["a"]
+    assert spent <= 20 + 1e-9
+    orders_seen = found["guardrails"]["orders"]["value"]
+    assert orders_seen == pytest.approx(5 + 3 * spent / (10 + spent), rel=1e-4)
 
 
 CURVES = [line["curve"] for line in PROBLEM["lines"]]

@@ -85,12 +85,13 @@ def solve_master(problem: Problem, rows: Rows, columns: Columns, earns: float) -
         matrix = hstack([matrix, -identity(limits.size, format="csr")])
         cost = np.concatenate([cost, np.ones(limits.size)])
         pick = hstack([pick, csr_matrix((size, limits.size))])
-    if not np.isfinite(cost).all():
+    matrix = matrix.tocsr()
+    if not all(np.isfinite(numbers).all() for numbers in (cost, matrix.data, limits)):
         raise ConfigError(
             "limits: money or outcomes have no end, or numbers lie too far apart to add up; "
             "give a budget or a max on every line, and units in which they are comparable"
         )
-    solved = _linear_program(cost, matrix.tocsr(), limits, pick.tocsr())
+    solved = _linear_program(cost, matrix, limits, pick.tocsr())
     if solved is None:
         return None
     found, marginals = solved

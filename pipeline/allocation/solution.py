@@ -64,7 +64,8 @@ class Solution:
     def limit_prices(self) -> dict[str, float]:
         """The prices of `budget`, groups and guardrails by name."""
         names = names_of_limits(self.problem)
-        return dict(zip(names, self.limit_price.tolist(), strict=True))
+        prices = np.where(np.abs(self.limit_price) > _NOTHING, self.limit_price, 0.0)
+        return dict(zip(names, prices.tolist(), strict=True))
 
     @cached_property
     def prices(self) -> dict[str, float]:

@@ -142,6 +142,18 @@ def test_no_limits_may_be_said_with_null(key):
     assert getattr(parse_problem(_with(key, None), "p.json").problem, key) == ()
 
 
+def test_a_rate_that_money_without_end_may_keep_asks_for_a_budget():
+    curve = {"family": "exponential", "ceiling": 5, "scale": 20}
+    asked = {"lines": [line("a", curve)], "goal": {"maximize": "outcome", "return": 0.05}}
+    with np.errstate(all="ignore"), pytest.raises(ConfigError, match="give a budget or a max"):
+        answer(parse_problem(asked, "p.json"))
+
+
+def test_money_that_no_line_can_take_has_no_price():
+    lines = [line("a", hill(100, 10), max=10), line("b", hill(20, 80), max=20)]
+    assert answer(parse_problem({"budget": 30, "lines": lines}, "p.json"))["prices"]["budget"] == 0
+
+
 def test_a_label_that_is_asked_for_has_to_be_there():
     with pytest.raises(ConfigError, match="no line has the labels"):
         parse_problem(_with("groups.0", {"id": "t", "where": {"channel": None}}), "p.json")

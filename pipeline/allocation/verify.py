@@ -135,33 +135,127 @@ def _caps(budgets: Mapping[Line, float], rules: Rules) -> Iterator[Finding]:
             yield _fail("cap", f"{name}: {amount:.2f} planned, fixed at {cap.fixed:.2f}")
         if cap.max is not None and amount > cap.max + 1e-9 * cap.max:
             yield _fail("cap", f"{name}: {amount:.2f} planned, at most {cap.max:.2f} allowed")
-        if cap.min is not None and spent < to_minor(cap.min, rules.currency):
-            climbing = all(_is_at_ramp(line, budgets, rules) for line in inside)
-            yield _fail(
-                "cap",
-                f"{name}: {amount:.2f} planned, at least {cap.min:.2f} asked"
-                + ("; the ramp allows no more tonight" if climbing else ""),
-                level=Level.REVIEW if climbing else Level.FAIL,
-            )
+    yield from _floors(budgets, rules)
 
 
-def _ramps(budgets: Mapping[Line, float], rules: Rules) -> Iterator[Finding]:
-    """Yield the lines that move further than they may.
+def _floors(budgets: Mapping[Line, float], rules: Rules) -> Iterator[Finding]:
+    """Yield the floors that are not reached; for review where no split comes nearer to them."""
+    short: dict[int, tuple[float, int]] = {}
+    for place, cap in enumerate(rules.caps):
+        inside = {line: money for line, money in budgets.items() if cap.covers(line, rules.columns)}
+        asked = 0 if cap.min is None else to_minor(cap.min, rules.currency)
+        if inside and (spent := _sum(inside, rules)) < asked:
+            short[place] = (from_minor(asked - spent, rules.currency), len(inside))
+    if not short:
+        return
+    missing = sum(amount for amount, _ in short.values())
+    rounding = 2 * from_minor(sum(lines for _, lines in short.values()), rules.currency)
+    as_near = missing <= _least_shortfall(list(budgets), rules) + rounding * (1 + 1e-9)
+    for place, (amount, _) in short.items():
+        cap = rules.caps[place]
+        least = float(cap.min or 0.0)
+        yield _fail(
+            "cap",
+            f"cap {scope_label(cap.scope)}: {least - amount:.2f} planned, at least {least:.2f} "
+            "asked" + ("; the ramp allows no more tonight" if as_near else ""),
+            level=Level.REVIEW if as_near else Level.FAIL,
+        )
+
+
+def _least_shortfall(lines: Sequence[Line], rules: Rules) -> float:
+    """Return what floors miss in all where ramp, total and other caps leave as much as they can.
+
+    0 where those contradict each other: then no shortfall has an excuse.
+    """
+    from scipy.optimize import linprog
+
+    rooms, floors = _rooms(rules), [cap for cap in rules.caps if cap.min is not None]
+    size, above, most, equal, exact = len(lines), [], [], [], []
+    for cap in rules.caps:
+        row = np.zeros(size + len(floors))
+        row[:size] = [cap.covers(line, rules.columns) for line in lines]
+        if not row.any():
+            continue
+        if cap.fixed is not None:
+            equal.append(row)
+            exact.append(cap.fixed)
+        if cap.max is not None:
+            above.append(row)
+            most.append(cap.max)
+        if cap.min is not None:
+            missed = -row
+            missed[size + floors.index(cap)] = -1.0
+            above.append(missed)
+            most.append(-cap.min)
+    if rules.total is not None:
+        above.append(np.repeat([1.0, 0.0], [size, len(floors)]))
+        most.append(rules.total + from_minor(1, rules.currency) / 2)
+    found = linprog(
+        np.repeat([0.0, 1.0], [size, len(floors)]),
+        A_ub=np.array(above),
+        b_ub=most,
+        A_eq=np.array(equal) if equal else None,
+        b_eq=exact if equal else None,
+        bounds=[*(rooms.get(line, (0.0, 0.0)) for line in lines), *[(0.0, np.inf)] * len(floors)],
+    )
+    return float(found.fun or 0.0) if found.status == 0 else 0.0
+
+
+def _rooms(rules: Rules) -> dict[Line, tuple[float, float]]:
+    """Return the least and the most that each line may have tonight.
 
     A cap comes first: money above it may be cut by any step, a fixed amount is reached by any step,
     and a held line below a floor may rise to it, no faster than the ramp.
     """
-    unit = from_minor(1, rules.currency) * (1 + 1e-9)
+    fixed, over, under = set[Line](), set[Line](), set[Line]()
+    for cap, inside in _scopes(rules):
+        today = sum(rules.current[line] for line in inside)
+        if cap.fixed is not None:
+            fixed |= inside
+        if cap.max is not None and _standing(inside, rules) > cap.max:
+            over |= inside
+        if cap.min is not None and today < cap.min:
+            under |= inside
+    rooms = {}
+    for line, today in rules.current.items():
+        share = 0.0 if line in rules.held else rules.max_change
+        rise = rules.max_change if line in under else share
+        cut = 1.0 if line in over else share
+        rooms[line] = (max(today * (1 - cut), 0.0), today * (1 + rise))
+        if line in fixed:
+            rooms[line] = (0.0, float("inf"))
+    return rooms
+
+
+def _scopes(rules: Rules) -> list[tuple[Cap, set[Line]]]:
+    return [
+        (cap, {line for line in rules.current if cap.covers(line, rules.columns)})
+        for cap in rules.caps
+    ]
+
+
+def _standing(inside: set[Line], rules: Rules) -> float:
+    """Return today's money of some lines, with contracts that reach into them at what they ask."""
+    contracts = [(cap.fixed, own) for cap, own in _scopes(rules) if cap.fixed is not None]
+    asked = sum(
+        amount
+        for amount, own in contracts
+        if own & inside and not any(own < other for _, other in contracts)
+    )
+    bound = set[Line]().union(*(own for _, own in contracts))
+    return asked + sum(rules.current[line] for line in inside - bound)
+
+
+def _ramps(budgets: Mapping[Line, float], rules: Rules) -> Iterator[Finding]:
+    """Yield the lines that move further than they may."""
+    unit, rooms = from_minor(1, rules.currency) * (1 + 1e-9), _rooms(rules)
     for line, amount in sorted(budgets.items()):
         if line not in rules.current:
             continue
-        today = rules.current[line]
-        share = 0.0 if line in rules.held else rules.max_change
-        fixed, over, under = _forces(line, rules)
-        most = rules.max_change if line in rules.held and under else share
-        least = 1.0 if over else share
-        if fixed or -least * today - unit <= amount - today <= most * today + unit:
+        today, (least, most) = rules.current[line], rooms[line]
+        if least - unit <= amount <= most + unit:
             continue
+        share = 0.0 if line in rules.held else rules.max_change
         word = "held" if line in rules.held else f"a change of at most {share:.0%}"
         yield _fail(
             "ramp", f"{line_label(line)}: {today:.2f} to {amount:.2f}, but {word}", line=line
@@ -205,26 +299,3 @@ def _whole(amount: float, currency: str) -> float:
 
 def _sum(budgets: Mapping[Line, float], rules: Rules) -> int:
     return sum(to_minor(amount, rules.currency) for amount in budgets.values())
-
-
-def _is_at_ramp(line: Line, budgets: Mapping[Line, float], rules: Rules) -> bool:
-    today = rules.current.get(line, 0.0)
-    fixed, over, _ = _forces(line, rules)
-    if line in rules.held or fixed or over:
-        return True
-    return budgets[line] >= today * (1 + rules.max_change) - 2 * from_minor(1, rules.currency)
-
-
-def _forces(line: Line, rules: Rules) -> tuple[bool, bool, bool]:
-    """Return whether caps fix the line, have less room than today's money, or ask for more."""
-    fixed = over = under = False
-    for cap in rules.caps:
-        if not cap.covers(line, rules.columns):
-            continue
-        today = sum(
-            money for other, money in rules.current.items() if cap.covers(other, rules.columns)
-        )
-        fixed |= cap.fixed is not None
-        over |= cap.max is not None and today > cap.max
-        under |= cap.min is not None and today < cap.min
-    return fixed, over, under

@@ -33,7 +33,7 @@ from pipeline.response.predict import Predictive, predictive
 from pipeline.runs.exploring import explore_tonight
 from pipeline.runs.guardrails import guardrail_metrics, guardrails_of, loosened
 from pipeline.runs.kept import Kept, reasons_of
-from pipeline.runs.limits import Limits, day_budget, night_limits
+from pipeline.runs.limits import Limits, day_budget, month_words, night_limits
 from pipeline.runs.step import take_step
 
 if TYPE_CHECKING:
@@ -259,8 +259,10 @@ def best_split(facts: Facts, models: Models) -> BestSplit:
         facts.held_scopes,
         facts.distrusted,
         _to_hold(facts, models) | reasons_of(facts.kept),
+        wanted=facts.wanted,
     )
-    total, shortfall = day_budget(facts.policy, limits, facts.caps, facts.wanted)
+    spent = month_words(facts.policy, facts.history, facts.day)
+    total, shortfall = day_budget(facts.policy, limits, facts.wanted, spent)
     problem = _problem(facts, limits, total, models)
     problem, solution, eased = _solve(problem, facts.current, facts.policy.search_effort)
     return BestSplit(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from types import MappingProxyType
 
 import numpy as np
@@ -16,9 +17,12 @@ import numpy as np
 from pipeline.allocation.problem import Group
 from pipeline.core.caps import Cap
 from pipeline.core.errors import InfeasibleError
+from pipeline.core.history import History
 from pipeline.core.money import minor_digits
 from pipeline.core.policy import Policy
-from pipeline.core.types import BoolArray, FloatArray, IntArray, Line, in_scope, scope_label
+from pipeline.core.types import BoolArray, FloatArray, Line, in_scope, scope_label
+from pipeline.runs.cap_rows import Row, contradiction, reach
+from pipeline.runs.lawful import Box, settled
 
 
 @dataclass(kw_only=True)
@@ -29,20 +33,18 @@ class Limits:
         lower, upper: (n_lines,), in whole minor units of the currency.
         names: what to call a bound that binds, by (line index, "min" or "max").
         groups: sums that are limited, named like their cap's id.
-        held: (n_lines,), lines that may not move, with `why`.
-        may_rise: (n_lines,), those of them that a floor may lift, by `ramp` of today's at most.
+        held: (n_lines,), lines that may not move but by a cap, with `why`.
+        law: what the caps in force ask for, whatever the ramp.
     """
 
     lower: FloatArray
     upper: FloatArray
     held: BoolArray
-    may_rise: BoolArray
-    ramp: float
-    columns: tuple[str, ...]
     names: dict[tuple[int, str], str] = field(default_factory=dict)
     groups: list[Group] = field(default_factory=list)
     why: dict[int, str] = field(default_factory=dict)
     reasons: list[str] = field(default_factory=list)
+    law: tuple[Row, ...] = ()
 
 
 def cap_name(cap: Cap, side: str, columns: Sequence[str] = ()) -> str:
@@ -62,6 +64,8 @@ def night_limits(
     held_scopes: Sequence[dict[str, str]],
     distrusted: BoolArray,
     held: Mapping[Line, str] = MappingProxyType({}),
+    *,
+    wanted: float = math.inf,
 ) -> Limits:
     """Return the limits of tonight's plan.
 
@@ -71,68 +75,86 @@ def night_limits(
         held_scopes: scopes whose first cap still waits for finance.
         distrusted: (n_lines,), lines whose newest day cannot be trusted.
         held: lines that stay for another reason, and that reason.
+        wanted: the day's money; floors that are new wait where it and the ramp leave no room.
+
+    Raises:
+        InfeasibleError: caps contradict each other, whatever the ramp and the day's money.
     """
-    unit = 10.0 ** -minor_digits(policy.currency)
+    digits = minor_digits(policy.currency)
     ramp = policy.max_daily_change
     limits = Limits(
-        lower=_up(current * (1 - ramp), unit),
-        upper=_down(current * (1 + ramp), unit),
+        lower=np.minimum(_up(current * (1 - ramp), digits), current),
+        upper=np.maximum(_down(current * (1 + ramp), digits), current),
         held=np.zeros(len(lines), dtype=bool),
-        may_rise=np.zeros(len(lines), dtype=bool),
-        ramp=ramp,
-        columns=policy.line,
     )
-    limits.lower = np.minimum(limits.lower, current)
-    limits.upper = np.maximum(limits.upper, current)
     for index in range(len(lines)):
         limits.names[index, "min"] = limits.names[index, "max"] = "ramp"
-    _hold(policy, lines, current, held_scopes, distrusted, held, limits)
-    for cap in caps:
-        members = np.array(
-            [i for i, line in enumerate(lines) if in_scope(line, policy.line, cap.scope)],
-            dtype=np.int64,
+    limits.law = _law(policy, lines, caps, digits, limits.reasons)
+    if clash := contradiction(limits.law, len(lines)):
+        raise InfeasibleError(
+            f"limits: {', '.join(clash)} contradict each other; have finance change one of them",
+            conflict=clash,
         )
-        if members.size == 0:
-            limits.reasons.append(
-                f"cap {scope_label(cap.scope)} covers no line that is known; it had no effect"
-            )
-        elif cap.fixed is not None:
-            _fix(cap, members, current, unit, limits)
-        else:
-            _cap(cap, members, lines, unit, limits)
+    highest = limits.upper.copy()
+    _hold(policy, lines, current, held_scopes, distrusted, held, limits)
+    if limits.law:
+        _obey(limits, current, highest, digits, wanted)
     return limits
 
 
 def day_budget(
-    policy: Policy, limits: Limits, caps: Sequence[Cap], wanted: float
+    policy: Policy, limits: Limits, wanted: float, spent: str = ""
 ) -> tuple[float, list[str]]:
     """Return the money that can be spent tonight, nearest to what is wanted, and why not all.
 
+    Args:
+        spent: how the month's money stands, where the day's is paced from it.
+
     Raises:
-        InfeasibleError: approved floors alone ask for more than the budget.
+        InfeasibleError: approved floors alone ask for more than the budget of a day.
     """
-    floors = [cap for cap in caps if (cap.min or 0) > 0 or cap.fixed is not None]
-    least = _least_floors(floors)
-    if least > wanted * (1 + 1e-9) + 1e-9:
-        names = tuple(cap_name(c, "fixed" if c.fixed is not None else "min") for c in floors)
+    digits = minor_digits(policy.currency)
+    half = 0.5 * 10.0**-digits
+    size = limits.lower.size
+    enough = np.full(size, sum(row.least for row in limits.law))
+    asked = reach(limits.law, np.zeros(size), enough) if limits.law else None
+    least = asked[0] if asked else 0.0
+    floors = f"floors and contracts ask for {least:.{digits}f}"
+    if least > wanted + half and policy.budget.daily is not None:
+        budget = Row(name="budget", side="max", members=np.arange(size), most=wanted)
+        clash = contradiction((budget, *limits.law), size)
         raise InfeasibleError(
-            f"budget {wanted:g}: the floors {', '.join(names)} ask for {least:g} together; "
+            f"budget {wanted:.{digits}f}: the {floors} together "
+            f"({', '.join(name for name in clash if name != 'budget')}); "
             "raise the budget or have finance lower a floor",
-            conflict=("budget", *names),
+            conflict=clash,
         )
     low, high = attainable(limits)
-    unit = 10.0 ** -minor_digits(policy.currency)
-    if wanted > high + unit / 2:
+    if wanted > high + half:
         return high, [
-            f"{wanted - high:.2f} of the budget {wanted:.2f} cannot be placed tonight: "
-            "ramp, caps and held lines allow no more"
+            f"{wanted - high:.{digits}f} of the budget {wanted:.{digits}f} cannot be placed "
+            "tonight: ramp, caps and held lines allow no more"
         ]
-    if wanted < low - unit / 2:
+    if wanted < low - half:
+        also = f"{floors}, and " if least > wanted + half else ""
         return low, [
-            f"the plan is {low - wanted:.2f} above the budget {wanted:.2f}: ramp and held lines "
+            f"the plan is {low - wanted:.{digits}f} above the budget {wanted:.{digits}f}"
+            f"{f' ({spent})' if spent else ''}: {also}ramp and held lines "
             "allow no deeper cut in one night"
         ]
     return wanted, []
+
+
+def month_words(policy: Policy, history: History, day: date) -> str:
+    """Return how the month's money stands before the day; empty where a day has its own."""
+    month = policy.budget.monthly
+    if month is None:
+        return ""
+    inside = [(past.year, past.month) == (day.year, day.month) for past in history.days]
+    spent = float(history.spend[np.array(inside, dtype=bool)].sum())
+    digits = minor_digits(policy.currency)
+    left = f"{month - spent:.{digits}f} left" if spent <= month else "nothing left"
+    return f"{day:%Y-%m} has {month:.{digits}f}, {spent:.{digits}f} spent, {left}"
 
 
 def attainable(limits: Limits) -> tuple[float, float]:
@@ -141,36 +163,58 @@ def attainable(limits: Limits) -> tuple[float, float]:
     Raises:
         InfeasibleError: the limits contradict each other whatever the total.
     """
-    from scipy.optimize import linprog
-
     if not limits.groups:
         return float(limits.lower.sum()), float(limits.upper.sum())
-    rows, bounds, names = [], [], []
-    for group in limits.groups:
-        row = np.zeros(limits.lower.size)
-        row[group.members] = 1.0
-        if math.isfinite(group.max):
-            rows.append(row)
-            bounds.append(group.max)
-            names.append(group.id)
-        if group.min > 0:
-            rows.append(-row)
-            bounds.append(-group.min)
-            names.append(group.id)
-    box = list(zip(limits.lower.tolist(), limits.upper.tolist(), strict=True))
-    ends = []
-    for sign in (1.0, -1.0):
-        found = linprog(
-            np.full(limits.lower.size, sign), A_ub=np.array(rows), b_ub=np.array(bounds), bounds=box
+    rows = [
+        Row(name=group.id, side="max", members=group.members, least=group.min, most=group.max)
+        for group in limits.groups
+    ]
+    ends = reach(rows, limits.lower, limits.upper)
+    if ends is None:
+        names = tuple(sorted({row.name for row in rows}))
+        raise InfeasibleError(
+            f"limits: {', '.join(names)} contradict each other; have finance change one of them",
+            conflict=names,
         )
-        if found.status != 0:
-            raise InfeasibleError(
-                f"limits: {', '.join(sorted(set(names)))} contradict each other; "
-                "have finance change one of them",
-                conflict=tuple(sorted(set(names))),
+    return ends
+
+
+def _law(
+    policy: Policy,
+    lines: Sequence[Line],
+    caps: Sequence[Cap],
+    digits: int,
+    reasons: list[str],
+) -> tuple[Row, ...]:
+    """Return what the caps ask of known lines, in whole minor units."""
+    rows = []
+    for cap in caps:
+        members = np.array(
+            [i for i, line in enumerate(lines) if in_scope(line, policy.line, cap.scope)],
+            dtype=np.int64,
+        )
+        if members.size == 0:
+            reasons.append(
+                f"cap {scope_label(cap.scope)} covers no line that is known; it had no effect"
             )
-        ends.append(sign * float(found.fun or 0.0))
-    return ends[0], ends[1]
+            continue
+        for side, amount in (("fixed", cap.fixed), ("max", cap.max), ("min", cap.min)):
+            if amount is None:
+                continue
+            money = np.array(float(amount))
+            exact = np.round(money, digits)
+            least = {"fixed": exact, "min": _up(money, digits), "max": np.array(0.0)}[side]
+            most = {"fixed": exact, "max": _down(money, digits), "min": np.array(np.inf)}[side]
+            rows.append(
+                Row(
+                    name=cap_name(cap, side, policy.line),
+                    side=side,
+                    members=members,
+                    least=least.item(),
+                    most=most.item(),
+                )
+            )
+    return tuple(rows)
 
 
 def _hold(
@@ -190,7 +234,6 @@ def _hold(
                 break
         if not why and distrusted[index]:
             why = "its newest data cannot be trusted"
-        limits.may_rise[index] = not why and line in held
         why = why or held.get(line, "")
         if why:
             limits.held[index] = True
@@ -199,119 +242,41 @@ def _hold(
             limits.names[index, "min"] = limits.names[index, "max"] = why
 
 
-def _fix(cap: Cap, members: IntArray, current: FloatArray, unit: float, limits: Limits) -> None:
-    """Set a contract's money, shared over its lines like today's."""
-    amount = float(cap.fixed or 0.0)
-    base = current[members]
-    share = base / base.sum() if base.sum() > 0 else np.full(members.size, 1 / members.size)
-    each = np.round(amount * share / unit) * unit
-    each[-1] = round((amount - each[:-1].sum()) / unit) * unit
-    limits.lower[members] = limits.upper[members] = each
-    limits.may_rise[members] = False
-    for index in members.tolist():
-        limits.held[index] = True
-        limits.why[index] = f"set by {cap_name(cap, 'fixed', limits.columns)}, never optimised"
-        limits.names[index, "min"] = limits.names[index, "max"] = cap_name(
-            cap, "fixed", limits.columns
-        )
-
-
-def _cap(cap: Cap, members: IntArray, lines: Sequence[Line], unit: float, limits: Limits) -> None:
-    free = members[~limits.held[members]]
-    kept = float(limits.lower[members[limits.held[members]]].sum())
-    if cap.max is not None:
-        _ceiling(cap, members, free, kept, lines, unit, limits)
-    if cap.min is not None:
-        _floor(cap, members, free, kept, unit, limits)
-
-
-def _ceiling(
-    cap: Cap,
-    members: IntArray,
-    free: IntArray,
-    kept: float,
-    lines: Sequence[Line],
-    unit: float,
-    limits: Limits,
+def _obey(
+    limits: Limits, current: FloatArray, highest: FloatArray, digits: int, wanted: float
 ) -> None:
-    name, most = cap_name(cap, "max", limits.columns), float(cap.max or 0.0)
-    room = most - kept
-    least = float(limits.lower[free].sum())
-    if room < -unit / 2:
-        # A held line above an approved cap gives way: the cap is law.
-        over = members[limits.held[members]]
-        limits.lower[over] *= most / max(kept, 1e-12)
-        limits.lower[over] = _down(limits.lower[over], unit)
-        limits.upper[over] = limits.lower[over]
-        limits.may_rise[over] = False
-        room, kept = most - float(limits.lower[over].sum()), float(limits.lower[over].sum())
-        limits.reasons.append(f"{name} is below what is held there today; held lines are cut to it")
-    if least > room:
-        limits.lower[free] = _down(limits.lower[free] * max(room, 0.0) / max(least, 1e-12), unit)
-        limits.reasons.append(f"{name} asks for a deeper cut than the ramp; the cap goes first")
-    if members.size == 1:
-        index = int(members[0])
-        if most <= limits.upper[index]:
-            limits.upper[index] = max(_down(np.array(most), unit).item(), limits.lower[index])
-            limits.names[index, "max"] = name
-        return
-    for index in free.tolist():
-        limits.upper[index] = max(min(limits.upper[index], room), limits.lower[index])
-    limits.groups.append(Group(id=name, members=members, max=most))
+    """Bring the limits under the law, nearest to what they were, and say what gave way."""
+    box = Box(
+        law=limits.law,
+        current=current,
+        lower=limits.lower,
+        upper=limits.upper,
+        highest=highest,
+        held=limits.held,
+        digits=digits,
+        wanted=wanted,
+    )
+    found = settled(box)
+    limits.lower, limits.upper = found.lower, found.upper
+    limits.reasons += found.reasons
+    limits.names.update(found.names)
+    pinned = limits.held.copy()
+    for row in sorted(limits.law, key=lambda row: -row.members.size):
+        if row.side == "fixed":
+            for index in row.members.tolist():
+                pinned[index] = limits.held[index] = True
+                limits.why[index] = f"set by {row.name}, never optimised"
+                limits.names[index, "min"] = limits.names[index, "max"] = row.name
+    for row, floor in zip(limits.law, found.floors.tolist(), strict=True):
+        if row.side == "max" and row.members.size > 1:
+            limits.groups.append(Group(id=row.name, members=row.members, max=row.most))
+        if row.side == "min" and row.members.size > 1 and not pinned[row.members].all():
+            limits.groups.append(Group(id=row.name, members=row.members, min=floor))
 
 
-def _floor(
-    cap: Cap, members: IntArray, free: IntArray, kept: float, unit: float, limits: Limits
-) -> None:
-    name, least = cap_name(cap, "min", limits.columns), float(cap.min or 0.0)
-    reach = float(limits.upper[free].sum()) + kept
-    resting = members[limits.may_rise[members]]
-    if least > reach + unit / 2 and resting.size:
-        # A held line below an approved floor rises to it as fast as the ramp allows: caps are law.
-        rest = float(limits.lower[resting].sum())
-        step = min(1 + limits.ramp, (least - reach + rest) / max(rest, 1e-12))
-        raised = np.minimum(
-            _up(limits.lower[resting] * step, unit),
-            _down(limits.lower[resting] * (1 + limits.ramp), unit),
-        )
-        limits.lower[resting] = limits.upper[resting] = raised
-        reach += float(raised.sum()) - rest
-        limits.reasons.append(
-            f"{name} is above what is held there today; held lines are raised to it"
-        )
-    if least > reach + unit / 2:
-        limits.reasons.append(f"{name} is reached over several nights: the ramp allows {reach:.2f}")
-        least = reach
-    if members.size == 1:
-        index = int(members[0])
-        if least >= limits.lower[index]:
-            limits.lower[index] = min(least, limits.upper[index])
-            limits.names[index, "min"] = name
-        return
-    if free.size:
-        limits.groups.append(Group(id=name, members=members, min=least))
+def _up(amount: FloatArray, digits: int) -> FloatArray:
+    return np.asarray(np.ceil(amount * 10.0**digits - 1e-6) / 10.0**digits)
 
 
-def _least_floors(floors: Sequence[Cap]) -> float:
-    """Return the least money that the floors ask for; a scope inside another counts once."""
-
-    def inside(inner: Cap, outer: Cap) -> bool:
-        return inner is not outer and outer.scope.items() <= inner.scope.items()
-
-    def need(cap: Cap, others: Sequence[Cap]) -> float:
-        own = cap.fixed if cap.fixed is not None else cap.min
-        return max(own or 0.0, total([other for other in others if inside(other, cap)]))
-
-    def total(caps: Sequence[Cap]) -> float:
-        tops = [cap for cap in caps if not any(inside(cap, other) for other in caps)]
-        return sum(need(cap, caps) for cap in tops)
-
-    return total(floors)
-
-
-def _up(amount: FloatArray, unit: float) -> FloatArray:
-    return np.asarray(np.ceil(amount / unit - 1e-6) * unit)
-
-
-def _down(amount: FloatArray, unit: float) -> FloatArray:
-    return np.asarray(np.floor(amount / unit + 1e-6) * unit)
+def _down(amount: FloatArray, digits: int) -> FloatArray:
+    return np.asarray(np.floor(amount * 10.0**digits + 1e-6) / 10.0**digits)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from pipeline.allocation.verify import RatioCheck, Rules, verify_plan
 from pipeline.core.caps import Cap
-from pipeline.core.findings import Finding, Level
+from pipeline.core.findings import Finding
 from pipeline.core.plan import Mode, Plan
 from pipeline.core.types import Line, in_scope
 from pipeline.io.artefacts import RunFolder
@@ -44,7 +44,7 @@ def verify_night(work: RunFolder, inputs: Inputs, plan: Plan) -> list[Finding]:
         held=held,
         checks=_guardrail_checks(work, inputs, plan),
     )
-    return _without_excused(verify_plan(plan.budgets, rules), plan)
+    return verify_plan(plan.budgets, rules)
 
 
 def _is_held(inputs: Inputs, line: Line) -> bool:
@@ -108,19 +108,3 @@ def _guardrail_checks(work: RunFolder, inputs: Inputs, plan: Plan) -> list[Ratio
             )
         )
     return checks
-
-
-def _without_excused(findings: list[Finding], plan: Plan) -> list[Finding]:
-    """Return the findings; a limit that the plan's reasons own up to is a REVIEW."""
-    if not plan.reasons:
-        return findings
-    excused = " ".join(plan.reasons)
-    out = []
-    for finding in findings:
-        forced = finding.level is Level.FAIL and (
-            ("ramp" in finding.message and "the cap goes first" in excused)
-            or ("min" in finding.message and "reached over several nights" in excused)
-            or ("held" in finding.message and "held lines are cut" in excused)
-        )
-        out.append(finding.model_copy(update={"level": Level.REVIEW}) if forced else finding)
-    return out

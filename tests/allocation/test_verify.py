@@ -131,9 +131,28 @@ def test_a_ratio_counts_its_own_lines_and_forgives_what_rounding_does():
 
 
 def test_a_floor_over_a_held_line_is_as_near_as_can_be_when_the_others_are():
-    rules = replace(RULES, caps=(_cap({"channel": "search"}, min=175.0),), held={B}, total=None)
-    found = verify_plan({A: 125.0, B: 40.0, C: 50.0}, replace(rules, current={**CURRENT, B: 40.0}))
-    assert [(item.check, item.level) for item in found] == [("cap", Level.REVIEW)]
+    floor, today = _cap({"channel": "search"}, min=180.0), {**CURRENT, B: 40.0}
+    rules = replace(RULES, caps=(floor,), held={B}, total=None, current=today)
+    for held, level in ((50.0, Level.REVIEW), (40.0, Level.FAIL)):
+        found = verify_plan({A: 125.0, B: held, C: 50.0}, rules)
+        assert [(item.check, item.level) for item in found] == [("cap", level)]
+
+
+def test_a_floor_that_money_of_the_same_cap_could_meet_has_no_excuse():
+    caps = (
+        _cap({"channel": "search"}, max=60.0),
+        _cap({"channel": "search", "audience": "x"}, min=55.0),
+    )
+    rules = replace(RULES, caps=caps, total=None)
+    found = verify_plan({A: 30.0, B: 30.0, C: 50.0}, rules)
+    assert [(item.check, item.level) for item in found] == [("cap", Level.FAIL)]
+    assert verify_plan({A: 55.0, B: 5.0, C: 50.0}, rules)[0].level is Level.PASS
+
+
+def test_a_contract_that_fills_a_cap_may_take_the_other_lines_beyond_their_ramp():
+    caps = (_cap({}, max=200.0), _cap({"channel": "tv"}, fixed=150.0))
+    rules = replace(RULES, caps=caps, total=None)
+    assert verify_plan({A: 30.0, B: 20.0, C: 150.0}, rules)[0].level is Level.PASS
 
 
 def checks(budgets: dict[tuple[str, ...], float], **rules: object) -> list[str]:

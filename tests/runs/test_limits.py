@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from datetime import date, timedelta
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,8 +12,9 @@ from hypothesis import strategies as st
 
 from pipeline.core.caps import Cap, CapStatus
 from pipeline.core.errors import InfeasibleError
+from pipeline.core.history import History
 from pipeline.core.policy import parse_policy
-from pipeline.runs.limits import attainable, cap_name, day_budget, night_limits
+from pipeline.runs.limits import attainable, cap_name, day_budget, month_words, night_limits
 
 COLUMNS = ("channel", "audience")
 LINES = (("search", "a"), ("search", "b"), ("social", "a"), ("tv", "x"))
@@ -35,9 +39,9 @@ def cap(**more) -> Cap:
     return Cap(id="c", status=CapStatus.APPROVED, proposed_by="ana", **more)
 
 
-def limits_of(*caps, current=CURRENT, held=(), distrusted=None, **more):
+def limits_of(*caps, current=CURRENT, held=(), distrusted=None, wanted=math.inf, **more):
     doubt = np.zeros(len(LINES), dtype=bool) if distrusted is None else np.array(distrusted)
-    return night_limits(policy(**more), LINES, current, caps, held, doubt)
+    return night_limits(policy(**more), LINES, current, caps, held, doubt, wanted=wanted)
 
 
 def test_without_caps_every_line_moves_by_the_ramp_and_no_more():
@@ -116,12 +120,12 @@ def test_caps_are_named_as_people_say_them():
 
 
 def test_a_total_within_reach_is_what_is_split():
-    assert day_budget(policy(), limits_of(), (), 1000.0) == (1000.0, [])
+    assert day_budget(policy(), limits_of(), 1000.0) == (1000.0, [])
 
 
 @pytest.mark.parametrize(("wanted", "got"), [(2000.0, 1250.0), (10.0, 750.0)])
 def test_a_total_out_of_reach_is_approached_and_the_plan_says_by_how_much(wanted, got):
-    total, reasons = day_budget(policy(), limits_of(), (), wanted)
+    total, reasons = day_budget(policy(), limits_of(), wanted)
     assert total == pytest.approx(got)
     assert len(reasons) == 1
     assert f"{abs(wanted - got):.2f}" in reasons[0]
@@ -130,7 +134,7 @@ def test_a_total_out_of_reach_is_approached_and_the_plan_says_by_how_much(wanted
 def test_floors_above_the_budget_contradict_it():
     floors = (cap(scope={"channel": "search"}, min=700), cap(scope={"channel": "tv"}, fixed=400))
     with pytest.raises(InfeasibleError) as refusal:
-        day_budget(policy(), limits_of(*floors), floors, 1000.0)
+        day_budget(policy(), limits_of(*floors), 1000.0)
     assert set(refusal.value.conflict) == {"budget", "cap search min", "cap tv fixed"}
 
 
@@ -139,7 +143,119 @@ def test_a_floor_inside_a_floor_counts_once():
         cap(scope={"channel": "search"}, min=700),
         cap(scope={"channel": "search", "audience": "a"}, min=600),
     )
-    assert day_budget(policy(), limits_of(*floors), floors, 1000.0)[0] == 1000
+    assert day_budget(policy(), limits_of(*floors), 1000.0)[0] == 1000
+
+
+SEARCH, AUDIENCE_A = {"channel": "search"}, {"audience": "a"}
+SEARCH_A = {"channel": "search", "audience": "a"}
+SEARCH_B = {"channel": "search", "audience": "b"}
+
+
+def test_a_floor_inside_a_deep_cut_is_kept_and_its_neighbour_gives_way():
+    limits = limits_of(cap(scope=SEARCH, max=110), cap(scope=SEARCH_A, min=100))
+    assert (limits.lower[0], limits.lower[1]) == (100, 10)
+    assert any("the cap goes first" in reason for reason in limits.reasons)
+    assert not any("several nights" in reason for reason in limits.reasons)
+
+
+@pytest.mark.parametrize(
+    ("caps", "clash"),
+    [
+        (
+            [cap(scope=SEARCH, max=200), cap(scope=SEARCH_A, min=250), cap(scope={}, max=900)],
+            {"cap search max", "cap search / a min"},
+        ),
+        (
+            [
+                cap(scope=SEARCH, max=400),
+                cap(scope=SEARCH_A, min=240),
+                cap(scope=SEARCH_B, min=240),
+            ],
+            {"cap search max", "cap search / a min", "cap search / b min"},
+        ),
+        (
+            [cap(scope=SEARCH, fixed=400), cap(scope=SEARCH_A, fixed=500), cap(max=2000)],
+            {"cap search fixed", "cap search / a fixed"},
+        ),
+    ],
+)
+def test_caps_that_contradict_each_other_are_refused_with_the_smallest_set(caps, clash):
+    with pytest.raises(InfeasibleError) as refusal:
+        limits_of(*caps)
+    assert set(refusal.value.conflict) == clash
+
+
+def test_floors_that_cross_count_a_line_for_both():
+    floors = (cap(scope=SEARCH, min=700), cap(scope=AUDIENCE_A, min=700))
+    total, reasons = day_budget(policy(), limits_of(*floors, wanted=1000.0), 1000.0)
+    assert (total, reasons) == (1000, [])
+
+
+def test_a_contract_inside_a_contract_leaves_the_rest_to_the_others():
+    limits = limits_of(cap(scope=SEARCH_A, fixed=250), cap(scope=SEARCH, fixed=400))
+    assert limits.lower[:2].tolist() == limits.upper[:2].tolist() == [250, 150]
+    assert "search / a fixed" in limits.why[0]
+    assert "search fixed" in limits.why[1]
+
+
+def test_a_contract_keeps_the_caps_of_its_lines():
+    limits = limits_of(cap(scope=SEARCH, fixed=500), cap(scope=SEARCH_B, max=150))
+    assert limits.lower[:2].tolist() == [350, 150]
+
+
+def test_a_floor_sees_ceilings_that_come_after_it():
+    caps = [cap(scope=AUDIENCE_A, min=650), cap(scope=SEARCH, max=50)]
+    for order in (caps, caps[::-1]):
+        limits = limits_of(*order)
+        assert any("several nights" in reason for reason in limits.reasons)
+        low, high = attainable(limits)
+        assert low <= high
+
+
+def test_no_line_of_a_contract_gets_less_than_nothing_by_rounding():
+    current = np.array([0.0, 100.0, 100.0, 400.0])
+    limits = limits_of(cap(fixed=1000), current=current[::-1].copy())
+    assert (limits.lower >= 0).all()
+    assert limits.lower.sum() == pytest.approx(1000, abs=1e-9)
+    assert limits.lower[3] == 0
+
+
+def test_a_floor_of_a_line_without_money_says_that_the_ramp_cannot_start_it():
+    current = CURRENT * [0, 1, 1, 1]
+    limits = limits_of(cap(scope=SEARCH_A, min=50), current=current)
+    (reason,) = limits.reasons
+    assert reason.startswith("cap search / a min cannot be reached by the ramp")
+    assert "fixed amount" in reason
+    over_both = limits_of(cap(scope=SEARCH, min=500), current=current)
+    assert "several nights: the ramp allows 375.00" in over_both.reasons[0]
+
+
+MONTHLY = {"budget": {"monthly": 30000}}
+
+
+def test_a_month_that_is_spent_leaves_contracts_and_floors_and_says_so():
+    caps = (cap(scope={"channel": "tv"}, fixed=200), cap(scope=SEARCH, min=390))
+    limits = limits_of(*caps, **MONTHLY)
+    total, reasons = day_budget(policy(**MONTHLY), limits, 0.0, "2026-11 has 30000.00")
+    assert total == 390 + 300 + 200
+    (reason,) = reasons
+    assert "890.00 above the budget 0.00 (2026-11 has 30000.00)" in reason
+    assert "floors and contracts ask for 590.00" in reason
+
+
+def test_the_month_is_told_with_what_is_spent_and_left():
+    history = History(
+        days=tuple(date(2026, 10, 31) + timedelta(days=i) for i in range(3)),
+        lines=LINES,
+        spend=np.full((3, 4), 100.0),
+        outcomes={},
+        trusted=np.ones((3, 4), dtype=bool),
+    )
+    words = month_words(policy(**MONTHLY), history, date(2026, 11, 3))
+    assert words == "2026-11 has 30000.00, 800.00 spent, 29200.00 left"
+    short = policy(budget={"monthly": 500})
+    assert month_words(short, history, date(2026, 11, 3)).endswith("800.00 spent, nothing left")
+    assert month_words(policy(), history, date(2026, 11, 3)) == ""
 
 
 SCOPES = st.sampled_from(

@@ -78,7 +78,7 @@ def breaches(plan: Plan, limits: Limits) -> tuple[str, ...]:
     problems += _missing(proposed, limits.set_now)
     problems += _total(plan, current, proposed, limits, scale)
     problems += _steps(columns, current, proposed, limits, scale)
-    problems += _caps(plan, proposed, limits.caps, scale)
+    problems += _caps(plan, current, proposed, limits, scale)
     return tuple(problems)
 
 
@@ -147,31 +147,39 @@ def _steps(
     A cap that finance signed comes first: money that is above it may be cut by any step, a fixed
     amount, checked as a sum, may be reached by any step, and what is below a floor may rise to it.
     """
-    share = Decimal(repr(limits.max_daily_change))
-    over = [cap for cap in limits.caps if _exceeds(cap, columns, current, scale)]
-    under = [cap for cap in limits.caps if _falls_short(cap, columns, current, scale)]
     problems = []
-    for line, amount in sorted(proposed.items()):
-        before = Decimal(current[line])
-        most = int((before * (1 + share)).to_integral_value(ROUND_FLOOR))
-        least = int((before * (1 - share)).to_integral_value(ROUND_CEILING))
-        stays = _why_it_stays(line, columns, limits)
-        if stays:
-            least = current[line]
+    for line, (least, most) in _rooms(columns, current, limits, scale).items():
+        if line in proposed and not least <= proposed[line] <= most:
+            rule = _why_it_stays(line, columns, limits)
+            rule = rule or f"{Decimal(repr(limits.max_daily_change)):.0%} a day"
+            moved = f"{Decimal(proposed[line]) / scale} from {Decimal(current[line]) / scale}"
+            problems.append(f"line {_name(line)}: {moved}, {rule}")
+    return problems
+
+
+def _rooms(
+    columns: Sequence[str], current: Mapping[Line, int], limits: Limits, scale: Decimal
+) -> dict[Line, tuple[int, int]]:
+    """Return the least and the most that each line may be set to."""
+    share = Decimal(repr(limits.max_daily_change))
+    over = [cap for cap in limits.caps if _exceeds(cap, columns, current, limits.caps, scale)]
+    under = [cap for cap in limits.caps if _falls_short(cap, columns, current, scale)]
+    rooms = {}
+    for line, now in sorted(current.items()):
+        most = int((Decimal(now) * (1 + share)).to_integral_value(ROUND_FLOOR))
+        least = int((Decimal(now) * (1 - share)).to_integral_value(ROUND_CEILING))
+        if _why_it_stays(line, columns, limits):
+            least = now
             is_lifted = any(_inside(line, columns, cap.scope) for cap in under)
-            most = most if is_lifted else current[line]
+            most = most if is_lifted else now
         for cap in limits.caps:
             if cap.fixed is not None and _inside(line, columns, cap.scope):
                 most = max(most, int(Decimal(repr(cap.fixed)) * scale))
                 least = 0
         if any(_inside(line, columns, cap.scope) for cap in over):
             least = 0
-        if not least <= amount <= most:
-            rule = stays or f"{share:.0%} a day"
-            problems.append(
-                f"line {_name(line)}: {Decimal(amount) / scale} from {before / scale}, {rule}"
-            )
-    return problems
+        rooms[line] = (least, most)
+    return rooms
 
 
 def _why_it_stays(line: Line, columns: Sequence[str], limits: Limits) -> str:
@@ -193,9 +201,37 @@ def _is_among(line: Line, columns: Sequence[str], fixed: Fixed) -> bool:
     return column in columns and line[list(columns).index(column)] in values
 
 
-def _exceeds(cap: Cap, columns: Sequence[str], amounts: Mapping[Line, int], scale: Decimal) -> bool:
-    total = _sum_in(cap, columns, amounts)
-    return cap.max is not None and total > Decimal(repr(cap.max)) * scale
+def _exceeds(
+    cap: Cap,
+    columns: Sequence[str],
+    amounts: Mapping[Line, int],
+    caps: Sequence[Cap],
+    scale: Decimal,
+) -> bool:
+    """Return whether a scope has more than its cap, contracts that reach into it at what they ask.
+
+    A contract inside another one is part of it.
+    """
+    if cap.max is None:
+        return False
+    bound: set[Line] = set()
+    total = Decimal(0)
+    contracts = [
+        (Decimal(repr(item.fixed)) * scale, _lines_in(item, columns, amounts))
+        for item in caps
+        if item.fixed is not None
+    ]
+    here = _lines_in(cap, columns, amounts)
+    for asked, lines in contracts:
+        bound |= lines
+        if lines & here and not any(lines < wider for _, wider in contracts):
+            total += asked
+    total += sum(amounts[line] for line in here - bound)
+    return total > Decimal(repr(cap.max)) * scale
+
+
+def _lines_in(cap: Cap, columns: Sequence[str], amounts: Mapping[Line, int]) -> set[Line]:
+    return {line for line in amounts if _inside(line, columns, cap.scope)}
 
 
 def _falls_short(
@@ -210,11 +246,20 @@ def _sum_in(cap: Cap, columns: Sequence[str], amounts: Mapping[Line, int]) -> in
 
 
 def _caps(
-    plan: Plan, proposed: Mapping[Line, int], caps: Sequence[Cap], scale: Decimal
+    plan: Plan,
+    current: Mapping[Line, int],
+    proposed: Mapping[Line, int],
+    limits: Limits,
+    scale: Decimal,
 ) -> list[str]:
-    """Return the caps that are broken. A floor may be reached over some nights, if that is said."""
+    """Return the caps that are broken.
+
+    A floor may be reached over some nights where that is said and its lines can take no more
+    tonight; a plan that leaves everything as it is may leave floors as they are, if it says why.
+    """
     problems = []
-    for cap in caps:
+    rests = all(current[line] == amount for line, amount in proposed.items())
+    for cap in limits.caps:
         members = [line for line in proposed if _inside(line, plan.line_columns, cap.scope)]
         if not members:
             continue
@@ -223,10 +268,60 @@ def _caps(
         scope = ", ".join(f"{key}={value}" for key, value in sorted(cap.scope.items())) or "all"
         if most is not None and total > Decimal(repr(most)):
             problems.append(f"{scope}: {total} is above the cap {most:g} ({cap.id})")
+        if least is None or total >= Decimal(repr(least)):
+            continue
         must_reach = cap.fixed is not None or not plan.reasons
-        if must_reach and least is not None and total < Decimal(repr(least)):
+        if must_reach or not (
+            rests or _is_at_its_best(cap, plan.line_columns, current, proposed, limits, scale)
+        ):
             problems.append(f"{scope}: {total} is below the floor {least:g} ({cap.id})")
     return problems
+
+
+def _is_at_its_best(
+    floor: Cap,
+    columns: Sequence[str],
+    current: Mapping[Line, int],
+    proposed: Mapping[Line, int],
+    limits: Limits,
+    scale: Decimal,
+) -> bool:
+    """Return whether no line of the floor can take more from a line outside of it.
+
+    The total stays, as does every cap that is full or bare; what rounding may leave is forgiven.
+    """
+    own = _lines_in(floor, columns, proposed)
+    rooms, rest = _rooms(columns, current, limits, scale), 1 + len(own)
+    if Decimal(repr(floor.min)) * scale - sum(proposed[line] for line in own) <= rest:
+        return True
+    others = [(cap, _lines_in(cap, columns, proposed)) for cap in limits.caps if cap is not floor]
+
+    def is_full(cap: Cap, lines: set[Line]) -> bool:
+        most = cap.max if cap.fixed is None else cap.fixed
+        total = sum(proposed[line] for line in lines)
+        return most is not None and total + rest > Decimal(repr(most)) * scale
+
+    def is_spare(line: Line, taker: Line) -> bool:
+        """Return whether a line may give to the taker without harm to another cap."""
+        if line in own or proposed[line] - rooms[line][0] <= rest:
+            return False
+        for cap, lines in others:
+            if line not in lines or taker in lines:
+                continue
+            total = sum(proposed[item] for item in lines)
+            bare = cap.min is not None and total - rest < Decimal(repr(cap.min)) * scale
+            if cap.fixed is not None or bare:
+                return False
+        return True
+
+    for taker in own:
+        if rooms[taker][1] - proposed[taker] <= rest:
+            continue
+        full_of = [lines for cap, lines in others if taker in lines and is_full(cap, lines)]
+        givers = set(proposed).intersection(*full_of)
+        if any(is_spare(line, taker) for line in givers):
+            return False
+    return True
 
 
 def _inside(line: Line, columns: Sequence[str], scope: Mapping[str, str]) -> bool:

@@ -154,7 +154,10 @@ def test_before_anything_was_published_the_plan_is_believed_up_to_twice_the_tota
 def test_a_floor_may_be_reached_over_some_nights_if_that_is_said():
     rules = limits(cap(SEARCH, min=500.0))
     assert breaches(plan((110.0, 90.0, 100.0)), rules)
-    assert breaches(plan((110.0, 90.0, 100.0), reasons=("over several nights",)), rules) == ()
+    said = {"reasons": ("over several nights",)}
+    assert breaches(plan((125.0, 100.0, 75.0), **said), rules) == ()
+    assert breaches(plan((110.0, 100.0, 90.0), **said), rules), "there is more to take"
+    assert breaches(plan((100.0, 100.0, 100.0), **said), rules) == (), "it leaves all alone"
     fixed = limits(cap(SEARCH, fixed=500.0))
     assert breaches(plan((110.0, 90.0, 100.0), reasons=("some",)), fixed)
 
@@ -214,3 +217,40 @@ def test_no_hostile_plan_passes():
             assert sum(round(amount * 100) for amount in amounts) <= 30000
             assert round(amounts[0] * 100) + round(amounts[1] * 100) <= 20500
             assert all(7500 <= round(amount * 100) <= 12500 for amount in amounts)
+
+
+SEARCH_A, OTHER_B = {"channel": "search", "audience": "a"}, {"audience": "b"}
+SAID = ("some reason",)
+
+
+def test_a_floor_has_no_excuse_where_its_line_could_take_more():
+    """A reason of another kind excused every floor; 100 under a cap with 100 that others have."""
+    rules = limits(cap(SEARCH, max=100.0), cap(SEARCH_A, min=95.0), total=None)
+    poor = plan((50.0, 50.0, 100.0), budget=200.0, reasons=SAID)
+    assert any("below the floor 95" in problem for problem in breaches(poor, rules))
+    assert breaches(plan((95.0, 5.0, 100.0), budget=200.0, reasons=SAID), rules) == ()
+
+
+@pytest.mark.parametrize(
+    ("caps", "proposed", "changes"),
+    [
+        ((cap(SEARCH_A, min=500.0),), (125.0, 75.0, 100.0), {}),  # the ramp ends there
+        ((cap(SEARCH_A, min=500.0), cap(SEARCH, max=200.0)), (125.0, 75.0, 100.0), {}),
+        (
+            (cap(SEARCH_A, min=120.0), cap(SEARCH, max=200.0)),  # what has the rest is held
+            (100.0, 100.0, 99.0),
+            {"fixed": (among("line", "search / b"),)},
+        ),
+        (
+            (cap(SEARCH_A, min=120.0), cap(OTHER_B, min=90.0), cap(SEARCH, max=200.0)),
+            (110.0, 90.0, 99.0),  # what has the rest has a floor
+            {},
+        ),
+    ],
+)
+def test_a_floor_is_excused_where_its_line_can_take_no_more(caps, proposed, changes):
+    rules = limits(*caps, total=None, **changes)
+    assert breaches(plan(proposed, budget=sum(proposed), reasons=SAID), rules) == ()
+    looser = limits(*[item for item in caps if item.min == 120.0], total=None, **changes)
+    if looser.caps:
+        assert breaches(plan(proposed, budget=sum(proposed), reasons=SAID), looser)

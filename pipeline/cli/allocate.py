@@ -37,6 +37,8 @@ def allocate(
     as_json: AsJson = False,
 ) -> None:
     """Split money over known curves: the best plan, a proof, and the price of every limit."""
+    import numpy as np
+
     from pipeline.allocation.answer import answer, refusal
     from pipeline.allocation.document import parse_problem
 
@@ -44,7 +46,9 @@ def allocate(
     try:
         request = parse_problem(data, problem.name)
         seconds = request.time_limit if time_limit is None else time_limit
-        result = answer(request, _work(seconds))
+        # What has no end is refused in one line; the library would warn of it in several before.
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            result = answer(request, _work(seconds))
     except InfeasibleError as error:
         if as_json:
             print_json(refusal(error))

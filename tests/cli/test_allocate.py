@@ -84,6 +84,11 @@ def test_contradicting_limits_end_with_2_and_the_smallest_set(tmp_path):
         ('{"budget": -1, "lines": [{"id": "a"}]}', "budget"),
         ('{"budget": ' + "9" * 5000 + "}", "digits"),
         ('{"budget": 1, "lines": [], "colour": 1}', "colour"),
+        (
+            '{"goal": {"maximize": "outcome", "return": 1}, "lines": [{"id": "a", "curve": '
+            '{"family": "hill", "ceiling": 9, "half_saturation": 4, "slope": 1}}]}',
+            "no end",
+        ),
     ],
 )
 def test_a_file_that_makes_no_sense_ends_with_2_and_one_line(tmp_path, text, word):

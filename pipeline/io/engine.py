@@ -49,7 +49,7 @@ def engine(what: str, *, advice: str) -> Iterator[DuckDBPyConnection]:
 
 def add_macros(connection: DuckDBPyConnection) -> None:
     """Give the connection the macros that staging queries read cells with."""
-    for macro in ("plain_number", "plain_amount", "iso_day", "no_name"):
+    for macro in ("plain_number", "plain_amount", "iso_day", "no_name", "bare_name"):
         connection.execute(sql_text("macros", macro))
 
 

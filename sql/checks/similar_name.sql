@@ -20,9 +20,7 @@ keyed as (
         array_to_string(
             list_filter([line_1, line_2, line_3, line_4], lambda name: name <> ''), ' / '
         ) as label,
-        lower(
-            regexp_replace(concat_ws('/', line_1, line_2, line_3, line_4), '\s+', '', 'g')
-        ) as bare
+        bare_name(concat_ws('/', line_1, line_2, line_3, line_4)) as bare
     from names
 ),
 

@@ -167,6 +167,40 @@ def test_a_line_that_earns_and_never_spends_is_shown(tables: Any, night: Any) ->
     assert "Search " in found.named("outcome-without-spend").value
 
 
+@pytest.mark.parametrize("name", ["Search", "search ", "SE ARCH"])
+def test_outcomes_of_a_line_that_is_spelt_otherwise_in_the_spend_are_refused(
+    tables: Any, night: Any, name: str
+) -> None:
+    for row in tables.outcomes:
+        if row["channel"] == "search":
+            row["channel"] = name
+    tables.write()
+    finding = night().named("outcome-without-spend")
+    assert (finding.level, finding.source, finding.row) == (Level.FAIL, "outcomes", 2)
+    assert finding.message.endswith("no spend row; spend writes it 'search / a1'")
+
+
+def test_outcomes_that_nobody_paid_for_may_be_most(tables: Any, night: Any) -> None:
+    tables.outcomes += [
+        {**row, "channel": "organic", "revenue": row["revenue"] * 5} for row in tables.outcomes[::4]
+    ]
+    tables.write()
+    found = night()
+    assert found.fails == set()
+    assert found.named("outcome-without-spend").level is Level.REVIEW
+
+
+def test_a_spelling_that_was_given_up_weeks_ago_is_shown_and_stops_nothing(
+    tables: Any, night: Any
+) -> None:
+    for row in tables.outcomes[:40]:
+        row["channel"] = row["channel"].upper()
+    tables.write()
+    found = night()
+    assert found.fails == set()
+    assert found.named("outcome-without-spend").level is Level.REVIEW
+
+
 def test_no_line_in_common_is_refused(tables: Any, night: Any) -> None:
     for row in tables.outcomes:
         row["channel"] = row["channel"].upper()

@@ -132,6 +132,22 @@ def test_a_repeated_part_is_refused_where_it_is_worth_something(
     assert "repeated-row" in getattr(night(), level)
 
 
+def test_exports_that_overlap_are_refused_and_even_parts_are_a_sum(tables: Any, night: Any) -> None:
+    good = [{**row, "report": "january"} for row in tables.spend]
+    tables.spend = good + [{**row, "report": "february"} for row in good[60:]]
+    tables.write()
+    finding = night().named("restated-part")
+    assert (finding.level, finding.source) == (Level.FAIL, "spend")
+    assert "rows of the same spend" in finding.message
+    tables.spend = [
+        {**row, "report": half, "spend": round(row["spend"] * share, 2)}
+        for row in good
+        for half, share in (("phone", 0.4), ("desk", 0.6))
+    ]
+    tables.write()
+    assert night().fails == set()
+
+
 def test_two_different_rows_of_one_line_are_ambiguous(tables: Any, night: Any) -> None:
     tables.spend.append({**tables.spend[3], "spend": 77})
     tables.write()

@@ -163,8 +163,8 @@ def _told(box: Box, low: FloatArray, high: FloatArray, rows: tuple[Row, ...]) ->
         inside = row.members[~pinned[row.members]]
         if row.side == "max":
             room = row.most - float(low[row.members[pinned[row.members]]].sum())
-            if row.members.size == 1 and inside.size and row.most <= high[inside[0]]:
-                names[int(inside[0]), "max"] = row.name
+            capped = inside[room <= high[inside]]
+            names |= {(index, "max"): row.name for index in capped.tolist()}
             high[inside] = np.maximum(np.minimum(high[inside], room), low[inside])
         elif row.side == "min" and row.members.size == 1 and inside.size:
             index = int(inside[0])

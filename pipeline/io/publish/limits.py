@@ -16,6 +16,7 @@ from pipeline.core.caps import Cap
 from pipeline.core.money import minor_digits
 from pipeline.core.plan import Plan
 from pipeline.core.types import Line
+from pipeline.io.publish.floors import Sum, could_be_nearer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,37 +292,18 @@ def _is_at_its_best(
     The total stays, as does every cap that is full or bare; what rounding may leave is forgiven.
     """
     own = _lines_in(floor, columns, proposed)
-    rooms, rest = _rooms(columns, current, limits, scale), 1 + len(own)
+    rest = 1 + len(own)
     if Decimal(repr(floor.min)) * scale - sum(proposed[line] for line in own) <= rest:
         return True
-    others = [(cap, _lines_in(cap, columns, proposed)) for cap in limits.caps if cap is not floor]
-
-    def is_full(cap: Cap, lines: set[Line]) -> bool:
-        most = cap.max if cap.fixed is None else cap.fixed
-        total = sum(proposed[line] for line in lines)
-        return most is not None and total + rest > Decimal(repr(most)) * scale
-
-    def is_spare(line: Line, taker: Line) -> bool:
-        """Return whether a line may give to the taker without harm to another cap."""
-        if line in own or proposed[line] - rooms[line][0] <= rest:
-            return False
-        for cap, lines in others:
-            if line not in lines or taker in lines:
-                continue
-            total = sum(proposed[item] for item in lines)
-            bare = cap.min is not None and total - rest < Decimal(repr(cap.min)) * scale
-            if cap.fixed is not None or bare:
-                return False
-        return True
-
-    for taker in own:
-        if rooms[taker][1] - proposed[taker] <= rest:
-            continue
-        full_of = [lines for cap, lines in others if taker in lines and is_full(cap, lines)]
-        givers = set(proposed).intersection(*full_of)
-        if any(is_spare(line, taker) for line in givers):
-            return False
-    return True
+    sums = []
+    for cap in limits.caps:
+        ends = (cap.min, cap.max) if cap.fixed is None else (cap.fixed, cap.fixed)
+        least, most = (None if end is None else Decimal(repr(end)) * scale for end in ends)
+        if cap is not floor:
+            lines = _lines_in(cap, columns, proposed)
+            sums.append(Sum(lines=lines, least=least, most=most))
+    rooms = _rooms(columns, current, limits, scale)
+    return not could_be_nearer(own, proposed, rooms, sums, rest)
 
 
 def _inside(line: Line, columns: Sequence[str], scope: Mapping[str, str]) -> bool:

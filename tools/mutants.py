@@ -52,6 +52,7 @@ CORE: dict[str, tuple[str, ...]] = {
     "core/money": ("tests/core/test_money.py", "tests/io/publish/test_sheets.py"),
     "allocation/verify": ("tests/allocation/test_verify.py", "tests/allocation/test_goals.py"),
     "io/publish/limits": ("tests/io/publish/test_limits.py",),
+    "io/publish/floors": ("tests/io/publish/test_limits.py",),
     "io/publish/sheets": ("tests/io/publish/test_sheets.py",),
     "io/publish/files": _SIGNOFF,
     "io/publish/deliver": _PUBLISH,

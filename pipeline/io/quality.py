@@ -86,8 +86,9 @@ def judge(
         gate.check_cut_off(work.read_json(SOURCES)["spend"]["ends_open"], verdict)
         if previous is not None and previous.exists(LINE_DAY):
             restated.check_restated(facts, read_facts(previous), policy.objective.maximize, verdict)
-    if work.exists(ROW_FINDINGS):
-        verdict.findings.extend(map(Finding.model_validate, work.read_json(ROW_FINDINGS)))
+    # Rows first: where a column cannot be read, that all of it is zero only follows.
+    rows = work.read_json(ROW_FINDINGS) if work.exists(ROW_FINDINGS) else []
+    findings = (*map(Finding.model_validate, rows), *verdict.findings)
     work.write_json(
         UNTRUSTED,
         [
@@ -100,7 +101,7 @@ def judge(
             for (cell_day, line), doubt in sorted(verdict.untrusted.items(), key=itemgetter(0))
         ],
     )
-    return Judgement(tuple(verdict.findings), pending)
+    return Judgement(findings, pending)
 
 
 def judge_tables(facts: Facts, policy: Policy, day: date) -> Verdict:

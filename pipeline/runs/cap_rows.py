@@ -213,7 +213,8 @@ def _solve(
             bounds.append(bound)
     matrix = coo_matrix(
         (np.array(values), (np.array(places, dtype=int), np.array(columns, dtype=int))),
-        shape=(len(bounds), cost.size)).tocsr()
+        shape=(len(bounds), cost.size),
+    ).tocsr()
     limits = np.array(bounds, dtype=float)
     if more is not None:
         matrix, limits = vstack([matrix, more[0]]).tocsr(), np.concatenate([limits, more[1]])

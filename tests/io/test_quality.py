@@ -224,6 +224,24 @@ def test_no_line_in_common_is_refused(tables: Any, night: Any) -> None:
     assert "no-outcome" in night().fails
 
 
+@pytest.mark.parametrize(
+    ("column", "write", "cause", "effect"),
+    [
+        ("spend", lambda cell: f"{cell}".replace(".", ","), "unreadable-number", "no-spend"),
+        ("date", lambda cell: f"{cell} 12:00:00+00:00", "unreadable-day", "no-rows"),
+    ],
+)
+def test_what_cannot_be_read_is_said_before_what_follows_from_it(
+    tables: Any, night: Any, column: str, write: Any, cause: str, effect: str
+) -> None:
+    for row in tables.spend:
+        row[column] = write(f"{row[column]:.2f}" if column == "spend" else row[column])
+    tables.write()
+    found = night()
+    assert {cause, effect} <= found.fails
+    assert found.all[0].check == cause
+
+
 def test_a_night_without_rows_before_its_day_is_refused(tables: Any, night: Any) -> None:
     tables.write()
     assert "no-rows" in night(day=date(2020, 1, 1), today=DAY).fails

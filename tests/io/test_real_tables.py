@@ -49,7 +49,7 @@ TABLES: dict[str, dict[str, Any]] = {
         "day": date(2023, 7, 31),
         "shape": (425, 3),
         "spend": 9459068.35,
-        "reviews": {"missing-lines"},
+        "reviews": {"missing-lines", "budget-against-spend"},  # one line spends 4 % of what is set
     },
     "four campaigns": {
         "path": "budget_sony_aba/criteo_4campaigns_daily.csv",

@@ -10,6 +10,7 @@ from pipeline.cli.show import (
     HERE,
     AsJson,
     Person,
+    Why,
     Workspace,
     iso_day,
     print_json,
@@ -134,7 +135,7 @@ def reject(
     context: typer.Context,
     cap_id: CapId,
     person: Person,
-    why: Annotated[str, typer.Option("--why", metavar="TEXT")],
+    why: Why,
     workspace: Workspace = HERE,
     as_json: AsJson = False,
 ) -> None:

@@ -11,6 +11,7 @@ from pipeline.cli.show import (
     HERE,
     AsJson,
     Person,
+    Why,
     Workspace,
     iso_day,
     print_json,
@@ -109,7 +110,7 @@ def show(workspace: Workspace = HERE, as_json: AsJson = False) -> None:
 def end(
     name: Name,
     person: Person,
-    why: Annotated[str, typer.Option(help="Recorded.")],
+    why: Why,
     workspace: Workspace = HERE,
 ) -> None:
     """End a holdout or a test today; from tomorrow its lines are free again."""

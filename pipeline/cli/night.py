@@ -102,6 +102,7 @@ def check(day: Day = None, workspace: Workspace = HERE, as_json: AsJson = False)
 
 def night(day: Day = None, workspace: Workspace = HERE, as_json: AsJson = False) -> None:
     """Run one whole night for a day, from data up to the day before; propose its plan."""
+    from pipeline.core.plan import Status
     from pipeline.io.ledger import PlanRecord
     from pipeline.runs.night import run_night
     from pipeline.runs.portfolio import open_portfolio
@@ -123,9 +124,16 @@ def night(day: Day = None, workspace: Workspace = HERE, as_json: AsJson = False)
     for reason in plan.reasons:
         say(f"note    {reason}")
     say(f"report  {page}")
-    people = portfolio.policy.people.analysts
-    person = people[0].name if people else "NAME"
-    say(f"sign    equimarginal approve {plan.plan_id} --as {person} -w {workspace}")
+    newest = portfolio.ledger.last_published(portfolio.policy.portfolio)
+    if record.status is not Status.PROPOSED:
+        by = f" by {record.decided_by}" if record.decided_by else ""
+        say(f"sign    nothing waits: the plan is {record.status.value}{by}")
+    elif newest is not None and plan.date < newest.document.date:
+        say(f"sign    not possible: {newest.document.date} is published, so this is for the record")
+    else:
+        people = portfolio.policy.people.analysts
+        person = people[0].name if people else "NAME"
+        say(f"sign    equimarginal approve {plan.plan_id} --as {person} -w {workspace}")
 
 
 def replay(

@@ -12,6 +12,8 @@ from pipeline.cli.show import (
     HERE,
     AsJson,
     Person,
+    Why,
+    WhyIfSaid,
     Workspace,
     gained_in,
     print_json,
@@ -31,7 +33,6 @@ PlanId = Annotated[
         metavar="ID", help="Plan id, its unique beginning, or 'latest'; also 'latest-rotation'."
     ),
 ]
-Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, for the record.")]
 MeantHash = Annotated[
     str | None,
     typer.Option("--hash", metavar="SHA256", help="Only if the plan has this content hash."),
@@ -173,14 +174,14 @@ def publish(
     _answer(publish_plan(portfolio, plan_id, stated=stated), as_json)
 
 
-def pause(person: Person, why: Why = "", workspace: Workspace = HERE) -> None:
+def pause(person: Person, why: WhyIfSaid = None, workspace: Workspace = HERE) -> None:
     """Stop all publishing until somebody resumes it."""
-    _set_paused(workspace, person, why, paused=True)
+    _set_paused(workspace, person, why or "", paused=True)
 
 
-def resume(person: Person, why: Why = "", workspace: Workspace = HERE) -> None:
+def resume(person: Person, why: WhyIfSaid = None, workspace: Workspace = HERE) -> None:
     """Allow publishing again."""
-    _set_paused(workspace, person, why, paused=False)
+    _set_paused(workspace, person, why or "", paused=False)
 
 
 def _stated(

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipeline.core.errors import UsageError
+
 if TYPE_CHECKING:
     from datetime import date
 
@@ -22,6 +24,22 @@ Workspace = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Person = Annotated[str, typer.Option("--as", metavar="USER", help="A person of portfolio.yaml.")]
 HERE = Path()
+
+
+def _why(text: str | None) -> str | None:
+    """Return the reason that was given.
+
+    Raises:
+        UsageError: it says nothing.
+    """
+    if text is not None and not text.strip():
+        raise UsageError("--why: says nothing; give the reason in a few words, it is kept")
+    return text
+
+
+_WHY = typer.Option("--why", metavar="TEXT", help="The reason, for the record.", callback=_why)
+Why = Annotated[str, _WHY]
+WhyIfSaid = Annotated[str | None, _WHY]
 
 
 def print_json(value: Any) -> None:

@@ -59,14 +59,14 @@ def what_if(
 
     All changes count together. Nothing is proposed, signed or recorded.
     """
-    import math
-
+    from pipeline.core.settings import MOST
     from pipeline.runs import what_if as runs
     from pipeline.runs.portfolio import open_portfolio
 
-    for name, value in (("--budget", budget), ("--ramp", ramp)):
-        if value is not None and not (math.isfinite(value) and value >= 0):
-            raise UsageError(f"{name}: need an amount that is not negative, got {value}")
+    if budget is not None and not 0 <= budget <= MOST:
+        raise UsageError(f"--budget: need an amount from 0 to {MOST:,.0f}, got {budget}")
+    if ramp is not None and not 0 <= ramp <= 1:
+        raise UsageError(f"--ramp: need a share from 0 to 1, such as 0.25 for 25 %, got {ramp:g}")
     change = runs.Change(
         budget=budget,
         caps=tuple(_cap(text) for text in cap or []),

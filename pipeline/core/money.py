@@ -80,6 +80,11 @@ def round_money(amount: float, currency: str) -> float:
     return from_minor(to_minor(amount, currency), currency)
 
 
+def plain_money(amount: float, currency: str) -> str:
+    """Return `1234.50` of EUR, `1234` of JPY and `1234.500` of KWD: for one line of text."""
+    return f"{amount:.{minor_digits(currency)}f}"
+
+
 def sum_money(amounts: Sequence[float], currency: str) -> float:
     """Return the exact total of amounts that are already whole minor units."""
     return from_minor(sum(to_minor(amount, currency) for amount in amounts), currency)

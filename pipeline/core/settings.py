@@ -11,6 +11,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pipeline.core.errors import ConfigError
 from pipeline.core.money import minor_digits
 
+MOST = 1e13
+"""The largest amount of a setting, as of a cell of a table: whole cents of it are exact."""
+
 
 def finite(value: float) -> float:
     """Return a number that is neither infinite nor NaN."""
@@ -20,9 +23,11 @@ def finite(value: float) -> float:
 
 
 def not_negative(value: float) -> float:
-    """Return a finite amount of 0 or more."""
+    """Return an amount from 0 to `MOST`."""
     if finite(value) < 0:
         raise ValueError(f"must not be negative, got {value:g}")
+    if value > MOST:
+        raise ValueError(f"must be at most {MOST:,.0f}, got {value:g}")
     return value
 
 

@@ -43,7 +43,7 @@ def fallback_plan(
             return None
         budgets, days = _standing(work, inputs), 0
         mode, why = Mode.HOLD, ["the model failed; budgets stay as they are", first]
-    elif broken := cap_breaches(budgets, inputs.caps, inputs.policy.line):
+    elif broken := cap_breaches(budgets, inputs.caps, inputs.policy.line, inputs.policy.currency):
         mode = Mode.HOLD
         why = [
             f"tonight's data cannot be trusted: {first}",

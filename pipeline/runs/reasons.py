@@ -10,6 +10,9 @@ from pipeline.core.money import minor_digits, sum_words, worth_saying
 from pipeline.core.types import FloatArray
 from pipeline.runs.decide import Decision, Facts
 
+FREE = 1e-6
+"""Share of the best marginal return below which a price of money says that nothing may take it."""
+
 TOUCH = 0.51
 """Minor units: a budget this near to a limit touches it."""
 
@@ -44,10 +47,12 @@ def reason_of(
             "has no budget, and a share of nothing is nothing: "
             "to start it, have finance approve a fixed amount"
         )
-    unit = worth_saying(float(np.max(decision.solution.marginal_return, initial=0.0)))
+    best = float(np.max(decision.solution.marginal_return, initial=0.0))
+    unit = worth_saying(best)
     money = f"{sum_words(unit, facts.policy.currency)} {'earns' if unit == 1 else 'earn'}"
     earns = f"the next {money} {_rate(marginal * unit)} {metric}"
-    against = f", {_rate(price * unit)} elsewhere" if price > 0 else ""
+    # Where no line is free to take money the price is nothing, which says nothing of other lines.
+    against = f", {_rate(price * unit)} elsewhere" if price > FREE * best else ""
     if action == "test":
         return f"moved a little on purpose, to learn its curve; {earns}"
     if action == "hold":

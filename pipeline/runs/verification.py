@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pipeline.allocation.verify import RatioCheck, Rules, verify_plan
 from pipeline.core.caps import Cap
 from pipeline.core.findings import Finding
+from pipeline.core.money import plain_money
 from pipeline.core.plan import Mode, Plan
 from pipeline.core.types import Line, in_scope
 from pipeline.io.artefacts import RunFolder
@@ -55,19 +56,19 @@ def _is_held(inputs: Inputs, line: Line) -> bool:
 
 
 def cap_breaches(
-    budgets: Mapping[Line, float], caps: Sequence[Cap], columns: tuple[str, ...]
+    budgets: Mapping[Line, float], caps: Sequence[Cap], columns: tuple[str, ...], currency: str
 ) -> list[str]:
     """Return every cap that a set of budgets breaks, in words."""
     broken = []
     for cap in caps:
         total = sum(amount for line, amount in budgets.items() if cap.covers(line, columns))
-        name = f"cap {cap.id}"
+        name = f"cap {cap.id}: {plain_money(total, currency)} is"
         if cap.max is not None and total > cap.max + 1e-6:
-            broken.append(f"{name}: {total:.2f} is above max {cap.max:.2f}")
+            broken.append(f"{name} above max {plain_money(cap.max, currency)}")
         if cap.min is not None and total < cap.min - 1e-6:
-            broken.append(f"{name}: {total:.2f} is below min {cap.min:.2f}")
+            broken.append(f"{name} below min {plain_money(cap.min, currency)}")
         if cap.fixed is not None and abs(total - cap.fixed) > 1e-6:
-            broken.append(f"{name}: {total:.2f} is not the fixed {cap.fixed:.2f}")
+            broken.append(f"{name} not the fixed {plain_money(cap.fixed, currency)}")
     return broken
 
 

@@ -125,6 +125,16 @@ def test_a_date_that_is_none_is_bad_usage(run, date):
     assert "2026-11-22" in answer.complaint
 
 
+def test_a_night_names_the_command_that_signs_only_where_the_plan_can_be_signed(run):
+    assert "equimarginal approve" in run("night", "--date", DATE).out
+    run("approve", "latest", "--as", "ana")
+    again = run("night", "--date", DATE).out
+    assert "nothing waits: the plan is approved by ana" in again
+    late = run("night", "--date", "2026-11-21").out
+    assert "not possible: 2026-11-22 is published" in late
+    assert "equimarginal approve" not in again + late
+
+
 def test_approving_and_rejecting_end_in_the_ledger(run, shop):
     run("night", "--date", DATE)
     assert run("approve", "latest", "--as", "ana").code == 0

@@ -104,8 +104,11 @@ def test_people_get_tables_and_a_picture_and_a_file(shop, ask, tmp_path):
         (["--cap", "channel=search:max=3", "--cap", "channel=search:max=4"], "twice"),
         (["--cap", "channel=search:min=5000"], "floors"),
         (["--without", "nope"], "'nope'"),
-        (["--budget", "-1"], "not negative"),
-        (["--budget", "nan"], "not negative"),
+        (["--budget", "-1"], "from 0 to"),
+        (["--budget", "nan"], "from 0 to"),
+        (["--budget", "1e30"], "from 0 to"),
+        (["--ramp", "25"], "share from 0 to 1"),
+        (["--ramp", "nan"], "share from 0 to 1"),
         (["nothing-like-it"], "no such plan"),
     ],
 )

@@ -12,6 +12,7 @@ from pipeline.core.caps import Cap, CapStatus
 from pipeline.core.history import History
 from pipeline.core.policy import parse_policy
 from pipeline.runs.decide import Facts, decide, fit_models
+from pipeline.runs.reasons import reason_of
 
 DAY = date(2026, 11, 22)
 LINES = (("search",), ("social",), ("tv",), ("video",))
@@ -91,6 +92,18 @@ def test_a_group_cap_is_kept_by_the_sum():
     cap = Cap(id="c", status=CapStatus.APPROVED, proposed_by="a", max=950.0)
     budgets = propose_budgets(replace(facts(), caps=(cap,)))
     assert budgets.sum() == pytest.approx(950)
+
+
+def test_a_price_of_nothing_is_not_told_as_what_other_lines_earn():
+    known = facts()
+    decision = decide(known, fit_models(known))
+    said = reason_of(known, decision, 0, "reduce", 2.9, ("ramp",))
+    assert " elsewhere; stopped by" in said
+    prices = decision.solution.limit_price.copy()
+    prices[0] = 1e-12
+    stuck = replace(decision, solution=replace(decision.solution, limit_price=prices))
+    said = reason_of(known, stuck, 0, "reduce", 2.9, ("ramp",))
+    assert said == "the next EUR earns 2.90 revenue; stopped by the daily limit of 25%"
 
 
 def test_at_most_may_leave_money_unspent_but_never_more_than_the_budget():

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from pipeline.core.caps import Cap, CapStatus
 from pipeline.core.errors import ConfigError, DataNotTrustedError
 from pipeline.core.findings import Level
 from pipeline.core.plan import Mode
 from pipeline.runs import decide as decisions
 from pipeline.runs import signoff
 from pipeline.runs.checking import replay_plan
+from pipeline.runs.verification import cap_breaches
 from tests.runs.shop import DAY, amounts
 
 
@@ -126,6 +128,18 @@ def test_a_cap_cut_after_the_signature_turns_the_fallback_into_a_hold(shop):
     assert plan.mode is Mode.HOLD
     assert plan.budgets == signed.budgets
     assert any("cap" in reason for reason in plan.reasons)
+
+
+def test_a_broken_cap_is_told_with_the_currencys_decimals():
+    cap = Cap(id="c", status=CapStatus.APPROVED, proposed_by="fin", max=7.499)
+    told = {
+        currency: cap_breaches({("tv",): 8.0}, [cap], ("channel",), currency)
+        for currency in ("KWD", "JPY")
+    }
+    assert told == {
+        "KWD": ["cap c: 8.000 is above max 7.499"],
+        "JPY": ["cap c: 8 is above max 7"],
+    }
 
 
 def test_a_fallback_is_never_signed_by_policy(shop):

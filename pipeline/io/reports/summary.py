@@ -9,9 +9,9 @@ import unicodedata
 
 from pipeline.core.findings import Level
 from pipeline.core.plan import Interval, Plan
-from pipeline.io.reports.headline import headline, total_words
+from pipeline.io.reports.headline import headline, outcome_words, total_words
 from pipeline.io.reports.lines import Kind, LineView, line_views
-from pipeline.io.reports.words import money, money_change, plural, visible
+from pipeline.io.reports.words import money, money_change, number, plural, visible
 
 MOST_ROWS = 15  # of the table in a message; a chat shows no more
 _MARKUP = re.compile(r"[\\`*_\[\]<>|~#&!]")
@@ -24,7 +24,7 @@ def render_markdown(plan: Plan, *, sign_command: str = "") -> str:
     lines = line_views(plan)
     head = headline(plan, lines)
     first, *rest = (markdown_text(text) for text in (head.ask, head.promise, *head.reasons))
-    parts = [f"## {first}", *rest]
+    parts = [f"## {first}", *rest, *_learning(plan)]
     changing = [line for line in lines if line.kind in {Kind.MOVE, Kind.TEST}]
     changing.sort(key=lambda v: (-abs(v.change), v.key))
     if changing:
@@ -69,6 +69,19 @@ def plan_csv(plan: Plan) -> str:
             ]
         )
     return out.getvalue()
+
+
+def _learning(plan: Plan) -> list[str]:
+    """Return what is given up tonight to learn, which the promise has been reduced by."""
+    account = plan.exploration
+    if account is None or not account.cost > 0:
+        return []
+    cost, worth = number(account.cost), number(account.worth)
+    text = (
+        f"Learning is expected to cost {cost} {outcome_words(plan)} of that tonight, and to earn "
+        f"{worth} over {account.horizon_days:,.0f} nights."
+    )
+    return [markdown_text(text)]
 
 
 def _table(plan: Plan, changing: list[LineView]) -> str:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 
+from pipeline.core.learning import PlanExploration
 from pipeline.io.reports import plan_csv, render_markdown
 from pipeline.io.reports.summary import MOST_ROWS
 from tests.io.reports.samples import SIGN, large_plan, sample_plan
@@ -16,6 +17,18 @@ def test_a_message_asks_says_why_and_how_to_sign():
     assert "- review: social / retargeting reported no conversions" in text
     assert f"Sign: `{SIGN}`" in text
     assert plan.content_hash in text
+
+
+def test_a_message_says_what_learning_costs():
+    account = PlanExploration(
+        moved=40.0, most=50.0, cost=128.78, most_cost=200.0, total_cost=128.78, worth=310.0,
+        horizon_days=30.0, unpaid=0, uncovered=0,
+    )  # fmt: skip
+    text = render_markdown(sample_plan(exploration=account))
+    cost = "Learning is expected to cost 129 EUR of revenue of that tonight, and to earn 310 over"
+    assert f"{cost} 30 nights" in text
+    nothing = account.model_copy(update={"cost": 0.0})
+    assert "Learning" not in render_markdown(sample_plan(exploration=nothing))
 
 
 def test_a_message_of_many_moves_stays_short():

@@ -14,7 +14,7 @@ import numpy as np
 from pipeline.core.caps import Cap
 from pipeline.core.curves import ResponseTable
 from pipeline.core.findings import Finding, Level
-from pipeline.core.money import from_minor, to_minor
+from pipeline.core.money import from_minor, plain_money, to_minor
 from pipeline.core.types import Line, line_label, scope_label
 
 _LEEWAY = 0.005  # relative; straight lines between knots are this far from the curve at most
@@ -63,6 +63,10 @@ class Rules:
     max_change: float = 1.0
     held: Collection[Line] = ()
     checks: Sequence[RatioCheck] = ()
+
+    def say(self, amount: float) -> str:
+        """Return an amount with the decimals of the currency."""
+        return plain_money(amount, self.currency)
 
 
 def verify_plan(budgets: Mapping[Line, float], rules: Rules) -> list[Finding]:
@@ -118,8 +122,8 @@ def _total(budgets: Mapping[Line, float], rules: Rules) -> Iterator[Finding]:
     if spent > money or (rules.exactly and spent < money):
         yield _fail(
             "total",
-            f"lines add up to {from_minor(spent, rules.currency):.2f}, "
-            f"the budget is {rules.total:.2f}",
+            f"lines add up to {rules.say(from_minor(spent, rules.currency))}, "
+            f"the budget is {rules.say(rules.total)}",
         )
 
 
@@ -132,9 +136,15 @@ def _caps(budgets: Mapping[Line, float], rules: Rules) -> Iterator[Finding]:
         name = f"cap {scope_label(cap.scope)}"
         amount = from_minor(spent, rules.currency)
         if cap.fixed is not None and spent != to_minor(cap.fixed, rules.currency):
-            yield _fail("cap", f"{name}: {amount:.2f} planned, fixed at {cap.fixed:.2f}")
+            yield _fail(
+                "cap",
+                f"{name}: {rules.say(amount)} planned, fixed at {rules.say(cap.fixed)}",
+            )
         if cap.max is not None and amount > cap.max + 1e-9 * cap.max:
-            yield _fail("cap", f"{name}: {amount:.2f} planned, at most {cap.max:.2f} allowed")
+            yield _fail(
+                "cap",
+                f"{name}: {rules.say(amount)} planned, at most {rules.say(cap.max)} allowed",
+            )
     yield from _floors(budgets, rules)
 
 
@@ -156,8 +166,9 @@ def _floors(budgets: Mapping[Line, float], rules: Rules) -> Iterator[Finding]:
         least = float(cap.min or 0.0)
         yield _fail(
             "cap",
-            f"cap {scope_label(cap.scope)}: {least - amount:.2f} planned, at least {least:.2f} "
-            "asked" + ("; the ramp allows no more tonight" if as_near else ""),
+            f"cap {scope_label(cap.scope)}: {rules.say(least - amount)} planned, "
+            f"at least {rules.say(least)} asked"
+            + ("; the ramp allows no more tonight" if as_near else ""),
             level=Level.REVIEW if as_near else Level.FAIL,
         )
 
@@ -258,7 +269,9 @@ def _ramps(budgets: Mapping[Line, float], rules: Rules) -> Iterator[Finding]:
         share = 0.0 if line in rules.held else rules.max_change
         word = "held" if line in rules.held else f"a change of at most {share:.0%}"
         yield _fail(
-            "ramp", f"{line_label(line)}: {today:.2f} to {amount:.2f}, but {word}", line=line
+            "ramp",
+            f"{line_label(line)}: {rules.say(today)} to {rules.say(amount)}, but {word}",
+            line=line,
         )
 
 

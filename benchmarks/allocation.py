@@ -40,7 +40,7 @@ KINDS = {
     "s-shaped": "S-shaped, two levels of caps",
 }
 LIMIT_SECONDS = 10.0
-GROWTH = 2.0  # of a peer's time with size: what decides whether a size is worth waiting for
+GROWTH = 1.5  # of a peer's time with size: what decides whether a size is worth waiting for
 Solver = Callable[["Case"], np.ndarray]
 
 

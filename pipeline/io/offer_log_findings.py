@@ -8,7 +8,6 @@ from dataclasses import replace
 from pipeline.core.findings import Finding, Level
 from pipeline.io.offer_log import Log
 from pipeline.io.people_rows import Place, row_finding
-from pipeline.io.sources.files import SourceError
 
 BROKEN_SHARE = 0.001
 """Share of rows that cannot be believed up to which the rest is still learned from."""
@@ -21,18 +20,6 @@ LEAST_MATCHED = 0.9
 LEAST_REWARDS = 30
 """From so many rewards on, one that weighs more than all others is said."""
 MEND = "mend the rows where they are made; docs/offers.md says what they hold"
-
-
-def source_failed(error: SourceError, source: str) -> Finding:
-    """Return the finding of a source that cannot be read."""
-    return Finding(
-        level=Level.FAIL,
-        check="source",
-        message=str(error),
-        advice=error.advice,
-        source=source,
-        column=error.column,
-    )
 
 
 def log_findings(log: Log) -> list[Finding]:

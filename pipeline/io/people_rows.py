@@ -66,16 +66,7 @@ def read_counted(
         )
     except SourceError as error:
         work.write_json(SOURCES, {})
-        return None, [
-            Finding(
-                level=Level.FAIL,
-                check="source",
-                message=str(error),
-                advice=error.advice,
-                source=name,
-                column=error.column,
-            )
-        ]
+        return None, [error.finding(name)]
     record = {"files": list(found.files), "rows": found.rows, "columns": list(found.columns)}
     work.write_json(SOURCES, {name: record})
     return found, [_withdrawn(name, found)] if gone else []

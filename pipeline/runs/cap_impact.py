@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.core.errors import PipelineError
+from pipeline.core.errors import PipelineError, StorageError
 from pipeline.core.money import minor_digits
 from pipeline.runs.portfolio import Portfolio
 
@@ -19,6 +19,9 @@ def cap_impact(portfolio: Portfolio, spec: CapSpec) -> str:
 
     Where no night has learned curves, or the cap contradicts other limits, the sentence says so:
     a cap may be proposed all the same.
+
+    Raises:
+        StorageError: ledger or run folder cannot be read just now; that is no fact about the cap.
     """
     from pipeline.io.artefacts import open_run
     from pipeline.runs import storage
@@ -34,6 +37,8 @@ def cap_impact(portfolio: Portfolio, spec: CapSpec) -> str:
         facts, models = storage.read_facts(run, read_inputs(run)), storage.read_models(run)
         before = best_split(facts, models).solution.spend
         after = best_split(changed_facts(facts, Change(caps=(spec,))), models).solution.spend
+    except StorageError:
+        raise
     except PipelineError as error:
         return f"not known: {error}"
     table = models.objective.table

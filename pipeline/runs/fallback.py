@@ -69,9 +69,8 @@ def fallback_plan(
 
 
 def _standing(work: RunFolder, inputs: Inputs) -> dict[Line, float]:
-    facts = warehouse.read_facts(work)
-    likely = warehouse.read_history(work, inputs.policy).spend
-    amounts = current_budgets(facts, likely, inputs)
+    facts = warehouse.read_likely_facts(work)
+    amounts = current_budgets(facts, inputs)
     return {line: float(amount) for line, amount in zip(facts.lines, amounts, strict=True)}
 
 

@@ -13,7 +13,7 @@ from pipeline.core.plan import Kind
 from pipeline.io import offer_log, offer_people
 from pipeline.io.artefacts import RunFolder
 from pipeline.io.newest import newest_day_findings
-from pipeline.io.offer_log_findings import log_findings, source_failed
+from pipeline.io.offer_log_findings import log_findings
 from pipeline.io.sources.files import SourceError
 from pipeline.runs.decision_inputs import read_decision_inputs, section_of
 from pipeline.runs.decisions import DecisionNight, Tables
@@ -48,7 +48,7 @@ def _snapshot(portfolio: Portfolio, work: RunFolder) -> Sequence[Finding]:
         )
     except SourceError as error:
         work.write_json(SOURCES, {})
-        return [source_failed(error, "offers")]
+        return [error.finding("offers")]
     work.write_parquet(DECISIONS, log.cells)
     work.write_parquet(CONTEXTS, people.contexts)
     work.write_json(

@@ -24,7 +24,7 @@ KEPT_EVERY = 3
 """Of the days before a break, one in so many still teaches; not a multiple of the week."""
 
 
-def current_budgets(facts: Facts, likely: FloatArray, inputs: Inputs) -> FloatArray:
+def current_budgets(facts: Facts, inputs: Inputs) -> FloatArray:
     """Return every line's current budget, (n_lines,), in whole minor units.
 
     The last published plan; for lines that it does not know, or before the first: the budget
@@ -32,8 +32,8 @@ def current_budgets(facts: Facts, likely: FloatArray, inputs: Inputs) -> FloatAr
     that the line has had.
 
     Args:
-        likely: (n_days, n_lines), spend, with what is likely in place of cells in doubt: what is
-            not believed is not what is set either.
+        facts: with the likely spend where the source's is in doubt: what is not believed is not
+            what is set either.
     """
     published = inputs.published_budgets()
     out = np.zeros(len(facts.lines))
@@ -44,7 +44,7 @@ def current_budgets(facts: Facts, likely: FloatArray, inputs: Inputs) -> FloatAr
         elif believed[index]:
             amount = float(facts.budget[-1, index])
         else:
-            amount = _mean_spend(likely[-MEAN_DAYS:, index], facts.has_spend_row[:, index])
+            amount = _mean_spend(facts.spend[-MEAN_DAYS:, index], facts.has_spend_row[:, index])
         out[index] = round_money(amount, inputs.policy.currency)
     return out
 

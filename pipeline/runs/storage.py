@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -78,10 +78,10 @@ def read_facts(work: RunFolder, inputs: Inputs) -> Facts:
     """Return what tonight's decision rests on, from the staged tables and the frozen inputs."""
     from pipeline.runs.decide import Facts as DecisionFacts
 
-    staged = warehouse.read_facts(work)
-    believed = warehouse.read_history(work, inputs.policy)
-    current = current_budgets(staged, believed.spend, inputs)
-    history, current = with_lines_without_data(believed, current, inputs)
+    staged = warehouse.read_likely_facts(work)
+    history, current = with_lines_without_data(
+        warehouse.read_history(work, inputs.policy), current_budgets(staged, inputs), inputs
+    )
     metric = inputs.policy.objective.maximize
     counted = inputs.policy.objective.counted(history.outcomes)
     seen = vintages.read_vintages(work, counted)
@@ -96,7 +96,7 @@ def read_facts(work: RunFolder, inputs: Inputs) -> Facts:
         current=current,
         caps=inputs.caps,
         held_scopes=inputs.held_scopes,
-        wanted=wanted_budget(replace(staged, spend=believed.spend), inputs),
+        wanted=wanted_budget(staged, inputs),
         distrusted=newest_distrusted(history),
         watch=watch,
         kept=kept_lines(inputs.policy, inputs.trials, history, inputs.day),

@@ -6,7 +6,9 @@ import re
 
 import pytest
 
+from pipeline.core.errors import StorageError
 from pipeline.core.policy import CapSpec
+from pipeline.io.artefacts import MANIFEST
 from pipeline.runs.cap_impact import cap_impact
 from tests.runs.shop import Shop, amounts
 
@@ -38,6 +40,15 @@ def test_a_tighter_cap_costs_more_and_is_said_as_a_cost(shop: Shop) -> None:
 def test_without_a_night_nothing_is_known(shop: Shop) -> None:
     shop.write()
     assert impact(shop, max=10.0).startswith("not known: ")
+
+
+def test_a_run_that_cannot_be_read_just_now_is_no_fact_about_the_cap(shop: Shop) -> None:
+    plan = shop.night()
+    manifest = shop.folder / ".equimarginal" / "runs" / plan.plan_id / MANIFEST
+    manifest.unlink()
+    manifest.mkdir()
+    with pytest.raises(StorageError):
+        impact(shop, max=10.0)
 
 
 @pytest.mark.parametrize("limits", [{"fixed": 1e9}, {"min": 1e9}])

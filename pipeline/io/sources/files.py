@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import PipelineError
+from pipeline.core.findings import Finding, Level
 
 MAX_BYTES = 256 << 20  # of one source: ten years of 1,000 lines; a night needs 25 times that
 MAX_FILES = 5_000
@@ -23,6 +25,19 @@ class SourceError(PipelineError):
         super().__init__(message)
         self.advice = advice
         self.column = column
+
+    def finding(self, source: str) -> Finding:
+        """Return what the signer is told of it, with the row that the message names."""
+        row = re.search(r", row (\d+):", str(self))
+        return Finding(
+            level=Level.FAIL,
+            check="source",
+            message=str(self),
+            advice=self.advice,
+            source=source,
+            column=self.column,
+            row=int(row.group(1)) if row else None,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

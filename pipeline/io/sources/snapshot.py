@@ -8,12 +8,11 @@ lift test; `snapshot/sources.json` says what was read. Every later step reads on
 from __future__ import annotations
 
 import difflib
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.findings import Finding, Level
+from pipeline.core.findings import Finding
 from pipeline.core.policy import Policy
 from pipeline.core.sources import Source
 from pipeline.io.artefacts import RunFolder, sha256
@@ -71,7 +70,7 @@ def read_snapshot(
         problems = list(got.problems)
         wanted = _wanted(policy, name, source, got.tables)
         tables = [table for table in got.tables if not _missing(table, wanted, problems)]
-        findings += [_finding(name, problem) for problem in problems]
+        findings += [problem.finding(name) for problem in problems]
         if problems or not tables:
             continue
         dimensions = _dimensions(tables, set(wanted.mapping.values()))
@@ -263,16 +262,3 @@ def _dimensions(tables: list[TextTable], used: set[str]) -> tuple[str, ...]:
         if is_text and not is_moment:
             found.append(name)
     return tuple(found)
-
-
-def _finding(source: str, problem: SourceError) -> Finding:
-    row = re.search(r", row (\d+):", str(problem))
-    return Finding(
-        level=Level.FAIL,
-        check="source",
-        message=str(problem),
-        advice=problem.advice,
-        source=source,
-        column=problem.column,
-        row=int(row.group(1)) if row else None,
-    )

@@ -77,6 +77,7 @@ class History:
         trusted: (n_days, n_lines), False where a data fault forbids learning from the cell.
         measured: set where outcomes are not attributed to lines; `outcomes` is then empty.
         leads: name -> metric that predicts the objective before it is reported.
+        special: days that are unlike others, past and coming, and what they are called.
     """
 
     days: tuple[date, ...]
@@ -86,6 +87,7 @@ class History:
     trusted: BoolArray
     measured: Measured | None = None
     leads: Mapping[str, LeadSeries] = field(default_factory=dict)
+    special: Mapping[date, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         shape = (len(self.days), len(self.lines))

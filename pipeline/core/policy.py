@@ -38,6 +38,7 @@ from pipeline.core.settings import (
 )
 from pipeline.core.sources import Place, Sources
 
+COUNTRY = r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$"
 RESERVED_COLUMNS = frozenset(
     {"date", "spend", "budget", "currency", "impressions", "clicks", "conversions", "revenue"}
 )
@@ -140,6 +141,27 @@ class Feed(Strict):
     qualified: tuple[Name, ...] = ()
 
 
+class Calendar(Strict):
+    """Days that are unlike others, which demand is expected to know.
+
+    Attributes:
+        holidays: countries whose public holidays count, with a part as in `US-CA`.
+        days: what the portfolio makes special itself, name -> past and coming days.
+    """
+
+    holidays: tuple[Annotated[str, Field(strict=True, pattern=COUNTRY)], ...] = ()
+    days: dict[Name, tuple[date, ...]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_name_a_day(self) -> Self:
+        named: dict[date, str] = {}
+        for name, days in self.days.items():
+            for day in days:
+                if named.setdefault(day, name) != name or days.count(day) > 1:
+                    raise ValueError(f"calendar.days: {day} is named twice")
+        return self
+
+
 class Privacy(Strict):
     """Groups smaller than `min_group` are learned from but not shown on any page."""
 
@@ -205,6 +227,7 @@ class Policy(Strict):
     alerts: Alerts = Alerts()
     shards: Shards | None = None
     privacy: Privacy = Privacy()
+    calendar: Calendar | None = None
     rotation: RotationRules | None = None
     offers: OfferRules | None = None
     cadence: CadenceRules | None = None

@@ -25,6 +25,7 @@ from pipeline.io.engine import add_macros, create, engine, sql_text
 from pipeline.io.facts import Facts
 from pipeline.io.lift_tests import LIFT_TESTS, lift_test_table
 from pipeline.io.marts import NUMBERS, create_marts, query_facts
+from pipeline.io.special_days import read_special_days
 from pipeline.io.vintages import VINTAGES, read_vintages, vintage_table
 
 if TYPE_CHECKING:
@@ -176,6 +177,7 @@ def read_history(work: RunFolder, policy: Policy) -> History:
         outcomes={name: np.nan_to_num(values) for name, values in facts.outcomes.items()},
         trusted=trusted,
         leads={name: _lead(work, facts, name) for name in policy.objective.leads},
+        special=read_special_days(work),
     )
     levels = measured_levels(policy)
     if levels is None or facts.measured is None:

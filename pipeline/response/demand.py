@@ -12,13 +12,14 @@ modes: slow errors that a curve must not be learned from. Mathematics: docs/mode
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from pipeline.core.types import FloatArray, IntArray, RealArray, SingleArray
 from pipeline.response.kernels import Days, fold, inverse, leading_modes, wandering
 from pipeline.response.scales import Scales, learn_scales
+from pipeline.response.special_days import Effects, NamedDays, learn_effects
 
 SLOPE_SD, CURVE_SD = 0.2, 0.1
 """How far a line's log response may be from the population's, per log of spend and its square."""
@@ -47,6 +48,7 @@ class Demand:
         kind: (n_lines,), which of those a line has: informants their own, others their channel's.
         tomorrow: (n_lines,), expected for the day after the last.
         scales: how much demand of each kind there is.
+        special: what days' names say, in `factor` and `tomorrow` already.
     """
 
     factor: SingleArray
@@ -55,6 +57,7 @@ class Demand:
     kind: IntArray
     tomorrow: FloatArray
     scales: Scales
+    special: Effects = field(default_factory=Effects.none)
 
     def modes_of(self, lines: slice) -> FloatArray:
         """Return the errors that last of some lines, (n_modes, n_days, n_lines)."""
@@ -131,6 +134,7 @@ def estimate_demand(
     groups: IntArray,
     weekdays: IntArray,
     late_variance: FloatArray,
+    named: NamedDays,
 ) -> Demand:
     """Return the day effects given what each line shows of them.
 
@@ -139,7 +143,26 @@ def estimate_demand(
         groups: (n_lines,), 0-based channel of each line.
         weekdays: (n_days + 1,), the last for tomorrow.
         late_variance: (n_days,), of log completeness, all lines alike.
+        named: days that are unlike others; what they do is known beside the rest of demand.
     """
+    teachers = _informants(shown.variance, groups)
+    special = learn_effects(shown.log[:, teachers], shown.variance[:, teachers], named)
+    n_days = shown.log.shape[0]
+    ordinary = replace(shown, log=shown.log - special.mean[:n_days, None])
+    found = _in_blocks(ordinary, groups, weekdays, late_variance)
+    factor = np.exp(special.mean)
+    return replace(
+        found,
+        factor=found.factor * factor[:n_days, None].astype(np.float32),
+        tomorrow=found.tomorrow * factor[n_days],
+        special=special,
+    )
+
+
+def _in_blocks(
+    shown: Shown, groups: IntArray, weekdays: IntArray, late_variance: FloatArray
+) -> Demand:
+    """Return the demand of days without a name, a block of days after the other, joined."""
     end, parts = shown.log.shape[0], list[Demand]()
     while end > 0:
         start = max(end - BLOCK_DAYS, 0)

@@ -17,6 +17,7 @@ from pipeline.response.health import model_findings, uncounted_finding
 from pipeline.response.leads import Lead, complete, lead_findings
 from pipeline.response.maturity import Maturity, learn_maturity
 from pipeline.response.posterior import Posterior
+from pipeline.response.special_days import NamedDays, special_findings
 from pipeline.response.sweep import Prepared, sweep
 from pipeline.response.threads import one_thread
 from pipeline.response.worth import counted, worth_per_count
@@ -66,6 +67,7 @@ def fit_response(
     spend = data.screened.spend
     tests = readouts(history, lift_tests, spend, data.reference)
     fitted = sweep(data, tests, run_blocks)
+    ahead, ahead_sd = fitted.special.ahead()
     return Posterior(
         metric=settings.metric,
         lines=history.lines,
@@ -79,7 +81,9 @@ def fit_response(
         demand=fitted.tomorrow,
         worth=data.worth,
         worth_sd=data.worth_sd,
-        shared_sd=SHARED_SD,
+        shared_sd=float(np.hypot(SHARED_SD, ahead_sd[0])),
+        ahead=ahead,
+        ahead_sd=ahead_sd,
         completeness=data.maturity.curve,
         findings=(
             *model_findings(
@@ -95,6 +99,7 @@ def fit_response(
             *lead_findings(leads, settings.count or settings.metric, history.leads),
             *experiment_finding(history, lift_tests),
             *lost_findings(history.lines, fitted.lost),
+            *special_findings(history.days[-1], data.named, fitted.special),
         ),
     )
 
@@ -132,6 +137,7 @@ def _ready(
         maturity=maturity,
         groups=groups,
         weekdays=(first + np.arange(len(history.days) + 1)) % 7,
+        named=NamedDays.of(history.days, history.special),
         reference=reference,
         worth=np.maximum(worth, 1e-9),
         worth_sd=worth_sd,

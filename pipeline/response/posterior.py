@@ -13,6 +13,7 @@ from pipeline.core.types import FloatArray, IntArray, Line, SingleArray
 from pipeline.response.curves import RETENTIONS, SHAPES, Shape
 from pipeline.response.grid import SHARES
 from pipeline.response.maturity import MAX_AGE
+from pipeline.response.special_days import DAYS_AHEAD
 from pipeline.response.value import held_values
 
 TAIL_DAYS = 28
@@ -39,6 +40,8 @@ class Posterior:
         worth, worth_sd: (n_lines,), north-star metric per counted outcome (1 when it is counted
             itself).
         shared_sd: of log demand, the part of tomorrow that no line knows.
+        ahead, ahead_sd: (DAYS_AHEAD,), log demand that the names of the coming days say, and its
+            error; tomorrow's is in `demand` and `shared_sd` already.
         completeness: share of a day's outcomes known 1, 2, ... days later.
         findings: health of the fit.
     """
@@ -56,6 +59,8 @@ class Posterior:
     worth: FloatArray
     worth_sd: FloatArray
     shared_sd: float
+    ahead: FloatArray = field(default_factory=lambda: np.zeros(DAYS_AHEAD))
+    ahead_sd: FloatArray = field(default_factory=lambda: np.zeros(DAYS_AHEAD))
     completeness: FloatArray = field(default_factory=lambda: np.ones(MAX_AGE))
     findings: tuple[Finding, ...] = ()
 

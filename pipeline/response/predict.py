@@ -45,7 +45,8 @@ class Predictive:
         retention, shape: (n_draws, n_lines), indices into the library.
         walk_sd: (n_draws, n_lines), of the level's log per day.
         demand: (n_days, n_lines), factor of each day ahead.
-        shared_sd, lasting_sd: of log demand that nobody knows: of one day, and of all of them.
+        shared_sd: (n_days,), of log demand on each day ahead that nobody knows.
+        lasting_sd: of what nobody knows and all days ahead share.
         line_variance: (n_lines,), relative variance of a day beside what all lines share.
     """
 
@@ -60,7 +61,7 @@ class Predictive:
     shape: IntArray
     walk_sd: FloatArray
     demand: FloatArray
-    shared_sd: float
+    shared_sd: FloatArray
     lasting_sd: float
     line_variance: FloatArray
 
@@ -95,10 +96,11 @@ class Predictive:
         mean = self.expected(spend)
         n_draws, n_days, n_lines = mean.shape
         steps = self.walk_sd[:, None, :] * rng.standard_normal((n_draws, n_days, n_lines))
-        shared = self.shared_sd * rng.standard_normal((n_draws, n_days, 1))
+        of_day = self.shared_sd[:n_days, None]
+        shared = of_day * rng.standard_normal((n_draws, n_days, 1))
         lasting = self.lasting_sd * rng.standard_normal((n_draws, 1, 1))
         logs = np.cumsum(steps, axis=1) + shared + lasting
-        spread = 0.5 * (self.shared_sd**2 + self.lasting_sd**2)
+        spread = 0.5 * (np.square(of_day) + self.lasting_sd**2)
         mean = mean * np.exp(logs - spread)
         # Noise in whole units of variance over mean: near normal for large lines, and for small
         # ones days without anything, as they are.
@@ -178,6 +180,8 @@ def predictive(
         drift = _draw_nodes(posterior.drift[line], n_draws, rng)
         walk[:, line] = np.asarray(DRIFTS)[drift][:, 0]
     shared_sd, lasting_sd, variance = day_noise(past, posterior.metric)
+    factor = _weekday_factors(past, posterior.metric, days)
+    factor = factor * np.exp(posterior.ahead[:n_days] - posterior.ahead[0])
     return Predictive(
         metric=posterior.metric,
         day=first,
@@ -189,8 +193,8 @@ def predictive(
         retention=retention,
         shape=shape,
         walk_sd=walk,
-        demand=posterior.demand * _weekday_factors(past, posterior.metric, days)[:, None],
-        shared_sd=shared_sd,
+        demand=posterior.demand * factor[:, None],
+        shared_sd=np.hypot(shared_sd, posterior.ahead_sd[:n_days]),
         lasting_sd=lasting_sd,
         line_variance=variance,
     )

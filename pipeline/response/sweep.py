@@ -34,6 +34,7 @@ from pipeline.response.population import (
     relative_return,
 )
 from pipeline.response.slope import shared_slope
+from pipeline.response.special_days import Effects, NamedDays
 
 SWEEPS = (COARSE, COARSE, FULL)
 """The grid of each sweep: demand settles on few nodes, the answer is given on all."""
@@ -60,6 +61,7 @@ class Prepared:
     maturity: Maturity
     groups: IntArray
     weekdays: IntArray
+    named: NamedDays
     reference: FloatArray
     worth: FloatArray
     worth_sd: FloatArray
@@ -105,6 +107,7 @@ class Fitted:
     weights: SingleArray
     evidence: Evidence
     tomorrow: FloatArray
+    special: Effects
     standard: SingleArray
     lost: BoolArray
 
@@ -168,6 +171,7 @@ def _once(
         data.groups,
         data.weekdays,
         np.square(data.maturity.log_sd),
+        data.named,
     )
     scale = demand.factor * share
     clean, counting = data.outcome / scale, belief.unit * belief.expected / scale
@@ -232,6 +236,7 @@ def _once(
         weights=weights,
         evidence=evidence,
         tomorrow=demand.tomorrow,
+        special=demand.special,
         standard=freed,
         lost=found.lost,
     )

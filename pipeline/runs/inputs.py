@@ -21,6 +21,7 @@ from pipeline.core.policy import Policy
 from pipeline.core.trial import Trial
 from pipeline.core.types import Line
 from pipeline.io.artefacts import RunFolder, open_run
+from pipeline.io.special_days import freeze_special_days
 from pipeline.io.vintages import VINTAGES
 from pipeline.io.warehouse import LINE_DAY, UNIT_DAY
 from pipeline.runs.portfolio import Portfolio
@@ -122,6 +123,7 @@ def freeze_inputs(portfolio: Portfolio, day: date, work: RunFolder) -> Inputs:
         version=pipeline.__version__,
     )
     work.write_json(INPUTS, inputs.model_dump(mode="json"))
+    freeze_special_days(work, portfolio.policy, day)
     # A night ahead of the clock is a rehearsal or a simulation: its own day is then the present.
     work.write_json(CLOCK, {"today": max(portfolio.today(), day).isoformat()})
     # What the page tells and the plan does not rest on.

@@ -189,7 +189,7 @@ def write_ahead(work: RunFolder, ahead: Predictive) -> None:
             },
             "metric": pa.array([ahead.metric] * n_lines),
             "day": pa.array([ahead.day] * n_lines),
-            "shared_sd": pa.array(np.full(n_lines, ahead.shared_sd)),
+            "shared_sd": pa.array([ahead.shared_sd.tolist()] * n_lines),
             "lasting_sd": pa.array(np.full(n_lines, ahead.lasting_sd)),
         }
     )
@@ -211,6 +211,7 @@ def read_ahead(work: RunFolder) -> Predictive | None:
     def column(name: str) -> FloatArray:
         return np.array(table.column(name).to_numpy(), dtype=float)
 
+    demand = lists("demand")
     return Predictive(
         metric=str(table.column("metric")[0].as_py()),
         day=table.column("day")[0].as_py(),
@@ -222,8 +223,9 @@ def read_ahead(work: RunFolder) -> Predictive | None:
         retention=lists("retention").astype(np.int64),
         shape=lists("shape").astype(np.int64),
         walk_sd=lists("walk_sd"),
-        demand=lists("demand"),
-        shared_sd=float(column("shared_sd")[0]),
+        demand=demand,
+        # One number for all days in runs that knew no calendar.
+        shared_sd=np.resize(table.column("shared_sd")[0].as_py(), demand.shape[0]),
         lasting_sd=float(column("lasting_sd")[0]),
         line_variance=column("line_variance"),
     )

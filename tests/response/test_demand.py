@@ -10,6 +10,7 @@ from pipeline.core.types import FloatArray, IntArray
 from pipeline.response.demand import CURVE_SD, SLOPE_SD, Demand, Shown, estimate_demand
 from pipeline.response.kernels import Days, wandering
 from pipeline.response.scales import learn_scales
+from pipeline.response.special_days import NamedDays
 
 SHOCK, CHANNEL = 0.12, 0.15
 
@@ -46,7 +47,8 @@ def market(
 
 
 def estimated(shown: Shown, groups: IntArray, weekdays: IntArray) -> Demand:
-    return estimate_demand(shown, groups, weekdays, np.zeros(len(shown.log)))
+    nothing = NamedDays(names=(), kind=np.full(len(shown.log), -1))
+    return estimate_demand(shown, groups, weekdays, np.zeros(len(shown.log)), nothing)
 
 
 def error(demand: Demand, truth: FloatArray) -> FloatArray:

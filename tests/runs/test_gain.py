@@ -40,7 +40,7 @@ def curves(draws: int = 8) -> Predictive:
         shape=nodes + SHAPE,
         walk_sd=table,
         demand=np.ones((14, len(LINES))),
-        shared_sd=0.0,
+        shared_sd=np.zeros(14),
         lasting_sd=0.0,
         line_variance=np.zeros(len(LINES)),
     )

@@ -13,6 +13,7 @@ from datetime import date
 import numpy as np
 
 from pipeline.core.types import FloatArray
+from pipeline.response.special_days import ALIKE_SD, OWN_SD, NamedDays
 
 INTERCEPT_SD, TREND_SD, SEASON_SD, WEEKDAY_SD, CONTROL_SD, COMMON_SD = 1.0, 0.3, 0.2, 0.2, 0.3, 0.3
 """Prior deviation of each coefficient, in shares of the mean outcome; a regressor has sd 1."""
@@ -47,6 +48,7 @@ def baseline_design(
     controls: Mapping[str, FloatArray],
     spend: FloatArray,
     period_days: int,
+    special: Mapping[date, str] | None = None,
 ) -> Design:
     """Return trend, season, weekday, controls and what the lines' spend has in common.
 
@@ -54,6 +56,7 @@ def baseline_design(
         controls: name -> (n_days,), what else moves the outcome.
         spend: (n_days, n_lines), of the series' lines, >= 0.
         period_days: days per observation.
+        special: days that are unlike others, by name.
     """
     n_days = len(days)
     time = np.arange(n_days)
@@ -68,6 +71,12 @@ def baseline_design(
         weekday = np.array([day.weekday() for day in days])
         columns += [(weekday == name) - 1 / 7 for name in range(7)]
         sds += [WEEKDAY_SD] * 7
+    named = NamedDays.of(days, special or {})
+    if named.names:
+        kind = named.kind[:n_days]
+        alike, own = kind >= 0, kind[:, None] == np.arange(len(named.names))
+        columns += [alike.astype(float), *own.T.astype(float)]
+        sds += [ALIKE_SD] + [OWN_SD] * len(named.names)
     table = averaged(np.column_stack(columns), period_days)
     moved = np.log(spend + 0.1 * (spend.mean(axis=0) + 1e-9))
     known: list[FloatArray] = []

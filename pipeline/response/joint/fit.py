@@ -115,7 +115,7 @@ def _unit(
     scale = float(outcome[known].mean()) if known.any() else 1.0
     scale = scale if scale > 0 else 1.0
     controls = {name: table[:, unit] for name, table in measured.controls.items()}
-    design = baseline_design(history.days, controls, spend, period)
+    design = baseline_design(history.days, controls, spend, period, history.special)
     daily = library.responses(spend, reference_spend(history.spend)[lines])
     responses = averaged(daily, period)
     usual, odd = _first_pass(outcome / scale, known, design, responses[:, :, FIRST_NODE])

@@ -1,0 +1,142 @@
+"""Days that are unlike others: what a holiday or a sale does to demand, learned from its likes.
+
+A named day is compared with the same weekday a week before and after, line by line, so that level,
+season and weekday fall out. What one name did is shrunk to what such days do in general, which is
+shrunk to nothing: a name that was never seen is expected to be like the others, and says how little
+is known of it. Mathematics: docs/model.md, "Demand".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import numpy as np
+
+from pipeline.core.findings import Finding, Level
+from pipeline.core.types import BoolArray, FloatArray, IntArray
+
+ALIKE_SD, OWN_SD = 0.15, 0.25
+"""Of log demand, a priori: what all named days do alike, and what each name does beyond that."""
+
+WEEK = 7
+DAYS_AHEAD = 35
+"""Coming days whose names are looked up: as far as a plan promises anything, and a week more."""
+
+USUAL_NOISE = 0.15  # of a comparison, where there are too few to tell
+FEWEST = 14
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedDays:
+    """Which days of a calendar have a name; the calendar goes on past the last known day.
+
+    Attributes:
+        names: (n_names,), sorted.
+        kind: (n_days + DAYS_AHEAD,), place in `names`, -1 for a day like any other.
+    """
+
+    names: tuple[str, ...]
+    kind: IntArray
+
+    @staticmethod
+    def of(days: tuple[date, ...], named: Mapping[date, str]) -> NamedDays:
+        """Return the names of those days and of the ones that follow."""
+        coming = (days[-1] + timedelta(days=ahead + 1) for ahead in range(DAYS_AHEAD))
+        found = [named.get(day, "") for day in (*days, *coming)]
+        names = tuple(sorted(set(found) - {""}))
+        place = {name: index for index, name in enumerate(names)}
+        return NamedDays(names=names, kind=np.array([place.get(name, -1) for name in found]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effects:
+    """What days' names say of log demand; 0 on days without one.
+
+    Attributes:
+        mean, sd: (n_days + DAYS_AHEAD,), oldest first.
+        seen: (n_names,), how many days of each name taught.
+    """
+
+    mean: FloatArray
+    sd: FloatArray
+    seen: IntArray
+
+    @staticmethod
+    def none(n_days: int = 0) -> Effects:
+        """Return what a calendar without names says."""
+        nothing = np.zeros(n_days + DAYS_AHEAD)
+        return Effects(mean=nothing, sd=nothing, seen=np.zeros(0, dtype=np.int64))
+
+    def ahead(self) -> tuple[FloatArray, FloatArray]:
+        """Return mean and deviation of the coming days, (DAYS_AHEAD,) each, tomorrow first."""
+        return self.mean[-DAYS_AHEAD:], self.sd[-DAYS_AHEAD:]
+
+
+def learn_effects(log: FloatArray, variance: FloatArray, named: NamedDays) -> Effects:
+    """Return what each name does to log demand.
+
+    Args:
+        log, variance: (n_days, n_lines), of outcome over what is expected on an ordinary day; an
+            infinite variance leaves a cell out.
+        named: of the same days and those that follow.
+    """
+    n_days, n_names = log.shape[0], len(named.names)
+    if n_names == 0:
+        return Effects.none(n_days)
+    kind = named.kind[:n_days]
+    told, known = _against_weeks(log, variance, kind)
+    ordinary = told[known & (kind < 0)]
+    noise = USUAL_NOISE if ordinary.size < FEWEST else 1.4826 * float(np.median(np.abs(ordinary)))
+    precision = 1.0 / max(noise, 1e-3) ** 2
+    taught = known & (kind >= 0)
+    seen = np.bincount(kind[taught], minlength=n_names)
+    total = np.bincount(kind[taught], weights=told[taught], minlength=n_names)
+    prior = ALIKE_SD**2 + OWN_SD**2 * np.eye(n_names)
+    spread = np.linalg.inv(np.linalg.inv(prior) + precision * np.diag(seen))
+    mean = spread @ (precision * total)
+    is_named, place = named.kind >= 0, np.maximum(named.kind, 0)
+    return Effects(
+        mean=np.where(is_named, mean[place], 0.0),
+        sd=np.where(is_named, np.sqrt(np.diag(spread))[place], 0.0),
+        seen=seen,
+    )
+
+
+def _against_weeks(
+    log: FloatArray, variance: FloatArray, kind: IntArray
+) -> tuple[FloatArray, BoolArray]:
+    """Return each day's log demand over the ordinary days a week away, and where there is one."""
+    usable = np.isfinite(variance)
+    total, count = np.zeros(log.shape), np.zeros(log.shape)
+    ordinary = usable & (kind < 0)[:, None]
+    early, late = slice(None, -WEEK), slice(WEEK, None)
+    for to, by in ((late, early), (early, late)):
+        total[to] += np.where(ordinary[by], log[by], 0.0)
+        count[to] += ordinary[by]
+    both = usable & (count > 0)
+    away = np.where(both, log - total / np.maximum(count, 1), 0.0)
+    weight = np.where(both, 1.0 / np.where(usable, variance, 1.0), 0.0)
+    known = weight.sum(axis=1) > 0
+    told = (weight * away).sum(axis=1) / np.where(known, weight.sum(axis=1), 1.0)
+    return told, known
+
+
+def special_findings(last_day: date, named: NamedDays, effects: Effects) -> tuple[Finding, ...]:
+    """Return what the signer is told where tomorrow has a name."""
+    if named.kind[-DAYS_AHEAD] < 0:
+        return ()
+    place = int(named.kind[-DAYS_AHEAD])
+    mean, sd = (float(values[0]) for values in effects.ahead())
+    low, high = (np.expm1(mean + away * sd) for away in (-1.645, 1.645))
+    own, others = int(effects.seen[place]), int(effects.seen.sum() - effects.seen[place])
+    return (
+        Finding(
+            level=Level.PASS,
+            check="model.special-day",
+            message=f"{last_day + timedelta(days=1)} is {named.names[place]}: demand is expected "
+            f"{np.expm1(mean):+.0%} against an ordinary day ({low:+.0%} to {high:+.0%}), learned "
+            f"from {own} such day{'' if own == 1 else 's'} and {others} other special days",
+        ),
+    )

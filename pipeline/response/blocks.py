@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pipeline.core.findings import Finding, Level
-from pipeline.core.types import BoolArray, FloatArray, Line, RealArray, line_label
+from pipeline.core.types import BoolArray, FloatArray, Line, SingleArray, line_label
 from pipeline.response.curves import features
 from pipeline.response.evidence import LEVEL_SD, Evidence, evaluate
 from pipeline.response.grid import COARSE, FULL, Grid
 
-BLOCK_LINES, COARSE_LINES = 60, 240
+BLOCK_LINES, COARSE_LINES = 120, 240
 """Lines of a block, whose responses and sums stay in the processor's cache, on either grid. Rows of
 64 numbers would all fall into the same few sets of it, and turning tables would take eight times as
 long."""
@@ -40,12 +40,12 @@ class BlockJob:
     """
 
     is_full: bool
-    freed: RealArray
-    variance: FloatArray
+    freed: SingleArray
+    variance: SingleArray
     spend: FloatArray
     reference: FloatArray
     level: FloatArray
-    common: FloatArray
+    common: SingleArray
     drift_prior: FloatArray
 
     @property

@@ -7,6 +7,7 @@ at the reference spend. Averaging over the library is what protects a plan from 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -33,7 +34,7 @@ class Shape:
 
     def value(self, relative_spend: FloatArray) -> FloatArray:
         """Return the response relative to the one at the reference spend; 0 at 0."""
-        return np.asarray(self.raw(relative_spend) / self.raw(np.array(1.0)))
+        return np.asarray(self.raw(relative_spend) / self.raw(np.ones((), relative_spend.dtype)))
 
     def elasticity(self) -> float:
         """Return the relative change of the response per relative change of spend, at 1."""
@@ -63,7 +64,7 @@ class Shape:
             powered = u if self.slope == 1.0 else np.power(u, self.slope)
             return np.asarray(powered / (powered + self.half_saturation**self.slope))
         if self.family == "exponential":
-            return np.asarray(-np.expm1(-u * np.log(2) / self.half_saturation))
+            return np.asarray(1 - np.exp(-u * (math.log(2) / self.half_saturation)))
         return np.asarray(np.power(u, self.slope))  # power: elasticity is the same everywhere
 
 

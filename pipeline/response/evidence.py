@@ -19,6 +19,7 @@ from pipeline.core.types import BoolArray, FloatArray, RealArray, SingleArray
 from pipeline.response.grid import SHOCK_KEPT, Grid
 
 LEVEL_SD = 0.5  # the level is known to within half of itself before anything is seen
+SHARED_LINES = 12  # at a time, so that the tables of all nodes and drifts stay in the cache
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +57,10 @@ class _Sums:
 def evaluate(
     grid: Grid,
     outcome: RealArray,
-    variance: FloatArray,
+    variance: RealArray,
     responses: SingleArray,
     level_guess: FloatArray,
-    nuisance: FloatArray,
+    nuisance: RealArray,
     drift_prior: FloatArray,
     *,
     scale_dof: float,
@@ -81,17 +82,11 @@ def evaluate(
     known = np.isfinite(variance)
     # In units of the level guess everything is near 1, and so are responses: what is left beside
     # it is small, which is what single precision needs.
-    seen = np.where(known, outcome / level_guess - 1.0, 0.0)
     noise = np.where(known, variance / np.square(level_guess), 1.0)
-    fixed = np.empty((len(seen), 2 + len(nuisance), seen.shape[1]), dtype=np.float32)
-    fixed[:, 0], fixed[:, 1], fixed[:, 2:] = 1.0, seen, np.swapaxes(nuisance, 0, 1)
-    sums = _filter(
-        grid,
-        fixed,
-        noise.astype(np.float32),
-        known,
-        responses - np.float32(1.0),
-    )
+    fixed = np.empty((len(known), 2 + len(nuisance), known.shape[1]), dtype=np.float32)
+    fixed[:, 0], fixed[:, 2:] = 1.0, np.swapaxes(nuisance, 0, 1)
+    fixed[:, 1] = np.where(known, outcome / level_guess - 1.0, 0.0)
+    sums = _filter(grid, fixed, single(noise), known, responses - np.float32(1.0))
     count = known.sum(axis=0).astype(np.float32)
     return _over_shares(
         grid, _project_out(sums), count, level_guess, drift_prior, np.float32(scale_dof)
@@ -120,6 +115,7 @@ def _filter(
     walk_fixed = np.zeros((n_fixed, n_drifts, n_lines), dtype=weight.dtype)
     shock_fixed = np.zeros_like(walk_fixed)
     errors = np.empty((n_days, *walk_fixed.shape), dtype=weight.dtype)
+    moved_fixed = np.empty_like(walk_fixed)
     for day in range(n_days - 1, -1, -1):
         of_walk, of_shock = gains[:, day]
         shock *= kept
@@ -131,14 +127,17 @@ def _filter(
         error *= weight[day][:, None, :]
         square += error
         shock_fixed *= kept
-        errors[day] = fixed[day, :, None, :] - walk_fixed - shock_fixed
-        walk_fixed += of_walk * errors[day]
-        shock_fixed += of_shock * errors[day]
-    errors *= weight[:, None]
-    twice = _backwards(errors, gains).transpose(3, 2, 1, 0).reshape(n_lines, -1, n_days)
-    everything = np.concatenate([fixed, responses], axis=1).transpose(2, 0, 1)
-    products = np.matmul(twice, np.ascontiguousarray(everything))
-    products = products.reshape(n_lines, n_drifts, n_fixed, n_fixed + n_responses)
+        of_fixed = np.subtract(fixed[day, :, None, :], walk_fixed, out=errors[day])
+        of_fixed -= shock_fixed
+        walk_fixed += np.multiply(of_fixed, of_walk, out=moved_fixed)
+        shock_fixed += np.multiply(of_fixed, of_shock, out=moved_fixed)
+        of_fixed *= weight[day]
+    twice = _backwards(errors, gains).reshape(n_days, -1, n_lines).transpose(2, 0, 1)
+    everything = np.empty((n_lines, n_days, n_fixed + n_responses), dtype=weight.dtype)
+    everything[:, :, :n_fixed] = fixed.transpose(2, 0, 1)
+    everything[:, :, n_fixed:] = responses.transpose(2, 0, 1)
+    products = np.matmul(np.ascontiguousarray(twice).transpose(0, 2, 1), everything)
+    products = products.reshape(n_lines, n_fixed, n_drifts, -1).swapaxes(1, 2)
     return _Sums(
         fixed=products[..., :n_fixed],
         cross=products[..., n_fixed:],
@@ -229,46 +228,89 @@ def _over_shares(
     scale_dof: np.float32,
 ) -> Evidence:
     """Return the evidence per share, from the sums that do not depend on it, drift averaged."""
+    n_lines, nodes = count.size, grid.nodes
+    out = np.empty((3, n_lines, nodes[0] * nodes[1], nodes[2]), dtype=np.float32)
+    drift = np.empty((n_lines, len(grid.drifts)))
+    node_prior = grid.log_prior().reshape(out.shape[2:]).astype(np.float32)
+    for first in range(0, n_lines, SHARED_LINES):
+        block = slice(first, first + SHARED_LINES)
+        fit, more, second = _per_drift(grid, _of(sums, block), count[block], scale_dof)
+        fit += np.log(drift_prior[block]).astype(np.float32)[..., None, None]
+        # Average over drifts: (L, Q, responses, K) -> (L, responses, K).
+        top = fit.max(axis=1)
+        fit -= top[:, None]
+        weight = np.exp(fit, out=fit)
+        total = weight.sum(axis=1)
+        weight /= total[:, None]
+        evidence, away, spread = out[:, block]
+        np.add(top, np.log(total), out=evidence)
+        np.einsum("lqhk,lqhk->lhk", weight, more, out=away)
+        np.einsum("lqhk,lqhk->lhk", weight, second, out=spread)
+        spread -= np.square(away)
+        np.sqrt(np.maximum(spread, np.float32(1e-12)), out=spread)
+        prior = evidence + node_prior
+        node = np.exp(prior - prior.max(axis=(1, 2), keepdims=True))
+        drift[block] = np.einsum("lqhk,lhk->lq", weight, node)
+    guess = single(level_guess)[:, None, None]
+    out[1] += 1
+    out[1:] *= guess
+    log_likelihood, mean, sd = out.reshape(3, n_lines, *nodes)
+    return Evidence(
+        log_likelihood=log_likelihood,
+        level_mean=mean,
+        level_sd=sd,
+        drift=drift / drift.sum(axis=1, keepdims=True),
+    )
+
+
+def _per_drift(
+    grid: Grid, sums: _Sums, count: SingleArray, scale_dof: np.float32
+) -> tuple[SingleArray, SingleArray, SingleArray]:
+    """Return the log likelihood, and the level's mean and second moment beside 1, per drift.
+
+    With `h` and `y` counted from 1 and `level = 1 + e`, what is seen is `(1 + s h) + e (1 + s h)`.
+
+    Returns:
+        (n_lines, n_drifts, n_responses, n_shares) each.
+    """
     one_one, one_y, y_y = (
         sums.fixed[..., i, j][..., None, None] for i, j in ((0, 0), (0, 1), (1, 1))
     )
-    one_h, y_h, h_h = (
-        sums.cross[..., 0, :, None],
-        sums.cross[..., 1, :, None],
-        sums.square[..., None],
-    )
-    # With h and y counted from 1 and level = 1 + e, what is seen is (1 + s h) + e (1 + s h).
-    share, prior_precision = grid.shares.astype(np.float32), np.float32(1.0 / LEVEL_SD**2)
-    h_h = share**2 * h_h
-    precision = one_one + 2 * share * one_h + h_h + prior_precision
-    more = (one_y + share * (y_h - one_h) - h_h) / precision
-    misfit = np.maximum(y_y - 2 * share * y_h + h_h - precision * more**2, np.float32(1e-9))
+    one_h, y_h = sums.cross[..., 0, :, None], sums.cross[..., 1, :, None]
+    share, prior_precision = single(grid.shares), np.float32(1.0 / LEVEL_SD**2)
+    scaled = share * sums.square[..., None]
+    precision = scaled + 2 * one_h
+    precision *= share
+    precision += one_one + prior_precision
+    more = (y_h - one_h) - scaled
+    more *= share
+    more += one_y
+    misfit = np.subtract(scaled, 2 * y_h, out=scaled)
+    misfit *= share
+    misfit += y_y
+    second = more.copy()
+    more /= precision
+    second *= more
+    misfit -= second
+    np.maximum(misfit, np.float32(1e-9), out=misfit)
+    misfit += scale_dof
     dof = scale_dof + count[:, None, None, None]
-    fit = np.float32(-0.5) * (
-        dof * np.log1p(misfit / scale_dof)
-        + sums.logdet[..., None, None]
-        + np.log(precision / prior_precision)
-    )
-    variance = (scale_dof + misfit) / (dof * precision)
-    # Average over drifts: (L, Q, responses, K) -> (L, responses, K).
-    fit += np.log(drift_prior).astype(np.float32)[..., None, None]
-    top = fit.max(axis=1)
-    weight = np.exp(fit - top[:, None])
-    total = weight.sum(axis=1)
-    weight /= total[:, None]
-    away = (weight * more).sum(axis=1)
-    spread = np.sqrt(np.maximum((weight * (variance + more**2)).sum(axis=1) - away**2, 1e-12))
-    evidence = top + np.log(total)
-    n_lines, nodes = fit.shape[0], grid.nodes
-    prior = evidence.reshape(n_lines, *nodes) + grid.log_prior()
-    node = np.exp(prior - prior.max(axis=(1, 2, 3), keepdims=True)).reshape(total.shape)
-    drift = np.einsum("lqhk,lhk->lq", weight, node)
-    guess = level_guess[:, None, None]
-    return Evidence(
-        log_likelihood=single(evidence.reshape(n_lines, *nodes)),
-        level_mean=single(((1.0 + away) * guess).reshape(n_lines, *nodes)),
-        level_sd=single((spread * guess).reshape(n_lines, *nodes)),
-        drift=drift / drift.sum(axis=1, keepdims=True),
+    np.divide(misfit, dof * precision, out=second)  # the level's variance
+    second += np.square(more)
+    fit = np.log(misfit, out=misfit)
+    fit *= np.float32(-0.5) * dof
+    fit -= np.float32(0.5) * np.log(precision, out=precision)
+    constant = dof * np.log(scale_dof) - sums.logdet[..., None, None] + np.log(prior_precision)
+    fit += np.float32(0.5) * constant
+    return fit, more, second
+
+
+def _of(sums: _Sums, lines: slice) -> _Sums:
+    return _Sums(
+        fixed=sums.fixed[lines],
+        cross=sums.cross[lines],
+        square=sums.square[lines],
+        logdet=sums.logdet[lines],
     )
 
 

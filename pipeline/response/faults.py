@@ -135,8 +135,12 @@ def _silent(
     usual_spend = np.median(spend, axis=0)
     paused = spend < 0.2 * usual_spend
     zero = usable & (outcome <= 0)
-    for line in np.flatnonzero(zero.any(axis=0)).tolist():
+    most = np.where(usable, outcome, 0.0).max(axis=0)
+    enough = -np.log(SILENT_CHANCE) * DISPERSION / np.maximum(np.log1p(DISPERSION * most), 1e-12)
+    for line in np.flatnonzero(zero.sum(axis=0) > enough).tolist():
         for first, last in _runs(zero[:, line]):
+            if last - first <= enough[line]:  # bad luck, were the days around as good as can be
+                continue
             around = np.r_[max(first - WINDOW_DAYS, 0) : first, last : last + WINDOW_DAYS]
             around = around[around < outcome.shape[0]]
             around = around[usable[around, line] & ~paused[around, line]]

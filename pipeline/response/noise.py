@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.core.types import BoolArray, FloatArray, RealArray
+from pipeline.core.types import BoolArray, FloatArray, SingleArray
 from pipeline.response.demand import Demand
 
 ROBUST_DOF = 6.0  # a day may be odd; how odd before it stops mattering (Lange et al. 1989)
@@ -36,12 +36,12 @@ def with_unseen(level: FloatArray, usable: BoolArray, reference: FloatArray) -> 
 
 
 def cell_noise(
-    freed: FloatArray,
-    expected: RealArray,
-    counting: FloatArray,
+    freed: SingleArray,
+    expected: SingleArray,
+    counting: SingleArray,
     demand: Demand,
     usable: BoolArray,
-) -> tuple[FloatArray, FloatArray]:
+) -> tuple[SingleArray, FloatArray]:
     """Return robust inflation per cell and each line's relative noise variance beyond counting.
 
     Args:
@@ -52,32 +52,46 @@ def cell_noise(
         usable: (n_days, n_lines).
     """
     squared = np.square(expected)
-    excess = (np.square(freed - expected) - counting) / squared - demand.variance
-    weight = np.where(usable, np.square(squared / (counting + 0.05 * squared)), 0.0)
-    own_weight = weight.sum(axis=0)
-    own = (weight * np.clip(np.where(usable, excess, 0.0), -4.0, 4.0)).sum(axis=0)
+    excess = freed - expected
+    np.square(excess, out=excess)
+    excess -= counting
+    excess /= squared
+    excess -= demand.variance
+    np.clip(excess, -4.0, 4.0, out=excess)
+    weight = squared / (counting + np.float32(0.05) * squared)
+    weight *= weight
+    weight[~usable] = excess[~usable] = 0.0
+    own_weight = weight.sum(axis=0, dtype=np.float64)
+    own = np.einsum("tl,tl->l", weight, excess).astype(np.float64)
     del excess, weight
     pooled = own.sum() / max(own_weight.sum(), 1e-12)
     strength = POOLED_DAYS * own_weight / np.maximum(usable.sum(axis=0), 1)
     line = (own + strength * pooled) / np.maximum(own_weight + strength, 1e-12)
     line = np.maximum(line, NOISE_FLOOR**2)
-    variance = counting + (line + demand.variance) * squared
+    squared *= line.astype(np.float32) + demand.variance
+    variance = np.add(counting, squared, out=squared)
     # On the root scale counts are near symmetric, so that a sparse line's good days stay in.
-    unit = np.maximum(counting / expected, 1e-12)
-    root = 2 * (np.sqrt(np.maximum(freed, 0) / unit + 0.375) - np.sqrt(expected / unit + 0.375))
-    standard = np.where(usable, root**2 * counting / variance, 0.0)
-    robust = (ROBUST_DOF + standard) / (ROBUST_DOF + 1.0)
-    return np.maximum(robust, 1.0), line
+    unit = np.maximum(counting / expected, np.float32(1e-12))
+    root = np.maximum(freed, np.float32(0.0)) / unit
+    root += np.float32(0.375)
+    np.sqrt(root, out=root)
+    root -= np.sqrt(expected / unit + np.float32(0.375))
+    root *= root
+    root *= np.float32(4.0) * counting / variance
+    root[~usable] = 0.0
+    root += np.float32(ROBUST_DOF)
+    root /= np.float32(ROBUST_DOF + 1.0)
+    return np.maximum(root, np.float32(1.0), out=root), line
 
 
-def slow_drift(freed: RealArray, expected: RealArray, variance: FloatArray) -> FloatArray:
+def slow_drift(freed: SingleArray, expected: SingleArray, variance: SingleArray) -> SingleArray:
     """Return how far a line's level was from today's, smoothed over weeks, (n_days, n_lines)."""
-    days = np.arange(freed.shape[0])
-    kernel = np.exp(-0.5 * np.square((days[:, None] - days) / DRIFT_DAYS))
+    days = np.arange(freed.shape[0], dtype=np.float32)
+    kernel = np.exp(-0.5 * np.square((days[:, None] - days) / np.float32(DRIFT_DAYS)))
     weight = expected / variance  # times what is expected once more: 0 where nothing is known
     known = kernel @ (weight * expected)
-    weight *= np.where(np.isfinite(variance), freed, 0.0)
-    prior = 40.0
+    weight *= np.where(np.isfinite(variance), freed, np.float32(0.0))
+    prior = np.float32(40.0)
     smooth = kernel @ weight
     smooth += prior
     known += prior

@@ -28,24 +28,35 @@ def shared_slope(
     use = np.isfinite(relative_variance)
     weight = np.where(use, 1.0 / np.where(use, relative_variance, 1.0), 0.0)
     ratio = np.where(use, outcome / expected, 1.0)
-    ratio = ratio / np.maximum((weight * ratio).sum(axis=0) / weight.sum(axis=0).clip(1e-9), 1e-9)
-    day = (weight * ratio).sum(axis=1, keepdims=True) / weight.sum(axis=1, keepdims=True).clip(1e-9)
+    ratio /= np.maximum(_dot(weight, ratio, 0) / weight.sum(axis=0).clip(1e-9), 1e-9)
+    day = _dot(weight, ratio, 1) / weight.sum(axis=1).clip(1e-9)
     far = 5.0 * np.sqrt(np.where(use, relative_variance, 1.0))
-    relative = np.clip(ratio / np.maximum(day, 1e-3) - 1.0, -far, far)
+    ratio /= np.maximum(day, 1e-3)[:, None]
+    ratio -= 1.0
+    relative = np.clip(ratio, -far, far, out=ratio)
     x, y = _two_way(movement, weight), _two_way(relative, weight)
-    information = float((weight * x * x).sum())
-    slope = float((weight * x * y).sum()) / max(information, 1e-9)
-    rest = y - slope * x
-    score = (weight * x * rest).sum(axis=0)  # clustered by line: residuals persist
+    weighted = weight * x
+    information = float(np.vdot(weighted, x))
+    slope = float(np.vdot(weighted, y)) / max(information, 1e-9)
+    y -= slope * x
+    score = _dot(weighted, y, 0)  # clustered by line: residuals persist
     error = float(np.sqrt((score**2).sum())) / max(information, 1e-9)
     return slope, max(error, 1.0 / np.sqrt(max(information, 1e-9)))
 
 
-def _two_way(table: RealArray, weight: FloatArray) -> RealArray:
+def _two_way(table: RealArray, weight: FloatArray) -> FloatArray:
     """Return the table with weighted line and day means swept out."""
+    by_line, by_day = weight.sum(axis=0).clip(1e-9), weight.sum(axis=1).clip(1e-9)
+    in_line, in_day = _dot(weight, table, 0), _dot(weight, table, 1)
+    day = np.zeros(by_day.shape)
     for _ in range(8):
-        table = table - (weight * table).sum(axis=0) / weight.sum(axis=0).clip(1e-9)
-        table = table - (weight * table).sum(axis=1, keepdims=True) / weight.sum(
-            axis=1, keepdims=True
-        ).clip(1e-9)
-    return table
+        line = (in_line - day @ weight) / by_line
+        day = (in_day - weight @ line) / by_day
+    out = table - line
+    out -= day[:, None]
+    return np.asarray(out)
+
+
+def _dot(weight: FloatArray, table: RealArray, axis: int) -> FloatArray:
+    """Return weighted sums over days (0) or lines (1)."""
+    return np.asarray(np.einsum("tl,tl->l" if axis == 0 else "tl,tl->t", weight, table))

@@ -173,13 +173,15 @@ def _once(
         np.square(data.maturity.log_sd),
         data.named,
     )
-    scale = demand.factor * share
-    clean, counting = data.outcome / scale, belief.unit * belief.expected / scale
-    robust, noise = cell_noise(clean, belief.expected, counting, demand, usable)
-    variance = (counting + (noise + demand.variance) * belief.expected**2) * robust
-    variance = np.where(usable, variance, np.inf)
-    freed = single(clean)
-    del scale, clean, counting, seen  # a hundred thousand lines have to fit
+    scale = demand.factor * single(share)
+    freed = single(data.outcome) / scale
+    counting = single(belief.unit) * belief.expected / scale
+    robust, noise = cell_noise(freed, belief.expected, counting, demand, usable)
+    variance = (single(noise) + demand.variance) * np.square(belief.expected)
+    variance += counting
+    variance *= robust
+    variance[~usable] = np.inf
+    del scale, counting, seen  # a hundred thousand lines have to fit
     common = common_movement(movement, relative, slope_sd)
     drift = belief.drift
     if drift is None or drift.shape[1] != len(grid.drift_prior):
@@ -212,8 +214,8 @@ def _once(
     moved = np.log(np.maximum(moved, np.float32(0.05)))
     elasticity = mean_elasticity(grid, weights, relative, moved)
     del relative
-    base = single(np.maximum(_expected(grid, data, evidence, weights), 1e-6))
-    drifted = single(slow_drift(freed, base, variance))
+    base = _expected(grid, data, evidence, weights)
+    drifted = slow_drift(freed, base, variance)
     expected = np.maximum(base * drifted, np.float32(1e-6))
     freed -= expected
     freed /= np.sqrt(variance, out=variance)
@@ -226,7 +228,7 @@ def _once(
         found=single(demand.factor * drifted),
         movement=moved,
         noise=noise,
-        robust=single(robust),
+        robust=robust,
         own=np.einsum("lrsk,sk->l", weights, grid.elasticity),
         elasticity=elasticity,
         wander=evidence.drift @ np.square(grid.drifts) / np.array([1.0, 1 - SHOCK_KEPT**2]),
@@ -260,11 +262,13 @@ def _shown(data: Prepared, belief: _Belief, centre: float) -> Shown:
     )
 
 
-def _nuisances(common: FloatArray, demand: Demand, belief: _Belief, block: slice) -> FloatArray:
+def _nuisances(common: FloatArray, demand: Demand, belief: _Belief, block: slice) -> SingleArray:
     """Return the movements that must teach nothing, (n_nuisances, n_days, n_lines in block)."""
-    modes = demand.modes_of(block) * (belief.expected[:, block] / belief.level[block])
-    alike = np.broadcast_to(common[:, None], modes.shape[1:])
-    return np.concatenate([alike[None], modes])
+    modes = demand.modes_of(block)
+    out = np.empty((1 + len(modes), *modes.shape[1:]), dtype=np.float32)
+    out[0] = common[:, None]
+    np.multiply(modes, belief.expected[:, block] / single(belief.level[block]), out=out[1:])
+    return out
 
 
 def _blocks(n_lines: int, grid: Grid) -> list[slice]:
@@ -292,13 +296,15 @@ def _log_ratio(
     return np.asarray(np.log(found) + np.clip(ratio / found - 1.0, -1.0, 3.0))
 
 
-def _expected(grid: Grid, data: Prepared, evidence: Evidence, weights: SingleArray) -> FloatArray:
+def _expected(grid: Grid, data: Prepared, evidence: Evidence, weights: SingleArray) -> SingleArray:
     """Return the posterior mean outcome of every past day at today's level."""
-    out = np.empty(data.outcome.shape)
+    out = np.empty(data.outcome.shape, dtype=np.float32)
     for block in _blocks(len(weights), grid):
         level = weights[block] * evidence.level_mean[block]
         effect = level @ grid.shares.astype(np.float32)  # (lines, retentions, shapes)
         flat = level.sum(axis=(1, 2, 3)) - effect.sum(axis=(1, 2))
         responses = _responses(grid, data, block)
-        out[:, block] = flat + np.einsum("lr,trl->tl", effect.reshape(flat.size, -1), responses)
-    return out
+        effects = np.ascontiguousarray(effect.reshape(flat.size, -1).T)
+        np.einsum("rl,trl->tl", effects, responses, out=out[:, block])
+        out[:, block] += flat
+    return np.maximum(out, np.float32(1e-6), out=out)

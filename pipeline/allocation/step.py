@@ -30,11 +30,11 @@ def choose_step(
         kappa: how many standard deviations of its gain a step has to be worth.
         min_probability: below this chance of a gain the start is kept.
     """
-    before = table.at(start).sum(axis=1)
+    before = table.total(start)
     choice, score, probability = start, 0.0, 0.5
     for step in STEPS[1:]:
         budgets = start + step * (best - start)
-        gain = table.at(budgets).sum(axis=1) - before
+        gain = table.total(budgets) - before
         worth = float(gain.mean() - kappa * gain.std())
         chance = float((gain > 0).mean())
         if worth > score and chance >= min_probability:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.core.errors import PipelineError
-from pipeline.core.types import FloatArray, Line
+from pipeline.core.types import FloatArray, Line, RealArray
+
+SUMMED_LINES = 4096  # at a time: the draws of a million lines at one spend are a large table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,13 +24,14 @@ class ResponseTable:
         lines: (n_lines,)
         spend: (n_lines, n_knots), ascending, first column 0.
         value: (n_draws, n_lines, n_knots), one posterior draw a row; draws are joint over lines.
+            The largest table of a night, so single precision will do: seven digits.
         organic: (n_draws, n_lines), tomorrow's outcome that comes without tomorrow's spend.
     """
 
     metric: str
     lines: tuple[Line, ...]
     spend: FloatArray
-    value: FloatArray
+    value: RealArray
     organic: FloatArray
 
     def __post_init__(self) -> None:
@@ -43,7 +46,7 @@ class ResponseTable:
 
     def mean(self) -> FloatArray:
         """Return the posterior mean value, (n_lines, n_knots)."""
-        return np.asarray(self.value.mean(axis=0))
+        return np.asarray(self.value.mean(axis=0, dtype=np.float64))
 
     def at(self, spend: FloatArray) -> FloatArray:
         """Return the value of every draw at one spend per line, (n_draws, n_lines).
@@ -51,13 +54,21 @@ class ResponseTable:
         Between knots the value is linear; beyond the last knot it stays flat, because nothing
         is known there.
         """
-        out = np.empty((self.value.shape[0], len(self.lines)))
-        for index in range(len(self.lines)):
-            knots = self.spend[index]
-            right = int(np.clip(np.searchsorted(knots, spend[index]), 1, knots.size - 1))
-            left = right - 1
-            share = np.clip((spend[index] - knots[left]) / (knots[right] - knots[left]), 0.0, 1.0)
-            out[:, index] = (1 - share) * self.value[:, index, left] + share * self.value[
-                :, index, right
-            ]
-        return out
+        return self._at(spend, slice(0, len(self.lines)))
+
+    def total(self, spend: FloatArray) -> FloatArray:
+        """Return the value of every draw at one spend per line, all lines together, (n_draws,)."""
+        blocks = range(0, len(self.lines), SUMMED_LINES)
+        sums = [self._at(spend, slice(i, i + SUMMED_LINES)).sum(axis=1) for i in blocks]
+        return np.asarray(np.sum(sums, axis=0))
+
+    def _at(self, spend: FloatArray, lines: slice) -> FloatArray:
+        knots, wanted = self.spend[lines], spend[lines]
+        right = np.clip((knots < wanted[:, None]).sum(axis=1), 1, knots.shape[1] - 1)
+        line = np.arange(wanted.size)
+        low, high = knots[line, right - 1], knots[line, right]
+        share = np.clip((wanted - low) / (high - low), 0.0, 1.0)
+        value = self.value[:, lines]
+        out = (1 - share) * value[:, line, right - 1]
+        out += share * value[:, line, right]
+        return np.asarray(out)

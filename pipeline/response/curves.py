@@ -10,10 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
 from pipeline.core.types import FloatArray, SingleArray
+
+Real = TypeVar("Real", FloatArray, SingleArray)
 
 RETENTIONS = (0.0, 0.25, 0.45, 0.65, 0.82)
 """Share of the carried effect that is kept from one day to the next."""
@@ -32,7 +35,7 @@ class Shape:
     slope: float = 1.0
     prior: float = 1.0
 
-    def value(self, relative_spend: FloatArray) -> FloatArray:
+    def value(self, relative_spend: Real) -> Real:
         """Return the response relative to the one at the reference spend; 0 at 0."""
         return np.asarray(self.raw(relative_spend) / self.raw(np.ones((), relative_spend.dtype)))
 
@@ -58,14 +61,17 @@ class Shape:
         late, early = self.half_saturation * CELL_BEND, self.half_saturation / CELL_BEND
         return self, replace(self, half_saturation=late), replace(self, half_saturation=early)
 
-    def raw(self, u: FloatArray) -> FloatArray:
+    def raw(self, u: Real) -> Real:
         """Return the response before it is scaled to 1 at the reference spend."""
+        return self.of_power(u if self.slope == 1.0 else np.power(u, self.slope))
+
+    def of_power(self, powered: Real) -> Real:
+        """Return `raw` from spend to the power of the slope, which members may have in common."""
         if self.family == "hill":
-            powered = u if self.slope == 1.0 else np.power(u, self.slope)
             return np.asarray(powered / (powered + self.half_saturation**self.slope))
         if self.family == "exponential":
-            return np.asarray(1 - np.exp(-u * (math.log(2) / self.half_saturation)))
-        return np.asarray(np.power(u, self.slope))  # power: elasticity is the same everywhere
+            return np.asarray(1 - np.exp(-powered * (math.log(2) / self.half_saturation)))
+        return np.array(powered)  # power: elasticity is the same everywhere
 
 
 # Elasticities at the reference spend from 0.1 to 0.95; S-shapes are rarer than concave ones.

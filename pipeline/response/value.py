@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from pipeline.core.types import FloatArray, SingleArray
 from pipeline.response.curves import Shape
 
+LEFT = 1e-8  # of an effect: less than single precision tells apart
 FAR = 1e6  # reference spends: nothing saturates later, and its fourth power is still a number
 
 HOLD_NIGHTS = 14
@@ -24,7 +26,7 @@ def held_values(
     retentions: Sequence[float],
     shapes: Sequence[Shape],
     tail_days: int,
-) -> FloatArray:
+) -> SingleArray:
     """Return the value per night of each spend for a coefficient of 1.
 
     A spend is held `HOLD_NIGHTS` nights from tomorrow's carry-in on, then spend returns to what
@@ -41,21 +43,41 @@ def held_values(
         (n_retentions, n_shapes, n_lines, n_knots); 0 at spend 0, never negative.
     """
     # Single precision: a value is a sum of some dozens of nights, good to seven digits.
-    out = np.zeros((len(retentions), len(shapes), *spend.shape), dtype=np.float32)
+    out = np.empty((len(retentions), len(shapes), *spend.shape), dtype=np.float32)
     unit = reference[:, None]
     relative, base = _relative(spend / unit), _relative(recent[:, None] / unit)
+    nothing = np.zeros(base.shape, dtype=np.float32)
+    at_one = np.array([shape.raw(np.ones(())) for shape in shapes], dtype=np.float32)
     for i, kept in enumerate(np.asarray(retentions, dtype=np.float32)):
-        idle = _relative(carried[i][:, None] / unit)
-        state = np.repeat(idle, spend.shape[1], axis=1)
-        for night in range(HOLD_NIGHTS + (tail_days if kept > 0 else 0)):
-            held = night < HOLD_NIGHTS
-            state = kept * state + (1 - kept) * (relative if held else base)
-            idle = kept * idle + (1 - kept) * (0.0 if held else base)
-            for j, shape in enumerate(shapes):
-                out[i, j] += shape.raw(state) - shape.raw(idle)
-    at_one = np.array([shape.raw(np.ones(())) for shape in shapes])
-    out /= (HOLD_NIGHTS * at_one[:, None, None]).astype(np.float32)
-    return out.astype(np.float64)
+        start, tail = _relative(carried[i][:, None] / unit), _tail(float(kept), tail_days)
+        state = _nights(start, relative, base, kept, tail)
+        idle = _nights(start, nothing, base, kept, tail)
+        powers: dict[float, tuple[SingleArray, SingleArray]] = {}
+        for j, shape in enumerate(shapes):
+            if shape.slope not in powers:
+                powers[shape.slope] = state**shape.slope, idle**shape.slope
+            more, less = powers[shape.slope]
+            earned = shape.of_power(more)
+            earned -= shape.of_power(less)
+            np.divide(earned.sum(axis=0), HOLD_NIGHTS * at_one[j], out=out[i, j])
+    return out
+
+
+def _nights(
+    start: SingleArray, held: SingleArray, after: SingleArray, kept: np.float32, tail: int
+) -> SingleArray:
+    """Return the adstock of every night, (n_nights, n_lines, n_knots)."""
+    out = np.empty((HOLD_NIGHTS + tail, *held.shape), dtype=np.float32)
+    state = start
+    for night in range(len(out)):
+        state = kept * state + (1 - kept) * (held if night < HOLD_NIGHTS else after)
+        out[night] = state
+    return out
+
+
+def _tail(kept: float, most: int) -> int:
+    """Return the nights after which nothing of a held spend is left that would be seen."""
+    return min(most, math.ceil(math.log(LEFT) / math.log(kept))) if kept > 0 else 0
 
 
 def _relative(spend: FloatArray) -> SingleArray:

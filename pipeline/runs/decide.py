@@ -25,7 +25,7 @@ from pipeline.core.errors import InfeasibleError, UndecidedError
 from pipeline.core.findings import Finding
 from pipeline.core.history import History, LiftTest, Vintages
 from pipeline.core.policy import Policy
-from pipeline.core.types import BoolArray, FloatArray, Line, line_label
+from pipeline.core.types import BoolArray, FloatArray, Line, RealArray, line_label
 from pipeline.core.watch import Watch
 from pipeline.response import Fitted, Posterior, fit_metric
 from pipeline.response.blocks import LOST, RunBlocks, run_here
@@ -159,10 +159,7 @@ def fit_models(
     def learned(posterior: Fitted) -> Learned:
         grid = spend_grid(facts.current, posterior.recent_spend)
         table, mean = posterior.tabulate(grid, day_rng(facts, "posterior"), n_draws)
-        value = table.value
-        value -= mean
-        value *= _widening(facts)[:, None]
-        value += mean
+        _widen(table.value, mean, _widening(facts))
         return Learned(table=table, mean=mean, findings=posterior.findings)
 
     def fit(name: str) -> Fitted:
@@ -200,6 +197,12 @@ def _fit(facts: Facts, metric: str, run_blocks: RunBlocks) -> Fitted:
         lift_tests=facts.lift_tests,
         run_blocks=run_blocks,
     )
+
+
+def _widen(value: RealArray, mean: FloatArray, factor: FloatArray) -> None:
+    """Move the draws of lines with a factor away from their mean by it, in place."""
+    for line in np.flatnonzero(factor != 1.0).tolist():
+        value[:, line] = mean[line] + factor[line] * (value[:, line] - mean[line])
 
 
 def _widening(facts: Facts) -> FloatArray:

@@ -121,7 +121,7 @@ def other_budgets(decision: Decision) -> OtherBudgets | None:
     points = outcome_curve(decision.problem, wanted)
     if len(points) < 2:
         return None
-    value = np.array([decision.table.at(point.spend).sum(axis=1) for point in points])
+    value = np.array([decision.table.total(point.spend) for point in points])
     p05, p95 = np.quantile(value, (0.05, 0.95), axis=1)
     return OtherBudgets(
         budget=np.array([point.budget for point in points]),
@@ -134,6 +134,6 @@ def other_budgets(decision: Decision) -> OtherBudgets | None:
 
 def learning_cost(decision: Decision) -> float:
     """Return the outcome a day that is given up tonight in order to learn; 0 where nothing is."""
-    planned = decision.table.at(decision.budgets).mean(axis=0).sum()
-    without = decision.table.at(decision.budgets - decision.explored).mean(axis=0).sum()
+    planned = decision.table.total(decision.budgets).mean()
+    without = decision.table.total(decision.budgets - decision.explored).mean()
     return max(float(without - planned), 0.0)

@@ -24,7 +24,7 @@ def take_step(
     start = status_quo(problem, facts.current)
     if start is None:
         base = facts.current
-        gain = (table.at(solution.spend) - table.at(base)).sum(axis=1)
+        gain = table.total(solution.spend) - table.total(base)
         return solution.spend, float((gain > 0).mean()), False
     budgets, probability = choose_step(
         start,

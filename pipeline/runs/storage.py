@@ -206,7 +206,7 @@ def read_ahead(work: RunFolder) -> Predictive | None:
     n_lines = table.num_rows
 
     def lists(name: str) -> FloatArray:
-        return np.ascontiguousarray(_lists(table, name).reshape(n_lines, -1).T)
+        return np.ascontiguousarray(_lists(table, name).reshape(n_lines, -1).T, dtype=float)
 
     def column(name: str) -> FloatArray:
         return np.array(table.column(name).to_numpy(), dtype=float)
@@ -255,7 +255,9 @@ def read_models(work: RunFolder) -> Models:
             lines=lines,
             spend=spend,
             value=np.ascontiguousarray(np.moveaxis(value, 2, 0)),
-            organic=np.ascontiguousarray(_lists(heads, "organic").reshape(len(lines), -1).T),
+            organic=np.ascontiguousarray(
+                _lists(heads, "organic").reshape(len(lines), -1).T, dtype=float
+            ),
         )
         findings = tuple(Finding.model_validate(item) for item in health[metric])
         found[metric] = Learned(table=table, mean=mean, findings=findings)
@@ -312,6 +314,6 @@ def read_outlook(work: RunFolder) -> Outlook | None:
     )
 
 
-def _lists(table: Any, name: str) -> FloatArray:
+def _lists(table: Any, name: str) -> Any:
     values = table.column(name).combine_chunks().flatten()
-    return np.array(values.to_numpy(zero_copy_only=False), dtype=float)
+    return np.array(values.to_numpy(zero_copy_only=False))

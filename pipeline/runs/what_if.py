@@ -221,7 +221,7 @@ def _supposed(cap: CapSpec, number: int) -> Cap:
 
 
 def _split(name: str, budgets: FloatArray, models: Models, best: BestSplit | None = None) -> Split:
-    outcome = models.objective.table.at(budgets).sum(axis=1)
+    outcome = models.objective.table.total(budgets)
     return Split(name=name, budgets=budgets, outcome=outcome, best=best)
 
 

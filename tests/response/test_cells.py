@@ -41,5 +41,5 @@ def test_a_line_that_is_sure_of_its_member_still_doubts_its_slope(shape: int):
     table, mean = posterior.tabulate(spend, np.random.default_rng(0), 300)
     slope = table.value[:, :, 2] - table.value[:, :, 1]
     assert (slope.std(axis=0) > 0.02 * slope.mean(axis=0)).all()
-    np.testing.assert_allclose(table.value.mean(axis=0), mean, rtol=1e-9)
+    np.testing.assert_allclose(table.mean(), mean, rtol=1e-7)  # draws have seven digits
     assert (table.value[:, :, 0] == 0).all()

@@ -242,7 +242,7 @@ def line_extras(
             LineExtras(
                 line=line,
                 spend=tuple(table.spend[index].tolist()),
-                mean=tuple(table.value[:, index, :].mean(axis=0).tolist()),
+                mean=tuple(table.value[:, index, :].mean(axis=0, dtype=float).tolist()),
                 p05=tuple(low.tolist()),
                 p95=tuple(high.tolist()),
                 points_spend=point.spend if point else (),

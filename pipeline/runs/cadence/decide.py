@@ -118,7 +118,8 @@ def decide_cadence(facts: CadenceFacts, *, n_draws: int = 400) -> CadenceDecisio
         seen, people, evidence, doses, rules.reward, _rng(facts, "posterior"), n_draws
     )
     net_table = net_of(table, doses, people, hazards, cost, rules)
-    whole = WEEK * net_table.value[:, :, ::KNOTS_PER_TOUCH]
+    net = WEEK * np.asarray(net_table.value, dtype=float)
+    whole = net[:, :, ::KNOTS_PER_TOUCH]
     room, reasons = _inside_capacity(
         facts, room_to_move(standing, whole, hazards, rules), standing.least
     )
@@ -132,8 +133,8 @@ def decide_cadence(facts: CadenceFacts, *, n_draws: int = 400) -> CadenceDecisio
         hazards=hazards,
         evidence=evidence,
         doses=doses,
-        net=WEEK * net_table.value,
-        earned=WEEK * table.value,
+        net=net,
+        earned=WEEK * np.asarray(table.value, dtype=float),
         gain=WEEK * (net_table.at(cadence * people / WEEK) - net_table.at(now)),
         probability=probability,
         capacity=capacity_left(facts),

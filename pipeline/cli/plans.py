@@ -236,7 +236,7 @@ def _print_plan(record: PlanRecord) -> None:
     say(f"sign by   {record.expires_at}")
     if isinstance(plan, Plan):
         say(f"caps      {plan.caps_version or 'none in force'}")
-        say(f"budget    {plan.budget:,.2f} {plan.currency}")
+        say(f"budget    {plan.budget:,.{plan.digits}f} {plan.currency}")
         say(f"total     {record.total_label}")
     if plan.uplift is not None:
         up = plan.uplift

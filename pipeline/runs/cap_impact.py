@@ -58,5 +58,5 @@ def cap_impact(portfolio: Portfolio, spec: CapSpec) -> str:
     interval = f"90 % interval {low:+,.2f} to {high:+,.2f}"
     return (
         f"{verb} about {mean:,.2f} {table.metric} a day ({interval}); "
-        f"{max(placed, taken):,.2f} {plan.currency} would stand elsewhere, {by}"
+        f"{max(placed, taken):,.{minor_digits(plan.currency)}f} {plan.currency} would stand elsewhere, {by}"
     )

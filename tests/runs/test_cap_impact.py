@@ -37,6 +37,13 @@ def test_a_tighter_cap_costs_more_and_is_said_as_a_cost(shop: Shop) -> None:
     assert 0 < costs[0] < costs[1]
 
 
+def test_money_without_cents_is_said_without_cents(shop: Shop) -> None:
+    shop.settings["currency"] = "JPY"
+    proposed = amounts(shop.night())
+    social = sum(new for line, (_, new) in proposed.items() if line[0] == "social")
+    assert re.search(r"; [0-9,]+ JPY would stand elsewhere", impact(shop, max=round(0.85 * social)))
+
+
 def test_without_a_night_nothing_is_known(shop: Shop) -> None:
     shop.write()
     assert impact(shop, max=10.0).startswith("not known: ")

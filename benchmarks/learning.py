@@ -183,7 +183,8 @@ def gains(nights: int) -> list[tuple[str, ...]]:
 def _policy(share: float, horizon: float, log: list[dict[str, float]]) -> Callable[[Any], Any]:
     """Return our night with an exploration of its own, which notes its account."""
     from pipeline.core.policy import Exploration
-    from pipeline.runs.decide import decide, fit_models
+    from pipeline.runs.decide import decide
+    from pipeline.runs.fitting import fit_models
     from pipeline.simulation.ours import facts_of
     from pipeline.simulation.policies import Decision
 

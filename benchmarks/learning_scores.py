@@ -21,7 +21,8 @@ from pipeline.core.forecast import HORIZONS, LEVELS, Forecast
 from pipeline.core.types import FloatArray
 from pipeline.response.fit import channel_index
 from pipeline.response.maturity import learn_maturity
-from pipeline.runs.decide import decide, fit_models
+from pipeline.runs.decide import decide
+from pipeline.runs.fitting import fit_models
 from pipeline.runs.gain import judge
 from pipeline.scoring.scores import Promised, Realised
 from pipeline.scoring.value import Gain

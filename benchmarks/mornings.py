@@ -20,7 +20,8 @@ import numpy as np
 
 import pipeline.response.sweep as sweeps
 from benchmarks.numbers import fill
-from pipeline.runs.decide import decide, fit_models
+from pipeline.runs.decide import decide
+from pipeline.runs.fitting import fit_models
 from pipeline.simulation.ours import facts_of
 from pipeline.simulation.worlds import TUNED_KINDS, make_world
 from pipeline.simulation.worlds.optimum import best_split

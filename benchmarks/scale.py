@@ -170,7 +170,8 @@ def facts_of(lines: int) -> Any:
 
 def fit_and_decide(size: int) -> dict[str, float]:
     """Fit so many lines and decide on them."""
-    from pipeline.runs.decide import decide, fit_models
+    from pipeline.runs.decide import decide
+    from pipeline.runs.fitting import fit_models
 
     facts = facts_of(size)
     start = time.process_time()
@@ -197,7 +198,7 @@ def whole_night(size: int) -> dict[str, float]:
 def shared_fit(size: int) -> dict[str, float]:
     """Return the CPU seconds of a fit, and of the part of it that shards take."""
     from pipeline.response.blocks import BlockEvidence, BlockJob, run_here
-    from pipeline.runs.decide import fit_models
+    from pipeline.runs.fitting import fit_models
 
     taken = [0.0]
 

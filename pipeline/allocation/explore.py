@@ -194,6 +194,9 @@ class _Limits:
         return has_up & ~has_down, has_down & ~has_up
 
 
+LEARNED_LINES = 4096  # at a time: draws of a million lines are large tables
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Lessons:
     """What is to be learned of each line.
@@ -219,23 +222,33 @@ class _Lessons:
 def _lessons(budgets: FloatArray, table: ResponseTable, prices: Prices) -> _Lessons:
     step = np.maximum(0.05 * budgets, 1e-3 * table.spend[:, 1])
     low, high = np.maximum(budgets - step, 0.0), budgets + step
-    marginal = (table.at(high) - table.at(low)) / (high - low)  # (n_draws, n_lines)
-    mean = np.maximum(marginal.mean(axis=0), 1e-12)
-    value = np.maximum(table.at(budgets).mean(axis=0), 1e-12)
-    elasticity = np.clip(mean * budgets / value, 0.05, 0.95)
-    # What all lines have in common moves no money; what one has over the others does.
+    blocks = [slice(i, i + LEARNED_LINES) for i in range(0, budgets.size, LEARNED_LINES)]
     weight = budgets / max(float(budgets.sum()), 1e-12)
-    ratio = marginal / mean
-    off = (ratio - (ratio * weight).sum(axis=1, keepdims=True)) * mean
-    bend = (1 - elasticity) * mean / np.maximum(budgets, 1e-12)  # - curvature
-    reach = prices.ramp_share * budgets
-    free = np.square(off) / (2 * bend)
-    bounded = np.abs(off) * reach - 0.5 * bend * reach**2
-    gain = np.where(np.abs(off) <= bend * reach, free, bounded)
-    caused = value / np.maximum(value + table.organic.mean(axis=0), 1e-12)
-    return _Lessons(
-        budgets=budgets,
-        worth=np.where(budgets > 0, gain.mean(axis=0), 0.0),
-        doubt=np.square(off / mean).mean(axis=0),
-        signal=elasticity * caused / np.sqrt(np.maximum(prices.noise, 1e-6)),
-    )
+
+    def ratios(lines: slice) -> tuple[FloatArray, FloatArray]:
+        """Return the marginal return's mean, and each draw over it."""
+        rise = table.at(high, lines) - table.at(low, lines)  # (n_draws, n_lines)
+        marginal = rise / (high - low)[lines]
+        mean = np.maximum(marginal.mean(axis=0), 1e-12)
+        return mean, marginal / mean
+
+    # What all lines have in common moves no money; what one has over the others does.
+    common = np.sum([ratios(lines)[1] @ weight[lines] for lines in blocks], axis=0)
+    worth, doubt, signal = np.empty((3, budgets.size))
+    for lines in blocks:
+        budget = budgets[lines]
+        mean, ratio = ratios(lines)
+        value = np.maximum(table.at(budgets, lines).mean(axis=0), 1e-12)
+        elasticity = np.clip(mean * budget / value, 0.05, 0.95)
+        ratio -= common[:, None]
+        off = ratio * mean
+        bend = (1 - elasticity) * mean / np.maximum(budget, 1e-12)  # - curvature
+        reach = prices.ramp_share * budget
+        free = np.square(off) / (2 * bend)
+        bounded = np.abs(off) * reach - 0.5 * bend * reach**2
+        gain = np.where(np.abs(off) <= bend * reach, free, bounded)
+        caused = value / np.maximum(value + table.organic[:, lines].mean(axis=0), 1e-12)
+        worth[lines] = np.where(budget > 0, gain.mean(axis=0), 0.0)
+        doubt[lines] = np.square(ratio).mean(axis=0)
+        signal[lines] = elasticity * caused / np.sqrt(np.maximum(prices.noise[lines], 1e-6))
+    return _Lessons(budgets=budgets, worth=worth, doubt=doubt, signal=signal)

@@ -9,6 +9,7 @@ import numpy as np
 from pipeline.core.errors import PipelineError
 from pipeline.core.types import FloatArray, Line, RealArray
 
+ALL = slice(None)
 SUMMED_LINES = 4096  # at a time: the draws of a million lines at one spend are a large table
 
 
@@ -41,28 +42,24 @@ class ResponseTable:
                 f"response table: {len(self.lines)} lines, spend {self.spend.shape}, "
                 f"value {self.value.shape} do not fit together"
             )
-        if not (np.isfinite(self.value).all() and (np.diff(self.spend, axis=1) > 0).all()):
+        is_known = all(np.isfinite(draw).all() for draw in self.value)
+        if not (is_known and (np.diff(self.spend, axis=1) > 0).all()):
             raise PipelineError("response table: values must be finite and spends ascending")
 
     def mean(self) -> FloatArray:
         """Return the posterior mean value, (n_lines, n_knots)."""
         return np.asarray(self.value.mean(axis=0, dtype=np.float64))
 
-    def at(self, spend: FloatArray) -> FloatArray:
+    def at(self, spend: FloatArray, lines: slice = ALL) -> FloatArray:
         """Return the value of every draw at one spend per line, (n_draws, n_lines).
 
         Between knots the value is linear; beyond the last knot it stays flat, because nothing
         is known there.
+
+        Args:
+            spend: (n_lines,), of all lines.
+            lines: those that are asked for.
         """
-        return self._at(spend, slice(0, len(self.lines)))
-
-    def total(self, spend: FloatArray) -> FloatArray:
-        """Return the value of every draw at one spend per line, all lines together, (n_draws,)."""
-        blocks = range(0, len(self.lines), SUMMED_LINES)
-        sums = [self._at(spend, slice(i, i + SUMMED_LINES)).sum(axis=1) for i in blocks]
-        return np.asarray(np.sum(sums, axis=0))
-
-    def _at(self, spend: FloatArray, lines: slice) -> FloatArray:
         knots, wanted = self.spend[lines], spend[lines]
         right = np.clip((knots < wanted[:, None]).sum(axis=1), 1, knots.shape[1] - 1)
         line = np.arange(wanted.size)
@@ -72,3 +69,9 @@ class ResponseTable:
         out = (1 - share) * value[:, line, right - 1]
         out += share * value[:, line, right]
         return np.asarray(out)
+
+    def total(self, spend: FloatArray) -> FloatArray:
+        """Return the value of every draw at one spend per line, all lines together, (n_draws,)."""
+        blocks = range(0, len(self.lines), SUMMED_LINES)
+        sums = [self.at(spend, slice(i, i + SUMMED_LINES)).sum(axis=1) for i in blocks]
+        return np.asarray(np.sum(sums, axis=0))

@@ -119,6 +119,20 @@ class History:
             },
         )
 
+    def of_lines(self, places: IntArray) -> History:
+        """Return the lines at those places, as if there were no others."""
+        return replace(
+            self,
+            lines=tuple(self.lines[place] for place in places.tolist()),
+            spend=self.spend[:, places],
+            outcomes={name: table[:, places] for name, table in self.outcomes.items()},
+            trusted=self.trusted[:, places],
+            leads={
+                name: replace(lead, table=lead.table[:, places])
+                for name, lead in self.leads.items()
+            },
+        )
+
 
 def unit_name(line: Line, levels: tuple[int, ...]) -> Line:
     """Return the unit that a line's outcomes are measured in."""

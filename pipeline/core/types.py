@@ -13,6 +13,7 @@ SingleArray: TypeAlias = npt.NDArray[np.float32]
 RealArray: TypeAlias = FloatArray | SingleArray
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
 IntArray: TypeAlias = npt.NDArray[np.int64]
+SmallArray: TypeAlias = npt.NDArray[np.int8]
 
 Line: TypeAlias = tuple[str, ...]
 """A budget line: the values of the portfolio's `line` columns, outermost first."""

@@ -9,11 +9,11 @@ import numpy as np
 from pipeline.core.errors import PipelineError
 from pipeline.core.history import History, LiftTest, Vintages
 from pipeline.core.types import BoolArray, FloatArray, IntArray
-from pipeline.response.blocks import RunBlocks, lost_findings, run_here
+from pipeline.response.blocks import RunBlocks, run_here
 from pipeline.response.curves import RETENTIONS, carried_spend
 from pipeline.response.experiments import experiment_finding, readouts
 from pipeline.response.faults import screen
-from pipeline.response.health import model_findings, uncounted_finding
+from pipeline.response.health import Health, doubt, far_lately, surprises
 from pipeline.response.leads import Lead, complete, lead_findings
 from pipeline.response.maturity import Maturity, learn_maturity
 from pipeline.response.posterior import Posterior
@@ -68,6 +68,22 @@ def fit_response(
     tests = readouts(history, lift_tests, spend, data.reference)
     fitted = sweep(data, tests, run_blocks)
     ahead, ahead_sd = fitted.special.ahead()
+    screened, name = data.screened, settings.count or settings.metric
+    health = Health(
+        n_days=len(history.days),
+        doubt=doubt(fitted.weights),
+        money=spend[-28:].sum(axis=0),
+        surprise=surprises(fitted.standard, screened.usable),
+        away=far_lately(fitted.standard, screened.usable),
+        silent=screened.silent,
+        slipped=screened.slipped,
+        maturity=data.maturity,
+        count=name,
+        uncounted=data.uncounted,
+        lost=fitted.lost,
+        leads=lead_findings(leads, name, history.leads),
+        special=special_findings(history.days[-1], data.named, fitted.special),
+    )
     return Posterior(
         metric=settings.metric,
         lines=history.lines,
@@ -85,22 +101,8 @@ def fit_response(
         ahead=ahead,
         ahead_sd=ahead_sd,
         completeness=data.maturity.curve,
-        findings=(
-            *model_findings(
-                history.lines,
-                fitted.weights,
-                spend,
-                fitted.standard,
-                data.screened.usable,
-                data.screened,
-                data.maturity,
-            ),
-            *uncounted_finding(history.lines, data.uncounted, settings.count or settings.metric),
-            *lead_findings(leads, settings.count or settings.metric, history.leads),
-            *experiment_finding(history, lift_tests),
-            *lost_findings(history.lines, fitted.lost),
-            *special_findings(history.days[-1], data.named, fitted.special),
-        ),
+        health=health,
+        findings=health.findings(history.lines, experiment_finding(history, lift_tests)),
     )
 
 

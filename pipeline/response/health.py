@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
 import numpy as np
 
 from pipeline.core.findings import Finding, Level
-from pipeline.core.types import BoolArray, FloatArray, Line, SingleArray, line_label
-from pipeline.response.faults import Screened
+from pipeline.core.types import BoolArray, FloatArray, IntArray, Line, SingleArray, line_label
+from pipeline.response.blocks import lost_findings
 from pipeline.response.grid import FULL
 from pipeline.response.maturity import Maturity
 
@@ -16,41 +20,112 @@ LEARNED = 0.75
 """Posterior over prior deviation of log elasticity below which a line's own days taught it."""
 
 
-def identified(weights: SingleArray) -> FloatArray:
+def doubt(weights: SingleArray) -> FloatArray:
     """Return posterior over prior deviation of each line's log elasticity, (n_lines,)."""
     logs = np.log(FULL.elasticity)
     prior = _deviation(np.outer(FULL.shape_prior, FULL.share_prior)[None], logs)[0]
     return np.asarray(_deviation(weights.sum(axis=1), logs) / prior)
 
 
-def model_findings(
-    lines: tuple[Line, ...],
-    weights: SingleArray,
-    spend: FloatArray,
-    standard: SingleArray,
-    usable: BoolArray,
-    screened: Screened,
-    maturity: Maturity,
-) -> tuple[Finding, ...]:
-    """Return the health of a fit.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """What findings rest on, line by line, so that fits of different lines can be told as one.
+
+    Attributes:
+        n_days: of history.
+        doubt: (n_lines,), posterior over prior deviation of each line's log elasticity.
+        money: (n_lines,), spent in the last four weeks.
+        surprise: sums over cells of residuals times those of the day before, and of their squares.
+        away: (n_lines,), how far the last days are from the curves; 0 where there are too few.
+        silent, slipped: cells left out as faults.
+        maturity: how complete the last days are.
+        count: what was counted.
+        uncounted: (n_lines,), money without counts.
+        lost: (n_lines,), nothing could be learned.
+        leads, special: what else is said of the fit.
+    """
+
+    n_days: int
+    doubt: FloatArray
+    money: FloatArray
+    surprise: tuple[float, float]
+    away: FloatArray
+    silent: int
+    slipped: int
+    maturity: Maturity
+    count: str
+    uncounted: BoolArray
+    lost: BoolArray
+    leads: tuple[Finding, ...] = ()
+    special: tuple[Finding, ...] = ()
+
+    def findings(
+        self, lines: tuple[Line, ...], experiments: tuple[Finding, ...]
+    ) -> tuple[Finding, ...]:
+        """Return what the signer is told.
+
+        Args:
+            lines: (n_lines,)
+            experiments: what is said of lift tests.
+        """
+        return (
+            _days(self.n_days),
+            _identified(lines, self.doubt, self.money),
+            _residuals(*self.surprise),
+            _recent(lines, self.away),
+            _faults(self.silent, self.slipped),
+            _late(self.maturity),
+            *uncounted_finding(lines, self.uncounted, self.count),
+            *self.leads,
+            *experiments,
+            *lost_findings(lines, self.lost),
+            *self.special,
+        )
+
+
+def told_as_one(parts: Sequence[Health], places: Sequence[IntArray]) -> Health:
+    """Return the health of fits of different lines; what holds for all lines is the first's.
 
     Args:
-        lines: (n_lines,)
-        weights: posterior over the grid.
-        spend: (n_days, n_lines), cleaned.
+        places: of each part's lines among all.
+    """
+    order = np.argsort(np.concatenate(places))
+
+    def lines(name: str) -> Any:
+        return np.concatenate([getattr(part, name) for part in parts])[order]
+
+    return replace(
+        parts[0],
+        surprise=(
+            sum(part.surprise[0] for part in parts),
+            sum(part.surprise[1] for part in parts),
+        ),
+        silent=sum(part.silent for part in parts),
+        slipped=sum(part.slipped for part in parts),
+        **{name: lines(name) for name in ("doubt", "money", "away", "uncounted", "lost")},
+    )
+
+
+def surprises(standard: SingleArray, usable: BoolArray) -> tuple[float, float]:
+    """Return sums of residuals times those of the day before, and of their squares.
+
+    Args:
         standard: (n_days, n_lines), residuals over their expected deviation.
         usable: (n_days, n_lines), cells that taught.
-        screened: what was left out as a fault.
-        maturity: how complete the last days are.
     """
-    return (
-        _days(spend.shape[0]),
-        _identified(lines, weights, spend),
-        _residuals(standard, usable),
-        _recent(lines, standard, usable),
-        _faults(screened),
-        _late(maturity),
-    )
+    both = usable[1:] & usable[:-1]
+    clipped = np.clip(standard, -3.0, 3.0)
+    products = np.where(both, clipped[1:] * clipped[:-1], 0.0).sum(dtype=np.float64)
+    return float(products), float(np.where(both, clipped[1:] ** 2, 0.0).sum(dtype=np.float64))
+
+
+def far_lately(standard: SingleArray, usable: BoolArray) -> FloatArray:
+    """Return how many deviations the last fortnight is away from the curves, (n_lines,)."""
+    last = usable[-RECENT_DAYS:]
+    count = last.sum(axis=0)
+    clipped = np.where(last, np.clip(standard[-RECENT_DAYS:], -4.0, 4.0), 0.0)
+    score = clipped.sum(axis=0) / np.sqrt(np.maximum(count, 1))
+    return np.asarray(np.where(count >= 5, score, 0.0))
 
 
 def uncounted_finding(
@@ -84,9 +159,7 @@ def _days(n_days: int) -> Finding:
     )
 
 
-def _identified(lines: tuple[Line, ...], weights: SingleArray, spend: FloatArray) -> Finding:
-    ratio = identified(weights)
-    recent = spend[-28:].sum(axis=0)
+def _identified(lines: tuple[Line, ...], ratio: FloatArray, recent: FloatArray) -> Finding:
     weak = ratio > LEARNED
     share = float(recent[weak].sum() / max(float(recent.sum()), 1e-9))
     names = [line_label(lines[i]) for i in np.flatnonzero(weak)][:5]
@@ -108,12 +181,8 @@ def _identified(lines: tuple[Line, ...], weights: SingleArray, spend: FloatArray
     )
 
 
-def _residuals(standard: SingleArray, usable: BoolArray) -> Finding:
-    both = usable[1:] & usable[:-1]
-    clipped = np.clip(standard, -3.0, 3.0)
-    products = np.where(both, clipped[1:] * clipped[:-1], 0.0).sum()
-    squares = np.where(both, clipped[1:] ** 2, 0.0).sum()
-    kept = float(products / max(squares, 1e-9))
+def _residuals(products: float, squares: float) -> Finding:
+    kept = products / max(squares, 1e-9)
     level = Level.REVIEW if kept > 0.5 else Level.PASS
     return Finding(
         level=level,
@@ -124,12 +193,8 @@ def _residuals(standard: SingleArray, usable: BoolArray) -> Finding:
     )
 
 
-def _recent(lines: tuple[Line, ...], standard: SingleArray, usable: BoolArray) -> Finding:
-    last = usable[-RECENT_DAYS:]
-    count = last.sum(axis=0)
-    clipped = np.where(last, np.clip(standard[-RECENT_DAYS:], -4.0, 4.0), 0.0)
-    score = clipped.sum(axis=0) / np.sqrt(np.maximum(count, 1))
-    off = np.flatnonzero((np.abs(score) > 6.0) & (count >= 5))
+def _recent(lines: tuple[Line, ...], score: FloatArray) -> Finding:
+    off = np.flatnonzero(np.abs(score) > 6.0)
     names = [line_label(lines[i]) for i in off][:5]
     return Finding(
         level=Level.REVIEW if names else Level.PASS,
@@ -144,13 +209,13 @@ def _recent(lines: tuple[Line, ...], standard: SingleArray, usable: BoolArray) -
     )
 
 
-def _faults(screened: Screened) -> Finding:
-    found = screened.silent + screened.slipped
+def _faults(silent: int, slipped: int) -> Finding:
+    found = silent + slipped
     return Finding(
         level=Level.REVIEW if found else Level.PASS,
         check="model.faults",
         message=(
-            f"{screened.silent} silent cells and {screened.slipped} in another unit taught nothing"
+            f"{silent} silent cells and {slipped} in another unit taught nothing"
             if found
             else "no silent tracking and no unit errors in history"
         ),

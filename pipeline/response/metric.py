@@ -37,7 +37,7 @@ def fit_metric(
         lift_tests: experiments; those of another metric are left out.
         run_blocks: where lines' evidence is computed; a joint fit has no use for it.
     """
-    tests = tuple(test for test in lift_tests if test.metric in {"", metric})
+    tests = experiments_on(metric, lift_tests)
     if history.measured is not None:
         return fit_joint(history, metric, rng, lift_tests=tests)
     is_counted = is_objective and metric == "revenue" and "conversions" in history.outcomes
@@ -47,3 +47,8 @@ def fit_metric(
     return fit_response(
         history, settings, vintages=vintages, lift_tests=tests, run_blocks=run_blocks
     )
+
+
+def experiments_on(metric: str, lift_tests: tuple[LiftTest, ...]) -> tuple[LiftTest, ...]:
+    """Return the experiments that measured the metric, by name or as the objective."""
+    return tuple(test for test in lift_tests if test.metric in {"", metric})

@@ -12,6 +12,7 @@ from pipeline.core.findings import Finding
 from pipeline.core.types import FloatArray, IntArray, Line, SingleArray
 from pipeline.response.curves import RETENTIONS, SHAPES, Shape
 from pipeline.response.grid import SHARES
+from pipeline.response.health import Health
 from pipeline.response.maturity import MAX_AGE
 from pipeline.response.special_days import DAYS_AHEAD
 from pipeline.response.value import held_values
@@ -43,7 +44,7 @@ class Posterior:
         ahead, ahead_sd: (DAYS_AHEAD,), log demand that the names of the coming days say, and its
             error; tomorrow's is in `demand` and `shared_sd` already.
         completeness: share of a day's outcomes known 1, 2, ... days later.
-        findings: health of the fit.
+        health: what `findings` rest on.
     """
 
     metric: str
@@ -59,6 +60,7 @@ class Posterior:
     worth: FloatArray
     worth_sd: FloatArray
     shared_sd: float
+    health: Health
     ahead: FloatArray = field(default_factory=lambda: np.zeros(DAYS_AHEAD))
     ahead_sd: FloatArray = field(default_factory=lambda: np.zeros(DAYS_AHEAD))
     completeness: FloatArray = field(default_factory=lambda: np.ones(MAX_AGE))
@@ -89,7 +91,11 @@ class Posterior:
         return out
 
     def tabulate(
-        self, spend: FloatArray, rng: np.random.Generator, n_draws: int
+        self,
+        spend: FloatArray,
+        rng: np.random.Generator,
+        n_draws: int,
+        alike: FloatArray | None = None,
     ) -> tuple[ResponseTable, FloatArray]:
         """Return joint posterior draws of tomorrow's value on a grid of spends, and its mean.
 
@@ -97,6 +103,7 @@ class Posterior:
             spend: (n_lines, n_knots), ascending, first column 0.
             rng: the only source of chance.
             n_draws: how many.
+            alike: (n_draws,), standard normal, what these lines share with lines of other fits.
 
         Returns:
             The draws, and the exact posterior mean, (n_lines, n_knots).
@@ -112,7 +119,9 @@ class Posterior:
             for index, unit in enumerate(np.moveaxis(units, 2, 0), start=block.start):
                 draws = self._line_draws(index, unit, cell, rng, n_draws)
                 value[:, index], organic[:, index] = draws
-        shared = np.exp(self.shared_sd * rng.standard_normal(n_draws) - 0.5 * self.shared_sd**2)
+        if alike is None:
+            alike = rng.standard_normal(n_draws)
+        shared = np.exp(self.shared_sd * alike - 0.5 * self.shared_sd**2)
         for block in blocks:
             part = value[:, block] * shared[:, None, None]
             # A few hundred draws miss the mean by a little: enough to call a kept guardrail broken.

@@ -15,7 +15,7 @@ import numpy as np
 
 from pipeline.core.forecast import HORIZONS, LEVELS, Forecast
 from pipeline.core.history import History
-from pipeline.core.types import FloatArray, IntArray, Line, SingleArray
+from pipeline.core.types import FloatArray, IntArray, Line, RealArray, SingleArray, SmallArray
 from pipeline.response.curves import RETENTIONS, SHAPES
 from pipeline.response.grid import DRIFTS, SHARES
 from pipeline.response.posterior import Posterior
@@ -55,11 +55,11 @@ class Predictive:
     lines: tuple[Line, ...]
     reference: FloatArray
     carried: FloatArray
-    level: FloatArray
-    share: FloatArray
-    retention: IntArray
-    shape: IntArray
-    walk_sd: FloatArray
+    level: RealArray
+    share: RealArray
+    retention: SmallArray
+    shape: SmallArray
+    walk_sd: RealArray
     demand: FloatArray
     shared_sd: FloatArray
     lasting_sd: float
@@ -169,9 +169,8 @@ def predictive(
     days = [first + timedelta(days=ahead) for ahead in range(n_days)]
     weights = posterior.weights
     n_lines = len(posterior.lines)
-    level, share = np.empty((n_draws, n_lines)), np.empty((n_draws, n_lines))
-    walk = np.empty((n_draws, n_lines))
-    retention, shape = (np.empty((n_draws, n_lines), dtype=np.int64) for _ in range(2))
+    level, share, walk = np.empty((3, n_draws, n_lines), dtype=np.float32)
+    retention, shape = np.empty((2, n_draws, n_lines), dtype=np.int8)
     for line in range(n_lines):
         node = _draw_nodes(weights[line].reshape(-1), n_draws, rng)
         retention[:, line], shape[:, line], part = np.unravel_index(node, weights.shape[1:])

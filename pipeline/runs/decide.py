@@ -1,4 +1,4 @@
-"""From what is known to what is proposed: fit, limits, allocation, step, exploration, rounding.
+"""From what is known to what is proposed: limits, allocation, step, exploration.
 
 Pure: everything comes in as values, so that the night, a replay, a backtest and a simulation take
 the same decision from the same facts.
@@ -7,7 +7,7 @@ the same decision from the same facts.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING
@@ -25,22 +25,18 @@ from pipeline.core.errors import InfeasibleError, UndecidedError
 from pipeline.core.findings import Finding
 from pipeline.core.history import History, LiftTest, Vintages
 from pipeline.core.policy import Policy
-from pipeline.core.types import BoolArray, FloatArray, Line, RealArray, line_label
+from pipeline.core.types import BoolArray, FloatArray, Line, line_label
 from pipeline.core.watch import Watch
-from pipeline.response import Fitted, Posterior, fit_metric
-from pipeline.response.blocks import LOST, RunBlocks, run_here
-from pipeline.response.predict import Predictive, predictive
+from pipeline.response.blocks import LOST
+from pipeline.response.predict import Predictive
 from pipeline.runs.exploring import explore_tonight
-from pipeline.runs.guardrails import guardrail_metrics, guardrails_of, loosened
+from pipeline.runs.guardrails import guardrails_of, loosened
 from pipeline.runs.kept import Kept, reasons_of
 from pipeline.runs.limits import Limits, day_budget, month_words, night_limits
 from pipeline.runs.step import take_step
 
 if TYPE_CHECKING:
     from pipeline.runs.holdouts import HoldoutScore
-
-KNOTS = np.array([0, 0.25, 0.5, 0.65, *np.arange(0.75, 1.26, 0.05).round(2), 1.35, 1.5, 2, 3])
-"""Spends at which curves are tabulated, in units of the line's current budget."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,80 +139,6 @@ class Decision:
     probability: float
     is_hold: bool
     reasons: tuple[str, ...]
-
-
-def fit_models(
-    facts: Facts, *, n_draws: int = 400, run_blocks: Callable[[str], RunBlocks] | None = None
-) -> Models:
-    """Return what the night's decision needs to know of the curves.
-
-    Args:
-        n_draws: joint posterior draws; the dice are those of the day, so all metrics share them.
-        run_blocks: metric -> where its lines' evidence is computed; in this process by default.
-    """
-    metric = facts.policy.objective.maximize
-
-    def learned(posterior: Fitted) -> Learned:
-        grid = spend_grid(facts.current, posterior.recent_spend)
-        table, mean = posterior.tabulate(grid, day_rng(facts, "posterior"), n_draws)
-        _widen(table.value, mean, _widening(facts))
-        return Learned(table=table, mean=mean, findings=posterior.findings)
-
-    def fit(name: str) -> Fitted:
-        return _fit(facts, name, run_here if run_blocks is None else run_blocks(name))
-
-    objective = fit(metric)
-    return Models(
-        objective=learned(objective),
-        others={name: learned(fit(name)) for name in fitted_metrics(facts)[1:]},
-        ahead=predictive(objective, facts.history, day_rng(facts, "ahead"))
-        if isinstance(objective, Posterior)
-        else None,
-    )
-
-
-def fitted_metrics(facts: Facts) -> tuple[str, ...]:
-    """Return the metrics whose curves a night learns: the objective, then what guardrails need."""
-    metric = facts.policy.objective.maximize
-    others = sorted(guardrail_metrics(facts.policy) - {metric})
-    return metric, *(name for name in others if name in facts.history.metrics)
-
-
-def fit_only(facts: Facts, metric: str, run_blocks: RunBlocks) -> None:
-    """Fit one metric for what `run_blocks` sees of it."""
-    _fit(facts, metric, run_blocks)
-
-
-def _fit(facts: Facts, metric: str, run_blocks: RunBlocks) -> Fitted:
-    return fit_metric(
-        facts.history,
-        metric,
-        day_rng(facts, f"fit {metric}"),
-        is_objective=metric == facts.policy.objective.maximize,
-        vintages=facts.vintages,
-        lift_tests=facts.lift_tests,
-        run_blocks=run_blocks,
-    )
-
-
-def _widen(value: RealArray, mean: FloatArray, factor: FloatArray) -> None:
-    """Move the draws of lines with a factor away from their mean by it, in place."""
-    for line in np.flatnonzero(factor != 1.0).tolist():
-        value[:, line] = mean[line] + factor[line] * (value[:, line] - mean[line])
-
-
-def _widening(facts: Facts) -> FloatArray:
-    """Return the factor on the spread of each line's curve that alarms ask for, (n_lines,)."""
-    watched = facts.watch.by_line()
-    return np.array(
-        [watched[line].widen if line in watched else 1.0 for line in facts.history.lines]
-    )
-
-
-def spend_grid(current: FloatArray, recent: FloatArray) -> FloatArray:
-    """Return the spends at which a night's curves are tabulated, (n_lines, n_knots)."""
-    scale = np.maximum(np.maximum(current, 0.2 * recent), 1e-2)
-    return np.asarray(scale[:, None] * KNOTS)
 
 
 def decide(facts: Facts, models: Models) -> Decision:

@@ -132,9 +132,10 @@ def fit(work: RunFolder, run_blocks: Callable[[str], RunBlocks] | None = None) -
     """Learn the response curves, where the data can be trusted.
 
     Args:
-        run_blocks: metric -> where its lines' evidence is computed; in this process by default.
+        run_blocks: name of a fit -> where its lines' evidence is computed; in this process by
+            default.
     """
-    from pipeline.runs.decide import fit_models
+    from pipeline.runs.fitting import fit_models
 
     if not is_trusted(work):
         return

@@ -47,14 +47,14 @@ def split(folder: str | Path, token: str) -> list[int]:
     facts = storage.read_facts(work, read_inputs(work))
     if len(facts.history.lines) <= rules.above or facts.history.measured is not None:
         return []
-    from pipeline.runs.decide import fit_only, fitted_metrics
+    from pipeline.runs.fitting import fits_of, fitted_metrics
 
     bench = begin_run(portfolio.runs, token + SHARDS)
     numbers: set[int] = set()
-    for metric in fitted_metrics(facts):
-        shared = _Shared(bench, metric, int(rules.lines), is_split=True)
+    for fit in (fit for metric in fitted_metrics(facts) for fit in fits_of(facts, metric)):
+        shared = _Shared(bench, fit.name, int(rules.lines), is_split=True)
         try:
-            fit_only(facts, metric, shared)
+            fit.run(shared)
         except _EnoughError:
             numbers |= set(range(shared.shards))
     bench.write_json(_COUNT, {"lines": len(facts.history.lines)})
@@ -101,7 +101,7 @@ def fit(folder: str | Path, token: str, before: object = ()) -> None:
         return
     rules = portfolio.policy.shards
     lines = int(rules.lines) if rules is not None else 1
-    night.fit(work, lambda metric: _Shared(bench, metric, lines, is_split=False))
+    night.fit(work, lambda name: _Shared(bench, name, lines, is_split=False))
     bench.discard()
 
 
@@ -117,9 +117,9 @@ class _Shared:
         is_split: whether the shards' jobs are to be left, rather than their answers found.
     """
 
-    def __init__(self, bench: RunFolder, metric: str, lines: int, *, is_split: bool) -> None:
+    def __init__(self, bench: RunFolder, fit: str, lines: int, *, is_split: bool) -> None:
         self.bench, self.is_split = bench, is_split
-        self.metric = sha256(metric.encode())[:12]  # any name may be a metric's, not a file's
+        self.fit = sha256(fit.encode())[:12]  # any name may be a metric's, not a file's
         self.lines = lines
         self.shards = 0
         self.coarse = 0
@@ -137,7 +137,7 @@ class _Shared:
         if self.is_split:
             self.shards = len(groups)
             for shard, group in enumerate(groups):
-                self.bench.write_bytes(f"{self.metric}-{shard}-jobs.npz", _job_bytes(group))
+                self.bench.write_bytes(f"{self.fit}-{shard}-jobs.npz", _job_bytes(group))
             raise _EnoughError
         return [found for shard, group in enumerate(groups) for found in self._full(shard, group)]
 
@@ -145,7 +145,7 @@ class _Shared:
         """Return a coarse sweep, which the split keeps for the fit."""
         from pipeline.response.blocks import run_here
 
-        name = f"{self.metric}-coarse-{self.coarse}.npz"
+        name = f"{self.fit}-coarse-{self.coarse}.npz"
         self.coarse += 1
         if self.bench.exists(name):
             return _read_found(self.bench, name)
@@ -157,7 +157,7 @@ class _Shared:
         """Return what a shard found; one that never answered is given up."""
         from pipeline.response.blocks import nothing_known
 
-        name = f"{self.metric}-{shard}-found.npz"
+        name = f"{self.fit}-{shard}-found.npz"
         if not self.bench.exists(name):
             return [nothing_known(job) for job in group]
         return _read_found(self.bench, name)

@@ -220,8 +220,8 @@ def read_ahead(work: RunFolder) -> Predictive | None:
         carried=lists("carried"),
         level=lists("level"),
         share=lists("share"),
-        retention=lists("retention").astype(np.int64),
-        shape=lists("shape").astype(np.int64),
+        retention=lists("retention").astype(np.int8),
+        shape=lists("shape").astype(np.int8),
         walk_sd=lists("walk_sd"),
         demand=demand,
         # One number for all days in runs that knew no calendar.

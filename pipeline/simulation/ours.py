@@ -16,7 +16,8 @@ from pipeline.core.policy import Policy, parse_policy
 from pipeline.core.types import FloatArray
 from pipeline.io.facts import Facts as Tables
 from pipeline.io.quality import judge_tables
-from pipeline.runs.decide import Facts, decide, fit_models
+from pipeline.runs.decide import Facts, decide
+from pipeline.runs.fitting import fit_models
 from pipeline.runs.standing import newest_distrusted
 from pipeline.simulation.files import LINE_COLUMNS
 from pipeline.simulation.policies import Decision

@@ -11,7 +11,8 @@ import pytest
 from pipeline.core.caps import Cap, CapStatus
 from pipeline.core.history import History
 from pipeline.core.policy import parse_policy
-from pipeline.runs.decide import Facts, decide, fit_models
+from pipeline.runs.decide import Facts, decide
+from pipeline.runs.fitting import fit_models
 from pipeline.runs.reasons import reason_of
 
 DAY = date(2026, 11, 22)

@@ -13,7 +13,8 @@ from pipeline.core.curves import ResponseTable
 from pipeline.core.history import History
 from pipeline.core.policy import parse_policy
 from pipeline.io import facts as staged
-from pipeline.runs.decide import Decision, Models, best_split, decide, fit_models
+from pipeline.runs.decide import Decision, Models, best_split, decide
+from pipeline.runs.fitting import fit_models
 from pipeline.runs.month import month_so_far
 from pipeline.runs.outlook import cap_costs, learning_cost, other_budgets
 from pipeline.runs.plan import Heading, optimised_plan

@@ -13,6 +13,7 @@ import pytest
 
 from pipeline.core.errors import DataNotTrustedError
 from pipeline.io.artefacts import list_work, resume_run
+from pipeline.response import segments
 from pipeline.response.blocks import BLOCK_LINES, LOST, BlockJob, learn_block
 from pipeline.response.grid import COARSE, FULL
 from pipeline.response.sweep import SWEEPS
@@ -176,3 +177,22 @@ def test_a_line_that_breaks_its_block_is_lost_alone() -> None:
     np.testing.assert_allclose(left, right, rtol=1e-9)
     assert not broken.evidence.log_likelihood[2].any()
     assert np.isfinite(broken.evidence.level_mean).all()
+
+
+def test_segments_of_very_many_lines_are_shared_out_too(
+    begun: tuple[Shop, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segments, "SEGMENT_LINES", BLOCK_LINES)
+    monkeypatch.setattr(segments, "CHANNEL_LINES", 20)
+    found = []
+    for name in ("alone", "shared"):
+        shutil.copytree(begun[0].folder, tmp_path / name)
+        shop = open_shop(tmp_path / name)
+        if name == "shared":
+            assert spread(shop, begun[1]) == [0]  # a segment is one shard here
+        else:
+            course.run_step(shop.folder, begun[1], "budget", "fit")
+        found.append(hashes(shop.folder, begun[1]))
+    assert found[0] == found[1]
+    plan = finish(shop, begun[1])
+    assert {tuple(line.line.values()) for line in plan.lines} == set(LINES)

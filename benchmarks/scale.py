@@ -26,13 +26,16 @@ import numpy as np
 
 from benchmarks.numbers import ROOT, fill
 
-DAYS, DRAWS = 120, 400
+DAYS = 180
 PRICE = 0.05  # money per processor hour: what clouds asked for a general one in 2026, roughly
-BYTES_A_LINE = 150_000
-"""What a line needs at the peak of a fit and its decision, measured; sizes are refused by it."""
+BYTES, BYTES_A_LINE = 1.5e9, 20_000
+"""What a fit and its decision need at their peak, roughly; sizes are refused by it."""
+
+REPORTED = 100_000
+"""Lines up to which the plan's document and its page are made as well."""
 
 ROWS = (10**4, 10**5, 10**6, 10**7, 10**8)
-LINES = (10, 100, 1000, 10_000, 100_000)
+LINES = (10, 100, 1000, 10_000, 100_000, 1_000_000)
 NIGHTS = (10, 100, 1000)
 BLOCK = 2048
 
@@ -63,8 +66,9 @@ def main() -> None:
 def run(name: str, size: int, chosen: argparse.Namespace) -> dict[str, Any]:
     """Return what a part of a size took in a process of its own, or why it was not run."""
     said: dict[str, Any] = {"part": name, "size": size}
-    if name == "lines" and size * BYTES_A_LINE > chosen.memory:
-        return said | {"stopped": f"needs about {size * BYTES_A_LINE / 1e9:,.0f} GB"}
+    needed = BYTES + size * BYTES_A_LINE
+    if name == "lines" and needed > chosen.memory:
+        return said | {"stopped": f"needs about {needed / 1e9:,.0f} GB"}
     print(f"{name} {size:,} …", file=sys.stderr, flush=True)
     command = [sys.executable, "-m", "benchmarks.scale", "--part", f"{name}:{size}"]
     try:
@@ -81,11 +85,15 @@ def run(name: str, size: int, chosen: argparse.Namespace) -> dict[str, Any]:
 def measured(part: Callable[[int], dict[str, float]], size: int) -> dict[str, float]:
     """Return what a part says, with the peak memory of this process and its children."""
     said = part(size)
-    peak = max(
+    return {**said, "peak": _peak()}
+
+
+def _peak() -> float:
+    """Return the most bytes that this process or one of its children has held so far."""
+    return 1024.0 * max(
         resource.getrusage(who).ru_maxrss
         for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     )
-    return {**said, "peak": peak * 1024.0}
 
 
 def daily_rows(size: int) -> dict[str, float]:
@@ -134,8 +142,14 @@ def facts_of(lines: int) -> Any:
 
     rng = np.random.default_rng(7)
     usual = rng.lognormal(4, 1, lines)
-    spend = usual * rng.lognormal(0, 0.25, (DAYS, lines))
-    revenue = 5 * usual * (spend / usual) ** 0.4 * rng.lognormal(0, 0.1, (DAYS, lines))
+    spend, conversions, revenue = np.empty((3, DAYS, lines))
+    for first in range(0, lines, BLOCK):  # a million lines leave no room for what is in between
+        block = slice(first, first + BLOCK)
+        relative = rng.lognormal(0, 0.25, (DAYS, usual[block].size))
+        spend[:, block] = usual[block] * relative
+        mean = 5 * usual[block] * relative**0.4
+        revenue[:, block] = mean * rng.lognormal(0, 0.1, relative.shape)
+        conversions[:, block] = rng.poisson(revenue[:, block] / 20)
     day = date(2026, 11, 22)
     total = float(usual.sum())
     policy = parse_policy(
@@ -155,7 +169,7 @@ def facts_of(lines: int) -> Any:
             days=tuple(day - timedelta(days=back) for back in range(DAYS, 0, -1)),
             lines=tuple(sorted((f"c{i % 8}", f"a{i:07d}") for i in range(lines))),
             spend=spend,
-            outcomes={"conversions": rng.poisson(revenue / 20).astype(float), "revenue": revenue},
+            outcomes={"conversions": conversions, "revenue": revenue},
             trusted=np.ones((DAYS, lines), dtype=bool),
         ),
         vintages=None,
@@ -169,16 +183,34 @@ def facts_of(lines: int) -> Any:
 
 
 def fit_and_decide(size: int) -> dict[str, float]:
-    """Fit so many lines and decide on them."""
+    """Fit so many lines, decide on them, and where they are not too many write the plan's page."""
+    from pipeline.allocation.rounding import round_spend
+    from pipeline.io.reports import ReportExtras, line_extras, render_report
     from pipeline.runs.decide import decide
     from pipeline.runs.fitting import fit_models
+    from pipeline.runs.plan import Heading, optimised_plan
 
     facts = facts_of(size)
     start = time.process_time()
-    models = fit_models(facts, n_draws=DRAWS)
-    fitted = time.process_time()
-    decide(facts, models)
-    return {"fit": fitted - start, "decide": time.process_time() - fitted}
+    models = fit_models(facts)
+    fitted, peak = time.process_time(), _peak()
+    decision = decide(facts, models)
+    budgets = round_spend(decision.problem, decision.budgets, 0.01)
+    table = models.objective.table
+    said = {
+        "draws": float(table.value.shape[0]),
+        "fit": fitted - start,
+        "fit peak": peak,
+        "decide": time.process_time() - fitted,
+    }
+    if size > REPORTED:
+        return said
+    start = time.process_time()
+    heading = Heading(plan_id="measured", inputs_hash="0" * 64, caps_version="0")
+    plan = optimised_plan(heading, facts, models, decision, budgets, [])
+    extras = ReportExtras(lines=line_extras(plan, table, facts.history))
+    page = render_report(plan, extras, sign_command="equimarginal approve")
+    return said | {"report": time.process_time() - start, "page": float(len(page))}
 
 
 def whole_night(size: int) -> dict[str, float]:
@@ -211,7 +243,7 @@ def shared_fit(size: int) -> dict[str, float]:
 
     facts = facts_of(size)
     start = time.process_time()
-    fit_models(facts, n_draws=DRAWS, run_blocks=lambda metric: blocks)
+    fit_models(facts, run_blocks=lambda name: blocks)
     return {"fit": time.process_time() - start, "shards": taken[0]}
 
 
@@ -282,19 +314,34 @@ def rows_table(found: Sequence[dict[str, Any]]) -> str:
 
 def lines_table(found: Sequence[dict[str, Any]]) -> str:
     """Return the table of lines through fit and decision."""
-    header = ("lines", "fit, CPU s", "decision, CPU s", "ms a line", "peak GB", "kB a line")
+    header = (
+        "lines",
+        "draws",
+        "fit, CPU s",
+        "lines a CPU s",
+        "peak GB",
+        "decision, CPU s",
+        "plan and page, CPU s",
+        "page, kB",
+        "peak GB",
+        "kB a line",
+    )
     return _table(
         header,
         _rows(
             found,
             lambda it: [
+                f"{it['draws']:.0f}",
                 f"{it['fit']:.2f}",
+                f"{it['size'] / it['fit']:,.0f}",
+                f"{it['fit peak'] / 1e9:.2f}",
                 f"{it['decide']:.2f}",
-                f"{1e3 * (it['fit'] + it['decide']) / it['size']:.2f}",
+                f"{it['report']:.2f}" if "report" in it else "not run",
+                f"{it['page'] / 1e3:,.0f}" if "page" in it else "",
                 f"{it['peak'] / 1e9:.2f}",
                 f"{it['peak'] / 1e3 / it['size']:,.0f}",
             ],
-            5,
+            9,
         ),
     )
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from pipeline.core.caps import Cap
-from pipeline.core.curves import ResponseTable
+from pipeline.core.curves import SUMMED_LINES, ResponseTable
 from pipeline.core.findings import Finding, worst_level
 from pipeline.core.money import from_minor, minor_digits, to_minor
 from pipeline.core.plan import (
@@ -60,9 +60,8 @@ def optimised_plan(
         budgets: (n_lines,), whole minor units.
     """
     table, current = decision.table, facts.current
-    after, before = table.at(budgets), table.at(current)
-    gain = (after - before).sum(axis=1)
-    marginal = _marginal(table, budgets)
+    after, before = table.total(budgets), table.total(current)
+    gain = after - before
     held = bool(
         np.all(np.abs(budgets - current) < 0.5 * 10.0 ** -minor_digits(facts.policy.currency))
     )
@@ -80,16 +79,13 @@ def optimised_plan(
         mode=Mode.HOLD if held else Mode.OPTIMISED,
         reasons=tuple(reasons),
         budget=total_money(budgets, facts.policy.currency),
-        expected=Expected(metric=table.metric, **_interval(after.sum(axis=1)).model_dump()),
-        status_quo=_interval(before.sum(axis=1)),
+        expected=Expected(metric=table.metric, **_interval(after).model_dump()),
+        status_quo=_interval(before),
         uplift=Uplift(
             **_interval(gain).model_dump(),
             probability_positive=_number(float((gain > 0).mean() + 0.5 * (gain == 0).mean())),
         ),
-        lines=tuple(
-            _line(facts, decision, index, budgets, after, marginal, binding[index])
-            for index in range(len(facts.history.lines))
-        ),
+        lines=tuple(_lines(facts, decision, budgets, binding)),
         caps=tuple(_cap(facts, decision, cap, budgets) for cap in facts.caps),
         caps_version=heading.caps_version,
         guardrails=guardrail_rows(facts, decision.table, decision.others, budgets, decision),
@@ -187,13 +183,29 @@ def _measured(
     return top / bottom if bottom else None
 
 
+def _lines(
+    facts: Facts,
+    decision: Decision,
+    budgets: FloatArray,
+    binding: Sequence[tuple[str, ...]],
+) -> Iterator[PlanLine]:
+    """Yield the plan's lines; draws are looked up for some thousands of them at a time."""
+    table = decision.table
+    for first in range(0, budgets.size, SUMMED_LINES):
+        block = slice(first, first + SUMMED_LINES)
+        earned = _intervals(table.at(budgets, block))
+        returned = _intervals(_marginal(table, budgets, block))
+        for index, pair in enumerate(zip(earned, returned, strict=True), start=first):
+            yield _line(facts, decision, index, budgets, *pair, binding[index])
+
+
 def _line(
     facts: Facts,
     decision: Decision,
     index: int,
     budgets: FloatArray,
-    after: FloatArray,
-    marginal: FloatArray,
+    earned: Interval,
+    returned: Interval,
     binding: tuple[str, ...],
 ) -> PlanLine:
     currency = facts.policy.currency
@@ -205,11 +217,11 @@ def _line(
         line=dict(zip(facts.policy.line, line, strict=True)),
         current=now,
         proposed=proposed,
-        expected=_interval(after[:, index]),
-        marginal_return=_interval(marginal[:, index]),
+        expected=earned,
+        marginal_return=returned,
         binding=binding,
         action=action,
-        reason=reason_of(facts, decision, index, action, float(marginal[:, index].mean()), binding),
+        reason=reason_of(facts, decision, index, action, returned.mean, binding),
         exploration=explored,
     )
 
@@ -254,17 +266,27 @@ def plain_cap(cap: Cap) -> PlanCap:
     )
 
 
-def _marginal(table: ResponseTable, budgets: FloatArray) -> FloatArray:
+def _marginal(table: ResponseTable, budgets: FloatArray, lines: slice) -> FloatArray:
     """Return what one more unit earns at the plan, (n_draws, n_lines)."""
     step = np.maximum(0.02 * budgets, 0.02 * table.spend[:, 1])
     low = np.maximum(budgets - step, 0.0)
     high = budgets + step
-    return np.asarray((table.at(high) - table.at(low)) / (high - low))
+    rise = table.at(high, lines) - table.at(low, lines)
+    return np.asarray(rise / (high - low)[lines])
 
 
 def _interval(draws: FloatArray) -> Interval:
-    low, high = np.quantile(draws, (0.05, 0.95))
-    return Interval(mean=_number(draws.mean()), p05=_number(low), p95=_number(high))
+    return _intervals(draws[:, None])[0]
+
+
+def _intervals(draws: FloatArray) -> list[Interval]:
+    """Return mean and 90 % interval of every column."""
+    rows = np.ascontiguousarray(draws.T)
+    low, high = np.quantile(rows, (0.05, 0.95), axis=1)
+    return [
+        Interval(mean=_number(mean), p05=_number(p05), p95=_number(p95))
+        for mean, p05, p95 in zip(rows.mean(axis=1), low, high, strict=True)
+    ]
 
 
 def _number(value: Any) -> float:

@@ -16,6 +16,8 @@ from pipeline.io.reports.words import label, sentence
 MOST_SHOWN = 12  # lines in one list before the rest folds
 MOST_LISTED = 60  # lines in one list; the table below it holds all of them
 MOST_OPEN = 40  # lines up to which the table starts unfolded
+MOST_ROWS = 3000  # in the table of all lines; the sheet always has every one
+FEWEST_ROWS = 5  # of a group, however many groups there are
 MOST_CURVES = 24  # drawn in full; a page of more is not read
 MOST_PRICED = 16  # lines whose marginal returns are drawn side by side
 
@@ -100,8 +102,22 @@ class LineList:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rest:
+    """Lines that a table of very many does not show, in one row."""
+
+    count: int
+    current: float
+    proposed: float
+    change: float
+    change_share: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """A level of the hierarchy: its sums, and below it either further nodes or lines."""
+    """A level of the hierarchy: its sums, and below it either further nodes or lines.
+
+    `rest` are the lines of very many that are not among `lines`: those with least money.
+    """
 
     name: str
     column: str
@@ -113,6 +129,7 @@ class Node:
     moving: int
     nodes: Sequence[Node]
     lines: Sequence[LineView]
+    rest: Rest | None
     is_open: bool
 
     @property
@@ -148,8 +165,29 @@ def line_lists(lines: Sequence[LineView]) -> list[LineList]:
 
 def tree(lines: Sequence[LineView], columns: tuple[str, ...], currency: str) -> list[Node]:
     """Return the outermost level of the hierarchy, the largest budget first."""
+    groups = len({line.key[:-1] for line in lines})
+    rows = len(lines) if len(lines) <= MOST_ROWS else max(MOST_ROWS // groups, FEWEST_ROWS)
     is_open = len(lines) <= MOST_OPEN
-    return _nodes(lines, columns, 0, currency, is_open=is_open)
+    return _nodes(lines, columns, 0, currency, rows, is_open=is_open)
+
+
+def table_of(
+    lines: Sequence[LineView], currency: str, most: int = MOST_ROWS
+) -> tuple[Sequence[LineView], Rest | None]:
+    """Return the lines that a table shows, as many as it may, and the others in one row."""
+    if len(lines) <= most:
+        return lines, None
+    current, proposed = (
+        sum(to_minor(getattr(line, name), currency) for line in lines[most:])
+        for name in ("current", "proposed")
+    )
+    return lines[:most], Rest(
+        count=len(lines) - most,
+        current=from_minor(current, currency),
+        proposed=from_minor(proposed, currency),
+        change=from_minor(proposed - current, currency),
+        change_share=_share(float(proposed - current), float(current)),
+    )
 
 
 def drawn_lines(plan: Plan, available: Container[Line]) -> list[Line]:
@@ -232,7 +270,13 @@ def _share(change: float, current: float) -> float | None:
 
 
 def _nodes(
-    lines: Sequence[LineView], columns: tuple[str, ...], level: int, currency: str, *, is_open: bool
+    lines: Sequence[LineView],
+    columns: tuple[str, ...],
+    level: int,
+    currency: str,
+    rows: int,
+    *,
+    is_open: bool,
 ) -> list[Node]:
     if level == len(columns) - 1:
         return []
@@ -243,7 +287,9 @@ def _nodes(
     for name, members in groups.items():
         current = sum(to_minor(m.current, currency) for m in members)
         proposed = sum(to_minor(m.proposed, currency) for m in members)
-        below = _nodes(members, columns, level + 1, currency, is_open=is_open)
+        below = _nodes(members, columns, level + 1, currency, rows, is_open=is_open)
+        ordered = [] if below else sorted(members, key=lambda m: (-m.proposed, m.key))
+        shown, rest = table_of(ordered, currency, rows)
         nodes.append(
             Node(
                 name=label(name),
@@ -255,7 +301,8 @@ def _nodes(
                 count=len(members),
                 moving=sum(1 for m in members if m.change),
                 nodes=below,
-                lines=[] if below else sorted(members, key=lambda m: (-m.proposed, m.key)),
+                lines=shown,
+                rest=rest,
                 is_open=is_open,
             )
         )

@@ -41,12 +41,14 @@ from pipeline.io.reports.lines import (
     LineList,
     LineView,
     Node,
+    Rest,
     Row,
     drawn_lines,
     line_lists,
     line_views,
     moved,
     price_rows,
+    table_of,
     tree,
 )
 from pipeline.io.reports.outlook import FrontierView, PacingView, frontier_view, pacing_view
@@ -117,6 +119,8 @@ class PlanView:
     lists: Sequence[LineList]
     listed: frozenset[Line]
     nodes: Sequence[Node]
+    flat: Sequence[LineView]
+    flat_rest: Rest | None
     columns: Sequence[str]
     compared: Sequence[Compared]
     compared_zero: str | None
@@ -159,6 +163,7 @@ def plan_view(plan: Plan, extras: ReportExtras, sign_command: str) -> PlanView:
         plan.model_health.checks if plan.model_health else ()
     )
     lists = line_lists(lines)
+    flat, flat_rest = table_of(lines, plan.currency)
     prices, price_scale = price_rows(lines, plan.budget_price)
     per = worth_saying(max((v.marginal.mean for v in lines if v.marginal), default=0.0))
     exploration = sum(abs(line.exploration) for line in lines)
@@ -181,6 +186,8 @@ def plan_view(plan: Plan, extras: ReportExtras, sign_command: str) -> PlanView:
         lists=lists,
         listed=frozenset(row.line.key for each in lists for row in (*each.rows, *each.folded)),
         nodes=tree(lines, plan.line_columns, plan.currency),
+        flat=flat,
+        flat_rest=flat_rest,
         columns=[label(column) for column in plan.line_columns],
         compared=compared,
         compared_zero=zero,

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from pipeline.core.plan import PlanLine
+from pipeline.io.reports import ReportExtras, render_report
 from pipeline.io.reports.lines import (
     MOST_CURVES,
     MOST_LISTED,
@@ -14,6 +15,7 @@ from pipeline.io.reports.lines import (
     line_views,
     moved,
     price_rows,
+    table_of,
     tree,
 )
 from tests.io.reports.samples import large_plan, sample_plan
@@ -87,6 +89,39 @@ def test_every_level_of_the_hierarchy_adds_up():
     assert check(tree(views, plan.line_columns, "EUR")) == pytest.approx(
         sum(line.proposed for line in lines)
     )
+
+
+@pytest.mark.parametrize("columns", [("a", "b"), ("b",)])
+def test_a_table_of_very_many_lines_shows_the_largest_and_sums_up_the_rest(columns, monkeypatch):
+    monkeypatch.setattr("pipeline.io.reports.lines.MOST_ROWS", 12)
+    lines = tuple(
+        PlanLine(
+            line={"a": f"a{i // 12}", "b": f"b{i:02d}"}, current=0.1 * i, proposed=0.1 * i + 0.03
+        )
+        for i in range(24)
+    )
+    lines = tuple(
+        item.model_copy(update={"line": {c: item.line[c] for c in columns}}) for item in lines
+    )
+    plan = sample_plan(lines=lines, line_columns=columns, findings=())
+    views = line_views(plan)
+    tables = [(node.lines, node.rest, node.proposed) for node in tree(views, columns, "EUR")]
+    if columns == ("b",):
+        tables = [(*table_of(views, "EUR", 12), sum(line.proposed for line in lines))]
+    for shown, rest, total in tables:
+        assert len(shown) == 12 // len(tables)
+        assert rest is not None and rest.count == 24 // len(tables) - len(shown)
+        assert sum(line.proposed for line in shown) + rest.proposed == pytest.approx(total)
+        assert rest.change == pytest.approx(0.03 * rest.count)
+        if columns == ("a", "b"):
+            assert min(line.proposed for line in shown) * rest.count > rest.proposed
+
+
+def test_a_page_of_very_many_lines_says_where_the_others_are(monkeypatch):
+    monkeypatch.setattr("pipeline.io.reports.lines.MOST_ROWS", 50)
+    page = render_report(large_plan(400), ReportExtras(), sign_command="sign")
+    assert "more lines, those with least money" in page
+    assert page.count("<tr") < 400
 
 
 def test_a_portfolio_of_one_level_has_no_groups():

@@ -16,6 +16,7 @@ import numpy as np
 from pipeline.core.types import FloatArray, IntArray, SingleArray
 
 EM_STEPS = 6
+POOLED_LINES = 256  # at a time, so that their nodes stay in the cache
 DRIFT_STRENGTH = 6.0
 """How many lines the prior of drifts is worth."""
 
@@ -34,22 +35,24 @@ def pooled_posterior(
         strengths: per factor, how many lines the prior is worth.
         groups: (n_lines,), 0-based channel.
     """
-    n_groups = int(groups.max()) + 1
-    population = [np.tile(prior, (n_groups, 1)) for prior in priors]
-    posterior = np.empty_like(log_likelihood)
-    _normalise(posterior, log_likelihood, population, groups)
-    member = np.eye(n_groups)[groups].T
+    nodes = log_likelihood.shape[1:]
+    flat = log_likelihood.reshape(len(groups), -1)
+    member = np.eye(int(groups.max()) + 1, dtype=np.float32)[groups]
+    population = [np.tile(prior, (member.shape[1], 1)) for prior in priors]
+    size = member.sum(axis=0, dtype=np.float64)[:, None]
     for _ in range(EM_STEPS):
+        counts = _counts(flat, population, groups, member).reshape(-1, *nodes)
         for axis, (prior, strength) in enumerate(zip(priors, strengths, strict=True)):
             others = tuple(a + 1 for a in range(len(priors)) if a != axis)
-            counts = member @ posterior.sum(axis=others, dtype=np.float64)
+            count = counts.sum(axis=others)
             # The portfolio is the channel's prior, the library the portfolio's.
-            overall = (strength * prior + counts.sum(axis=0)) / (strength + len(groups))
-            population[axis] = (strength * overall + counts) / (
-                strength + member.sum(axis=1, keepdims=True)
-            )
-        _normalise(posterior, log_likelihood, population, groups)
-    return posterior
+            overall = (strength * prior + count.sum(axis=0)) / (strength + len(groups))
+            population[axis] = (strength * overall + count) / (strength + size)
+    posterior = np.empty_like(flat)
+    log_prior = _log_prior(population)
+    for lines in _blocks(len(flat)):
+        _normalise(flat[lines], log_prior, groups[lines], posterior[lines])
+    return posterior.reshape(log_likelihood.shape)
 
 
 def drift_population(drift: FloatArray, prior: FloatArray, groups: IntArray) -> FloatArray:
@@ -68,21 +71,36 @@ def drift_population(drift: FloatArray, prior: FloatArray, groups: IntArray) -> 
     return np.asarray(table[groups])
 
 
+def _counts(
+    flat: SingleArray, population: Sequence[FloatArray], groups: IntArray, member: SingleArray
+) -> FloatArray:
+    """Return how many of each channel's lines are at each node, (n_channels, n_nodes)."""
+    log_prior = _log_prior(population)
+    out, scratch = np.zeros(log_prior.shape), np.empty((POOLED_LINES, flat.shape[1]), np.float32)
+    for lines in _blocks(len(flat)):
+        part = scratch[: len(groups[lines])]
+        _normalise(flat[lines], log_prior, groups[lines], part)
+        out += member[lines].T @ part
+    return out
+
+
+def _blocks(n_lines: int) -> list[slice]:
+    return [slice(first, first + POOLED_LINES) for first in range(0, n_lines, POOLED_LINES)]
+
+
+def _log_prior(population: Sequence[FloatArray]) -> SingleArray:
+    """Return the log prior of every node, (n_channels, n_nodes): factors are independent."""
+    out = np.zeros((len(population[0]), 1))
+    for table in population:
+        out = (out[:, :, None] + np.log(np.maximum(table, 1e-12))[:, None]).reshape(len(out), -1)
+    return out.astype(np.float32)
+
+
 def _normalise(
-    out: SingleArray,
-    log_likelihood: SingleArray,
-    population: Sequence[FloatArray],
-    groups: IntArray,
+    log_likelihood: SingleArray, log_prior: SingleArray, groups: IntArray, out: SingleArray
 ) -> None:
-    """Write every line's posterior under the population into `out`, the largest table there is."""
-    np.copyto(out, log_likelihood)
-    factors = log_likelihood.ndim - 1
-    for axis, table in enumerate(population):
-        shape = [len(groups), *([1] * factors)]
-        shape[axis + 1] = table.shape[1]
-        log_prior = np.log(np.maximum(table, 1e-12)).astype(np.float32)
-        out += log_prior[groups].reshape(shape)
-    flat = out.reshape(len(groups), -1)
-    flat -= flat.max(axis=1, keepdims=True)
-    np.exp(flat, out=flat)
-    flat /= flat.sum(axis=1, keepdims=True)
+    """Write every line's posterior under its channel's prior into `out`."""
+    np.add(log_likelihood, log_prior[groups], out=out)
+    out -= out.max(axis=1, keepdims=True)
+    np.exp(out, out=out)
+    out /= out.sum(axis=1, keepdims=True)

@@ -24,7 +24,7 @@ TILTS = np.linspace(0.0, 1.0, 6)
 TILT, TILT_SD = 0.5, 0.3  # half of what sets lines' average returns apart is not their margin
 SLOPE_SPREAD = 0.15  # how far lines' elasticities of the whole outcome lie apart
 
-POOLED_LINES = 1024  # at a time, so that what is needed in between stays small
+POOLED_LINES = 256  # at a time, so that what is needed in between stays in the cache
 
 STRENGTHS = (2.0, 30.0, 30.0)
 """How many lines the prior of retention, shape and share is worth."""
@@ -65,20 +65,29 @@ def pool_lines(
         """Return the log prior of every tilt, line, shape and share."""
         term = np.square(steep - wanted[:, block, None, None])
         term *= np.float32(-0.5 / spread)
-        term -= logsumexp(base + term, axis=(2, 3), keepdims=True)
+        term -= _log_sum(base + term, (2, 3), keepdims=True)
         return np.asarray(term)
 
     support = -0.5 * np.square((TILTS - TILT) / TILT_SD)
     for block in blocks:
-        likelihood = logsumexp(joint[block] + timing, axis=1) + base
-        told = logsumexp(likelihood + terms(block), axis=(2, 3))
+        likelihood = _log_sum(joint[block] + timing, (1,)) + base
+        told = _log_sum(likelihood + terms(block), (2, 3))
         support += told.sum(axis=1, dtype=np.float64)
     support -= logsumexp(support)
     weight = support.astype(np.float32)[:, None, None, None]
     for block in blocks:
-        joint[block] += logsumexp(terms(block) + weight, axis=0)[:, None]
+        joint[block] += _log_sum(terms(block) + weight, (0,))[:, None]
     priors = [grid.retention_prior, grid.shape_prior, grid.share_prior]
     return pooled_posterior(joint, priors, STRENGTHS, groups)
+
+
+def _log_sum(table: SingleArray, axes: tuple[int, ...], *, keepdims: bool = False) -> SingleArray:
+    """Return the log of the sum of exponentials; the table is used up."""
+    top = table.max(axis=axes, keepdims=True)
+    table -= top
+    total = np.log(np.exp(table, out=table).sum(axis=axes, keepdims=True))
+    total += top
+    return np.asarray(total if keepdims else total.squeeze(axes))
 
 
 def common_movement(

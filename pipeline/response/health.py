@@ -12,7 +12,6 @@ from pipeline.core.findings import Finding, Level
 from pipeline.core.types import BoolArray, FloatArray, IntArray, Line, SingleArray, line_label
 from pipeline.response.blocks import lost_findings
 from pipeline.response.grid import FULL
-from pipeline.response.maturity import Maturity
 
 FEW_DAYS = 56
 RECENT_DAYS = 14
@@ -38,7 +37,8 @@ class Health:
         surprise: sums over cells of residuals times those of the day before, and of their squares.
         away: (n_lines,), how far the last days are from the curves; 0 where there are too few.
         silent, slipped: cells left out as faults.
-        maturity: how complete the last days are.
+        completeness: share of a day's outcomes known 1, 2, ... days later.
+        snapshots: how many nights taught it.
         count: what was counted.
         uncounted: (n_lines,), money without counts.
         lost: (n_lines,), nothing could be learned.
@@ -52,7 +52,8 @@ class Health:
     away: FloatArray
     silent: int
     slipped: int
-    maturity: Maturity
+    completeness: FloatArray
+    snapshots: int
     count: str
     uncounted: BoolArray
     lost: BoolArray
@@ -74,7 +75,7 @@ class Health:
             _residuals(*self.surprise),
             _recent(lines, self.away),
             _faults(self.silent, self.slipped),
-            _late(self.maturity),
+            _late(self.completeness, self.snapshots),
             *uncounted_finding(lines, self.uncounted, self.count),
             *self.leads,
             *experiments,
@@ -224,9 +225,8 @@ def _faults(silent: int, slipped: int) -> Finding:
     )
 
 
-def _late(maturity: Maturity) -> Finding:
-    curve = maturity.curve
-    source = f"{maturity.snapshots} nights' snapshots" if maturity.snapshots else "experience"
+def _late(curve: FloatArray, snapshots: int) -> Finding:
+    source = f"{snapshots} nights' snapshots" if snapshots else "experience"
     return Finding(
         level=Level.PASS,
         check="model.maturity",

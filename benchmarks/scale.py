@@ -37,6 +37,7 @@ REPORTED = 100_000
 ROWS = (10**4, 10**5, 10**6, 10**7, 10**8)
 LINES = (10, 100, 1000, 10_000, 100_000, 1_000_000)
 NIGHTS = (10, 100, 1000)
+SHARED = (4096, 20_000)
 BLOCK = 2048
 
 
@@ -46,7 +47,7 @@ def main() -> None:
     parser.add_argument("--rows", default=",".join(map(str, ROWS)))
     parser.add_argument("--lines", default=",".join(map(str, LINES)))
     parser.add_argument("--nights", default=",".join(map(str, NIGHTS)))
-    parser.add_argument("--shared", type=int, default=4096, help="lines of the shared-out fit")
+    parser.add_argument("--shared", default=",".join(map(str, SHARED)))
     parser.add_argument("--memory", type=float, default=8e9, help="bytes a part may take")
     parser.add_argument("--seconds", type=float, default=900, help="a part may take")
     parser.add_argument("--part", default="", help="run one part here and print its JSON")
@@ -58,7 +59,7 @@ def main() -> None:
     parts = [("rows", int(float(n))) for n in chosen.rows.split(",") if n]
     parts += [("lines", int(float(n))) for n in chosen.lines.split(",") if n]
     parts += [("night", int(float(n))) for n in chosen.nights.split(",") if n]
-    parts += [("shared", chosen.shared)] if chosen.shared else []
+    parts += [("shared", int(float(n))) for n in chosen.shared.split(",") if n]
     found = [run(name, size, chosen) for name, size in parts]
     write(found)
 
@@ -228,9 +229,9 @@ def whole_night(size: int) -> dict[str, float]:
 
 
 def shared_fit(size: int) -> dict[str, float]:
-    """Return the CPU seconds of a fit, and of the part of it that shards take."""
+    """Return the CPU seconds of a fit, of its posterior, and of the part of it that shards take."""
     from pipeline.response.blocks import BlockEvidence, BlockJob, run_here
-    from pipeline.runs.fitting import fit_models
+    from pipeline.runs.fitting import Fit, Part, fit_models, fits_of
 
     taken = [0.0]
 
@@ -241,10 +242,22 @@ def shared_fit(size: int) -> dict[str, float]:
             taken[0] += time.process_time() - start
         return found
 
+    def learn(fit: Fit) -> Part:
+        if fit.segment is None:
+            return fit.learn(blocks)
+        start = time.process_time()
+        part = fit.learn()
+        taken[0] += time.process_time() - start
+        return part
+
     facts = facts_of(size)
     start = time.process_time()
-    fit_models(facts, run_blocks=lambda name: blocks)
-    return {"fit": time.process_time() - start, "shards": taken[0]}
+    fit_models(facts, learn=learn)
+    said = {"fit": time.process_time() - start, "shards": taken[0]}
+    start = time.process_time()
+    for fit in fits_of(facts, facts.policy.objective.maximize):
+        fit.run(run_here)
+    return said | {"posterior": time.process_time() - start}
 
 
 def _children() -> float:
@@ -374,16 +387,27 @@ def night_table(found: Sequence[dict[str, Any]]) -> str:
 
 def shared_table(found: Sequence[dict[str, Any]]) -> str:
     """Return what shards take of a fit, and what that leaves to gain."""
-    (it,) = found
-    if "stopped" in it:
-        return f"Not run: {it['stopped']}."
-    share = it["shards"] / it["fit"]
-    gains = [f"{1 / (1 - share + share / workers):.2f} on {workers}" for workers in (2, 4, 16)]
-    return (
-        f"Of a fit of {it['size']:,} lines ({it['fit']:.1f} CPU s), shards take {share:.0%}; the "
-        f"rest is shared by all lines. So a fit ends at best {', '.join(gains)} workers times "
-        "as soon."
+    workers = (2, 4, 16)
+    header = (
+        "lines",
+        "fit, CPU s",
+        "of it posterior",
+        "lines a CPU s of posterior",
+        "shards take",
+        *(f"{count} workers" for count in workers),
     )
+
+    def cells(it: Any) -> list[str]:
+        share = it["shards"] / it["fit"]
+        return [
+            f"{it['fit']:.1f}",
+            f"{it['posterior']:.1f}",
+            f"{it['size'] / it['posterior']:,.0f}",
+            f"{share:.0%}",
+            *(f"{1 / (1 - share + share / count):.2f} times" for count in workers),
+        ]
+
+    return _table(header, _rows(found, cells, 7))
 
 
 TABLES: dict[str, Callable[[Sequence[dict[str, Any]]], str]] = {

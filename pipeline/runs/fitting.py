@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pipeline.core.curves import ResponseTable
-from pipeline.core.findings import Finding
-from pipeline.core.types import FloatArray, IntArray, Line, RealArray
+from pipeline.core.types import FloatArray, IntArray, RealArray
 from pipeline.response import Fitted, Posterior, fit_metric
 from pipeline.response.blocks import RunBlocks, run_here
 from pipeline.response.experiments import experiment_finding
@@ -36,6 +35,21 @@ earn together needs fewer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What one fit leaves for the decision.
+
+    Attributes:
+        learned: curves of its lines.
+        health: what findings rest on; None where the fit is joint.
+        ahead: draws of the days ahead, where they were asked for.
+    """
+
+    learned: Learned
+    health: Health | None = None
+    ahead: Predictive | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
     """One fit of a night: a metric on all lines, or on a segment of them.
 
@@ -44,17 +58,24 @@ class Fit:
         segment: which; None where there is one fit for all lines.
         places: (n,), of its lines among all.
         facts: of those lines alone.
+        n_draws: joint posterior draws.
     """
 
     metric: str
     segment: int | None
     places: IntArray
     facts: Facts
+    n_draws: int
 
     @property
     def name(self) -> str:
         """What tells a night's fits apart."""
         return self.metric if self.segment is None else f"{self.metric}, segment {self.segment}"
+
+    @property
+    def is_objective(self) -> bool:
+        """Whether the plan maximises the metric."""
+        return self.metric == self.facts.policy.objective.maximize
 
     def run(self, run_blocks: RunBlocks) -> Fitted:
         """Return the posterior; lines' evidence is computed where `run_blocks` says."""
@@ -63,32 +84,67 @@ class Fit:
             facts.history,
             self.metric,
             day_rng(facts, f"fit {self.metric}"),
-            is_objective=self.metric == facts.policy.objective.maximize,
+            is_objective=self.is_objective,
             vintages=facts.vintages,
             lift_tests=facts.lift_tests,
             run_blocks=run_blocks,
         )
 
-    def dice(self, purpose: str) -> np.random.Generator:
+    def learn(self, run_blocks: RunBlocks = run_here) -> Part:
+        """Return what the decision needs of the posterior; `run_blocks` as in `run`."""
+        posterior = self.run(run_blocks)
+        grid = spend_grid(self.facts.current, posterior.recent_spend)
+        dice = self._dice("posterior")
+        if not isinstance(posterior, Posterior):
+            table, mean = posterior.tabulate(grid, dice, self.n_draws)
+            return Part(learned=Learned(table=table, mean=mean, findings=posterior.findings))
+        alike = None
+        if self.segment is not None:
+            alike = day_rng(self.facts, "posterior").standard_normal(self.n_draws)
+        table, mean = posterior.tabulate(grid, dice, self.n_draws, alike)
+        _widen(table.value, mean, _widening(self.facts))
+        ahead = None
+        if self.is_objective:
+            draws, dice = min(self.n_draws, DRAWS_AHEAD), self._dice("ahead")
+            ahead = predictive(posterior, self.facts.history, dice, n_draws=draws)
+        learned = Learned(table=table, mean=mean, findings=posterior.findings)
+        return Part(learned=learned, health=posterior.health, ahead=ahead)
+
+    def _dice(self, purpose: str) -> np.random.Generator:
         """Return the generator of one use of chance; metrics share it, segments do not."""
         return day_rng(self.facts, purpose if self.segment is None else f"{purpose} {self.segment}")
 
 
-def fits_of(facts: Facts, metric: str) -> Iterator[Fit]:
-    """Yield a metric's fits: one, or where lines are very many one a segment."""
+def fits_of(facts: Facts, metric: str, *, n_draws: int | None = None) -> Iterator[Fit]:
+    """Yield a metric's fits: one, or where lines are very many one a segment.
+
+    Args:
+        n_draws: by default as many as the lines leave memory for.
+    """
+    if n_draws is None:
+        few = DRAWS * DRAWN_LINES // max(len(facts.history.lines), 1)
+        n_draws = min(max(few, FEWEST_DRAWS), DRAWS)
     segments = segments_of(facts.history)
-    if len(segments) == 1:
-        yield Fit(metric=metric, segment=None, places=segments[0], facts=facts)
-        return
     for index, places in enumerate(segments):
-        part = replace(
-            facts,
-            history=facts.history.of_lines(places),
-            lift_tests=shared_tests(facts.history, facts.lift_tests, places),
-            current=facts.current[places],
-            distrusted=facts.distrusted[places],
+        is_one = len(segments) == 1
+        yield Fit(
+            metric=metric,
+            segment=None if is_one else index,
+            places=places,
+            facts=facts if is_one else _of_lines(facts, places),
+            n_draws=n_draws,
         )
-        yield Fit(metric=metric, segment=index, places=places, facts=part)
+
+
+def _of_lines(facts: Facts, places: IntArray) -> Facts:
+    """Return what a fit of some lines has to know."""
+    return replace(
+        facts,
+        history=facts.history.of_lines(places),
+        lift_tests=shared_tests(facts.history, facts.lift_tests, places),
+        current=facts.current[places],
+        distrusted=facts.distrusted[places],
+    )
 
 
 def fitted_metrics(facts: Facts) -> tuple[str, ...]:
@@ -102,103 +158,57 @@ def fit_models(
     facts: Facts,
     *,
     n_draws: int | None = None,
-    run_blocks: Callable[[str], RunBlocks] | None = None,
+    learn: Callable[[Fit], Part] = Fit.learn,
 ) -> Models:
     """Return what the night's decision needs to know of the curves.
 
     Args:
-        n_draws: joint posterior draws; the dice are those of the day, so all metrics share them.
-            By default as many as the lines leave memory for.
-        run_blocks: name of a fit -> where its lines' evidence is computed; in this process by
-            default.
+        n_draws: joint posterior draws, as in `fits_of`; the dice are those of the day, so all
+            metrics share them.
+        learn: where a fit is made; in this process by default.
     """
-    if n_draws is None:
-        few = DRAWS * DRAWN_LINES // max(len(facts.history.lines), 1)
-        n_draws = min(max(few, FEWEST_DRAWS), DRAWS)
-    blocks = run_blocks or (lambda name: run_here)
-    objective, *others = fitted_metrics(facts)
-    learned, ahead = _learn(facts, objective, n_draws, blocks, is_ahead=True)
+    objective, *others = (
+        _gathered(facts, name, map(learn, fits_of(facts, name, n_draws=n_draws)))
+        for name in fitted_metrics(facts)
+    )
     return Models(
-        objective=learned,
-        others={name: _learn(facts, name, n_draws, blocks)[0] for name in others},
-        ahead=ahead,
+        objective=objective.learned,
+        others={part.learned.table.metric: part.learned for part in others},
+        ahead=objective.ahead,
     )
 
 
-def _learn(
-    facts: Facts,
-    metric: str,
-    n_draws: int,
-    blocks: Callable[[str], RunBlocks],
-    *,
-    is_ahead: bool = False,
-) -> tuple[Learned, Predictive | None]:
-    """Return the tabulated curves of all lines, and if asked for draws of the days ahead."""
-    gathered = _Gathered(len(facts.history.lines), n_draws)
-    for fit in fits_of(facts, metric):
-        posterior = fit.run(blocks(fit.name))
-        learned = _tabulated(facts, fit, posterior, n_draws)
-        ahead = None
-        if is_ahead and isinstance(posterior, Posterior):
-            draws = min(n_draws, DRAWS_AHEAD)
-            ahead = predictive(posterior, fit.facts.history, fit.dice("ahead"), n_draws=draws)
-        if fit.segment is None:
-            return learned, ahead
-        gathered.add(fit.places, learned, posterior, ahead)
-    tests = experiments_on(metric, facts.lift_tests)
-    experiments = experiment_finding(facts.history, tests)
-    return gathered.learned(metric, facts.history.lines, experiments), gathered.days_ahead(
-        facts.history.lines
+def _gathered(facts: Facts, metric: str, parts: Iterator[Part]) -> Part:
+    """Return the parts of a metric's fits as one; each is dropped before the next is made."""
+    segments, lines = segments_of(facts.history), facts.history.lines
+    if len(segments) == 1:
+        return next(parts)
+    spend, mean = np.empty((2, len(lines), KNOTS.size))
+    value, organic = np.empty(0, dtype=np.float32), np.empty(0)
+    health, ahead = list[Health](), list[Predictive]()
+    for places in segments:
+        part = next(parts)
+        table = part.learned.table
+        if not value.size:
+            n_draws = len(table.value)
+            value = np.empty((n_draws, *spend.shape), dtype=np.float32)
+            organic = np.empty((n_draws, len(lines)))
+        spend[places], mean[places] = table.spend, part.learned.mean
+        value[:, places], organic[:, places] = table.value, table.organic
+        health += [] if part.health is None else [part.health]
+        ahead += [] if part.ahead is None else [part.ahead]
+        del part, table
+    tests = experiment_finding(facts.history, experiments_on(metric, facts.lift_tests))
+    return Part(
+        learned=Learned(
+            table=ResponseTable(
+                metric=metric, lines=lines, spend=spend, value=value, organic=organic
+            ),
+            mean=mean,
+            findings=told_as_one(health, segments).findings(lines, tests),
+        ),
+        ahead=ahead_as_one(ahead, segments, lines) if ahead else None,
     )
-
-
-def _tabulated(facts: Facts, fit: Fit, posterior: Fitted, n_draws: int) -> Learned:
-    """Return one fit's draws and means."""
-    grid, dice = spend_grid(fit.facts.current, posterior.recent_spend), fit.dice("posterior")
-    if fit.segment is not None and isinstance(posterior, Posterior):
-        alike = day_rng(facts, "posterior").standard_normal(n_draws)
-        table, mean = posterior.tabulate(grid, dice, n_draws, alike)
-    else:
-        table, mean = posterior.tabulate(grid, dice, n_draws)
-    _widen(table.value, mean, _widening(fit.facts))
-    return Learned(table=table, mean=mean, findings=posterior.findings)
-
-
-class _Gathered:
-    """The tables of all lines, filled a segment at a time: they are the largest of a night."""
-
-    def __init__(self, n_lines: int, n_draws: int) -> None:
-        self.spend, self.mean = np.empty((2, n_lines, KNOTS.size))
-        self.value = np.empty((n_draws, n_lines, KNOTS.size), dtype=np.float32)
-        self.organic = np.empty((n_draws, n_lines))
-        self.places: list[IntArray] = []
-        self.health: list[Health] = []
-        self.ahead: list[Predictive] = []
-
-    def add(
-        self, places: IntArray, learned: Learned, posterior: Fitted, ahead: Predictive | None
-    ) -> None:
-        """Take a segment's tables."""
-        table = learned.table
-        self.spend[places], self.mean[places] = table.spend, learned.mean
-        self.value[:, places], self.organic[:, places] = table.value, table.organic
-        self.places.append(places)
-        self.health += [posterior.health] if isinstance(posterior, Posterior) else []
-        self.ahead += [] if ahead is None else [ahead]
-
-    def learned(
-        self, metric: str, lines: tuple[Line, ...], experiments: tuple[Finding, ...]
-    ) -> Learned:
-        """Return the tables of all lines."""
-        table = ResponseTable(
-            metric=metric, lines=lines, spend=self.spend, value=self.value, organic=self.organic
-        )
-        findings = told_as_one(self.health, self.places).findings(lines, experiments)
-        return Learned(table=table, mean=self.mean, findings=findings)
-
-    def days_ahead(self, lines: tuple[Line, ...]) -> Predictive | None:
-        """Return the draws of the days ahead of all lines, if any were added."""
-        return ahead_as_one(self.ahead, self.places, lines) if self.ahead else None
 
 
 def _widen(value: RealArray, mean: FloatArray, factor: FloatArray) -> None:

@@ -41,7 +41,7 @@ from pipeline.runs.verification import verify_night
 
 if TYPE_CHECKING:
     from pipeline.io.ledger import PlanRecord
-    from pipeline.response.blocks import RunBlocks
+    from pipeline.runs.fitting import Fit, Part
 
 VERIFICATION = "verification.json"
 
@@ -128,12 +128,11 @@ def _score(work: RunFolder) -> None:
     storage.add_findings(work, storage.FINDINGS, storage.read_watch(work).drifts())
 
 
-def fit(work: RunFolder, run_blocks: Callable[[str], RunBlocks] | None = None) -> None:
+def fit(work: RunFolder, learn: Callable[[Fit], Part] | None = None) -> None:
     """Learn the response curves, where the data can be trusted.
 
     Args:
-        run_blocks: name of a fit -> where its lines' evidence is computed; in this process by
-            default.
+        learn: where a fit is made; in this process by default.
     """
     from pipeline.runs.fitting import fit_models
 
@@ -141,7 +140,7 @@ def fit(work: RunFolder, run_blocks: Callable[[str], RunBlocks] | None = None) -
         return
     try:
         facts = storage.read_facts(work, read_inputs(work))
-        models = fit_models(facts, run_blocks=run_blocks)
+        models = fit_models(facts) if learn is None else fit_models(facts, learn=learn)
     except Exception as error:  # noqa: BLE001  whatever breaks the model leads to the fallback
         fault = Finding(
             level=Level.FAIL,

@@ -6,27 +6,30 @@ until that evidence is wanted and leaves it as jobs; `learn` for each shard, any
 `fit`, which finds what the shards found. Shards are whole blocks of lines, the
 same that one process goes through, so the bytes are the same as those of one process.
 
+Lines so many that they are fitted in segments need none of that: a shard is then a segment's whole
+fit, and the fit gathers what the shards found.
+
 A shard that never answers costs its lines, not the night: they are held, and a finding says so.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from pipeline.core.errors import DamagedError, DataNotTrustedError, NotFoundError
+from pipeline.core.errors import DataNotTrustedError, NotFoundError
 from pipeline.io.artefacts import RunFolder, begin_run, resume_run, sha256
 from pipeline.runs import night, storage
 from pipeline.runs.course import SHARDS, open_night
 from pipeline.runs.inputs import read_inputs
+from pipeline.runs.part_files import packed, part_bytes, part_of, unpacked
 from pipeline.runs.portfolio import Portfolio, open_portfolio
 
 if TYPE_CHECKING:
     from pipeline.response.blocks import BlockEvidence, BlockJob
+    from pipeline.runs.fitting import Fit, Part
 
 _COUNT = "lines.json"
 _JOB = ("freed", "variance", "spend", "reference", "level", "common", "drift_prior")
@@ -47,17 +50,23 @@ def split(folder: str | Path, token: str) -> list[int]:
     facts = storage.read_facts(work, read_inputs(work))
     if len(facts.history.lines) <= rules.above or facts.history.measured is not None:
         return []
+    from pipeline.response.segments import segments_of
     from pipeline.runs.fitting import fits_of, fitted_metrics
 
     bench = begin_run(portfolio.runs, token + SHARDS)
+    count, segments = len(facts.history.lines), len(segments_of(facts.history))
+    if segments > 1:
+        bench.write_json(_COUNT, {"lines": count, "segments": segments})
+        return list(range(segments))
     numbers: set[int] = set()
-    for fit in (fit for metric in fitted_metrics(facts) for fit in fits_of(facts, metric)):
+    for metric in fitted_metrics(facts):
+        (fit,) = fits_of(facts, metric)
         shared = _Shared(bench, fit.name, int(rules.lines), is_split=True)
         try:
             fit.run(shared)
         except _EnoughError:
             numbers |= set(range(shared.shards))
-    bench.write_json(_COUNT, {"lines": len(facts.history.lines)})
+    bench.write_json(_COUNT, {"lines": count})
     return sorted(numbers)
 
 
@@ -66,9 +75,13 @@ def learn(folder: str | Path, token: str, shard: int) -> None:
     from pipeline.response.blocks import learn_block
     from pipeline.response.threads import one_thread
 
+    portfolio = open_portfolio(folder)
     try:
-        bench = _bench(open_portfolio(folder), token)
+        bench = _bench(portfolio, token)
     except NotFoundError:
+        return
+    if bench.exists(_COUNT) and bench.read_json(_COUNT).get("segments"):
+        _learn_segment(portfolio, token, bench, shard)
         return
     for name in bench.names():
         is_ours = name.endswith(f"-{shard}-jobs.npz")
@@ -77,6 +90,18 @@ def learn(folder: str | Path, token: str, shard: int) -> None:
             with one_thread():
                 found = [learn_block(job) for job in _read_jobs(bench, name)]
             bench.write_bytes(answer, _found_bytes(found))
+
+
+def _learn_segment(portfolio: Portfolio, token: str, bench: RunFolder, segment: int) -> None:
+    """Fit one segment's lines, every metric."""
+    from pipeline.runs.fitting import fits_of, fitted_metrics
+
+    work = open_night(portfolio, token)
+    facts = storage.read_facts(work, read_inputs(work))
+    for metric in fitted_metrics(facts):
+        fit = next(islice(fits_of(facts, metric), segment, None))
+        if not bench.exists(name := _part_name(fit)):
+            bench.write_bytes(name, part_bytes(fit.learn()))
 
 
 def fit(folder: str | Path, token: str, before: object = ()) -> None:
@@ -101,8 +126,28 @@ def fit(folder: str | Path, token: str, before: object = ()) -> None:
         return
     rules = portfolio.policy.shards
     lines = int(rules.lines) if rules is not None else 1
-    night.fit(work, lambda name: _Shared(bench, name, lines, is_split=False))
+    night.fit(work, lambda fit: _found(bench, fit, lines))
     bench.discard()
+
+
+def _found(bench: RunFolder, fit: Fit, lines: int) -> Part:
+    """Return what shards found of a fit; one that never answered is given up."""
+    from pipeline.response.blocks import nothing_known
+
+    if fit.segment is None:
+        return fit.learn(_Shared(bench, fit.name, lines, is_split=False))
+    if not bench.exists(name := _part_name(fit)):
+        return fit.learn(lambda jobs: map(nothing_known, jobs))
+    return part_of(fit, bench.read_bytes(name), name)
+
+
+def _part_name(fit: Fit) -> str:
+    return f"{_key(fit.name)}-part.npz"
+
+
+def _key(name: str) -> str:
+    """Return what files of a fit begin with: any name may be a metric's, not a file's."""
+    return sha256(name.encode())[:12]
 
 
 def _bench(portfolio: Portfolio, token: str) -> RunFolder:
@@ -119,7 +164,7 @@ class _Shared:
 
     def __init__(self, bench: RunFolder, fit: str, lines: int, *, is_split: bool) -> None:
         self.bench, self.is_split = bench, is_split
-        self.fit = sha256(fit.encode())[:12]  # any name may be a metric's, not a file's
+        self.fit = _key(fit)
         self.lines = lines
         self.shards = 0
         self.coarse = 0
@@ -170,7 +215,7 @@ def _groups(jobs: Sequence[BlockJob], lines: int) -> list[Sequence[BlockJob]]:
 
 
 def _job_bytes(jobs: Sequence[BlockJob]) -> bytes:
-    return _packed(
+    return packed(
         {f"{i}.{name}": getattr(job, name) for i, job in enumerate(jobs) for name in _JOB}
     )
 
@@ -178,7 +223,7 @@ def _job_bytes(jobs: Sequence[BlockJob]) -> bytes:
 def _read_jobs(bench: RunFolder, name: str) -> list[BlockJob]:
     from pipeline.response.blocks import BlockJob
 
-    arrays = _unpacked(bench, name)
+    arrays = unpacked(bench.read_bytes(name), name)
     return [
         BlockJob(is_full=True, **{key: arrays[f"{i}.{key}"] for key in _JOB})
         for i in range(len(arrays) // len(_JOB))
@@ -192,14 +237,14 @@ def _found_bytes(found: Sequence[BlockEvidence]) -> bytes:
         for i, item in enumerate(found)
         for name in _FOUND
     }
-    return _packed(arrays)
+    return packed(arrays)
 
 
 def _read_found(bench: RunFolder, name: str) -> list[BlockEvidence]:
     from pipeline.response.blocks import BlockEvidence
     from pipeline.response.evidence import Evidence
 
-    arrays = _unpacked(bench, name)
+    arrays = unpacked(bench.read_bytes(name), name)
     return [
         BlockEvidence(
             evidence=Evidence(**{key: arrays[f"{i}.{key}"] for key in _FOUND}),
@@ -207,19 +252,3 @@ def _read_found(bench: RunFolder, name: str) -> list[BlockEvidence]:
         )
         for i in range(len(arrays) // (len(_FOUND) + 1))
     ]
-
-
-def _packed(arrays: dict[str, Any]) -> bytes:
-    sink = io.BytesIO()
-    np.savez(sink, allow_pickle=False, **{k: np.ascontiguousarray(v) for k, v in arrays.items()})
-    return sink.getvalue()
-
-
-def _unpacked(bench: RunFolder, name: str) -> dict[str, Any]:
-    try:
-        with np.load(io.BytesIO(bench.read_bytes(name)), allow_pickle=False) as arrays:
-            return {key: arrays[key] for key in arrays.files}
-    except (ValueError, OSError, KeyError) as error:
-        raise DamagedError(
-            f"shard {name}: cannot be read ({error}); clear the fit's first task"
-        ) from error

@@ -17,7 +17,8 @@ from pipeline.response import segments
 from pipeline.response.blocks import BLOCK_LINES, LOST, BlockJob, learn_block
 from pipeline.response.grid import COARSE, FULL
 from pipeline.response.sweep import SWEEPS
-from pipeline.runs import course, shards
+from pipeline.runs import course, shards, storage
+from pipeline.runs.inputs import read_inputs
 from pipeline.runs.portfolio import open_portfolio
 from tests.runs.shop import DAY, Shop, amounts
 
@@ -179,20 +180,46 @@ def test_a_line_that_breaks_its_block_is_lost_alone() -> None:
     assert np.isfinite(broken.evidence.level_mean).all()
 
 
-def test_segments_of_very_many_lines_are_shared_out_too(
-    begun: tuple[Shop, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def segmented(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lines are so many that they are fitted in segments."""
     monkeypatch.setattr(segments, "SEGMENT_LINES", BLOCK_LINES)
     monkeypatch.setattr(segments, "CHANNEL_LINES", 20)
-    found = []
-    for name in ("alone", "shared"):
-        shutil.copytree(begun[0].folder, tmp_path / name)
-        shop = open_shop(tmp_path / name)
-        if name == "shared":
-            assert spread(shop, begun[1]) == [0]  # a segment is one shard here
-        else:
-            course.run_step(shop.folder, begun[1], "budget", "fit")
-        found.append(hashes(shop.folder, begun[1]))
-    assert found[0] == found[1]
-    plan = finish(shop, begun[1])
-    assert {tuple(line.line.values()) for line in plan.lines} == set(LINES)
+
+
+@pytest.mark.usefixtures("segmented")
+def test_a_segment_is_a_shard_and_the_bytes_are_those_of_one_process(
+    shop: Shop, token: str, tmp_path: Path
+) -> None:
+    shutil.copytree(shop.folder, tmp_path / "alone")
+    course.run_step(tmp_path / "alone", token, "budget", "fit")
+    assert spread(shop, token) == [0, 1, 2]
+    assert list_work(shop.portfolio.runs) == [token]
+    assert hashes(shop.folder, token) == hashes(tmp_path / "alone", token)
+    assert {tuple(item.line.values()) for item in finish(shop, token).lines} == set(LINES)
+
+
+@pytest.mark.usefixtures("segmented")
+def test_a_segment_that_never_answers_costs_its_lines_not_the_night(shop: Shop, token: str) -> None:
+    spread(shop, token, lose=(2,))
+    work = resume_run(shop.portfolio.runs, token)
+    places = segments.segments_of(storage.read_facts(work, read_inputs(work)).history)[2]
+    plan = finish(shop, token)
+    lost = {LINES[place] for place in places}
+    assert {item.line for item in plan.model_health.checks if item.check == LOST} == lost
+    assert all(line.action == "hold" for line in plan.lines if tuple(line.line.values()) in lost)
+
+
+@pytest.mark.usefixtures("segmented")
+def test_a_damaged_part_ends_the_fit_with_what_to_do(shop: Shop, token: str) -> None:
+    for shard in shards.split(shop.folder, token):
+        shards.learn(shop.folder, token, shard)
+    bench = resume_run(shop.portfolio.runs, token + course.SHARDS)
+    (name, *_) = [name for name in bench.names() if name.endswith("-part.npz")]
+    bench.write_bytes(name, bench.read_bytes(name)[:1000])
+    shards.fit(shop.folder, token, [0, 1, 2])
+    work = resume_run(shop.portfolio.runs, token)
+    (fault,) = [
+        item for item in storage.read_findings(work, storage.FINDINGS) if item.check == "model"
+    ]
+    assert "cannot be read" in fault.message

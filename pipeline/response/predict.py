@@ -8,7 +8,7 @@ past: second differences a week apart remove level, trend and weekday and keep t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -28,6 +28,7 @@ UNKNOWN_DAY, UNKNOWN_SHARED = 0.4, 0.2  # relative, where the past is too short 
 LASTING_SD = 0.05  # nobody knows next week's demand better than this
 POOLED_DAYS = 20.0  # days that the portfolio's noise is worth to a line
 STEP = 0.05  # relative, for slopes
+FORECAST_LINES = 2000  # at a time: paths of days are large
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,19 +87,37 @@ class Predictive:
             out[:, day] = self.level * self.demand[day] * (1 - self.share + self.share * effect)
         return out
 
-    def outcomes(self, spend: FloatArray, rng: np.random.Generator) -> FloatArray:
+    def of_lines(self, lines: slice) -> Predictive:
+        """Return the draws of some lines."""
+        tables = ("carried", "level", "share", "retention", "shape", "walk_sd", "demand")
+        return replace(
+            self,
+            lines=self.lines[lines],
+            reference=self.reference[lines],
+            line_variance=self.line_variance[lines],
+            **{name: getattr(self, name)[:, lines] for name in tables},
+        )
+
+    def outcomes(
+        self,
+        spend: FloatArray,
+        rng: np.random.Generator,
+        alike: tuple[FloatArray, FloatArray] | None = None,
+    ) -> FloatArray:
         """Return draws of what will be reported once complete, (n_draws, n_days, n_lines).
 
         Args:
             spend: as in `expected`.
             rng: the only source of chance.
+            alike: standard normal numbers of each day and of all of them, (n_draws, n_days, 1) and
+                (n_draws, 1, 1), that other lines have too.
         """
         mean = self.expected(spend)
         n_draws, n_days, n_lines = mean.shape
         steps = self.walk_sd[:, None, :] * rng.standard_normal((n_draws, n_days, n_lines))
         of_day = self.shared_sd[:n_days, None]
-        shared = of_day * rng.standard_normal((n_draws, n_days, 1))
-        lasting = self.lasting_sd * rng.standard_normal((n_draws, 1, 1))
+        of_days, of_all = alike or _alike(n_draws, n_days, rng)
+        shared, lasting = of_day * of_days, self.lasting_sd * of_all
         logs = np.cumsum(steps, axis=1) + shared + lasting
         spread = 0.5 * (np.square(of_day) + self.lasting_sd**2)
         mean = mean * np.exp(logs - spread)
@@ -119,33 +138,72 @@ class Predictive:
         Args:
             budgets, current: (n_lines,), of the plan and in force before it.
         """
-        n_days = max(horizons)
-
-        def steady(spend: FloatArray) -> FloatArray:
-            return np.broadcast_to(spend, (n_days, spend.size))
-
-        def summed(paths: FloatArray) -> FloatArray:
-            lines = np.stack([paths[:, :h].sum(axis=1) for h in horizons], axis=1)
-            return np.concatenate([lines, lines.sum(axis=2, keepdims=True)], axis=2)
-
+        n_days, n_lines = max(horizons), len(self.lines)
         step = STEP * np.maximum(budgets, 0.05 * self.reference)
-        above = summed(self.expected(steady(budgets + step))).mean(axis=0)
-        centre = summed(self.expected(steady(budgets))).mean(axis=0)
-        draws = summed(self.outcomes(steady(budgets), rng))
-        both = np.append(budgets, budgets.sum()), np.append(current, current.sum())
-        slope = (above - centre) / np.append(step, step.sum())
+        size = (len(self.level), len(horizons))
+        above, centre, before, drawn = (_Sums.empty(*size, n_lines) for _ in range(4))
+        # Where draws of all lines at once would not fit, what they share is drawn beforehand.
+        alike = None if n_lines <= FORECAST_LINES else _alike(size[0], n_days, rng)
+        quantiles = np.empty((len(LEVELS), len(horizons), n_lines + 1))
+        for first in range(0, n_lines, FORECAST_LINES):
+            block = slice(first, min(first + FORECAST_LINES, n_lines))
+            some, spend = self.of_lines(block), _steady(budgets[block], n_days)
+            above.add(block, some.expected(_steady((budgets + step)[block], n_days)), horizons)
+            centre.add(block, some.expected(spend), horizons)
+            before.add(block, some.expected(_steady(current[block], n_days)), horizons)
+            lines = drawn.add(block, some.outcomes(spend, rng, alike), horizons)
+            quantiles[:, :, block] = np.quantile(lines, LEVELS, axis=0)
+        quantiles[:, :, -1] = np.quantile(drawn.total, LEVELS, axis=0)
+        mean = centre.mean()
         return Forecast(
             metric=self.metric,
             day=self.day,
             lines=self.lines,
             horizons=tuple(horizons),
-            spend=both[0],
-            status_quo_spend=both[1],
-            mean=centre,
-            status_quo=summed(self.expected(steady(current))).mean(axis=0),
-            slope=slope,
-            quantiles=np.moveaxis(np.quantile(draws, LEVELS, axis=0), 0, -1),
+            spend=np.append(budgets, budgets.sum()),
+            status_quo_spend=np.append(current, current.sum()),
+            mean=mean,
+            status_quo=before.mean(),
+            slope=(above.mean() - mean) / np.append(step, step.sum()),
+            quantiles=np.moveaxis(quantiles, 0, -1),
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sums:
+    """Outcomes over horizons: the mean of each line, and every draw of all lines together.
+
+    Attributes:
+        line: (n_horizons, n_lines)
+        total: (n_draws, n_horizons)
+    """
+
+    line: FloatArray
+    total: FloatArray
+
+    @staticmethod
+    def empty(n_draws: int, n_horizons: int, n_lines: int) -> _Sums:
+        return _Sums(line=np.empty((n_horizons, n_lines)), total=np.zeros((n_draws, n_horizons)))
+
+    def add(self, block: slice, paths: FloatArray, horizons: Sequence[int]) -> FloatArray:
+        """Take the paths of some lines, and return their sums, (n_draws, n_horizons, n)."""
+        lines = np.stack([paths[:, :h].sum(axis=1) for h in horizons], axis=1)
+        self.line[:, block] = lines.mean(axis=0)
+        self.total[:] += lines.sum(axis=2)
+        return lines
+
+    def mean(self) -> FloatArray:
+        """Return the mean of each line and of all, (n_horizons, n_lines + 1)."""
+        return np.concatenate([self.line, self.total.mean(axis=0)[:, None]], axis=1)
+
+
+def _steady(spend: FloatArray, n_days: int) -> FloatArray:
+    return np.broadcast_to(spend, (n_days, spend.size))
+
+
+def _alike(n_draws: int, n_days: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+    """Return what lines share of the days ahead: of each day, and of all of them."""
+    return rng.standard_normal((n_draws, n_days, 1)), rng.standard_normal((n_draws, 1, 1))
 
 
 def predictive(

@@ -101,3 +101,21 @@ def test_many_lines_get_fewer_draws(wide: Facts, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("pipeline.runs.fitting.DRAWN_LINES", 1)
     assert fit_models(wide).objective.table.value.shape[0] == FEWEST_DRAWS
     assert wide.day == DAY
+
+
+def test_a_forecast_in_blocks_of_lines_scatters_as_one_of_all_lines(
+    wide: Facts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ahead = fit_models(wide).ahead
+    assert ahead is not None
+    whole = ahead.forecast(wide.current, 1.1 * wide.current, np.random.default_rng(1))
+    monkeypatch.setattr("pipeline.response.predict.FORECAST_LINES", 7)
+    parts = ahead.forecast(wide.current, 1.1 * wide.current, np.random.default_rng(1))
+    for name in ("mean", "status_quo", "slope"):
+        np.testing.assert_allclose(getattr(parts, name), getattr(whole, name), rtol=1e-9)
+    spread = [found.quantiles[..., -1] - found.quantiles[..., 0] for found in (parts, whole)]
+    # All lines scatter by what they share, which blocks that were drawn alone would lose.
+    np.testing.assert_allclose(spread[0][:, -1], spread[1][:, -1], rtol=0.25)
+    assert np.median(spread[0] / spread[1]) == pytest.approx(1.0, abs=0.1)
+    alone = np.sqrt(np.square(spread[1][:, :-1]).sum(axis=1))
+    assert (spread[0][:, -1] > 1.3 * alone).all()

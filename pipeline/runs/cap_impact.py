@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.core.errors import PipelineError, StorageError
-from pipeline.core.money import minor_digits
+from pipeline.core.errors import ConfigError, InfeasibleError, NotFoundError, UndecidedError
 from pipeline.runs.portfolio import Portfolio
 
 if TYPE_CHECKING:
@@ -21,7 +20,8 @@ def cap_impact(portfolio: Portfolio, spec: CapSpec) -> str:
     a cap may be proposed all the same.
 
     Raises:
-        StorageError: ledger or run folder cannot be read just now; that is no fact about the cap.
+        StorageError, DamagedError: ledger or run folder cannot be read; what a failing disk says is
+            no fact about the cap, and would stand in its record for good.
     """
     from pipeline.io.artefacts import open_run
     from pipeline.runs import storage
@@ -37,16 +37,14 @@ def cap_impact(portfolio: Portfolio, spec: CapSpec) -> str:
         facts, models = storage.read_facts(run, read_inputs(run)), storage.read_models(run)
         before = best_split(facts, models).solution.spend
         after = best_split(changed_facts(facts, Change(caps=(spec,))), models).solution.spend
-    except StorageError:
-        raise
-    except PipelineError as error:
+    except (NotFoundError, ConfigError, InfeasibleError, UndecidedError) as error:
         return f"not known: {error}"
     table = models.objective.table
     gained = table.at(after).sum(axis=1) - table.at(before).sum(axis=1)
     low, high = np.quantile(gained, [0.05, 0.95])
     moved = float(np.abs(after - before).max(initial=0.0))
     by = f"by the curves of {plan.plan_id}"
-    if moved < 0.5 * 10.0 ** -minor_digits(plan.currency):
+    if moved < 0.5 * 10.0**-plan.digits:
         return f"nothing today: the best split stays as it is, {by}"
     mean = float(gained.mean())
     if mean < 0:
@@ -55,8 +53,6 @@ def cap_impact(portfolio: Portfolio, spec: CapSpec) -> str:
         verb = "brings"
     placed = float(np.maximum(after - before, 0.0).sum())
     taken = float(np.maximum(before - after, 0.0).sum())
+    elsewhere = f"{max(placed, taken):,.{plan.digits}f} {plan.currency} would stand elsewhere"
     interval = f"90 % interval {low:+,.2f} to {high:+,.2f}"
-    return (
-        f"{verb} about {mean:,.2f} {table.metric} a day ({interval}); "
-        f"{max(placed, taken):,.{minor_digits(plan.currency)}f} {plan.currency} would stand elsewhere, {by}"
-    )
+    return f"{verb} about {mean:,.2f} {table.metric} a day ({interval}); {elsewhere}, {by}"

@@ -6,10 +6,11 @@ import re
 
 import pytest
 
-from pipeline.core.errors import StorageError
+from pipeline.core.errors import DamagedError, StorageError
 from pipeline.core.policy import CapSpec
 from pipeline.io.artefacts import MANIFEST
 from pipeline.runs.cap_impact import cap_impact
+from pipeline.runs.storage import POSTERIOR
 from tests.runs.shop import Shop, amounts
 
 
@@ -55,6 +56,15 @@ def test_a_run_that_cannot_be_read_just_now_is_no_fact_about_the_cap(shop: Shop)
     manifest.unlink()
     manifest.mkdir()
     with pytest.raises(StorageError):
+        impact(shop, max=10.0)
+
+
+def test_a_run_that_is_damaged_is_no_fact_about_the_cap(shop: Shop) -> None:
+    plan = shop.night()
+    curves = shop.folder / ".equimarginal" / "runs" / plan.plan_id / POSTERIOR
+    curves.chmod(0o600)
+    curves.write_bytes(curves.read_bytes()[:-100])
+    with pytest.raises(DamagedError):
         impact(shop, max=10.0)
 
 

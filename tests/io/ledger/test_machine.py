@@ -87,6 +87,7 @@ def machine(make_desk, kind):
                     "decided": False,
                     "published": False,
                     "signer": "",
+                    "proposed": self.desk.moment,
                 }
 
         @precondition(lambda self: self.model.plans)
@@ -99,6 +100,7 @@ def machine(make_desk, kind):
             if approve:
                 allowed = (
                     allowed
+                    and self.desk.moment >= plan["proposed"]
                     and plan["cap"] == self.model.cap[0]
                     and name != self.model.cap[1]
                     and not self.model.overtaken(plan["day"])
@@ -121,6 +123,7 @@ def machine(make_desk, kind):
                 "status": "approved" if approve else "rejected",
                 "decided": True,
                 "signer": name,
+                "signed": self.desk.moment,
             }
 
         @precondition(lambda self: self.model.plans)
@@ -131,7 +134,7 @@ def machine(make_desk, kind):
             allowed = plan["published"] or (
                 plan["status"] == "approved"
                 and not self.model.paused
-                and plan["expires"] > self.desk.moment
+                and plan["signed"] <= self.desk.moment < plan["expires"]
                 and plan["cap"] == self.model.cap[0]
                 and not self.model.overtaken(plan["day"])
             )

@@ -233,13 +233,14 @@ def shared_fit(size: int) -> dict[str, float]:
     from pipeline.response.blocks import BlockEvidence, BlockJob, run_here
     from pipeline.runs.fitting import Fit, Part, fit_models, fits_of
 
-    taken = [0.0]
+    taken, pieces = [0.0], [0]
 
     def blocks(wanted: Iterable[BlockJob]) -> Iterable[BlockEvidence]:
         jobs, start = list(wanted), time.process_time()
         found = list(run_here(jobs))
         if jobs[0].is_full:
             taken[0] += time.process_time() - start
+            pieces[0] += len(jobs)
         return found
 
     def learn(fit: Fit) -> Part:
@@ -248,12 +249,13 @@ def shared_fit(size: int) -> dict[str, float]:
         start = time.process_time()
         part = fit.learn()
         taken[0] += time.process_time() - start
+        pieces[0] += 1
         return part
 
     facts = facts_of(size)
     start = time.process_time()
     fit_models(facts, learn=learn)
-    said = {"fit": time.process_time() - start, "shards": taken[0]}
+    said = {"fit": time.process_time() - start, "shards": taken[0], "pieces": float(pieces[0])}
     start = time.process_time()
     for fit in fits_of(facts, facts.policy.objective.maximize):
         fit.run(run_here)
@@ -394,6 +396,7 @@ def shared_table(found: Sequence[dict[str, Any]]) -> str:
         "of it posterior",
         "lines a CPU s of posterior",
         "shards take",
+        "of so many",
         *(f"{count} workers" for count in workers),
     )
 
@@ -404,10 +407,14 @@ def shared_table(found: Sequence[dict[str, Any]]) -> str:
             f"{it['posterior']:.1f}",
             f"{it['size'] / it['posterior']:,.0f}",
             f"{share:.0%}",
-            *(f"{1 / (1 - share + share / count):.2f} times" for count in workers),
+            f"{it['pieces']:.0f}",
+            *(
+                f"{1 / (1 - share + share / min(count, it['pieces'])):.2f} times"
+                for count in workers
+            ),
         ]
 
-    return _table(header, _rows(found, cells, 7))
+    return _table(header, _rows(found, cells, 8))
 
 
 TABLES: dict[str, Callable[[Sequence[dict[str, Any]]], str]] = {

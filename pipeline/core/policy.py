@@ -191,7 +191,8 @@ class Shards(Strict):
 
     Attributes:
         above: so many lines are fitted by one process all the same.
-        lines: of a shard, at most; blocks of 64 lines stay together.
+        lines: of a shard, at most; blocks of 120 lines stay together, and above 10,000 lines
+            segments do.
     """
 
     above: Annotated[float, Field(strict=True, ge=0)] = 5000.0

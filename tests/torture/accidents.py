@@ -133,6 +133,7 @@ def _faulty(
 
 
 SURVIVED = 12  # a call failed, and nothing came of it
+TIRED = 13  # so many tries were not enough; a disk that works again must do
 
 
 def _faulty_again_and_again(ground: Ground, rng: random.Random, outcome: Outcome) -> None:
@@ -150,15 +151,18 @@ def _faulty_again_and_again(ground: Ground, rng: random.Random, outcome: Outcome
                 return end
             if end == SURVIVED:
                 return 0
-        return UNNAMED
+        return TIRED
 
     end = in_child(work)
     failed = int(tries.read_text(encoding="utf-8"))
     outcome.cases += failed
     outcome.note("offices that failed again and again")
-    if end != 0:
+    if end == TIRED:
+        outcome.note("tries that were not enough")
+    told = [name for name, _, _ in STEPS] if end == 0 else []
+    if end not in {0, TIRED}:
         outcome.fail(f"an office whose calls failed {failed} times ended with {end}")
-    elif wrong := ground.finish(folder, [name for name, _, _ in STEPS]):
+    elif wrong := ground.finish(folder, told):
         outcome.fail(f"an office whose calls failed {failed} times: {wrong}")
 
 

@@ -45,14 +45,17 @@ _LEDGER = tuple(
 _PUBLISH = (
     "tests/runs/test_destinations.py", "tests/io/publish", "tests/io/ledger/test_publications.py",
 )  # fmt: skip
+_JUDGES = "tests/runs/test_three_judges.py"
 _SIGNOFF = ("tests/runs/test_signoff.py", "tests/runs/test_restated.py")
 CORE: dict[str, tuple[str, ...]] = {
     "core/caps": ("tests/core/test_caps.py", "tests/io/ledger/test_caps.py"),
     "core/canonical": ("tests/core/test_canonical.py",),
     "core/money": ("tests/core/test_money.py", "tests/io/publish/test_sheets.py"),
-    "allocation/verify": ("tests/allocation/test_verify.py", "tests/allocation/test_goals.py"),
-    "io/publish/limits": ("tests/io/publish/test_limits.py",),
-    "io/publish/floors": ("tests/io/publish/test_limits.py",),
+    "allocation/verify": (
+        "tests/allocation/test_verify.py", "tests/allocation/test_goals.py", _JUDGES,
+    ),
+    "io/publish/limits": ("tests/io/publish/test_limits.py", _JUDGES),
+    "io/publish/floors": ("tests/io/publish/test_floors.py",),
     "io/publish/sheets": ("tests/io/publish/test_sheets.py",),
     "io/publish/files": _SIGNOFF,
     "io/publish/deliver": _PUBLISH,

@@ -6,7 +6,7 @@ finance wrote them, and guardrails are computed from the posterior's own tables.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -159,8 +159,13 @@ def _floors(budgets: Mapping[Line, float], rules: Rules) -> Iterator[Finding]:
     if not short:
         return
     missing = sum(amount for amount, _ in short.values())
+    scopes = _scopes(rules)
+    lifted = set[Line]().union(*(scopes[place][1] for place in short))
     rounding = 2 * from_minor(sum(lines for _, lines in short.values()), rules.currency)
-    as_near = missing <= _least_shortfall(list(budgets), rules) + rounding * (1 + 1e-9)
+    unavoidable = max(
+        _least_shortfall(list(budgets), rules, _rooms(rules, floors)) for floors in (None, lifted)
+    )
+    as_near = missing <= unavoidable + rounding * (1 + 1e-9)
     for place, (amount, _) in short.items():
         cap = rules.caps[place]
         least = float(cap.min or 0.0)
@@ -173,14 +178,16 @@ def _floors(budgets: Mapping[Line, float], rules: Rules) -> Iterator[Finding]:
         )
 
 
-def _least_shortfall(lines: Sequence[Line], rules: Rules) -> float:
-    """Return what floors miss in all where ramp, total and other caps leave as much as they can.
+def _least_shortfall(
+    lines: Sequence[Line], rules: Rules, rooms: Mapping[Line, tuple[float, float]]
+) -> float:
+    """Return what floors miss in all where rooms, total and other caps leave as much as they can.
 
     0 where those contradict each other: then no shortfall has an excuse.
     """
     from scipy.optimize import linprog
 
-    rooms, floors = _rooms(rules), [cap for cap in rules.caps if cap.min is not None]
+    floors = [cap for cap in rules.caps if cap.min is not None]
     size, above, most, equal, exact = len(lines), [], [], [], []
     for cap in rules.caps:
         row = np.zeros(size + len(floors))
@@ -212,27 +219,33 @@ def _least_shortfall(lines: Sequence[Line], rules: Rules) -> float:
     return float(found.fun or 0.0) if found.status == 0 else 0.0
 
 
-def _rooms(rules: Rules) -> dict[Line, tuple[float, float]]:
+def _rooms(rules: Rules, floors: Set[Line] | None = None) -> dict[Line, tuple[float, float]]:
     """Return the least and the most that each line may have tonight.
 
     A cap comes first: money above it may be cut by any step, a fixed amount is reached by any step,
     and a held line below a floor may rise to it, no faster than the ramp.
+
+    Args:
+        floors: lines for whose sake others are asked to give: one over a cap that is not also
+            theirs is cut no deeper than its part of the cap, shared like today's money.
     """
-    fixed, over, under = set[Line](), set[Line](), set[Line]()
+    fixed, over, under = set[Line](), dict[Line, float](), set[Line]()
     for cap, inside in _scopes(rules):
         today = sum(rules.current[line] for line in inside)
         if cap.fixed is not None:
             fixed |= inside
         if cap.max is not None and _standing(inside, rules) > cap.max:
-            over |= inside
+            asks = floors is None or not floors.isdisjoint(inside)
+            kept = 0.0 if asks or today <= 0 else cap.max / today
+            over |= {line: min(kept, over.get(line, 1.0)) for line in inside}
         if cap.min is not None and today < cap.min:
             under |= inside
     rooms = {}
     for line, today in rules.current.items():
         share = 0.0 if line in rules.held else rules.max_change
         rise = rules.max_change if line in under else share
-        cut = 1.0 if line in over else share
-        rooms[line] = (max(today * (1 - cut), 0.0), today * (1 + rise))
+        least = min(1 - share, over.get(line, 1.0))
+        rooms[line] = (max(today * least, 0.0), today * (1 + rise))
         if line in fixed:
             rooms[line] = (0.0, float("inf"))
     return rooms

@@ -124,11 +124,13 @@ def settled(box: Box) -> Settled:
     low, high = wide.lower.copy(), wide.upper.copy()
     if contracts.any():
         shares = _like_today(box)
-        amounts = _near(rows, low, high, shares, contracts, both_ways=True)
+        kept = (*rows, _allowance(wide))
+        amounts = _near(kept, low, high, shares, contracts, both_ways=True)
         low[contracts] = high[contracts] = _to_the_cent(box, rows, amounts, contracts)[contracts]
         rows = _reached(replace(wide, lower=low, upper=high))
     if held.any():
-        amounts = _near(rows, low, high, box.current, held, both_ways=True)
+        kept = (*rows, _allowance(replace(wide, lower=low, upper=high)))
+        amounts = _near(kept, low, high, box.current, held, both_ways=True)
         still = np.abs(amounts - box.current) < box.unit / 2
         amounts = np.where(still, box.current, _down(amounts, box.digits))
         low[held] = high[held] = amounts[held]
@@ -215,11 +217,8 @@ def _late(box: Box, rows: tuple[Row, ...]) -> list[str]:
     ]
 
 
-def _reached(box: Box) -> tuple[Row, ...]:
-    """Return the law with every floor as high as the box reaches, in whole minor units.
-
-    For a floor, the total does not rise above the day's money and today's.
-    """
+def _allowance(box: Box) -> Row:
+    """Return the most money of all lines: no floor lifts it above the day's money and today's."""
     law = [row for row in box.law if row.side != "min"]
     ends = reach(law, box.lower, np.maximum(box.lower, box.most()))
     if ends is None:
@@ -230,8 +229,12 @@ def _reached(box: Box) -> tuple[Row, ...]:
             conflict=names,
         )
     money = max(ends[0], box.wanted, float(box.current.sum()))
-    total = Row(name=BUDGET, side="max", members=np.arange(box.current.size), most=money)
-    short = shortfalls((*box.law, total), box.lower, box.upper)
+    return Row(name=BUDGET, side="max", members=np.arange(box.current.size), most=money)
+
+
+def _reached(box: Box) -> tuple[Row, ...]:
+    """Return the law with every floor as high as box and allowance let it be, in minor units."""
+    short = shortfalls((*box.law, _allowance(box)), box.lower, box.upper)
     if short is None:
         raise InfeasibleError("limits: no amounts keep the caps; report these caps as a defect")
     return tuple(

@@ -14,6 +14,7 @@ from pipeline.core.money import (
     from_minor,
     minor_digits,
     outcome_unit,
+    plain_money,
     round_money,
     sum_money,
     sum_words,
@@ -24,6 +25,11 @@ from pipeline.core.money import (
 CURRENCIES = st.sampled_from(["JPY", "EUR", "KWD"])
 MINOR = st.integers(-(10**13), 10**13)
 AMOUNTS = st.floats(-1e11, 1e11)
+
+
+def test_an_amount_in_a_line_of_text_has_its_currencys_decimals():
+    said = [plain_money(1234.5, code) for code in ("JPY", "EUR", "KWD")]
+    assert said == ["1234", "1234.50", "1234.500"]
 
 
 def test_a_currency_knows_its_decimals():

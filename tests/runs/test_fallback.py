@@ -8,8 +8,7 @@ from pipeline.core.caps import Cap, CapStatus
 from pipeline.core.errors import ConfigError, DataNotTrustedError
 from pipeline.core.findings import Level
 from pipeline.core.plan import Mode
-from pipeline.runs import decide as decisions
-from pipeline.runs import signoff
+from pipeline.runs import fitting, signoff
 from pipeline.runs.checking import replay_plan
 from pipeline.runs.verification import cap_breaches
 from tests.runs.shop import DAY, amounts
@@ -155,14 +154,14 @@ def test_a_model_that_breaks_holds_budgets_and_says_so(shop, monkeypatch):
     def broken(*arguments, **settings):
         raise FloatingPointError("the posterior has no spread")
 
-    monkeypatch.setattr(decisions, "fit_metric", broken)
+    monkeypatch.setattr(fitting, "fit_metric", broken)
     plan = shop.night()
     assert plan.mode is Mode.HOLD
     assert all(after == current for current, after in amounts(plan).values())
     assert "model failed" in plan.reasons[0]
     assert "the posterior has no spread" in " ".join(plan.reasons)
     shop.approve()
-    monkeypatch.setattr(decisions, "fit_metric", broken)
+    monkeypatch.setattr(fitting, "fit_metric", broken)
     later = shop.night(shop.later())
     assert later.mode is Mode.FALLBACK
     assert later.budgets == plan.budgets

@@ -203,6 +203,13 @@ def test_a_contract_keeps_the_caps_of_its_lines():
     assert limits.lower[:2].tolist() == [350, 150]
 
 
+def test_a_contract_is_shared_for_a_floor_where_the_total_may_not_rise():
+    caps = (cap(scope=SEARCH, fixed=8), cap(scope=AUDIENCE_A, min=15), cap(scope=SEARCH_B, max=4))
+    limits = limits_of(*caps, current=np.array([0.0, 0.0, 8.0, 0.0]), wanted=5.6)
+    assert limits.lower[:2].tolist() == [8, 0]
+    assert "the ramp allows 14.00" in limits.reasons[0]
+
+
 def test_a_floor_sees_ceilings_that_come_after_it():
     caps = [cap(scope=AUDIENCE_A, min=650), cap(scope=SEARCH, max=50)]
     for order in (caps, caps[::-1]):

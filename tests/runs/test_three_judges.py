@@ -9,7 +9,7 @@ from datetime import date
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.allocation.problem import Problem
@@ -72,7 +72,32 @@ def planned(limits, total, current, favour):
     return round_spend(problem, solve(problem).spend, 0.01)
 
 
+SHARED = (  # a contract whose lines a floor tells apart, and no money to spare
+    [
+        cap({"channel": "search"}, fixed=0.08),
+        cap({"audience": "a"}, min=0.15),
+        cap({"channel": "tv"}, max=0.0),
+        cap({"audience": "b"}, max=0.04),
+    ],
+    np.array([0.0, 0.0, 0.08, 0.0]),
+    [],
+    0.7,
+)
+CUT = (  # a cap that cuts a line deeper than the ramp, which a floor must not cut deeper still
+    [
+        cap({"channel": "search", "audience": "a"}, min=7.0),
+        cap({"channel": "tv"}, max=2.0),
+        cap({"audience": "b"}, fixed=4.0),
+    ],
+    np.array([5.0, 0.0, 0.0, 3.0]),
+    [],
+    0.7,
+)
+
+
 @settings(max_examples=120, deadline=None)
+@example(SHARED, [1.0, 2.0, 4.0, 8.0])
+@example(CUT, [1.0, 2.0, 4.0, 8.0])
 @given(nights(), st.permutations([1.0, 2.0, 4.0, 8.0]))
 def test_what_the_night_plans_neither_verifier_nor_publisher_refuses(night, favour):
     caps, current, held, share = night

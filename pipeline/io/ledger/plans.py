@@ -189,7 +189,7 @@ class PlanBook(LedgerBase):
             record = undamaged_plan(transaction.connection, plan_id)
             _check_waiting(record, transaction.at)
             check_stated(record, stated, everything=False)
-            _move(transaction, record, "reject", actor, why)
+            _move(transaction, record, "reject", actor, why, stated)
             return stored_plan(transaction.connection, plan_id)
 
     def revoke_plan(self, ref: str, actor: Actor, policy: Policy, why: str) -> PlanRecord:

@@ -159,9 +159,18 @@ def _steps(
 
 
 def _rooms(
-    columns: Sequence[str], current: Mapping[Line, int], limits: Limits, scale: Decimal
+    columns: Sequence[str],
+    current: Mapping[Line, int],
+    limits: Limits,
+    scale: Decimal,
+    floor: set[Line] | None = None,
 ) -> dict[Line, tuple[int, int]]:
-    """Return the least and the most that each line may be set to."""
+    """Return the least and the most that each line may be set to.
+
+    Args:
+        floor: lines for whose sake others are asked to give: one over a cap that is not also
+            theirs is cut no deeper than its part of the cap.
+    """
     share = Decimal(repr(limits.max_daily_change))
     over = [cap for cap in limits.caps if _exceeds(cap, columns, current, limits.caps, scale)]
     under = [cap for cap in limits.caps if _falls_short(cap, columns, current, scale)]
@@ -177,10 +186,20 @@ def _rooms(
             if cap.fixed is not None and _inside(line, columns, cap.scope):
                 most = max(most, int(Decimal(repr(cap.fixed)) * scale))
                 least = 0
-        if any(_inside(line, columns, cap.scope) for cap in over):
-            least = 0
+        for cap in over:
+            if _inside(line, columns, cap.scope):
+                asks = floor is None or not floor.isdisjoint(_lines_in(cap, columns, current))
+                part = 0 if asks else _part(now, cap, columns, current, scale)
+                least = min(least, part)
         rooms[line] = (least, most)
     return rooms
+
+
+def _part(
+    now: int, cap: Cap, columns: Sequence[str], current: Mapping[Line, int], scale: Decimal
+) -> int:
+    """Return what a line gets of a cap that is shared like today's money."""
+    return int(now * Decimal(repr(cap.max)) * scale / max(_sum_in(cap, columns, current), 1))
 
 
 def _why_it_stays(line: Line, columns: Sequence[str], limits: Limits) -> str:
@@ -290,6 +309,7 @@ def _is_at_its_best(
     """Return whether no line of the floor can take more from a line outside of it.
 
     The total stays, as does every cap that is full or bare; what rounding may leave is forgiven.
+    Under another cap nothing is cut deeper than ramp and cap ask, for the sake of a floor.
     """
     own = _lines_in(floor, columns, proposed)
     rest = 1 + len(own)
@@ -302,7 +322,7 @@ def _is_at_its_best(
         if cap is not floor:
             lines = _lines_in(cap, columns, proposed)
             sums.append(Sum(lines=lines, least=least, most=most))
-    rooms = _rooms(columns, current, limits, scale)
+    rooms = _rooms(columns, current, limits, scale, own)
     return not could_be_nearer(own, proposed, rooms, sums, rest)
 
 

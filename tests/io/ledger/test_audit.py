@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from pipeline.core.canonical import canonical_bytes
-from pipeline.core.errors import DamagedError, NotAllowedError
+from pipeline.core.errors import DamagedError, NotAllowedError, StorageError
 from pipeline.io.ledger.audit import entry_hash, printable
 
 
@@ -19,6 +19,14 @@ def test_an_untouched_ledger_is_sound(busy_desk):
     assert (result.plans, result.caps) == (3, 2)
     assert result.entries == len(busy_desk.ledger.audit_entries())
     assert result.to_json()["ok"] is True
+
+
+def test_a_head_that_cannot_be_read_is_no_missing_head(busy_desk):
+    path = busy_desk.ledger.head.path
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(StorageError, match="cannot be read"):
+        busy_desk.ledger.head.read()
 
 
 def test_each_entry_follows_the_one_before_and_holds_one_printable_line(busy_desk):

@@ -75,10 +75,13 @@ def test_a_superseded_plan_that_the_night_finds_again_waits_again(desk):
 
 def test_a_rejected_plan_stays_rejected(desk):
     record = desk.propose()
-    desk.ledger.reject_plan(record.plan_id, desk.ana, desk.policy, "too bold")
+    meant = Stated(portfolio="acme")
+    desk.ledger.reject_plan(record.plan_id, desk.ana, desk.policy, "too bold", meant)
     again = desk.propose()
     assert again.status is Status.REJECTED
     assert (again.decided_by, again.why) == ("ana", "too bold")
+    (entry,) = (item for item in desk.ledger.audit_entries() if item.action == "plan.rejected")
+    assert entry.payload["stated"] == ["portfolio"]
 
 
 def test_a_plan_is_found_by_id_beginning_and_latest(desk):

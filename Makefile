@@ -42,7 +42,7 @@ check: setup ## lint, format, types, layers, SQL
 	$(BIN)/sqlfluff lint sql
 
 unit: setup
-	$(RUN) pytest -n 2 --dist loadgroup $(PYTEST)
+	$(RUN) pytest -n 2 --dist loadfile $(PYTEST)
 
 format: setup ## write the format that `make check` asks for
 	$(BIN)/ruff check --fix .

@@ -40,14 +40,6 @@ os.environ.update(
 )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep every test of this folder in one worker, so that Airflow is migrated once."""
-    here = str(Path(__file__).parent)
-    for item in items:
-        if str(item.path).startswith(here):
-            item.add_marker(pytest.mark.xdist_group("airflow"))
-
-
 @pytest.fixture(scope="session")
 def airflow_home() -> Iterator[Path]:
     """The home, with Airflow's own database in it."""

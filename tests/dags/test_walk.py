@@ -22,12 +22,9 @@ from tests.dags.airflow_runs import DAY, load_dag, states
 from tests.dags.browser import CHROMIUM, Office, web_server
 from tests.dags.conftest import NOW, PASSWORDS, SETTINGS
 
-pytestmark = [
-    pytest.mark.xdist_group("walk"),
-    pytest.mark.skipif(
-        CHROMIUM is None, reason="needs the system's chromium: apt-get install chromium"
-    ),
-]
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="needs the system's chromium: apt-get install chromium"
+)
 MakePortfolio = Callable[[str], Path]
 
 

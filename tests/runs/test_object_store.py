@@ -18,8 +18,6 @@ from pipeline.runs.night import run_night
 from tests.objects import s3_bucket
 from tests.runs.shop import DAY, Shop
 
-pytestmark = pytest.mark.xdist_group("object-store")
-
 NIGHT = (
     "import sys\n"
     "from datetime import date, datetime\n"

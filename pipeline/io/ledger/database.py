@@ -80,13 +80,18 @@ class Database:
         except SQLAlchemyError as error:
             raise self._named(str(error)) from error
 
+    def damaged(self, reason: str) -> DamagedError:
+        """Return what to tell of a file that reads as damaged; a failing disk looks the same."""
+        return DamagedError(
+            f"ledger {self.shown}: the file is damaged ({reason}), or its disk fails; if it says "
+            "so again, restore it together with audit-head.json from a backup, then run "
+            "'equimarginal audit verify'"
+        )
+
     def _named(self, reason: str) -> DamagedError | StorageError:
         first = reason.strip().splitlines()[0] if reason.strip() else "no reason given"
         if any(word in first for word in _BROKEN):
-            return DamagedError(
-                f"ledger {self.shown}: the file is damaged ({first}); restore it together with "
-                "audit-head.json from a backup, then run 'equimarginal audit verify'"
-            )
+            return self.damaged(first)
         if "locked" in first or "lock timeout" in first:
             return StorageError(
                 f"ledger {self.shown}: another process held it for {WAIT_SECONDS} s; try again"

@@ -223,10 +223,7 @@ def _check_sound(connection: Connection, database: Database) -> None:
         return
     answer = connection.exec_driver_sql("pragma quick_check(1)").scalar()
     if answer != "ok":
-        raise DamagedError(
-            f"ledger {database.shown}: the file is damaged ({answer}); restore it together with "
-            "audit-head.json from a backup, then run 'equimarginal audit verify'"
-        )
+        raise database.damaged(str(answer))
 
 
 def _check_head(

@@ -137,6 +137,7 @@ def special_findings(last_day: date, named: NamedDays, effects: Effects) -> tupl
             check="model.special-day",
             message=f"{last_day + timedelta(days=1)} is {named.names[place]}: demand is expected "
             f"{np.expm1(mean):+.0%} against an ordinary day ({low:+.0%} to {high:+.0%}), learned "
-            f"from {own} such day{'' if own == 1 else 's'} and {others} other special days",
+            f"from {own} such day{'' if own == 1 else 's'} and {others} other special "
+            f"day{'' if others == 1 else 's'}",
         ),
     )

@@ -9,8 +9,8 @@ PORT ?= 8080
 EXECUTOR ?= local
 PYTEST ?=
 MONEY_TESTS := tests/io/ledger tests/io/publish tests/core tests/allocation/test_verify.py \
-	tests/runs/test_signoff.py tests/runs/test_restated.py tests/runs/test_destinations.py \
-	tests/runs/test_hard_limits.py \
+	tests/runs/test_three_judges.py tests/runs/test_signoff.py tests/runs/test_restated.py \
+	tests/runs/test_destinations.py tests/runs/test_hard_limits.py \
 	tests/cli/test_signing.py tests/cli/test_experiment.py
 SCALE ?= 1
 SEED ?= 1

@@ -84,6 +84,8 @@ def test_a_floor_that_the_ramp_cannot_reach_tonight_is_for_review():
     rules = replace(RULES, caps=(_cap({"channel": "tv"}, min=100.0),), total=200.0)
     found = verify_plan({A: 95.0, B: 42.5, C: 62.5}, rules)
     assert [(item.check, item.level) for item in found] == [("cap", Level.REVIEW)]
+    also = replace(rules, caps=(*rules.caps, _cap({"channel": "radio"}, max=0.0)))
+    assert verify_plan({A: 95.0, B: 42.5, C: 62.5}, also) == found  # a cap on no line says nothing
     lazy = verify_plan({A: 100.0, B: 50.0, C: 50.0}, rules)
     assert worst_level(lazy) is Level.FAIL
 

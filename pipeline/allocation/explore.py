@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.allocation.problem import Problem
-from pipeline.core.curves import ResponseTable
+from pipeline.core.curves import SUMMED_LINES, ResponseTable
 from pipeline.core.types import BoolArray, FloatArray
 
 STEP_SHARE = 0.10
@@ -194,9 +194,6 @@ class _Limits:
         return has_up & ~has_down, has_down & ~has_up
 
 
-LEARNED_LINES = 4096  # at a time: draws of a million lines are large tables
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Lessons:
     """What is to be learned of each line.
@@ -222,7 +219,7 @@ class _Lessons:
 def _lessons(budgets: FloatArray, table: ResponseTable, prices: Prices) -> _Lessons:
     step = np.maximum(0.05 * budgets, 1e-3 * table.spend[:, 1])
     low, high = np.maximum(budgets - step, 0.0), budgets + step
-    blocks = [slice(i, i + LEARNED_LINES) for i in range(0, budgets.size, LEARNED_LINES)]
+    blocks = [slice(i, i + SUMMED_LINES) for i in range(0, budgets.size, SUMMED_LINES)]
     weight = budgets / max(float(budgets.sum()), 1e-12)
 
     def ratios(lines: slice) -> tuple[FloatArray, FloatArray]:

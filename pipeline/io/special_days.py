@@ -56,7 +56,7 @@ def _public_holidays(code: str, first: int, last: int) -> dict[date, str]:
         known = holidays.country_holidays(
             country, subdiv=part or None, years=range(first, last + 1), language="en_US"
         )
-    except NotImplementedError as error:
+    except NotImplementedError as error:  # how the library says that it knows no such place
         raise ConfigError(
             f"calendar.holidays: no holidays are known of {code!r}; use a country's two letters, "
             "or with one of its parts as in US-CA, or name the days under calendar.days"

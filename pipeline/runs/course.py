@@ -175,7 +175,11 @@ def begin(course: Course, portfolio: Portfolio, day: date) -> RunFolder:
     begun = portfolio.clock().astimezone(UTC).strftime(_BEGUN)
     name = f"{_WORK}-{day.isoformat()}-{begun}-{secrets.token_hex(4)}"
     work = begin_run(portfolio.runs, name)
-    course.freeze(portfolio, day, work)
+    try:
+        course.freeze(portfolio, day, work)
+    except ConfigError:  # settings that cannot be carried out leave nothing behind
+        work.discard()
+        raise
     try:
         done = open_run(portfolio.runs, course.plan_id(work))
     except NotFoundError:

@@ -65,3 +65,5 @@ def test_a_calendar_that_cannot_be_read_is_refused_by_name(shop: Shop, calendar,
         shop.night()
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
+    state = shop.folder / ".equimarginal"
+    assert not [path for path in state.rglob("*") if "night-" in path.name]

@@ -14,9 +14,10 @@ import numpy as np
 
 from pipeline.core.findings import Finding, Level
 from pipeline.core.types import BoolArray, FloatArray, Line, SingleArray, line_label
-from pipeline.response.curves import features
+from pipeline.response.curves import write_features
 from pipeline.response.evidence import LEVEL_SD, Evidence, evaluate
 from pipeline.response.grid import COARSE, FULL, Grid
+from pipeline.response.scratch import Scratch
 
 BLOCK_LINES, COARSE_LINES = 120, 240
 """Lines of a block, whose responses and sums stay in the processor's cache, on either grid. Rows of
@@ -83,15 +84,16 @@ asked for, and hold much: who can forgets one before taking the next."""
 
 def run_here(jobs: Iterable[BlockJob]) -> Iterable[BlockEvidence]:
     """Run every job in this process, one after the other."""
-    return map(learn_block, jobs)
+    scratch = Scratch()
+    return (learn_block(job, scratch) for job in jobs)
 
 
-def learn_block(job: BlockJob) -> BlockEvidence:
+def learn_block(job: BlockJob, scratch: Scratch) -> BlockEvidence:
     """Return what a block's lines show; a line that breaks the block is lost, the others not."""
     try:
-        return _checked(job)
+        return _checked(job, scratch)
     except Exception:  # noqa: BLE001  whatever it was, it is some line's: find which
-        lines = (_alone(job.line(index)) for index in range(job.level.size))
+        lines = (_alone(job.line(index), scratch) for index in range(job.level.size))
         return together(lines, job.grid, job.level.size)
 
 
@@ -148,25 +150,30 @@ def together(parts: Iterable[BlockEvidence], grid: Grid, n_lines: int) -> BlockE
     return BlockEvidence(evidence=evidence, lost=lost)
 
 
-def _alone(job: BlockJob) -> BlockEvidence:
+def _alone(job: BlockJob, scratch: Scratch) -> BlockEvidence:
     try:
-        return _checked(job)
+        return _checked(job, scratch)
     except Exception:  # noqa: BLE001  one line is held, the night goes on
         return nothing_known(job)
 
 
-def _checked(job: BlockJob) -> BlockEvidence:
+def _checked(job: BlockJob, scratch: Scratch) -> BlockEvidence:
     """Return the evidence; numbers that are none raise."""
     grid = job.grid
+
+    def write_responses(out: SingleArray) -> None:
+        write_features(job.spend, job.reference, out, grid.retentions, grid.shapes)
+
     found = evaluate(
         grid,
         job.freed,
         job.variance,
-        features(job.spend, job.reference, grid.retentions, grid.shapes),
+        write_responses,
         job.level,
         job.common,
         job.drift_prior,
         scale_dof=SCALE_DOF,
+        scratch=scratch,
     )
     for name in ("log_likelihood", "level_mean", "level_sd", "drift"):
         if not np.isfinite(getattr(found, name)).all():

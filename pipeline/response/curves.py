@@ -73,6 +73,24 @@ class Shape:
             return np.asarray(1 - np.exp(-powered * (math.log(2) / self.half_saturation)))
         return np.array(powered)  # power: elasticity is the same everywhere
 
+    def write_away(self, powered: SingleArray, out: SingleArray) -> None:
+        """Write `value` less 1 into `out`, from spend to the power of the slope.
+
+        The difference in closed form, which keeps digits that subtracting 1 would lose.
+        """
+        if self.family == "hill":
+            half = self.half_saturation**self.slope
+            np.add(powered, half, out=out)
+            np.divide(powered - 1, out, out=out)
+            out *= half
+        elif self.family == "exponential":
+            rate = math.log(2) / self.half_saturation
+            np.exp(np.multiply(powered, -rate, out=out), out=out)
+            np.subtract(math.exp(-rate), out, out=out)
+            out /= 1 - math.exp(-rate)
+        else:
+            np.subtract(powered, 1, out=out)
+
 
 # Elasticities at the reference spend from 0.1 to 0.95; S-shapes are rarer than concave ones.
 SHAPES: tuple[Shape, ...] = (
@@ -118,22 +136,26 @@ def carried_spend(spend: FloatArray, retention: float | FloatArray) -> FloatArra
     return out
 
 
-def features(
+def write_features(
     spend: FloatArray,
     reference: FloatArray,
+    out: SingleArray,
     retentions: Sequence[float] | FloatArray = RETENTIONS,
     shapes: Sequence[Shape] = SHAPES,
-) -> SingleArray:
-    """Return every response of every line, (n_days, n_retentions * n_shapes, n_lines).
+) -> None:
+    """Write how far every response of every line is from the one at the reference spend.
 
     Args:
         spend: (n_days, n_lines), >= 0.
         reference: (n_lines,), > 0: the spend at which every response is 1.
+        out: (n_days, n_retentions * n_shapes, n_lines), gets the responses less 1.
     """
-    n_days, n_lines = spend.shape
-    out = np.empty((n_days, len(retentions), len(shapes), n_lines), dtype=np.float32)
-    relative = carried_spend(spend, np.asarray(retentions)[:, None]) / reference
-    relative = relative.astype(np.float32)
-    for j, shape in enumerate(shapes):
-        out[:, :, j] = shape.value(relative)
-    return out.reshape(n_days, -1, n_lines)
+    table = out.reshape(spend.shape[0], len(retentions), len(shapes), -1, copy=False)
+    carried = carried_spend(spend, np.asarray(retentions)[:, None])
+    carried /= reference
+    relative = carried.astype(np.float32)
+    for slope in sorted({shape.slope for shape in shapes}):
+        powered = relative if slope == 1.0 else np.power(relative, np.float32(slope))
+        for j, shape in enumerate(shapes):
+            if shape.slope == slope:
+                shape.write_away(powered, table[:, :, j])

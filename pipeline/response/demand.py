@@ -264,8 +264,8 @@ def _told(shown: Shown, lines: IntArray, n: int) -> _Told:
         if seen.size == 0:
             continue
         x = shown.movement[:, line] - anchor @ shown.movement[:, line]
-        covariance = shown.walk[line] * walk + shown.shock[line] * shock + 1.0
-        covariance += SLOPE_SD**2 * np.outer(x, x) + CURVE_SD**2 * np.outer(x * x, x * x)
+        bends = np.stack([np.ones(n_days), SLOPE_SD * x, CURVE_SD * x * x])
+        covariance = bends.T @ bends + shown.walk[line] * walk + shown.shock[line] * shock
         covariance = covariance[np.ix_(seen, seen)]
         covariance[np.diag_indices(seen.size)] += shown.variance[seen, line]
         own = inverse(covariance)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy.linalg import cho_solve, lapack, solve_triangular
 
-from pipeline.core.types import FloatArray, IntArray
+from pipeline.core.types import BoolArray, FloatArray, IntArray, SingleArray
 from pipeline.response.grid import SHOCK_KEPT
 
 SEASON_SD, SEASON_DAYS = 0.2, 25.0
@@ -75,12 +76,41 @@ def _smooth(lag: FloatArray, sd: float, days: float) -> FloatArray:
 
 def inverse(matrix: FloatArray) -> FloatArray:
     """Return the inverse of a positive definite matrix."""
-    factor, failed = lapack.dpotrf(matrix, lower=1)
+    # Transposed, which changes nothing, rows are the columns that LAPACK takes without a copy.
+    factor, failed = lapack.dpotrf(matrix.T, lower=1, clean=0)
     if failed:
         raise np.linalg.LinAlgError("matrix is not positive definite")
-    out, _ = lapack.dpotri(factor, lower=1)
-    lower = np.tril(out)
-    return np.asarray(lower + np.tril(lower, -1).T)
+    out, _ = lapack.dpotri(factor, lower=1, overwrite_c=1)
+    np.copyto(out, out.T, where=_above(len(out)))
+    return np.asarray(out.T)
+
+
+@cache
+def _above(n: int) -> BoolArray:
+    """Return which numbers are above the diagonal, in the order of LAPACK's tables."""
+    return np.asfortranarray(~np.tri(n, dtype=bool))
+
+
+def inverse_roots(matrices: SingleArray) -> tuple[SingleArray, SingleArray]:
+    """Return the inverse of every Cholesky factor, (..., n, n), and the log determinants, (...).
+
+    For very many small matrices, all at once: a call of a library for each would take longer.
+
+    Args:
+        matrices: (..., n, n), positive definite; others give numbers that are none.
+    """
+    n = matrices.shape[-1]
+    table = np.zeros((n, 2 * n, matrices[..., 0, 0].size), dtype=matrices.dtype)
+    table[:, :n] = np.moveaxis(matrices.reshape(-1, n, n), 0, -1)
+    table[np.arange(n), n + np.arange(n)] = 1.0
+    logdet = np.zeros_like(table[0, 0])
+    for j in range(n):  # Gauss: rows below lose what they share with this one
+        pivot, rest = table[j, j], slice(j + 1, n + j + 1)
+        logdet += np.log(pivot)
+        table[j, j:] /= np.sqrt(pivot)
+        table[j + 1 :, rest] -= table[j, j + 1 : n, None] * table[j, rest]
+    roots = np.ascontiguousarray(np.moveaxis(table[:, n:], -1, 0))
+    return roots.reshape(matrices.shape), logdet.reshape(matrices.shape[:-2])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

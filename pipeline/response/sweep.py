@@ -17,7 +17,7 @@ from pipeline.response.blocks import (
     run_here,
     together,
 )
-from pipeline.response.curves import carried_spend, features
+from pipeline.response.curves import carried_spend, write_features
 from pipeline.response.demand import Demand, Shown, estimate_demand
 from pipeline.response.evidence import Evidence, single
 from pipeline.response.experiments import Readout, with_readouts
@@ -33,6 +33,7 @@ from pipeline.response.population import (
     pool_lines,
     relative_return,
 )
+from pipeline.response.scratch import Scratch
 from pipeline.response.slope import shared_slope
 from pipeline.response.special_days import Effects, NamedDays
 
@@ -277,11 +278,6 @@ def _blocks(n_lines: int, grid: Grid) -> list[slice]:
     return [slice(first, first + size) for first in range(0, n_lines, size)]
 
 
-def _responses(grid: Grid, data: Prepared, block: slice) -> SingleArray:
-    spend, reference = data.screened.spend[:, block], data.reference[block]
-    return features(spend, reference, grid.retentions, grid.shapes)
-
-
 def _log_ratio(
     outcome: FloatArray, expected: FloatArray, found: RealArray, unit: FloatArray
 ) -> FloatArray:
@@ -299,11 +295,14 @@ def _log_ratio(
 def _expected(grid: Grid, data: Prepared, evidence: Evidence, weights: SingleArray) -> SingleArray:
     """Return the posterior mean outcome of every past day at today's level."""
     out = np.empty(data.outcome.shape, dtype=np.float32)
+    scratch = Scratch()
     for block in _blocks(len(weights), grid):
         level = weights[block] * evidence.level_mean[block]
         effect = level @ grid.shares.astype(np.float32)  # (lines, retentions, shapes)
-        flat = level.sum(axis=(1, 2, 3)) - effect.sum(axis=(1, 2))
-        responses = _responses(grid, data, block)
+        flat = level.sum(axis=(1, 2, 3))
+        responses = scratch.take("responses", (len(out), effect[0].size, flat.size))
+        spend, reference = data.screened.spend[:, block], data.reference[block]
+        write_features(spend, reference, responses, grid.retentions, grid.shapes)
         effects = np.ascontiguousarray(effect.reshape(flat.size, -1).T)
         np.einsum("rl,trl->tl", effects, responses, out=out[:, block])
         out[:, block] += flat

@@ -72,7 +72,7 @@ def split(folder: str | Path, token: str) -> list[int]:
 
 def learn(folder: str | Path, token: str, shard: int) -> None:
     """Compute one shard's evidence, unless it is known or nobody waits for it any more."""
-    from pipeline.response.blocks import learn_block
+    from pipeline.response.blocks import run_here
     from pipeline.response.threads import one_thread
 
     portfolio = open_portfolio(folder)
@@ -88,7 +88,7 @@ def learn(folder: str | Path, token: str, shard: int) -> None:
         answer = name.replace("-jobs.", "-found.")
         if is_ours and not bench.exists(answer):
             with one_thread():
-                found = [learn_block(job) for job in _read_jobs(bench, name)]
+                found = list(run_here(_read_jobs(bench, name)))
             bench.write_bytes(answer, _found_bytes(found))
 
 

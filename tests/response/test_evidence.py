@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.response.curves import features
-from pipeline.response.evidence import LEVEL_SD, _filter, evaluate
+from pipeline.response.curves import write_features
+from pipeline.response.evidence import LEVEL_SD, evaluate
 from pipeline.response.fit import reference_spend
 from pipeline.response.grid import FULL, SHOCK_KEPT
+from pipeline.response.scratch import Scratch
+from pipeline.response.whitening import inner_products
 
 
 @pytest.mark.parametrize("drift", range(len(FULL.drifts)))
@@ -19,7 +21,9 @@ def test_the_filter_is_the_inverse_covariance(drift):
     noise = rng.uniform(0.01, 0.05, (n_days, 2))
     known = rng.random((n_days, 2)) > 0.2
     responses = rng.normal(size=(n_days, 4, 2))
-    sums = _filter(FULL, fixed, noise, known, responses)
+    sums = inner_products(
+        FULL, np.concatenate([fixed, responses], axis=1), 3, noise, known, Scratch()
+    )
     walk, shock = FULL.drifts[drift]
     age = np.arange(n_days, 0, -1)
     apart = np.abs(age[:, None] - age)
@@ -41,16 +45,17 @@ def test_single_precision_gives_the_evidence_of_plain_algebra():
     rng = np.random.default_rng(3)
     n_days, level, dof = 150, 30.0, 30.0
     spend = 100 * rng.lognormal(0, 0.4, (n_days, 1))
-    responses = features(spend, np.array([100.0]), FULL.retentions, FULL.shapes)
+    responses = np.empty((n_days, 60, 1), dtype=np.float32)
+    write_features(spend, np.array([100.0]), responses, FULL.retentions, FULL.shapes)
     slow = 0.1 * np.sin(np.arange(n_days) / 40)[None, :, None]
-    outcome = level * (0.6 + 0.4 * responses[:, 15]) * (1 + 0.7 * slow[0])
+    outcome = level * (1.0 + 0.4 * responses[:, 15]) * (1 + 0.7 * slow[0])
     outcome = outcome + rng.normal(0, np.sqrt(level), outcome.shape)
     variance = np.full(outcome.shape, level)
     variance[rng.random(n_days) < 0.1] = np.inf
     alone = np.eye(len(FULL.drifts))[3]
     found = evaluate(
-        FULL, outcome, variance, responses, np.array([level]), slow,
-        np.maximum(alone, 1e-30)[None], scale_dof=dof,
+        FULL, outcome, variance, lambda out: np.copyto(out, responses), np.array([level]), slow,
+        np.maximum(alone, 1e-30)[None], scale_dof=dof, scratch=Scratch(),
     )  # fmt: skip
     use = np.isfinite(variance[:, 0])
     walk, shock = FULL.drifts[3]
@@ -63,7 +68,7 @@ def test_single_precision_gives_the_evidence_of_plain_algebra():
     plain[:] = -np.inf
     for node in list(np.ndindex(FULL.nodes))[::4]:
         response = responses[use, node[0] * len(FULL.shapes) + node[1], 0].astype(np.float64)
-        mean = 1 - FULL.shares[node[2]] + FULL.shares[node[2]] * response
+        mean = 1 + FULL.shares[node[2]] * response
         covariance = whole + LEVEL_SD**2 * np.outer(mean, mean)
         away = outcome[use, 0] / level - mean
         misfit = away @ np.linalg.solve(covariance, away)

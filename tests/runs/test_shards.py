@@ -16,6 +16,7 @@ from pipeline.io.artefacts import list_work, resume_run
 from pipeline.response import segments
 from pipeline.response.blocks import BLOCK_LINES, LOST, BlockJob, learn_block
 from pipeline.response.grid import COARSE, FULL
+from pipeline.response.scratch import Scratch
 from pipeline.response.sweep import SWEEPS
 from pipeline.runs import course, shards, storage
 from pipeline.runs.inputs import read_inputs
@@ -169,9 +170,9 @@ def test_a_line_that_breaks_its_block_is_lost_alone() -> None:
         common=np.zeros((1, days, lines)),
         drift_prior=np.tile(COARSE.drift_prior, (lines, 1)),
     )
-    whole = learn_block(job)
+    whole = learn_block(job, Scratch())
     job.freed[3, 2] = np.nan
-    broken = learn_block(job)
+    broken = learn_block(job, Scratch())
     assert broken.lost.tolist() == [False, False, True, False, False]
     kept = [0, 1, 3, 4]
     left, right = broken.evidence.log_likelihood[kept], whole.evidence.log_likelihood[kept]

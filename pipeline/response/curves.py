@@ -73,15 +73,15 @@ class Shape:
             return np.asarray(1 - np.exp(-powered * (math.log(2) / self.half_saturation)))
         return np.array(powered)  # power: elasticity is the same everywhere
 
-    def write_away(self, powered: SingleArray, out: SingleArray) -> None:
-        """Write `value` less 1 into `out`, from spend to the power of the slope.
+    def write_away(self, powered: SingleArray, above: SingleArray, out: SingleArray) -> None:
+        """Write `value` less 1 into `out`, from spend to the power of the slope, and that less 1.
 
         The difference in closed form, which keeps digits that subtracting 1 would lose.
         """
         if self.family == "hill":
             half = self.half_saturation**self.slope
             np.add(powered, half, out=out)
-            np.divide(powered - 1, out, out=out)
+            np.divide(above, out, out=out)
             out *= half
         elif self.family == "exponential":
             rate = math.log(2) / self.half_saturation
@@ -89,7 +89,7 @@ class Shape:
             np.subtract(math.exp(-rate), out, out=out)
             out /= 1 - math.exp(-rate)
         else:
-            np.subtract(powered, 1, out=out)
+            out[:] = above
 
 
 # Elasticities at the reference spend from 0.1 to 0.95; S-shapes are rarer than concave ones.
@@ -125,14 +125,13 @@ def carried_spend(spend: FloatArray, retention: float | FloatArray) -> FloatArra
 
     Source: Koyck (1954), "Distributed Lags and Investment Analysis".
     """
-    state = np.broadcast_to(
-        spend[:14].mean(axis=0), np.broadcast_shapes(np.shape(retention), spend.shape[1:])
-    )
-    out = np.empty((spend.shape[0], *state.shape))
     fresh = 1 - np.asarray(retention)
-    for day in range(spend.shape[0]):
-        state = retention * state + fresh * spend[day]
-        out[day] = state
+    days = spend[:, None] if fresh.ndim == 2 else spend
+    out = np.asarray(fresh * days)
+    state = spend[:14].mean(axis=0)
+    for day in range(len(out)):
+        out[day] += retention * state
+        state = out[day]
     return out
 
 
@@ -156,6 +155,7 @@ def write_features(
     relative = carried.astype(np.float32)
     for slope in sorted({shape.slope for shape in shapes}):
         powered = relative if slope == 1.0 else np.power(relative, np.float32(slope))
+        above = powered - 1
         for j, shape in enumerate(shapes):
             if shape.slope == slope:
-                shape.write_away(powered, table[:, :, j])
+                shape.write_away(powered, above, table[:, :, j])

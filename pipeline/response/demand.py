@@ -43,7 +43,7 @@ class Demand:
     Attributes:
         factor: (n_days, n_lines), from the other lines, for freeing a line of demand.
         variance: (n_days, n_lines), of log `factor`, day by day, beyond the modes.
-        modes: (n_kinds, n_modes, n_days), of log `factor`: errors that last, each to be
+        modes: (n_modes, n_days, n_kinds), of log `factor`: errors that last, each to be
             multiplied by a standard normal number.
         kind: (n_lines,), which of those a line has: informants their own, others their channel's.
         tomorrow: (n_lines,), expected for the day after the last.
@@ -53,15 +53,15 @@ class Demand:
 
     factor: SingleArray
     variance: SingleArray
-    modes: FloatArray
+    modes: SingleArray
     kind: IntArray
     tomorrow: FloatArray
     scales: Scales
     special: Effects = field(default_factory=Effects.none)
 
-    def modes_of(self, lines: slice) -> FloatArray:
+    def modes_of(self, lines: slice) -> SingleArray:
         """Return the errors that last of some lines, (n_modes, n_days, n_lines)."""
-        return np.moveaxis(self.modes[self.kind[lines]], 0, -1)
+        return np.take(self.modes, self.kind[lines], axis=-1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,9 +193,9 @@ def _joined(parts: list[Demand]) -> Demand:
             variance=np.concatenate([older.variance[:-both], out.variance]),
             # A block's errors are its own: they say nothing about the days of another.
             modes=np.concatenate([
-                np.pad(older.modes[kinds[:, 0], :, :-both], ((0, 0), (0, 0), (0, n_newer))),
-                np.pad(out.modes[kinds[:, 1]], ((0, 0), (0, 0), (n_older, 0))),
-            ], axis=1),
+                np.pad(older.modes[:, :-both, kinds[:, 0]], ((0, 0), (0, n_newer), (0, 0))),
+                np.pad(out.modes[:, :, kinds[:, 1]], ((0, 0), (n_older, 0), (0, 0))),
+            ]),
             kind=kind.reshape(-1),
             tomorrow=out.tomorrow,
             scales=out.scales,
@@ -235,7 +235,7 @@ def _block(shown: Shown, groups: IntArray, weekdays: IntArray, late_variance: Fl
     return Demand(
         factor=np.exp(factor, out=factor),
         variance=variance,
-        modes=np.stack(modes),
+        modes=np.stack(modes, axis=-1).astype(np.float32),
         kind=kind,
         tomorrow=np.exp(tomorrow),
         scales=scales,
@@ -260,17 +260,18 @@ def _told(shown: Shown, lines: IntArray, n: int) -> _Told:
     walk, shock = wandering(n_days)
     anchor = _anchor(n_days)
     for row, line in enumerate(lines):
-        seen = np.flatnonzero(np.isfinite(shown.variance[:, line]))
-        if seen.size == 0:
-            continue
+        seen = np.isfinite(shown.variance[:, line])
         x = shown.movement[:, line] - anchor @ shown.movement[:, line]
         bends = np.stack([np.ones(n_days), SLOPE_SD * x, CURVE_SD * x * x])
-        covariance = bends.T @ bends + shown.walk[line] * walk + shown.shock[line] * shock
-        covariance = covariance[np.ix_(seen, seen)]
-        covariance[np.diag_indices(seen.size)] += shown.variance[seen, line]
+        bends[:, ~seen] = 0.0
+        covariance = shown.walk[line] * walk + shown.shock[line] * shock
+        covariance[~seen] = covariance[:, ~seen] = 0.0
+        covariance += bends.T @ bends
+        covariance.flat[:: n_days + 1] += np.where(seen, shown.variance[:, line], 1.0)
         own = inverse(covariance)
-        precision[row][np.ix_(seen, seen)] = own
-        weighted[row, seen] = own @ shown.log[seen, line]
+        own[~seen] = 0.0
+        precision[row, :n_days, :n_days] = own
+        weighted[row, :n_days] = own @ np.where(seen, shown.log[:, line], 0.0)
     return _Told(precision=precision, weighted=weighted)
 
 

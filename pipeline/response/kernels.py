@@ -147,7 +147,14 @@ def leading_modes(covariance: FloatArray) -> FloatArray:
     day = (np.arange(n) + 0.5) / n
     basis = np.cos(np.pi * np.arange(min(MODES + 6, n)) * day[:, None])
     for _ in range(MODE_ROUNDS):
-        basis, _ = np.linalg.qr(covariance @ basis)
+        basis = _orthonormal(covariance @ basis)
     size, turn = np.linalg.eigh(basis.T @ covariance @ basis)
     kept = slice(-MODES, None)
     return np.asarray((basis @ turn[:, kept] * np.sqrt(np.maximum(size[kept], 0.0))).T)
+
+
+def _orthonormal(table: FloatArray) -> FloatArray:
+    """Return an orthonormal basis of the columns, as `numpy.linalg.qr` does with more checks."""
+    reflections, scales, _, _ = lapack.dgeqrf(table)
+    basis, _, _ = lapack.dorgqr(reflections, scales, overwrite_a=1)
+    return np.asarray(basis)

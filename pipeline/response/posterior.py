@@ -15,7 +15,7 @@ from pipeline.response.grid import SHARES
 from pipeline.response.health import Health
 from pipeline.response.maturity import MAX_AGE
 from pipeline.response.special_days import DAYS_AHEAD
-from pipeline.response.value import held_values
+from pipeline.response.value import held_values, with_mean
 
 TAIL_DAYS = 28
 """Days after that fortnight whose outcomes still count for it."""
@@ -123,10 +123,7 @@ class Posterior:
             alike = rng.standard_normal(n_draws)
         shared = np.exp(self.shared_sd * alike - 0.5 * self.shared_sd**2)
         for block in blocks:
-            part = value[:, block] * shared[:, None, None]
-            # A few hundred draws miss the mean by a little: enough to call a kept guardrail broken.
-            part += mean[block] - part.mean(axis=0)
-            value[:, block] = part
+            value[:, block] = with_mean(value[:, block] * shared[:, None, None], mean[block])
         organic *= shared[:, None]
         table = ResponseTable(
             metric=self.metric,

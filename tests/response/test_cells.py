@@ -43,3 +43,12 @@ def test_a_line_that_is_sure_of_its_member_still_doubts_its_slope(shape: int):
     assert (slope.std(axis=0) > 0.02 * slope.mean(axis=0)).all()
     np.testing.assert_allclose(table.mean(), mean, rtol=1e-7)  # draws have seven digits
     assert (table.value[:, :, 0] == 0).all()
+
+
+@pytest.mark.parametrize("shape", range(len(SHAPES)))
+def test_no_draw_of_a_response_ever_falls_with_spend(shape: int):
+    posterior = as_if_known(shape)
+    spend = posterior.reference[:, None] * np.linspace(0.0, 4.0, 81)
+    table, mean = posterior.tabulate(spend, np.random.default_rng(0), 60)
+    assert np.diff(table.value, axis=2).min() >= 0
+    np.testing.assert_allclose(table.mean(), mean, rtol=1e-6)

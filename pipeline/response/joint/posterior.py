@@ -10,7 +10,7 @@ from pipeline.core.curves import ResponseTable
 from pipeline.core.findings import Finding
 from pipeline.core.types import FloatArray, IntArray, Line
 from pipeline.response.joint.library import Library
-from pipeline.response.value import held_values
+from pipeline.response.value import held_values, with_mean
 
 TAIL_DAYS = 56
 """Days after a plan whose outcomes still count for it: long carry-over is remembered longer."""
@@ -61,13 +61,12 @@ class JointPosterior:
         kept = self.node.shape[0]
         chosen = rng.permutation(np.arange(n_draws) * kept // n_draws)
         values = self._values(spend)
-        mean, value = np.asarray(values.mean(axis=0)), values[chosen]
-        value += mean - value.mean(axis=0)
+        mean = np.asarray(values.mean(axis=0))
         table = ResponseTable(
             metric=self.metric,
             lines=self.lines,
             spend=spend,
-            value=value,
+            value=with_mean(values[chosen], mean),
             organic=self.organic[chosen],
         )
         return table, mean

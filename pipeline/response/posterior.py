@@ -115,7 +115,7 @@ class Posterior:
         blocks = [slice(first, first + BLOCK_LINES) for first in range(0, len(spend), BLOCK_LINES)]
         for block in blocks:
             units = self._unit_values(spend, block, members)
-            mean[block] = self._mean_of(units[:, ::cell], block)  # a cell begins with its shape
+            mean[block] = self._mean_of(units, block)
             for index, unit in enumerate(np.moveaxis(units, 2, 0), start=block.start):
                 draws = self._line_draws(index, unit, cell, rng, n_draws)
                 value[:, index], organic[:, index] = draws
@@ -147,6 +147,8 @@ class Posterior:
         )
 
     def _mean_of(self, units: SingleArray, block: slice) -> FloatArray:
+        """Return the exact mean of values, (n_lines, n_knots), every curve of a cell as likely."""
+        units = units.reshape(len(units), len(SHAPES), -1, *units.shape[2:]).mean(axis=2)
         effect = (self.weights[block] * self.level_mean[block] * SHARES).sum(axis=3)  # (L, R, S)
         scale = (self.worth[block] * self.demand[block])[:, None]
         return np.asarray(scale * np.einsum("lrs,rslk->lk", effect, units))

@@ -188,6 +188,10 @@ class World:
             trusted=np.ones((self.age, len(self.truth.lines)), dtype=bool),
         )
 
+    def complete_conversions(self, day: int) -> FloatArray:
+        """Return what a day will be known to have brought in the end, (n_lines,)."""
+        return np.array(self._seen[0, day, :, -1])
+
     def take_snapshot(self) -> None:
         """Keep what this morning shows of the last `MAX_AGE` days, for later vintages."""
         truth = self.truth

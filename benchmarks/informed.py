@@ -1,0 +1,133 @@
+"""What there is to capture at all: a policy that is told everything but the curves.
+
+    python -m benchmarks.informed --write
+
+It knows demand, carry-over, drift, order values, every outcome at once, and the distribution that
+this world's curves were drawn from. Only which curve each line has it must learn, from the same
+days as everybody, by Bayes' rule on curves drawn from that distribution. What it does not capture
+is lost to the luck of the days; what it captures and ours does not is the price of not being told.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.numbers import fill
+from pipeline.core.types import FloatArray
+from pipeline.simulation.loop import captured, run_loop, run_oracle, run_static, world_maker
+from pipeline.simulation.worlds import HELD_OUT_KINDS, NIGHTS, TUNED_KINDS, World
+from pipeline.simulation.worlds.curves import draw_curves
+from pipeline.simulation.worlds.optimum import best_split
+
+CURVES, SHARES, KNOTS = 400, 12, 41
+TYPICAL_MARGINAL = 1.5  # of the worlds, around which marginal returns are drawn
+HELD_OUT_SEED = 1000
+DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "worlds.md"
+
+
+class Informed:
+    """The policy, beside the one world whose truth it is told."""
+
+    def __init__(self, world: World) -> None:
+        self.world, self.lived = world, 0
+        truth, recipe = world.truth, world.truth.recipe
+        rng = np.random.default_rng(truth.seed)
+        self.curves = draw_curves(recipe.families, rng.uniform(*recipe.elasticity, CURVES), rng)
+        low, high = recipe.organic
+        self.caused = 1 - (low + (high - low) * (np.arange(SHARES) + 0.5) / SHARES)
+        self.demand = truth.demand.level()
+        self.carried = truth.reference.copy()
+        self.sums = np.zeros((3, len(truth.lines), CURVES, SHARES))
+
+    def __call__(self, _morning: object) -> FloatArray:
+        """Return the best split of the posterior mean inside the box."""
+        while self.lived < self.world.age:
+            self._learn(self.lived)
+            self.lived += 1
+        world, truth = self.world, self.world.truth
+        effect = self._effect()
+        low, high = world.box()
+        knots = np.linspace(low, high, KNOTS, axis=1)
+        now = truth.effect_path[world.age - 1] * truth.demand.expected(world.age)
+        relative = self._shapes(knots / truth.reference[:, None])
+        value = np.einsum("lc,lkc->lk", effect, relative) * now[:, None]
+        return best_split(knots, value, float(world.start.sum()), low, high)
+
+    def _learn(self, day: int) -> None:
+        """Add a day to the weighted least squares of every line, curve and share."""
+        world, truth = self.world, self.world.truth
+        keep = truth.retention
+        self.carried = keep * self.carried + (1 - keep) * world.spend[day]
+        effect = self._shapes(self.carried / truth.reference) * truth.effect_path[day][:, None]
+        expected = effect[:, :, None] * self.caused + (1 - self.caused)
+        expected *= self.demand[day][:, None, None]
+        true = truth.curves(self.carried / truth.reference) * truth.effect * truth.effect_path[day]
+        mean = (true + truth.organic) * self.demand[day] / truth.order_value
+        precision = 1 / (mean + truth.recipe.dispersion * mean**2 + 1e-9)[:, None, None]
+        seen = world.complete_conversions(day)[:, None, None]
+        self.sums += precision * np.stack([
+            expected**2, expected * seen, np.broadcast_to(seen**2, expected.shape)
+        ])  # fmt: skip
+
+    def _effect(self) -> FloatArray:
+        """Return the posterior mean effect at the reference spend of every curve, (lines, curves).
+
+        The level of a line given its curve is normal, and far better known than its prior says.
+        """
+        truth = self.world.truth
+        of_square, of_seen, of_outcome = self.sums
+        level = np.maximum(of_seen / of_square, 1e-9)
+        told = -0.5 * (of_outcome - of_seen**2 / of_square + np.log(of_square))
+        worth = level * truth.order_value[:, None, None] * self.caused
+        steep = np.clip(self.curves.elasticity(), 0.2, 1.0)[:, None]
+        marginal = worth * steep / truth.reference[:, None, None]
+        away = np.log(marginal / TYPICAL_MARGINAL) / truth.recipe.marginal_sd
+        told += -0.5 * away**2 - np.log(level)
+        weight = np.exp(told - told.max(axis=(1, 2), keepdims=True))
+        weight /= weight.sum(axis=(1, 2), keepdims=True)
+        return np.asarray((weight * worth).sum(axis=2))
+
+    def _shapes(self, relative: FloatArray) -> FloatArray:
+        """Return every curve at these spends, (..., n_curves)."""
+        return self.curves(np.repeat(relative[..., None], CURVES, axis=-1))
+
+
+def score(kind: str, seed: int) -> float:
+    """Return the share of the oracle's gain that the policy captures in a world."""
+    make = world_maker(kind, seed)
+    world = make()
+    told = run_loop(world, Informed(world), name="informed", nights=NIGHTS)
+    return captured(told, run_static(make), run_oracle(make))
+
+
+def main() -> None:
+    """Score every kind, and write the table if asked to."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--write", action="store_true", help="put the table into docs/worlds.md")
+    options = parser.parse_args()
+    groups = {
+        "tuned kinds": [(kind, 0) for kind in TUNED_KINDS],
+        "new worlds of these kinds": [(kind, HELD_OUT_SEED) for kind in TUNED_KINDS],
+        "new kinds": [(kind, HELD_OUT_SEED) for kind in HELD_OUT_KINDS],
+    }
+    lines = ["| worlds | captured when told all but the curves |", "|---|---|"]
+    for name, worlds in groups.items():
+        found = []
+        for kind, seed in worlds:
+            found.append(score(kind, seed))
+            print(f"{kind:16s}{seed:5d}{found[-1]:6.2f}", flush=True)
+            if name == "tuned kinds":
+                lines.append(f"| {kind} | {found[-1]:.2f} |")
+        lines.append(f"| **{name}** | {np.mean(found):.2f} |")
+    text = "\n".join(lines)
+    print(text)
+    if options.write:
+        document = DOCUMENT.read_text(encoding="utf-8")
+        DOCUMENT.write_text(fill(document, "informed", text), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -64,7 +64,7 @@ def held_values(
 
 
 def with_mean(value: RealArray, mean: FloatArray) -> RealArray:
-    """Return draws of values with exactly that mean, of which none ever falls with spend.
+    """Return draws of values with that mean wherever any draw gains, of which none ever falls.
 
     A few hundred draws miss the mean by a little, which is enough to call a kept guardrail broken.
     What each knot adds is scaled: to move whole values instead would let the draws of a steep curve
@@ -74,8 +74,28 @@ def with_mean(value: RealArray, mean: FloatArray) -> RealArray:
         value: (n_draws, n_lines, n_knots), ascending from 0.
         mean: (n_lines, n_knots), ascending from 0.
     """
-    added = np.diff(value, axis=2, prepend=0)
-    drawn, wanted = added.mean(axis=0), np.diff(mean, axis=1, prepend=0)
+    added, wanted = np.diff(value, axis=2, prepend=0), np.diff(mean, axis=1, prepend=0)
+    return _summed(added, wanted)
+
+
+def widened(value: RealArray, mean: FloatArray, factor: FloatArray) -> RealArray:
+    """Return draws that lie further from their mean, which stays; none falls with spend.
+
+    What each knot adds is moved away from its mean by the factor, though never below nothing.
+
+    Args:
+        value: (n_draws, n_lines, n_knots), ascending from 0.
+        mean: (n_lines, n_knots), of `value`.
+        factor: (n_lines,), >= 1.
+    """
+    added, wanted = np.diff(value, axis=2, prepend=0), np.diff(mean, axis=1, prepend=0)
+    added = np.maximum(wanted + factor[:, None] * (added - wanted), 0.0)
+    return _summed(added, wanted)
+
+
+def _summed(added: RealArray, wanted: FloatArray) -> RealArray:
+    """Return the sums over knots of what they add, scaled to add what is wanted on average."""
+    drawn = added.mean(axis=0)
     added *= np.divide(wanted, drawn, out=np.ones_like(wanted), where=drawn > 0)
     return np.asarray(np.cumsum(added, axis=2))
 

@@ -20,6 +20,7 @@ from pipeline.response.health import Health, told_as_one
 from pipeline.response.metric import experiments_on
 from pipeline.response.predict import Predictive, predictive
 from pipeline.response.segments import ahead_as_one, segments_of, shared_tests
+from pipeline.response.value import widened
 from pipeline.runs.decide import Facts, Learned, Models, day_rng
 from pipeline.runs.guardrails import guardrail_metrics
 
@@ -213,8 +214,9 @@ def _gathered(facts: Facts, metric: str, parts: Iterator[Part]) -> Part:
 
 def _widen(value: RealArray, mean: FloatArray, factor: FloatArray) -> None:
     """Move the draws of lines with a factor away from their mean by it, in place."""
-    for line in np.flatnonzero(factor != 1.0).tolist():
-        value[:, line] = mean[line] + factor[line] * (value[:, line] - mean[line])
+    wide = np.flatnonzero(factor != 1.0)
+    if wide.size:
+        value[:, wide] = widened(value[:, wide], mean[wide], factor[wide])
 
 
 def _widening(facts: Facts) -> FloatArray:

@@ -91,7 +91,9 @@ def test_segments_give_the_same_bytes_again_and_alarms_widen_their_lines(wide: F
     others = np.arange(N_LINES) != 70
     assert again.value[:, others].tobytes() == first.value[:, others].tobytes()
     ratio = again.value[:, 70, 8].std() / first.value[:, 70, 8].std()
-    assert ratio == pytest.approx(2.0, rel=1e-3)
+    assert 1.5 < ratio < 2.1
+    assert np.diff(again.value[:, 70], axis=1).min() >= 0  # as wide as it may be without falling
+    np.testing.assert_allclose(again.mean()[70], first.mean()[70], rtol=1e-6)
 
 
 def test_many_lines_get_fewer_draws(wide: Facts, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -273,32 +273,32 @@ def by_the_clock(size: int) -> float:
     facts = facts_of(size)
     if len(list(fits_of(facts, facts.policy.objective.maximize))) == 1:
         return 0.0
-    line = multiprocessing.get_context("spawn").Barrier(3)
+    gate = multiprocessing.get_context("spawn").Barrier(3, timeout=600)
     workers = [
-        multiprocessing.get_context("spawn").Process(target=_every_second, args=(size, one, line))
+        multiprocessing.get_context("spawn").Process(target=_every_second, args=(size, one, gate))
         for one in range(2)
     ]
     for worker in workers:
         worker.start()
-    line.wait()
+    gate.wait()
     start = time.perf_counter()
-    line.wait()
+    gate.wait()
     seconds = time.perf_counter() - start
     for worker in workers:
         worker.join()
     return seconds
 
 
-def _every_second(size: int, first: int, line: Any) -> None:
+def _every_second(size: int, first: int, gate: Any) -> None:
     from pipeline.response.blocks import run_here
     from pipeline.runs.fitting import fits_of
 
     facts = facts_of(size)
     own = list(fits_of(facts, facts.policy.objective.maximize))[first::2]
-    line.wait()
+    gate.wait()
     for fit in own:
         fit.run(run_here)
-    line.wait()
+    gate.wait()
 
 
 def _children() -> float:

@@ -123,7 +123,7 @@ def _over_shares(
     drift = np.empty((n_lines, len(grid.drifts)))
     node_prior = grid.log_prior().reshape(n_responses, n_shares).T.astype(np.float32)
     log_drift = np.log(drift_prior).astype(np.float32)
-    size = SHARED_NUMBERS // (len(grid.drifts) * n_responses * n_shares)
+    size = max(SHARED_NUMBERS // (len(grid.drifts) * n_responses * n_shares), 1)
     for first in range(0, n_lines, size):
         block = slice(first, first + size)
         fit, more, second = _per_drift(

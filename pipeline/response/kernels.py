@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 from scipy.linalg import cho_solve, lapack, solve_triangular
@@ -85,7 +85,7 @@ def inverse(matrix: FloatArray) -> FloatArray:
     return np.asarray(out.T)
 
 
-@cache
+@lru_cache(maxsize=8)
 def _above(n: int) -> BoolArray:
     """Return which numbers are above the diagonal, in the order of LAPACK's tables."""
     return np.asfortranarray(~np.tri(n, dtype=bool))

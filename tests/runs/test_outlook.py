@@ -67,10 +67,11 @@ def test_other_budgets_hold_tonight_s_and_earn_less_and_less(models):
     here = int(np.abs(others.budget - 1000.0).argmin())
     assert others.mean[here] == pytest.approx(decision.solution.objective)
     assert (np.diff(others.mean) > 0).all()
-    assert (np.diff(others.price) <= 1e-9).all()
+    near = 0.005 * others.price[0]  # a mean of curves, some S-shaped, may bend up a little
+    assert (np.diff(others.price) <= near).all()
     steps = np.diff(others.mean) / np.diff(others.budget)
-    assert (steps <= others.price[:-1] + 1e-6).all()
-    assert (steps >= others.price[1:] - 1e-6).all()
+    assert (steps <= others.price[:-1] + near).all()
+    assert (steps >= others.price[1:] - near).all()
     assert (others.p05 < others.mean).all()
     assert (others.mean < others.p95).all()
 

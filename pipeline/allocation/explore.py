@@ -24,6 +24,10 @@ from pipeline.core.types import BoolArray, FloatArray
 STEP_SHARE = 0.10
 """Of a line's budget: what it moves when it explores."""
 
+LEAST_LESSON = 0.02
+"""Of a line's doubt. Where all nights of the horizon together would teach neither line of a pair
+more, its worth is a small number times a doubtful one, while the pair costs money for sure."""
+
 LEAST_MOVE = 1e-9  # of the budget; less is no move
 
 
@@ -71,7 +75,7 @@ class Exploration:
         budgets: (n_lines,), with the moves in them.
         moves: made, in the order of chance.
         most_cost: outcome that may be given up.
-        unpaid: pairs that would have taught less than they cost.
+        unpaid: pairs that would have taught less than they cost, or next to nothing.
         uncovered: pairs for which the account had nothing left.
         surer: (n_lines,), share by which the variance of what the next unit earns would fall over
             as many such nights as the horizon has; 0 for lines that are not moved.
@@ -130,7 +134,8 @@ def explore(
         )
         taught = lessons.after(pair, money, nights=1.0)
         worth = prices.horizon_days * float((lessons.worth[pair] * taught).sum())
-        if worth <= cost:
+        in_all = lessons.after(pair, money, nights=prices.horizon_days)
+        if worth <= cost or in_all.max() < LEAST_LESSON:
             unpaid += 1
             continue
         if cost > account:
@@ -139,7 +144,7 @@ def explore(
         limits.move(up, down, money)
         left -= money
         account -= max(cost, 0.0)
-        surer[pair] = lessons.after(pair, money, nights=prices.horizon_days)
+        surer[pair] = in_all
         moves.append(Move(up=up, down=down, money=money, cost=cost, worth=worth))
     return Exploration(
         budgets=limits.budgets,

@@ -171,3 +171,11 @@ def _relative(known: ResponseTable) -> np.ndarray:
     high, low = known.at(1.05 * BUDGETS), known.at(0.95 * BUDGETS)
     ratio = (high - low) / (high - low).mean(axis=0)
     return ratio - (ratio * BUDGETS / BUDGETS.sum()).sum(axis=1, keepdims=True)
+
+
+def test_lines_whose_days_tell_next_to_nothing_are_left_alone() -> None:
+    known = table(0.3)
+    quiet, loud = (tried(known, noise=np.full(N, noise**2)) for noise in (0.5, 2.0))
+    assert len(quiet.moves) == N // 2
+    assert not loud.moves
+    assert loud.unpaid == N // 2

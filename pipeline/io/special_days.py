@@ -52,13 +52,16 @@ def _public_holidays(code: str, first: int, last: int) -> dict[date, str]:
     import holidays
 
     country, _, part = code.partition("-")
-    try:
-        known = holidays.country_holidays(
-            country, subdiv=part or None, years=range(first, last + 1), language="en_US"
-        )
-    except NotImplementedError as error:  # how the library says that it knows no such place
+    parts: set[str] = set()
+    if country in holidays.list_supported_countries():
+        place = holidays.country_holidays(country)
+        parts = {"", *place.subdivisions, *place.subdivisions_aliases}
+    if part not in parts:
         raise ConfigError(
             f"calendar.holidays: no holidays are known of {code!r}; use a country's two letters, "
             "or with one of its parts as in US-CA, or name the days under calendar.days"
-        ) from error
+        )
+    known = holidays.country_holidays(
+        country, subdiv=part or None, years=range(first, last + 1), language="en_US"
+    )
     return {when: str(name) for when, name in known.items()}

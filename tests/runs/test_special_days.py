@@ -20,7 +20,7 @@ def test_a_night_before_a_sale_expects_it_says_so_and_can_be_replayed(shop: Shop
         if date.fromisoformat(row["date"]) in before:
             row["conversions"], row["revenue"] = 2 * row["conversions"], 2 * row["revenue"]
     shop.settings["calendar"] = {
-        "holidays": ["DE-BY", "US"],
+        "holidays": ["DE-BY", "US", "AT-W"],
         "days": {"club sale": [day.isoformat() for day in (*before, DAY)]},
     }
     plan = shop.night()
@@ -34,6 +34,7 @@ def test_a_night_before_a_sale_expects_it_says_so_and_can_be_replayed(shop: Shop
     named = read_special_days(shop.run(plan))
     assert named[date(2026, 11, 26)] == "Thanksgiving Day"
     assert date(2026, 1, 6) in named  # Epiphany, in Bavaria
+    assert date(2026, 10, 26) in named  # Austria's, whose parts go by number and by letter
     assert named[DAY] == "club sale"
     assert replay_plan(shop.portfolio, plan.plan_id).differences == ()
 

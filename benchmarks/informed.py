@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.decision_quality import HELD_OUT_SEED
 from benchmarks.numbers import fill
 from pipeline.core.types import FloatArray
 from pipeline.simulation.loop import captured, run_loop, run_oracle, run_static, world_maker
@@ -25,7 +26,6 @@ from pipeline.simulation.worlds.optimum import best_split
 
 CURVES, SHARES, KNOTS = 400, 12, 41
 TYPICAL_MARGINAL = 1.5  # of the worlds, around which marginal returns are drawn
-HELD_OUT_SEED = 1000
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "worlds.md"
 
 

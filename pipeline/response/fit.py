@@ -89,6 +89,7 @@ def fit_response(
         metric=settings.metric,
         lines=history.lines,
         weights=fitted.weights,
+        population=fitted.population,
         level_mean=fitted.evidence.level_mean,
         level_sd=fitted.evidence.level_sd,
         drift=fitted.evidence.drift,

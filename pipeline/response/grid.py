@@ -25,7 +25,7 @@ DRIFT_PRIOR = np.array([0.25, 0.15, 0.25, 0.15, 0.08, 0.12])
 RETENTION_PRIOR = np.full(len(RETENTIONS), 1 / len(RETENTIONS))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Grid:
     """Candidates of each factor with their prior weights, each summing to 1.
 

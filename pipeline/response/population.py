@@ -9,6 +9,9 @@ docs/model.md, "Population".
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
 import numpy as np
 from scipy.special import logsumexp
 
@@ -19,15 +22,120 @@ from pipeline.response.pooling import pooled_posterior
 
 ELASTICITY, ELASTICITY_SD = 0.25, 0.12  # of the whole outcome, over portfolios: a wide prior
 LEAST_ELASTICITY = 0.02  # spend that went against outcomes does not make money harmful
-LOG_SPREAD = 0.8  # of lines' elasticities around the portfolio's, in logs
+LOG_SPREAD = 0.65  # of lines' elasticities around the portfolio's, in logs
 TILTS = np.linspace(0.0, 1.0, 6)
 TILT, TILT_SD = 0.5, 0.3  # half of what sets lines' average returns apart is not their margin
 SLOPE_SPREAD = 0.15  # how far lines' elasticities of the whole outcome lie apart
+
+ERRORS, ERROR_WEIGHTS = np.array([-1.0, 0.0, 1.0]) * 3**0.5, np.array([1.0, 4.0, 1.0]) / 6
+"""Of the common elasticity: three points that have a normal error's first five moments."""
+
+WANTED = np.arange(-7.0, 2.5, 0.1)
+"""Log elasticities that a line may be thought to have; what lies between is interpolated."""
+
+TINY = 1e-37
 
 POOLED_LINES = 256  # at a time, so that what is needed in between stays in the cache
 
 STRENGTHS = (2.0, 30.0, 30.0)
 """How many lines the prior of retention, shape and share is worth."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Population:
+    """What lines have in common, as hypotheses of which one holds for all lines at once.
+
+    What is not known of the population is an error that all lines share. Draws that gave every line
+    a population of its own would average it away, and call a plan sure that is not.
+
+    Attributes:
+        grid: on which lines are known.
+        weight: (n_hypotheses,), how likely each is given all lines, summing to 1.
+        centre: (n_hypotheses,), log elasticity of a line whose money returns what is usual.
+        tilt: (n_hypotheses,), how much lower it is the more money returns.
+        returned: (n_lines,), from `relative_return`.
+        others: (n_lines, n_hypotheses), how likely each is given all other lines.
+    """
+
+    grid: Grid
+    weight: FloatArray
+    centre: FloatArray
+    tilt: FloatArray
+    returned: FloatArray
+    others: SingleArray
+
+    def draw(self, rng: np.random.Generator, n_draws: int) -> IntArray:
+        """Return hypotheses in proportion to their weight, (n_draws,)."""
+        return stratified(self.weight, rng, n_draws)
+
+    def given(self, line: int, weights: SingleArray) -> FloatArray:
+        """Return a line's posterior over shapes and shares under every hypothesis.
+
+        Args:
+            weights: (n_retentions, n_shapes, n_shares), the line's posterior under all of them.
+
+        Returns:
+            (n_hypotheses, n_shapes * n_shares), each summing to 1.
+        """
+        each = self.prior(line)
+        known = weights.sum(axis=0, dtype=np.float64).reshape(-1)
+        table = each * (known / np.maximum(self.others[line] @ each, TINY))
+        return np.asarray(table / table.sum(axis=1, keepdims=True))
+
+    def prior(self, line: int) -> FloatArray:
+        """Return a line's prior of shapes and shares, (n_hypotheses, n_shapes * n_shares)."""
+        kernel = prior_of(self.grid)
+        below, part = self._places(slice(line, line + 1))
+        part = part[0, :, None]
+        return np.asarray((1 - part) * kernel[below[0]] + part * kernel[below[0] + 1])
+
+    def told(self, likelihood: SingleArray, lines: slice) -> SingleArray:
+        """Return the log likelihood of every hypothesis, (n_lines, n_hypotheses).
+
+        Args:
+            likelihood: (n_lines, n_shapes * n_shares), of every node, in logs.
+        """
+        top = likelihood.max(axis=1, keepdims=True)
+        table = np.exp(likelihood - top) @ prior_of(self.grid).T
+        below, part = self._places(lines)
+        row = np.arange(len(table))[:, None]
+        found = (1 - part) * table[row, below] + part * table[row, below + 1]
+        return np.asarray(np.log(np.maximum(found, TINY)) + top, dtype=np.float32)
+
+    def mixed(self, lines: slice) -> SingleArray:
+        """Return the log prior of nodes given all other lines, (n_lines, n_shapes * n_shares)."""
+        below, part = self._places(lines)
+        others = self.others[lines]
+        over = np.zeros((len(others), WANTED.size), dtype=np.float32)
+        row = np.arange(len(others))
+        for one in range(self.weight.size):
+            over[row, below[:, one]] += others[:, one] * (1 - part[:, one])
+            over[row, below[:, one] + 1] += others[:, one] * part[:, one]
+        return np.asarray(np.log(np.maximum(over @ prior_of(self.grid), TINY)))
+
+    def _places(self, lines: slice) -> tuple[IntArray, SingleArray]:
+        """Return where wanted elasticities lie: the one of `WANTED` below, and how far beyond."""
+        wanted = self.centre - self.tilt * self.returned[lines, None]
+        place = np.clip((wanted - WANTED[0]) / (WANTED[1] - WANTED[0]), 0.0, WANTED.size - 1.001)
+        below = place.astype(np.int64)
+        return below, np.asarray(place - below, dtype=np.float32)
+
+
+@lru_cache(maxsize=4)
+def prior_of(grid: Grid) -> SingleArray:
+    """Return the prior of a line's nodes for each of `WANTED`, (n_wanted, n_shapes * n_shares)."""
+    base = np.outer(grid.shape_prior, grid.share_prior).reshape(-1)
+    away = (np.log(grid.elasticity).reshape(-1) - WANTED[:, None]) / LOG_SPREAD
+    density = base * np.exp(-0.5 * np.square(away))
+    return np.asarray(density / density.sum(axis=1, keepdims=True), dtype=np.float32)
+
+
+def stratified(weights: RealArray, rng: np.random.Generator, n_draws: int) -> IntArray:
+    """Return indices in proportion to their weight, each as often as it should, (n_draws,)."""
+    cumulative = np.cumsum(weights, dtype=np.float64)
+    points = (np.arange(n_draws) + rng.random(n_draws)) / n_draws * cumulative[-1]
+    found = np.searchsorted(cumulative, points).clip(max=cumulative.size - 1)
+    return np.asarray(rng.permutation(found), dtype=np.int64)
 
 
 def relative_return(outcome: FloatArray, spend: FloatArray) -> FloatArray:
@@ -43,8 +151,8 @@ def pool_lines(
     centre: float,
     centre_sd: float,
     returned: FloatArray,
-) -> SingleArray:
-    """Return every line's posterior over the grid, each summing to 1.
+) -> tuple[SingleArray, Population]:
+    """Return every line's posterior over the grid, each summing to 1, and what lines share.
 
     Args:
         grid: of the evidence.
@@ -53,41 +161,57 @@ def pool_lines(
         centre, centre_sd: the lines' common elasticity and its error.
         returned: (n_lines,), from `relative_return`.
     """
-    spread = LOG_SPREAD**2 + (centre_sd / centre) ** 2
-    base = np.log(np.outer(grid.shape_prior, grid.share_prior)).astype(np.float32)
-    timing = np.log(grid.retention_prior).astype(np.float32)[:, None, None]
     joint = evidence.log_likelihood.copy()
-    steep = np.log(grid.elasticity).astype(np.float32)
-    wanted = (np.log(centre) - TILTS[:, None] * returned).astype(np.float32)
+    timing = np.log(grid.retention_prior).astype(np.float32)[:, None, None]
+    population, weight = _hypotheses(grid, centre, centre_sd, returned)
     blocks = [slice(first, first + POOLED_LINES) for first in range(0, len(joint), POOLED_LINES)]
-
-    def terms(block: slice) -> SingleArray:
-        """Return the log prior of every tilt, line, shape and share."""
-        term = np.square(steep - wanted[:, block, None, None])
-        term *= np.float32(-0.5 / spread)
-        term -= _log_sum(base + term, (2, 3), keepdims=True)
-        return np.asarray(term)
-
-    support = -0.5 * np.square((TILTS - TILT) / TILT_SD)
+    told = population.others
     for block in blocks:
-        likelihood = _log_sum(joint[block] + timing, (1,)) + base
-        told = _log_sum(likelihood + terms(block), (2, 3))
-        support += told.sum(axis=1, dtype=np.float64)
-    support -= logsumexp(support)
-    weight = support.astype(np.float32)[:, None, None, None]
+        likelihood = _log_sum(joint[block] + timing, (1,))
+        told[block] = population.told(likelihood.reshape(len(likelihood), -1), block)
+    support = np.log(weight) + told.sum(axis=0, dtype=np.float64)
+    # A line is told what the population is by the others only: its own days would count twice.
+    np.subtract(support, told, out=told)
+    told -= told.max(axis=1, keepdims=True)
+    np.exp(told, out=told)
+    told /= told.sum(axis=1, keepdims=True)
+    population = replace(population, weight=np.exp(support - logsumexp(support)))
+    base = np.log(np.outer(grid.shape_prior, grid.share_prior)).astype(np.float32)
     for block in blocks:
-        joint[block] += _log_sum(terms(block) + weight, (0,))[:, None]
+        prior = population.mixed(block).reshape(-1, *base.shape)
+        joint[block] += (prior - base)[:, None]
     priors = [grid.retention_prior, grid.shape_prior, grid.share_prior]
-    return pooled_posterior(joint, priors, STRENGTHS, groups)
+    return pooled_posterior(joint, priors, STRENGTHS, groups), population
 
 
-def _log_sum(table: SingleArray, axes: tuple[int, ...], *, keepdims: bool = False) -> SingleArray:
+def _hypotheses(
+    grid: Grid, centre: float, centre_sd: float, returned: FloatArray
+) -> tuple[Population, FloatArray]:
+    """Return the hypotheses, nothing told of them yet, and how likely they are before that."""
+    error, tilt = (table.reshape(-1) for table in np.meshgrid(ERRORS, TILTS, indexing="ij"))
+    weight = np.repeat(ERROR_WEIGHTS, TILTS.size) * np.exp(
+        -0.5 * np.square((tilt - TILT) / TILT_SD)
+    )
+    # Logs scatter around the median, which lies below the mean that is known.
+    below = 0.5 * (LOG_SPREAD**2 + np.square(tilt) * returned.var())
+    population = Population(
+        grid=grid,
+        weight=weight / weight.sum(),
+        centre=np.log(centre) - below + error * centre_sd / centre,
+        tilt=tilt,
+        returned=returned,
+        others=np.empty((returned.size, tilt.size), dtype=np.float32),
+    )
+    return population, population.weight
+
+
+def _log_sum(table: SingleArray, axes: tuple[int, ...]) -> SingleArray:
     """Return the log of the sum of exponentials; the table is used up."""
     top = table.max(axis=axes, keepdims=True)
     table -= top
     total = np.log(np.exp(table, out=table).sum(axis=axes, keepdims=True))
     total += top
-    return np.asarray(total if keepdims else total.squeeze(axes))
+    return np.asarray(total.squeeze(axes))
 
 
 def common_movement(

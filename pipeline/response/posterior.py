@@ -14,6 +14,7 @@ from pipeline.response.curves import RETENTIONS, SHAPES, Shape
 from pipeline.response.grid import SHARES
 from pipeline.response.health import Health
 from pipeline.response.maturity import MAX_AGE
+from pipeline.response.population import Population
 from pipeline.response.special_days import DAYS_AHEAD
 from pipeline.response.value import held_values, with_mean
 
@@ -32,6 +33,7 @@ class Posterior:
         metric: what the curves count.
         lines: (n_lines,)
         weights: (n_lines, n_retentions, n_shapes, n_shares), summing to 1 a line.
+        population: what lines have in common, as far as it is known.
         level_mean, level_sd: same shape; today's outcome at the reference spend.
         drift: (n_lines, n_drifts), how each line's level wanders, summing to 1 a line.
         reference: (n_lines,), spend at which every library shape is 1.
@@ -50,6 +52,7 @@ class Posterior:
     metric: str
     lines: tuple[Line, ...]
     weights: SingleArray
+    population: Population
     level_mean: SingleArray
     level_sd: SingleArray
     drift: FloatArray
@@ -113,11 +116,12 @@ class Posterior:
         members = [member for shape in SHAPES for member in shape.cell()]
         cell = len(members) // len(SHAPES)
         blocks = [slice(first, first + BLOCK_LINES) for first in range(0, len(spend), BLOCK_LINES)]
+        hypothesis = self.population.draw(rng, n_draws)
         for block in blocks:
             units = self._unit_values(spend, block, members)
             mean[block] = self._mean_of(units, block)
             for index, unit in enumerate(np.moveaxis(units, 2, 0), start=block.start):
-                draws = self._line_draws(index, unit, cell, rng, n_draws)
+                draws = self._line_draws(index, unit, cell, hypothesis, rng)
                 value[:, index], organic[:, index] = draws
         if alike is None:
             alike = rng.standard_normal(n_draws)
@@ -133,6 +137,32 @@ class Posterior:
             organic=organic,
         )
         return table, mean
+
+    def draw_nodes(
+        self, line: int, hypothesis: IntArray, rng: np.random.Generator
+    ) -> tuple[IntArray, IntArray, IntArray]:
+        """Return draws of a line's retention, shape and share, as indices, (n_draws,) each.
+
+        Args:
+            line: whose.
+            hypothesis: (n_draws,), what holds for all lines in each draw.
+            rng: the only source of chance.
+        """
+        weights = self.weights[line]
+        table = np.cumsum(self.population.given(line, weights), axis=1)
+        # Each hypothesis gets its nodes as often as it should: strata within its own draws.
+        order = np.argsort(hypothesis + rng.random(hypothesis.size))
+        ordered = hypothesis[order]
+        count = np.bincount(hypothesis, minlength=len(table))
+        within = np.arange(ordered.size) - (np.cumsum(count) - count)[ordered]
+        point = (within + rng.random(ordered.size)) / count[ordered] * table[ordered, -1]
+        chosen = (table[ordered] < point[:, None]).sum(axis=1).clip(max=table.shape[1] - 1)
+        node = np.empty_like(chosen)
+        node[order] = chosen
+        kept = np.cumsum(weights.reshape(len(weights), -1)[:, node], axis=0, dtype=np.float64)
+        retention = (kept < rng.random(node.size) * kept[-1]).sum(axis=0).clip(max=len(kept) - 1)
+        shape, share = np.unravel_index(node, weights.shape[1:])
+        return retention, shape, share
 
     def _unit_values(self, spend: FloatArray, block: slice, shapes: Sequence[Shape]) -> SingleArray:
         """Return what `held_values` does for a level x share of 1, for a block of lines."""
@@ -154,17 +184,22 @@ class Posterior:
         return np.asarray(scale * np.einsum("lrs,rslk->lk", effect, units))
 
     def _line_draws(
-        self, index: int, units: SingleArray, cell: int, rng: np.random.Generator, n_draws: int
+        self,
+        index: int,
+        units: SingleArray,
+        cell: int,
+        hypothesis: IntArray,
+        rng: np.random.Generator,
     ) -> tuple[FloatArray, FloatArray]:
         """Return draws of one line's values and of its organic outcome.
 
         Args:
             units: (n_retentions, n_members, n_knots), values for a level x share of 1.
         """
-        node = self._sample_nodes(index, rng, n_draws)
-        retention, shape, share = np.unravel_index(node, self.weights.shape[1:])
-        mean = self.level_mean[index].reshape(-1)[node]
-        sd = self.level_sd[index].reshape(-1)[node]
+        n_draws = hypothesis.size
+        retention, shape, share = self.draw_nodes(index, hypothesis, rng)
+        mean = self.level_mean[index, retention, shape, share]
+        sd = self.level_sd[index, retention, shape, share]
         level = np.maximum(mean + sd * rng.standard_normal(n_draws), 0.05 * mean)
         worth = self.worth[index] + self.worth_sd[index] * rng.standard_normal(n_draws)
         level = level * np.maximum(worth, 0.1 * self.worth[index]) * self.demand[index]
@@ -172,13 +207,6 @@ class Posterior:
         member = shape * cell + rng.integers(cell, size=n_draws)
         value = (level * share_value)[:, None] * units[retention, member]
         return value, level * (1 - share_value)
-
-    def _sample_nodes(self, index: int, rng: np.random.Generator, n_draws: int) -> IntArray:
-        """Return grid nodes of one line in proportion to their weight (stratified)."""
-        cumulative = np.cumsum(self.weights[index].reshape(-1), dtype=np.float64)
-        points = (np.arange(n_draws) + rng.random(n_draws)) / n_draws * cumulative[-1]
-        nodes = np.searchsorted(cumulative, points).clip(max=cumulative.size - 1)
-        return rng.permutation(nodes)
 
 
 def _quantiles(weights: SingleArray, values: FloatArray) -> FloatArray:

@@ -15,9 +15,10 @@ import numpy as np
 
 from pipeline.core.forecast import HORIZONS, LEVELS, Forecast
 from pipeline.core.history import History
-from pipeline.core.types import FloatArray, IntArray, Line, RealArray, SingleArray, SmallArray
+from pipeline.core.types import FloatArray, IntArray, Line, RealArray, SmallArray
 from pipeline.response.curves import RETENTIONS, SHAPES
 from pipeline.response.grid import DRIFTS, SHARES
+from pipeline.response.population import stratified
 from pipeline.response.posterior import Posterior
 
 WEEKDAY_WEEKS = 10
@@ -225,16 +226,16 @@ def predictive(
     """
     first = past.days[-1] + timedelta(days=1)
     days = [first + timedelta(days=ahead) for ahead in range(n_days)]
-    weights = posterior.weights
+    hypothesis = posterior.population.draw(rng, n_draws)
     n_lines = len(posterior.lines)
     level, share, walk = np.empty((3, n_draws, n_lines), dtype=np.float32)
     retention, shape = np.empty((2, n_draws, n_lines), dtype=np.int8)
     for line in range(n_lines):
-        node = _draw_nodes(weights[line].reshape(-1), n_draws, rng)
-        retention[:, line], shape[:, line], part = np.unravel_index(node, weights.shape[1:])
+        node = posterior.draw_nodes(line, hypothesis, rng)
+        retention[:, line], shape[:, line], part = node
         share[:, line] = SHARES[part]
         level[:, line] = _levels(posterior, line, node, rng)
-        drift = _draw_nodes(posterior.drift[line], n_draws, rng)
+        drift = stratified(posterior.drift[line], rng, n_draws)
         walk[:, line] = np.asarray(DRIFTS)[drift][:, 0]
     shared_sd, lasting_sd, variance = day_noise(past, posterior.metric)
     factor = _weekday_factors(past, posterior.metric, days)
@@ -309,23 +310,16 @@ def _robust_variance(bends: FloatArray, usable: FloatArray | np.ndarray) -> Floa
 
 
 def _levels(
-    posterior: Posterior, line: int, node: IntArray, rng: np.random.Generator
+    posterior: Posterior,
+    line: int,
+    node: tuple[IntArray, IntArray, IntArray],
+    rng: np.random.Generator,
 ) -> FloatArray:
     """Return draws of today's level in the north-star metric, (n_draws,)."""
-    mean = posterior.level_mean[line].reshape(-1)[node]
-    sd = posterior.level_sd[line].reshape(-1)[node]
-    level = np.maximum(mean + sd * rng.standard_normal(node.size), 0.05 * mean)
-    worth = posterior.worth[line] + posterior.worth_sd[line] * rng.standard_normal(node.size)
+    mean, sd = posterior.level_mean[line][node], posterior.level_sd[line][node]
+    level = np.maximum(mean + sd * rng.standard_normal(mean.size), 0.05 * mean)
+    worth = posterior.worth[line] + posterior.worth_sd[line] * rng.standard_normal(mean.size)
     return np.asarray(level * np.maximum(worth, 0.0))
-
-
-def _draw_nodes(
-    weights: SingleArray | FloatArray, n_draws: int, rng: np.random.Generator
-) -> IntArray:
-    cumulative = np.cumsum(weights, dtype=np.float64)
-    points = (np.arange(n_draws) + rng.random(n_draws)) / n_draws * cumulative[-1]
-    nodes = np.searchsorted(cumulative, points).clip(max=cumulative.size - 1)
-    return np.asarray(rng.permutation(nodes), dtype=np.int64)
 
 
 def _weekday_factors(past: History, metric: str, days: Sequence[date]) -> FloatArray:

@@ -27,6 +27,7 @@ from pipeline.response.maturity import Maturity
 from pipeline.response.noise import cell_noise, dispersion, slow_drift, starting_level, with_unseen
 from pipeline.response.pooling import drift_population
 from pipeline.response.population import (
+    Population,
     common_elasticity,
     common_movement,
     mean_elasticity,
@@ -106,6 +107,7 @@ class Fitted:
     """Where the sweeps ended; `lost` are the lines that nothing could be learned of."""
 
     weights: SingleArray
+    population: Population
     evidence: Evidence
     tomorrow: FloatArray
     special: Effects
@@ -207,9 +209,9 @@ def _once(
     returned = relative_return(belief.level * data.worth, data.reference)
     pooled = partial(pool_lines, grid, groups=data.groups, centre=centre, centre_sd=slope_sd)
     if tests and grid is FULL:
-        before = pooled(evidence=evidence, returned=returned)
+        before, _ = pooled(evidence=evidence, returned=returned)
         evidence = with_readouts(evidence, tests, before, data.worth)
-    weights = pooled(evidence=evidence, returned=returned)
+    weights, population = pooled(evidence=evidence, returned=returned)
     kept = np.einsum("lrsk,r->l", weights, grid.retentions)
     moved = single(carried_spend(data.screened.spend, kept) / data.reference)
     moved = np.log(np.maximum(moved, np.float32(0.05)))
@@ -237,6 +239,7 @@ def _once(
     )
     return after, Fitted(
         weights=weights,
+        population=population,
         evidence=evidence,
         tomorrow=demand.tomorrow,
         special=demand.special,

@@ -17,6 +17,7 @@ from pipeline.response.blocks import (
     run_here,
     together,
 )
+from pipeline.response.chase import chase_sd, fast_movement
 from pipeline.response.curves import carried_spend, write_features
 from pipeline.response.demand import Demand, Shown, estimate_demand
 from pipeline.response.evidence import Evidence, single
@@ -184,6 +185,8 @@ def _once(
     variance += counting
     variance *= robust
     variance[~usable] = np.inf
+    fast = fast_movement(movement)
+    fast *= np.float32(chase_sd(freed, belief.expected, variance, movement, fast))
     del scale, counting, seen  # a hundred thousand lines have to fit
     common = common_movement(movement, relative, slope_sd)
     drift = belief.drift
@@ -198,7 +201,7 @@ def _once(
             spend=data.screened.spend[:, block],
             reference=data.reference[block],
             level=belief.level[block],
-            common=_nuisances(common, demand, belief, block),
+            common=_nuisances(common, fast, demand, belief, block),
             drift_prior=drift_prior[block],
         )
         for block in _blocks(belief.level.size, grid)
@@ -266,12 +269,16 @@ def _shown(data: Prepared, belief: _Belief, centre: float) -> Shown:
     )
 
 
-def _nuisances(common: FloatArray, demand: Demand, belief: _Belief, block: slice) -> SingleArray:
+def _nuisances(
+    common: FloatArray, fast: SingleArray, demand: Demand, belief: _Belief, block: slice
+) -> SingleArray:
     """Return the movements that must teach nothing, (n_nuisances, n_days, n_lines in block)."""
     modes = demand.modes_of(block)
-    out = np.empty((1 + len(modes), *modes.shape[1:]), dtype=np.float32)
+    out = np.empty((2 + len(modes), *modes.shape[1:]), dtype=np.float32)
+    relative = belief.expected[:, block] / single(belief.level[block])
     out[0] = common[:, None]
-    np.multiply(modes, belief.expected[:, block] / single(belief.level[block]), out=out[1:])
+    np.multiply(fast[:, block], relative, out=out[1])
+    np.multiply(modes, relative, out=out[2:])
     return out
 
 

@@ -1,8 +1,8 @@
 """Money that followed the day: platforms and people spend more within days on which more is sold.
 
-Such movements of a line's spend teach nothing of its response, and no model of demand that all
-lines share removes what only this line's customers did. Budgets that were set stay for a week or
-so; what follows the day comes and goes. So the two are told apart by how long they last, and how
+Such movements of a line's spend say little of its response, and no model of demand that all lines
+share removes what only this line's customers did. Budgets that were set stay for half a week at
+least; what follows the day comes and goes. So the two are told apart by how long they last, and how
 far they disagree on the response says how much of the fast one is an answer rather than a cause.
 """
 
@@ -12,23 +12,33 @@ import numpy as np
 
 from pipeline.core.types import FloatArray, RealArray, SingleArray
 
-WEEK = 7  # days; what lasts for more than half of them is a budget that was set
-USUAL, USUAL_LINES = 0.15, 2.0  # elasticity they may be off by, as if three lines had shown it
+AROUND = 3  # days before and after; what lasts longer than that is a budget that was set
+USUAL, USUAL_LINES = 0.15, 2.0
+"""Elasticity that fast movements may be off by, and how many lines it takes to unlearn that."""
+
 LEAST, MOST = 0.03, 0.4
 FAR = 3.0  # disagreements count up to so many standard deviations
 
 
 def fast_movement(movement: RealArray) -> SingleArray:
-    """Return how far each day lies from the median of the week around it, (n_days, n_lines).
+    """Return how far each day lies from the median of the days around it, (n_days, n_lines).
 
     Args:
         movement: (n_days, n_lines), of log spend.
     """
-    half, n_days = WEEK // 2, len(movement)
-    wide = np.pad(movement, ((half, half), (0, 0)), mode="edge").astype(np.float32)
-    around = np.stack([wide[lag : lag + n_days] for lag in range(WEEK)])
-    around.partition(half, axis=0)
-    return np.asarray(movement - around[half], dtype=np.float32)
+    n_days, width = len(movement), 2 * AROUND + 1
+    out = np.asarray(movement, dtype=np.float32).copy()
+    inside = n_days - width + 1
+    if inside > 0:
+        windows = np.stack([out[lag : lag + inside] for lag in range(width)])
+        windows.partition(AROUND, axis=0)
+        middle = windows[AROUND]
+    ends = [day for day in range(n_days) if not AROUND <= day < n_days - AROUND]
+    medians = [np.median(out[max(day - AROUND, 0) : day + AROUND + 1], axis=0) for day in ends]
+    if inside > 0:
+        out[AROUND : n_days - AROUND] -= middle
+    out[ends] -= np.array(medians, dtype=np.float32).reshape(len(ends), -1)
+    return out
 
 
 def chase_sd(
@@ -65,9 +75,12 @@ def chase_sd(
     xx, xz, zz = product(x, x) + 1.0, product(x, z), product(z, z) + 1.0
     xy, zy = product(x, y), product(z, y)
     area = xx * zz - xz * xz
-    apart = ((zz + xz) * xy - (xx + xz) * zy) / area
+    of_fast, of_slow = (zz + xz) / area, (xx + xz) / area
+    apart = of_fast * xy - of_slow * zy
+    # What chance alone makes of it; the ones above, a wide prior of both slopes, are no data.
+    chance = of_fast**2 * (xx - 1) - 2 * of_fast * of_slow * xz + of_slow**2 * (zz - 1)
     error = (xx + zz + 2 * xz) / area
     precision = np.square(USUAL**2 / (USUAL**2 + error))
-    excess = np.minimum(np.square(apart), FAR**2 * (error + USUAL**2)) - error
+    excess = np.minimum(np.square(apart), FAR**2 * (error + USUAL**2)) - chance
     found = USUAL_LINES * USUAL**2 + float(precision @ excess)
     return float(np.sqrt(np.clip(found / (USUAL_LINES + precision.sum()), LEAST**2, MOST**2)))

@@ -34,6 +34,7 @@ WANTED = np.arange(-7.0, 2.5, 0.1)
 """Log elasticities that a line may be thought to have; what lies between is interpolated."""
 
 TINY = 1e-37
+UNHEARD = 0.01  # of what a line knows on average: less is nothing
 
 POOLED_LINES = 256  # at a time, so that what is needed in between stays in the cache
 
@@ -151,6 +152,7 @@ def pool_lines(
     centre: float,
     centre_sd: float,
     returned: FloatArray,
+    knowing: FloatArray,
 ) -> tuple[SingleArray, Population]:
     """Return every line's posterior over the grid, each summing to 1, and what lines share.
 
@@ -158,20 +160,22 @@ def pool_lines(
         grid: of the evidence.
         evidence: of every node.
         groups: (n_lines,), channel.
-        centre, centre_sd: the lines' common elasticity and its error.
+        centre, centre_sd: these lines' mean elasticity and its error.
         returned: (n_lines,), from `relative_return`.
+        knowing: (n_lines,), from `knowledge`.
     """
     joint = evidence.log_likelihood.copy()
     timing = np.log(grid.retention_prior).astype(np.float32)[:, None, None]
-    population, weight = _hypotheses(grid, centre, centre_sd, returned)
+    population, weight = _hypotheses(grid, centre, centre_sd, returned, knowing)
     blocks = [slice(first, first + POOLED_LINES) for first in range(0, len(joint), POOLED_LINES)]
     told = population.others
     for block in blocks:
         likelihood = _log_sum(joint[block] + timing, (1,))
         told[block] = population.told(likelihood.reshape(len(likelihood), -1), block)
     support = np.log(weight) + told.sum(axis=0, dtype=np.float64)
+    told -= told.max(axis=1, keepdims=True)  # sums over all lines have too many digits for it
     # A line is told what the population is by the others only: its own days would count twice.
-    np.subtract(support, told, out=told)
+    np.subtract(support - support.max(), told, out=told)
     told -= told.max(axis=1, keepdims=True)
     np.exp(told, out=told)
     told /= told.sum(axis=1, keepdims=True)
@@ -185,7 +189,7 @@ def pool_lines(
 
 
 def _hypotheses(
-    grid: Grid, centre: float, centre_sd: float, returned: FloatArray
+    grid: Grid, centre: float, centre_sd: float, returned: FloatArray, knowing: FloatArray
 ) -> tuple[Population, FloatArray]:
     """Return the hypotheses, nothing told of them yet, and how likely they are before that."""
     error, tilt = (table.reshape(-1) for table in np.meshgrid(ERRORS, TILTS, indexing="ij"))
@@ -193,11 +197,16 @@ def _hypotheses(
         -0.5 * np.square((tilt - TILT) / TILT_SD)
     )
     # Logs scatter around the median, which lies below the mean that is known.
-    below = 0.5 * (LOG_SPREAD**2 + np.square(tilt) * returned.var())
+    heard = returned[knowing * returned.size > UNHEARD]  # the mean is of lines that tell anything
+    below = 0.5 * LOG_SPREAD**2 + np.log(np.exp(-np.outer(heard, TILTS)).mean(axis=0))
+    variance = np.log1p(np.square(centre_sd / centre))
     population = Population(
         grid=grid,
         weight=weight / weight.sum(),
-        centre=np.log(centre) - below + error * centre_sd / centre,
+        centre=np.log(centre)
+        - np.tile(below, ERRORS.size)
+        + error * np.sqrt(variance)
+        - 0.5 * variance,
         tilt=tilt,
         returned=returned,
         others=np.empty((returned.size, tilt.size), dtype=np.float32),
@@ -238,11 +247,13 @@ def common_elasticity(current: float, slope: float, error: float) -> tuple[float
     return centre, centre - current, float(1.0 / np.sqrt(precision))
 
 
-def mean_elasticity(
-    grid: Grid, weights: SingleArray, relative_variance: FloatArray, movement: RealArray
-) -> float:
+def mean_elasticity(grid: Grid, weights: SingleArray, knowing: FloatArray) -> float:
     """Return the mean elasticity of the whole outcome, lines weighed by what they can tell."""
-    line = np.einsum("lrsk,sk->l", weights, grid.elasticity)
+    return float(knowing @ np.einsum("lrsk,sk->l", weights, grid.elasticity))
+
+
+def knowledge(relative_variance: FloatArray, movement: RealArray) -> FloatArray:
+    """Return each line's share of all that is known of slopes, (n_lines,), summing to 1."""
     precision = np.where(np.isfinite(relative_variance), 1.0 / relative_variance, 0.0)
     information = (precision * np.square(movement - movement.mean(axis=0))).sum(axis=0) + 1e-9
-    return float((information * line).sum() / information.sum())
+    return np.asarray(information / information.sum())

@@ -98,7 +98,7 @@ class Posterior:
         spend: FloatArray,
         rng: np.random.Generator,
         n_draws: int,
-        alike: FloatArray | None = None,
+        common: np.random.Generator | None = None,
     ) -> tuple[ResponseTable, FloatArray]:
         """Return joint posterior draws of tomorrow's value on a grid of spends, and its mean.
 
@@ -106,7 +106,7 @@ class Posterior:
             spend: (n_lines, n_knots), ascending, first column 0.
             rng: the only source of chance.
             n_draws: how many.
-            alike: (n_draws,), standard normal, what these lines share with lines of other fits.
+            common: of what these lines share with lines of other fits; by default `rng`.
 
         Returns:
             The draws, and the exact posterior mean, (n_lines, n_knots).
@@ -116,15 +116,14 @@ class Posterior:
         members = [member for shape in SHAPES for member in shape.cell()]
         cell = len(members) // len(SHAPES)
         blocks = [slice(first, first + BLOCK_LINES) for first in range(0, len(spend), BLOCK_LINES)]
-        hypothesis = self.population.draw(rng, n_draws)
+        common = common or rng
+        hypothesis, alike = self.population.draw(common, n_draws), common.standard_normal(n_draws)
         for block in blocks:
             units = self._unit_values(spend, block, members)
             mean[block] = self._mean_of(units, block)
             for index, unit in enumerate(np.moveaxis(units, 2, 0), start=block.start):
                 draws = self._line_draws(index, unit, cell, hypothesis, rng)
                 value[:, index], organic[:, index] = draws
-        if alike is None:
-            alike = rng.standard_normal(n_draws)
         shared = np.exp(self.shared_sd * alike - 0.5 * self.shared_sd**2)
         for block in blocks:
             value[:, block] = with_mean(value[:, block] * shared[:, None, None], mean[block])

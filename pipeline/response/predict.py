@@ -214,6 +214,7 @@ def predictive(
     *,
     n_draws: int = 300,
     n_days: int = max(HORIZONS),
+    common: np.random.Generator | None = None,
 ) -> Predictive:
     """Return draws of the days right after `past`.
 
@@ -223,10 +224,11 @@ def predictive(
         rng: the only source of chance.
         n_draws: how many futures.
         n_days: how far ahead they can be asked.
+        common: of what these lines share with lines of other fits; by default `rng`.
     """
     first = past.days[-1] + timedelta(days=1)
     days = [first + timedelta(days=ahead) for ahead in range(n_days)]
-    hypothesis = posterior.population.draw(rng, n_draws)
+    hypothesis = posterior.population.draw(common or rng, n_draws)
     n_lines = len(posterior.lines)
     level, share, walk = np.empty((3, n_draws, n_lines), dtype=np.float32)
     retention, shape = np.empty((2, n_draws, n_lines), dtype=np.int8)

@@ -31,6 +31,7 @@ from pipeline.response.population import (
     Population,
     common_elasticity,
     common_movement,
+    knowledge,
     mean_elasticity,
     pool_lines,
     relative_return,
@@ -168,7 +169,8 @@ def _once(
     usable, share, movement = data.screened.usable, data.maturity.share, belief.movement
     seen = belief.expected * share
     relative = np.where(usable, belief.unit / np.maximum(seen, 1e-6) + belief.noise, np.inf)
-    slope, slope_sd = shared_slope(data.outcome, seen, movement, relative)
+    fast = fast_movement(movement)
+    slope, slope_sd = shared_slope(data.outcome, seen, movement - fast, relative)
     centre, slope, slope_sd = common_elasticity(belief.elasticity, slope, slope_sd)
     demand = estimate_demand(
         _shown(data, belief, centre),
@@ -185,7 +187,6 @@ def _once(
     variance += counting
     variance *= robust
     variance[~usable] = np.inf
-    fast = fast_movement(movement)
     fast *= np.float32(chase_sd(freed, belief.expected, variance, movement, fast))
     del scale, counting, seen  # a hundred thousand lines have to fit
     common = common_movement(movement, relative, slope_sd)
@@ -209,16 +210,23 @@ def _once(
     found = together(run_blocks(jobs), grid, belief.level.size)
     evidence = found.evidence
     np.multiply(evidence.log_likelihood, np.float32(DAY_WEIGHT), out=evidence.log_likelihood)
-    returned = relative_return(belief.level * data.worth, data.reference)
-    pooled = partial(pool_lines, grid, groups=data.groups, centre=centre, centre_sd=slope_sd)
+    pooled = partial(
+        pool_lines,
+        grid,
+        groups=data.groups,
+        centre=centre,
+        centre_sd=slope_sd,
+        returned=relative_return(belief.level * data.worth, data.reference),
+        knowing=knowledge(relative, movement),
+    )
     if tests and grid is FULL:
-        before, _ = pooled(evidence=evidence, returned=returned)
+        before, _ = pooled(evidence=evidence)
         evidence = with_readouts(evidence, tests, before, data.worth)
-    weights, population = pooled(evidence=evidence, returned=returned)
+    weights, population = pooled(evidence=evidence)
     kept = np.einsum("lrsk,r->l", weights, grid.retentions)
     moved = single(carried_spend(data.screened.spend, kept) / data.reference)
     moved = np.log(np.maximum(moved, np.float32(0.05)))
-    elasticity = mean_elasticity(grid, weights, relative, moved)
+    elasticity = mean_elasticity(grid, weights, knowledge(relative, moved))
     del relative
     base = _expected(grid, data, evidence, weights)
     drifted = slow_drift(freed, base, variance)

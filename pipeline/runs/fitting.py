@@ -99,17 +99,23 @@ class Fit:
         if not isinstance(posterior, Posterior):
             table, mean = posterior.tabulate(grid, dice, self.n_draws)
             return Part(learned=Learned(table=table, mean=mean, findings=posterior.findings))
-        alike = None
-        if self.segment is not None:
-            alike = day_rng(self.facts, "posterior").standard_normal(self.n_draws)
-        table, mean = posterior.tabulate(grid, dice, self.n_draws, alike)
+        table, mean = posterior.tabulate(grid, dice, self.n_draws, self._common("posterior"))
         _widen(table.value, mean, _widening(self.facts))
         ahead = None
         if self.is_objective:
-            draws, dice = min(self.n_draws, DRAWS_AHEAD), self._dice("ahead")
-            ahead = predictive(posterior, self.facts.history, dice, n_draws=draws)
+            ahead = predictive(
+                posterior,
+                self.facts.history,
+                self._dice("ahead"),
+                n_draws=min(self.n_draws, DRAWS_AHEAD),
+                common=self._common("ahead"),
+            )
         learned = Learned(table=table, mean=mean, findings=posterior.findings)
         return Part(learned=learned, health=posterior.health, ahead=ahead)
+
+    def _common(self, purpose: str) -> np.random.Generator | None:
+        """Return the generator of what lines of all segments share; None where there is one."""
+        return None if self.segment is None else day_rng(self.facts, purpose)
 
     def _dice(self, purpose: str) -> np.random.Generator:
         """Return the generator of one use of chance; metrics share it, segments do not."""

@@ -25,7 +25,10 @@ def nested_prices(problem: Problem, box: Box, tree: Tree, split: NestedSplit) ->
     this is the one for one more of a cap, found from the lines that would give and take it.
     """
     spend, node_prices = split.spend, split.prices
-    if tree.size == 1 and split.smooth[ROOT]:
+    # a line that takes all that the others' floors leave has a most that more money would move
+    left = (box.high < problem.upper) & (spend >= box.high * (1 - _AT))
+    is_smooth = bool(split.smooth[ROOT]) and not left.any()
+    if tree.size == 1 and is_smooth:
         if not problem.groups:
             return node_prices
         return np.concatenate([node_prices, np.zeros(len(problem.groups))])
@@ -39,7 +42,7 @@ def nested_prices(problem: Problem, box: Box, tree: Tree, split: NestedSplit) ->
     smooth = (extra > 0) & split.smooth & split.smooth[tree.parent]
     unsure = at_most & (extra >= 0) & ~smooth
     unsure &= unsure.cumsum() <= min(_MANY, _LOOKS // problem.size)
-    unsure[ROOT] = own[ROOT] != 0 and not split.smooth[ROOT]
+    unsure[ROOT] = own[ROOT] != 0 and not is_smooth
     edge = _Edge.of(problem, box, spend) if unsure.any() else None
     for node in np.flatnonzero(unsure).tolist():
         if edge is not None and node != ROOT:

@@ -26,18 +26,16 @@ def fast_movement(movement: RealArray) -> SingleArray:
     Args:
         movement: (n_days, n_lines), of log spend.
     """
-    n_days, width = len(movement), 2 * AROUND + 1
-    out = np.asarray(movement, dtype=np.float32).copy()
-    inside = n_days - width + 1
-    if inside > 0:
-        windows = np.stack([out[lag : lag + inside] for lag in range(width)])
+    known = np.asarray(movement, dtype=np.float32)
+    out, n_days = known.copy(), len(known)
+    inside = slice(AROUND, max(n_days - AROUND, AROUND))
+    for day in {*range(n_days)}.difference(range(n_days)[inside]):
+        out[day] -= np.median(known[max(day - AROUND, 0) : day + AROUND + 1], axis=0)
+    if n_days > 2 * AROUND:
+        lags = range(2 * AROUND + 1)
+        windows = np.stack([known[lag : n_days - 2 * AROUND + lag] for lag in lags])
         windows.partition(AROUND, axis=0)
-        middle = windows[AROUND]
-    ends = [day for day in range(n_days) if not AROUND <= day < n_days - AROUND]
-    medians = [np.median(out[max(day - AROUND, 0) : day + AROUND + 1], axis=0) for day in ends]
-    if inside > 0:
-        out[AROUND : n_days - AROUND] -= middle
-    out[ends] -= np.array(medians, dtype=np.float32).reshape(len(ends), -1)
+        out[inside] -= windows[AROUND]
     return out
 
 

@@ -166,13 +166,13 @@ def pool_lines(
     """
     joint = evidence.log_likelihood.copy()
     timing = np.log(grid.retention_prior).astype(np.float32)[:, None, None]
-    population, weight = _hypotheses(grid, centre, centre_sd, returned, knowing)
+    population = _hypotheses(grid, centre, centre_sd, returned, knowing)
     blocks = [slice(first, first + POOLED_LINES) for first in range(0, len(joint), POOLED_LINES)]
     told = population.others
     for block in blocks:
-        likelihood = _log_sum(joint[block] + timing, (1,))
+        likelihood = _over_retentions(joint[block] + timing)
         told[block] = population.told(likelihood.reshape(len(likelihood), -1), block)
-    support = np.log(weight) + told.sum(axis=0, dtype=np.float64)
+    support = np.log(population.weight) + told.sum(axis=0, dtype=np.float64)
     told -= told.max(axis=1, keepdims=True)  # sums over all lines have too many digits for it
     # A line is told what the population is by the others only: its own days would count twice.
     np.subtract(support - support.max(), told, out=told)
@@ -190,8 +190,8 @@ def pool_lines(
 
 def _hypotheses(
     grid: Grid, centre: float, centre_sd: float, returned: FloatArray, knowing: FloatArray
-) -> tuple[Population, FloatArray]:
-    """Return the hypotheses, nothing told of them yet, and how likely they are before that."""
+) -> Population:
+    """Return the hypotheses as likely as they are before any line is seen; `others` is empty."""
     error, tilt = (table.reshape(-1) for table in np.meshgrid(ERRORS, TILTS, indexing="ij"))
     weight = np.repeat(ERROR_WEIGHTS, TILTS.size) * np.exp(
         -0.5 * np.square((tilt - TILT) / TILT_SD)
@@ -200,7 +200,7 @@ def _hypotheses(
     heard = returned[knowing * returned.size > UNHEARD]  # the mean is of lines that tell anything
     below = 0.5 * LOG_SPREAD**2 + np.log(np.exp(-np.outer(heard, TILTS)).mean(axis=0))
     variance = np.log1p(np.square(centre_sd / centre))
-    population = Population(
+    return Population(
         grid=grid,
         weight=weight / weight.sum(),
         centre=np.log(centre)
@@ -211,16 +211,15 @@ def _hypotheses(
         returned=returned,
         others=np.empty((returned.size, tilt.size), dtype=np.float32),
     )
-    return population, population.weight
 
 
-def _log_sum(table: SingleArray, axes: tuple[int, ...]) -> SingleArray:
-    """Return the log of the sum of exponentials; the table is used up."""
-    top = table.max(axis=axes, keepdims=True)
+def _over_retentions(table: SingleArray) -> SingleArray:
+    """Return the log of the sum of exponentials over the second axis; the table is used up."""
+    top = table.max(axis=1, keepdims=True)
     table -= top
-    total = np.log(np.exp(table, out=table).sum(axis=axes, keepdims=True))
+    total = np.log(np.exp(table, out=table).sum(axis=1, keepdims=True))
     total += top
-    return np.asarray(total.squeeze(axes))
+    return np.asarray(total.squeeze(1))
 
 
 def common_movement(

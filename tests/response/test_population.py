@@ -17,15 +17,19 @@ from tests.response.advertiser import advertiser
 CENTRE, CENTRE_SD = 0.3, 0.06
 
 
-def pooled(log_likelihood: FloatArray, returned: FloatArray) -> tuple[FloatArray, Population]:
+def pooled(
+    log_likelihood: FloatArray, returned: FloatArray, known: FloatArray | None = None
+) -> tuple[FloatArray, Population]:
+    ones = np.ones(log_likelihood.shape, dtype=np.float32)
     evidence = Evidence(
         log_likelihood=log_likelihood.astype(np.float32),
-        level_mean=np.ones(log_likelihood.shape, dtype=np.float32),
-        level_sd=np.ones(log_likelihood.shape, dtype=np.float32),
+        level_mean=ones,
+        level_sd=ones,
         drift=np.ones((len(returned), 1)),
     )
+    if known is None:
+        known = np.full(returned.size, 1 / returned.size)
     groups = np.zeros(returned.size, dtype=np.int64)
-    known = np.full(returned.size, 1 / returned.size)
     return pool_lines(COARSE, evidence, groups, CENTRE, CENTRE_SD, returned, known)
 
 
@@ -84,16 +88,9 @@ def test_how_much_a_line_says_of_everything_changes_nothing_of_others():
 
 def test_lines_that_never_earned_do_not_move_what_the_living_are_thought_to_be():
     likelihood, returned = some_evidence(20)
-    none = np.zeros((30, *COARSE.nodes))
-    evidence = Evidence(
-        log_likelihood=np.concatenate([likelihood, none]).astype(np.float32),
-        level_mean=np.ones((50, *COARSE.nodes), dtype=np.float32),
-        level_sd=np.ones((50, *COARSE.nodes), dtype=np.float32),
-        drift=np.ones((50, 1)),
-    )
+    silent = np.concatenate([likelihood, np.zeros((30, *COARSE.nodes))])
     known = np.repeat([1 / 20, 0.0], [20, 30])
-    groups, dead = np.zeros(50, dtype=np.int64), np.append(returned, np.full(30, -2.5))
-    _, beside = pool_lines(COARSE, evidence, groups, CENTRE, CENTRE_SD, dead, known)
+    _, beside = pooled(silent, np.append(returned, np.full(30, -2.5)), known)
     _, alone = pooled(likelihood, returned)
     np.testing.assert_allclose(beside.centre, alone.centre)
 

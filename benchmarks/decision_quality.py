@@ -27,7 +27,7 @@ from pipeline.simulation.worlds import (
     TUNED_KINDS,
 )
 
-POLICIES = ("ours", "regression", "rule")
+POLICIES = ("ours", "grid", "regression", "rule")
 HELD_OUT_SEED = 1000
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "worlds.md"
 
@@ -73,7 +73,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=2, help="seeds 0, 1, ... of each kind")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--nights", type=int, default=NIGHTS)
-    parser.add_argument("--policies", default="ours", help="of ours, static, rule, regression")
+    parser.add_argument(
+        "--policies", default="ours", help="of ours, static, rule, regression, grid"
+    )
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--write", action="store_true", help="put a table into docs/worlds.md")
     parser.add_argument("--held-out", action="store_true", help="only worlds never tuned on")
@@ -108,9 +110,9 @@ def _write(options: argparse.Namespace) -> None:
 def table(scores: list[WorldScore]) -> str:
     """Return captured share and least lift by kind and policy, as Markdown; held out in sums."""
     head = [
-        "| worlds | oracle's lift | ours | least lift | intervals hold | regression | least lift "
-        "| rule | least lift |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| worlds | oracle's lift | ours | least lift | intervals hold | grid | least lift "
+        "| regression | least lift | rule | least lift |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     tuned = [score for score in scores if score.seed != HELD_OUT_SEED]
     unseen = [score for score in scores if score.seed == HELD_OUT_SEED]

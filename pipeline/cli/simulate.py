@@ -94,7 +94,7 @@ def simulate(
     first_seed: Annotated[int, typer.Option(min=0, help="1000 and up were never tuned on.")] = 0,
     nights: Annotated[int, typer.Option(min=1, max=365, help="To live in each world.")] = 60,
     policies: Annotated[
-        str, typer.Option(metavar="NAME,...", help="Of ours, rule, regression, static.")
+        str, typer.Option(metavar="NAME,...", help="Of ours, rule, regression, grid, static.")
     ] = "ours,rule,regression",
     files: Annotated[
         bool, typer.Option("--files", help="Ours through CSV files, whole nights and signatures.")

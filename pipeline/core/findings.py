@@ -7,6 +7,9 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
+SPECIAL_DAY = "model.special-day"
+"""The check that says what is expected of a day with a name, which a signer reads first."""
+
 
 class Level(StrEnum):
     """How much a finding weighs, lightest first."""

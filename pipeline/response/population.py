@@ -22,7 +22,7 @@ from pipeline.response.pooling import pooled_posterior
 
 ELASTICITY, ELASTICITY_SD = 0.25, 0.12  # of the whole outcome, over portfolios: a wide prior
 LEAST_ELASTICITY = 0.02  # spend that went against outcomes does not make money harmful
-LOG_SPREAD = 0.65  # of lines' elasticities around the portfolio's, in logs
+LOG_SPREAD = 0.8  # of lines' elasticities around the portfolio's, in logs
 TILTS = np.linspace(0.0, 1.0, 6)
 TILT, TILT_SD = 0.5, 0.3  # half of what sets lines' average returns apart is not their margin
 SLOPE_SPREAD = 0.15  # how far lines' elasticities of the whole outcome lie apart
@@ -40,6 +40,20 @@ POOLED_LINES = 256  # at a time, so that what is needed in between stays in the 
 
 STRENGTHS = (2.0, 30.0, 30.0)
 """How many lines the prior of retention, shape and share is worth."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommonElasticity:
+    """The lines' mean elasticity of the whole outcome.
+
+    Attributes:
+        mean, error: of it, a standard deviation.
+        share: (n_lines,), what each line says of it, summing to 1.
+    """
+
+    mean: float
+    error: float
+    share: FloatArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,10 +163,8 @@ def pool_lines(
     grid: Grid,
     evidence: Evidence,
     groups: IntArray,
-    centre: float,
-    centre_sd: float,
+    common: CommonElasticity,
     returned: FloatArray,
-    knowing: FloatArray,
 ) -> tuple[SingleArray, Population]:
     """Return every line's posterior over the grid, each summing to 1, and what lines share.
 
@@ -160,13 +172,12 @@ def pool_lines(
         grid: of the evidence.
         evidence: of every node.
         groups: (n_lines,), channel.
-        centre, centre_sd: these lines' mean elasticity and its error.
+        common: elasticity of these lines.
         returned: (n_lines,), from `relative_return`.
-        knowing: (n_lines,), from `knowledge`.
     """
     joint = evidence.log_likelihood.copy()
     timing = np.log(grid.retention_prior).astype(np.float32)[:, None, None]
-    population = _hypotheses(grid, centre, centre_sd, returned, knowing)
+    population = _hypotheses(grid, common, returned)
     blocks = [slice(first, first + POOLED_LINES) for first in range(0, len(joint), POOLED_LINES)]
     told = population.others
     for block in blocks:
@@ -188,22 +199,20 @@ def pool_lines(
     return pooled_posterior(joint, priors, STRENGTHS, groups), population
 
 
-def _hypotheses(
-    grid: Grid, centre: float, centre_sd: float, returned: FloatArray, knowing: FloatArray
-) -> Population:
+def _hypotheses(grid: Grid, common: CommonElasticity, returned: FloatArray) -> Population:
     """Return the hypotheses as likely as they are before any line is seen; `others` is empty."""
     error, tilt = (table.reshape(-1) for table in np.meshgrid(ERRORS, TILTS, indexing="ij"))
     weight = np.repeat(ERROR_WEIGHTS, TILTS.size) * np.exp(
         -0.5 * np.square((tilt - TILT) / TILT_SD)
     )
     # Logs scatter around the median, which lies below the mean that is known.
-    heard = returned[knowing * returned.size > UNHEARD]  # the mean is of lines that tell anything
+    heard = returned[common.share * returned.size > UNHEARD]  # the lines whose mean it is
     below = 0.5 * LOG_SPREAD**2 + np.log(np.exp(-np.outer(heard, TILTS)).mean(axis=0))
-    variance = np.log1p(np.square(centre_sd / centre))
+    variance = np.log1p(np.square(common.error / common.mean))
     return Population(
         grid=grid,
         weight=weight / weight.sum(),
-        centre=np.log(centre)
+        centre=np.log(common.mean)
         - np.tile(below, ERRORS.size)
         + error * np.sqrt(variance)
         - 0.5 * variance,
@@ -238,21 +247,23 @@ def common_movement(
     return np.asarray(spread * (common - common.mean()))
 
 
-def common_elasticity(current: float, slope: float, error: float) -> tuple[float, float, float]:
-    """Return the lines' mean elasticity, the shared slope that it implies, and their error."""
-    precision = 1.0 / error**2 + 1.0 / ELASTICITY_SD**2
-    centre = ((current + slope) / error**2 + ELASTICITY / ELASTICITY_SD**2) / precision
-    centre = max(centre, LEAST_ELASTICITY)
-    return centre, centre - current, float(1.0 / np.sqrt(precision))
+def common_elasticity(own: FloatArray, slope: FloatArray, variance: FloatArray) -> CommonElasticity:
+    """Return the lines' mean elasticity, its error, and what each line says of it.
 
+    A line that moved far is known well, but it is one line: how far lines lie apart bounds what it
+    says of the others. Else the lines that plans move most, which are those thought to be flattest
+    and steepest, would alone be the population.
 
-def mean_elasticity(grid: Grid, weights: SingleArray, knowing: FloatArray) -> float:
-    """Return the mean elasticity of the whole outcome, lines weighed by what they can tell."""
-    return float(knowing @ np.einsum("lrsk,sk->l", weights, grid.elasticity))
+    Args:
+        own: (n_lines,), elasticities as believed.
+        slope, variance: (n_lines,), from `line_slopes`, against them.
 
-
-def knowledge(relative_variance: FloatArray, movement: RealArray) -> FloatArray:
-    """Return each line's share of all that is known of slopes, (n_lines,), summing to 1."""
-    precision = np.where(np.isfinite(relative_variance), 1.0 / relative_variance, 0.0)
-    information = (precision * np.square(movement - movement.mean(axis=0))).sum(axis=0) + 1e-9
-    return np.asarray(information / information.sum())
+    Source: random-effects mean, DerSimonian and Laird (1986), "Meta-analysis in clinical trials".
+    """
+    precision = 1.0 / (SLOPE_SPREAD**2 + variance)
+    told, before = float(precision.sum()), 1.0 / ELASTICITY_SD**2
+    share = precision / told
+    mean = (told * float(share @ (own + slope)) + before * ELASTICITY) / (told + before)
+    return CommonElasticity(
+        mean=max(mean, LEAST_ELASTICITY), error=float((told + before) ** -0.5), share=share
+    )

@@ -14,7 +14,7 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from pipeline.core.findings import Finding, Level
+from pipeline.core.findings import SPECIAL_DAY, Finding, Level
 from pipeline.core.types import BoolArray, FloatArray, IntArray
 
 ALIKE_SD, OWN_SD = 0.15, 0.25
@@ -134,7 +134,7 @@ def special_findings(last_day: date, named: NamedDays, effects: Effects) -> tupl
     return (
         Finding(
             level=Level.PASS,
-            check="model.special-day",
+            check=SPECIAL_DAY,
             message=f"{last_day + timedelta(days=1)} is {named.names[place]}: demand is expected "
             f"{np.expm1(mean):+.0%} against an ordinary day ({low:+.0%} to {high:+.0%}), learned "
             f"from {own} such day{'' if own == 1 else 's'} and {others} other special "

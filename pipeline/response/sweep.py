@@ -31,22 +31,15 @@ from pipeline.response.population import (
     Population,
     common_elasticity,
     common_movement,
-    knowledge,
-    mean_elasticity,
     pool_lines,
     relative_return,
 )
 from pipeline.response.scratch import Scratch
-from pipeline.response.slope import shared_slope
+from pipeline.response.slope import line_slopes
 from pipeline.response.special_days import Effects, NamedDays
 
 SWEEPS = (COARSE, COARSE, FULL)
 """The grid of each sweep: demand settles on few nodes, the answer is given on all."""
-
-DAY_WEIGHT = 0.7
-"""What a day counts towards the curve. The rest of a market is never modelled quite rightly, noise
-is plugged in, and with full weight intervals are a little too narrow. Source: Miller and Dunson
-(2019), "Robust Bayesian inference via coarsening"."""
 
 FIRST_RETENTION, FIRST_ELASTICITY = 0.3, 0.25  # to begin with; both are learned
 FIRST_NOISE = 0.3**2
@@ -85,7 +78,7 @@ class _Belief:
         movement: (n_days, n_lines), log of carried spend over its reference.
         noise: (n_lines,), relative variance beyond counting.
         robust: (n_days, n_lines), factor on the variance of odd days.
-        own: (n_lines,), each line's elasticity; `elasticity` is their mean.
+        own: (n_lines,), each line's elasticity of the whole outcome.
         wander: (n_lines, 2), variance of the level's daily step and of its shocks.
         drift: (n_lines, n_drifts), how each level wanders, if known.
     """
@@ -99,7 +92,6 @@ class _Belief:
     noise: FloatArray
     robust: SingleArray
     own: FloatArray
-    elasticity: float
     wander: FloatArray
     drift: FloatArray | None = None
 
@@ -153,7 +145,6 @@ def _begin(data: Prepared) -> _Belief:
         noise=np.full(level.size, FIRST_NOISE),
         robust=np.ones(base.shape, dtype=np.float32),
         own=np.full(level.size, FIRST_ELASTICITY),
-        elasticity=FIRST_ELASTICITY,
         wander=np.tile(FIRST_WANDER, (level.size, 1)),
     )
 
@@ -170,10 +161,10 @@ def _once(
     seen = belief.expected * share
     relative = np.where(usable, belief.unit / np.maximum(seen, 1e-6) + belief.noise, np.inf)
     fast = fast_movement(movement)
-    slope, slope_sd = shared_slope(data.outcome, seen, movement - fast, relative)
-    centre, slope, slope_sd = common_elasticity(belief.elasticity, slope, slope_sd)
+    slope, doubt = line_slopes(data.outcome, seen, movement - fast, relative, belief.wander)
+    common = common_elasticity(belief.own, slope, doubt)
     demand = estimate_demand(
-        _shown(data, belief, centre),
+        _shown(data, belief, common.mean),
         data.groups,
         data.weekdays,
         np.square(data.maturity.log_sd),
@@ -189,7 +180,7 @@ def _once(
     variance[~usable] = np.inf
     fast *= np.float32(chase_sd(freed, belief.expected, variance, movement, fast))
     del scale, counting, seen  # a hundred thousand lines have to fit
-    common = common_movement(movement, relative, slope_sd)
+    in_common = common_movement(movement, relative, common.error)
     drift = belief.drift
     if drift is None or drift.shape[1] != len(grid.drift_prior):
         drift = np.tile(grid.drift_prior, (belief.level.size, 1))
@@ -202,22 +193,19 @@ def _once(
             spend=data.screened.spend[:, block],
             reference=data.reference[block],
             level=belief.level[block],
-            common=_nuisances(common, fast, demand, belief, block),
+            common=_nuisances(in_common, fast, demand, belief, block),
             drift_prior=drift_prior[block],
         )
         for block in _blocks(belief.level.size, grid)
     )
     found = together(run_blocks(jobs), grid, belief.level.size)
     evidence = found.evidence
-    np.multiply(evidence.log_likelihood, np.float32(DAY_WEIGHT), out=evidence.log_likelihood)
     pooled = partial(
         pool_lines,
         grid,
         groups=data.groups,
-        centre=centre,
-        centre_sd=slope_sd,
+        common=common,
         returned=relative_return(belief.level * data.worth, data.reference),
-        knowing=knowledge(relative, movement),
     )
     if tests and grid is FULL:
         before, _ = pooled(evidence=evidence)
@@ -226,7 +214,6 @@ def _once(
     kept = np.einsum("lrsk,r->l", weights, grid.retentions)
     moved = single(carried_spend(data.screened.spend, kept) / data.reference)
     moved = np.log(np.maximum(moved, np.float32(0.05)))
-    elasticity = mean_elasticity(grid, weights, knowledge(relative, moved))
     del relative
     base = _expected(grid, data, evidence, weights)
     drifted = slow_drift(freed, base, variance)
@@ -244,7 +231,6 @@ def _once(
         noise=noise,
         robust=robust,
         own=np.einsum("lrsk,sk->l", weights, grid.elasticity),
-        elasticity=elasticity,
         wander=evidence.drift @ np.square(grid.drifts) / np.array([1.0, 1 - SHOCK_KEPT**2]),
         drift=evidence.drift,
     )

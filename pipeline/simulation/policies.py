@@ -1,4 +1,4 @@
-"""What ours is measured against: standing still, the usual rule, a regression, an oracle."""
+"""What ours is measured against: standing still, the rule, a regression, an oracle."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from pipeline.core.types import FloatArray
+from pipeline.simulation.plain_grid import plain_grid
 from pipeline.simulation.worlds import Morning, World
 from pipeline.simulation.worlds.optimum import best_split, into_box
 
@@ -124,5 +125,10 @@ def _residual(others: FloatArray, columns: FloatArray) -> FloatArray:
     return np.asarray(columns - others @ fitted)
 
 
-RIVALS: dict[str, Policy] = {"static": static, "rule": rule, "regression": regression}
+RIVALS: dict[str, Policy] = {
+    "static": static,
+    "rule": rule,
+    "regression": regression,
+    "grid": plain_grid,
+}
 """By name; the oracle is not among them, because it sees the world and not a morning."""

@@ -11,7 +11,15 @@ from pipeline.core.types import FloatArray
 from pipeline.response import FitSettings, Posterior, fit_response
 from pipeline.response.evidence import Evidence
 from pipeline.response.grid import COARSE, FULL
-from pipeline.response.population import LOG_SPREAD, TILT, TILT_SD, TILTS, Population, pool_lines
+from pipeline.response.population import (
+    LOG_SPREAD,
+    TILT,
+    TILT_SD,
+    TILTS,
+    CommonElasticity,
+    Population,
+    pool_lines,
+)
 from tests.response.advertiser import advertiser
 
 CENTRE, CENTRE_SD = 0.3, 0.06
@@ -30,7 +38,8 @@ def pooled(
     if known is None:
         known = np.full(returned.size, 1 / returned.size)
     groups = np.zeros(returned.size, dtype=np.int64)
-    return pool_lines(COARSE, evidence, groups, CENTRE, CENTRE_SD, returned, known)
+    common = CommonElasticity(mean=CENTRE, error=CENTRE_SD, share=known)
+    return pool_lines(COARSE, evidence, groups, common, returned)
 
 
 def some_evidence(n_lines: int) -> tuple[FloatArray, FloatArray]:
@@ -103,9 +112,9 @@ def test_no_line_stands_apart_where_nothing_is_seen():
     np.testing.assert_allclose(population.weight, population.others[0], atol=1e-6)
 
 
-def sparse(seed: int = 4) -> Posterior:
-    history = advertiser(seed, n_lines=12, level=1.0).history
-    dear = np.where(np.arange(12) % 2, 1.0, 12.0)  # half of the lines return a twelfth
+def sparse(n_lines: int = 12) -> Posterior:
+    history = advertiser(4, n_lines=n_lines, level=1.0).history
+    dear = np.where(np.arange(n_lines) % 2, 1.0, 12.0)  # half of the lines return a twelfth
     return fit_response(
         replace(history, spend=history.spend * dear),
         FitSettings(metric="revenue", count="conversions"),
@@ -113,7 +122,7 @@ def sparse(seed: int = 4) -> Posterior:
 
 
 def test_what_is_unknown_of_all_lines_does_not_average_away():
-    posterior = sparse()
+    posterior = sparse(40)
     spend = posterior.recent_spend[:, None] * np.array([0.0, 0.75, 1.25])
     table, _ = posterior.tabulate(spend, np.random.default_rng(0), 5000)
     more = table.value[:, :, 2] - table.value[:, :, 1]

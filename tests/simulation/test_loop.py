@@ -12,6 +12,7 @@ from pipeline.simulation.loop import (
     run_static,
     world_maker,
 )
+from pipeline.simulation.plain_grid import plain_grid
 from pipeline.simulation.policies import Decision, regression, rule, static
 from pipeline.simulation.worlds import Morning, make_world
 
@@ -30,7 +31,7 @@ def test_the_oracle_earns_more_than_standing_still(make) -> None:
     assert captured(best, still, best) == 1
 
 
-@pytest.mark.parametrize("policy", [rule, regression])
+@pytest.mark.parametrize("policy", [rule, regression, plain_grid])
 def test_rivals_stay_inside_their_limits_and_below_the_oracle(make, policy) -> None:
     result = run_loop(make(), policy, name="rival", nights=NIGHTS)
     assert np.allclose(result.budgets.sum(axis=1), make().start.sum())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pipeline.core.findings import SPECIAL_DAY
 from pipeline.core.money import outcome_unit, round_money, sum_money
 from pipeline.core.plan import Mode, Plan, Uplift
 from pipeline.io.reports.lines import LineView, moved
@@ -48,8 +49,14 @@ def headline(plan: Plan, lines: Sequence[LineView]) -> Headline:
         ask=ask,
         promise=_promise(plan),
         stress=_stress(plan),
-        reasons=[sentence(reason) for reason in plan.reasons],
+        reasons=[sentence(reason) for reason in (*plan.reasons, *_special_days(plan))],
     )
+
+
+def _special_days(plan: Plan) -> list[str]:
+    """Return what the model expects of the plan's day where it has a name."""
+    checks = plan.model_health.checks if plan.model_health else ()
+    return [check.message for check in checks if check.check == SPECIAL_DAY]
 
 
 def metric_name(plan: Plan) -> str:

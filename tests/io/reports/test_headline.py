@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from pipeline.core.plan import Mode, Uplift
+from pipeline.core.findings import SPECIAL_DAY, Finding, Level
+from pipeline.core.plan import Mode, ModelHealth, Uplift
 from pipeline.io.reports.headline import headline, total_words
 from pipeline.io.reports.lines import line_views
 from tests.io.reports.samples import sample_plan
@@ -85,3 +86,10 @@ def test_lines_that_do_not_add_up_are_said_to_the_cent():
     assert total_words(sample_plan()).endswith("the budget of 10,000.00 EUR exactly.")
     short = total_words(sample_plan(budget=10000.01))
     assert "0.01 EUR below the budget of 10,000.01 EUR" in short
+
+
+def test_a_day_with_a_name_is_said_before_the_checks_are_opened():
+    said = "2026-11-27 is black friday: demand is expected +80% against an ordinary day"
+    check = Finding(level=Level.PASS, check=SPECIAL_DAY, message=said)
+    plan = sample_plan(model_health=ModelHealth(level="pass", checks=(check,)))
+    assert headline(plan, line_views(plan)).reasons[-1] == said

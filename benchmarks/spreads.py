@@ -20,8 +20,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 
 from benchmarks.numbers import fill
+from pipeline.core.types import FloatArray
 from pipeline.response import population
-from pipeline.simulation.loop import run_loop, run_oracle, run_static, world_maker
+from pipeline.simulation.loop import WorldMaker, run_loop, run_oracle, run_static, world_maker
 from pipeline.simulation.ours import nightly_decision
 from pipeline.simulation.worlds import NIGHTS, TUNED_KINDS
 
@@ -43,13 +44,16 @@ class Lived:
     uplift: float
 
 
-def live(job: tuple[str, int, float]) -> Lived:
-    """Return how the nights of one world went."""
-    kind, seed, spread = job
+def live(job: tuple[str, int]) -> list[Lived]:
+    """Return how the nights of one world went under each spread; in a process of its own."""
+    make = world_maker(*job)
+    still, best = (run(make, NIGHTS).incremental for run in (run_static, run_oracle))
+    return [_under(spread, make, still, best) for spread in SPREADS]
+
+
+def _under(spread: float, make: WorldMaker, still: FloatArray, best: FloatArray) -> Lived:
     population.LOG_SPREAD = spread
     population.prior_of.cache_clear()
-    make = world_maker(kind, seed)
-    still, best = (run(make, NIGHTS).incremental for run in (run_static, run_oracle))
     ours = run_loop(make(), nightly_decision, name="ours")
 
     def captured(days: slice) -> float:
@@ -99,12 +103,13 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="put the table into docs/model.md")
     options = parser.parse_args()
     kinds = [kind for kind in TUNED_KINDS if kind != "wide"]
-    jobs, rows = list(product(kinds, range(options.seeds), SPREADS)), []
+    jobs, rows = list(product(kinds, range(options.seeds))), list[Lived]()
     with ProcessPoolExecutor(options.processes) as pool:
-        for row in pool.map(live, jobs):
-            rows.append(row)
-            print(f"\r{len(rows)}/{len(jobs)} loops", end="", flush=True)
-    text = f"{len(kinds)} kinds of markets, {options.seeds} of each:\n\n{table(rows)}"
+        for lived in pool.map(live, jobs):
+            rows += lived
+            print(f"\r{len(rows)}/{len(jobs) * len(SPREADS)} loops", end="", flush=True)
+    words = f"{len(kinds)} kinds of markets, all but wide ones, {options.seeds} of each:"
+    text = f"{words}\n\n{table(rows)}"
     print(f"\n\n{text}")
     if options.write:
         document = DOCUMENT.read_text(encoding="utf-8")

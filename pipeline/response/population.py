@@ -19,13 +19,13 @@ from pipeline.core.types import FloatArray, IntArray, RealArray, SingleArray
 from pipeline.response.evidence import Evidence
 from pipeline.response.grid import Grid
 from pipeline.response.pooling import pooled_posterior
+from pipeline.response.slope import SLOPE_SPREAD
 
 ELASTICITY, ELASTICITY_SD = 0.25, 0.12  # of the whole outcome, over portfolios: a wide prior
 LEAST_ELASTICITY = 0.02  # spend that went against outcomes does not make money harmful
 LOG_SPREAD = 0.8  # of lines' elasticities around the portfolio's, in logs
 TILTS = np.linspace(0.0, 1.0, 6)
 TILT, TILT_SD = 0.5, 0.3  # half of what sets lines' average returns apart is not their margin
-SLOPE_SPREAD = 0.15  # how far lines' elasticities of the whole outcome lie apart
 
 ERRORS, ERROR_WEIGHTS = np.array([-1.0, 0.0, 1.0]) * 3**0.5, np.array([1.0, 4.0, 1.0]) / 6
 """Of the common elasticity: three points that have a normal error's first five moments."""
@@ -48,7 +48,7 @@ class CommonElasticity:
 
     Attributes:
         mean, error: of it, a standard deviation.
-        share: (n_lines,), what each line says of it, summing to 1.
+        share: (n_lines,), each line's of all that outcomes tell, summing to 1.
     """
 
     mean: float
@@ -247,23 +247,20 @@ def common_movement(
     return np.asarray(spread * (common - common.mean()))
 
 
-def common_elasticity(own: FloatArray, slope: FloatArray, variance: FloatArray) -> CommonElasticity:
-    """Return the lines' mean elasticity, its error, and what each line says of it.
-
-    A line that moved far is known well, but it is one line: how far lines lie apart bounds what it
-    says of the others. Else the lines that plans move most, which are those thought to be flattest
-    and steepest, would alone be the population.
+def common_elasticity(
+    mean: float, precision: float, relative_variance: FloatArray
+) -> CommonElasticity:
+    """Return the lines' mean elasticity given what they tell of it and what is usual.
 
     Args:
-        own: (n_lines,), elasticities as believed.
-        slope, variance: (n_lines,), from `line_slopes`, against them.
-
-    Source: random-effects mean, DerSimonian and Laird (1986), "Meta-analysis in clinical trials".
+        mean, precision: from `mean_slope`.
+        relative_variance: (n_days, n_lines), of outcomes; inf leaves a cell out.
     """
-    precision = 1.0 / (SLOPE_SPREAD**2 + variance)
-    told, before = float(precision.sum()), 1.0 / ELASTICITY_SD**2
-    share = precision / told
-    mean = (told * float(share @ (own + slope)) + before * ELASTICITY) / (told + before)
+    known = np.where(np.isfinite(relative_variance), 1.0 / relative_variance, 0.0).sum(axis=0)
+    before = 1.0 / ELASTICITY_SD**2
+    mean = (precision * mean + before * ELASTICITY) / (precision + before)
     return CommonElasticity(
-        mean=max(mean, LEAST_ELASTICITY), error=float((told + before) ** -0.5), share=share
+        mean=max(mean, LEAST_ELASTICITY),
+        error=float((precision + before) ** -0.5),
+        share=known / max(float(known.sum()), TINY),
     )

@@ -35,7 +35,7 @@ from pipeline.response.population import (
     relative_return,
 )
 from pipeline.response.scratch import Scratch
-from pipeline.response.slope import line_slopes
+from pipeline.response.slope import mean_slope
 from pipeline.response.special_days import Effects, NamedDays
 
 SWEEPS = (COARSE, COARSE, FULL)
@@ -161,8 +161,9 @@ def _once(
     seen = belief.expected * share
     relative = np.where(usable, belief.unit / np.maximum(seen, 1e-6) + belief.noise, np.inf)
     fast = fast_movement(movement)
-    slope, doubt = line_slopes(data.outcome, seen, movement - fast, relative, belief.wander)
-    common = common_elasticity(belief.own, slope, doubt)
+    usual, slow = belief.base * share, movement - fast
+    told = mean_slope(data.outcome, usual, slow, relative, belief.wander, belief.own)
+    common = common_elasticity(*told, relative)
     demand = estimate_demand(
         _shown(data, belief, common.mean),
         data.groups,
@@ -179,7 +180,7 @@ def _once(
     variance *= robust
     variance[~usable] = np.inf
     fast *= np.float32(chase_sd(freed, belief.expected, variance, movement, fast))
-    del scale, counting, seen  # a hundred thousand lines have to fit
+    del scale, counting, seen, usual, slow  # a hundred thousand lines have to fit
     in_common = common_movement(movement, relative, common.error)
     drift = belief.drift
     if drift is None or drift.shape[1] != len(grid.drift_prior):

@@ -1,8 +1,8 @@
 """A rival by the textbook: each line's curve by Bayes' rule on a grid, and nothing around it.
 
-Flat priors, every line by itself, levels that stand still, one effect of each day for all lines,
-the last days left out because they are incomplete. What the nightly model does beyond this has to
-show in what following it earns.
+Flat priors, every line by itself, levels that stand still and take their best value, one effect of
+each day for all lines, the last days left out because they are incomplete. What the nightly model
+does beyond this has to show in what following it earns.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def plain_grid(morning: Morning) -> FloatArray:
     """Return the split that earns most under the posterior means, inside the morning's box."""
     used = slice(None, -SKIPPED_DAYS)
     spend = _tamed(morning.history.spend[used])
-    counts = morning.history.outcomes["conversions"][used]
+    counts = _tamed(morning.history.outcomes["conversions"][used])
     money = _tamed(morning.history.outcomes["revenue"][used])
     reference = np.maximum(_usual(spend), 1e-6)
     responses = np.stack([
@@ -77,7 +77,12 @@ def _effects(responses: FloatArray, counts: FloatArray) -> FloatArray:
 def _line(
     response: FloatArray, counts: FloatArray, day: FloatArray, heard: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Return a line's effect by shape, (n_shapes,), and what an ordinary day brings, (n_days,)."""
+    """Return a line's effect by shape, (n_shapes,), and what an ordinary day brings, (n_days,).
+
+    Args:
+        response: (n_retentions, n_shapes, n_days), 1 at the reference.
+        counts, day, heard: (n_days,), conversions, the day's effect, and whether it was reported.
+    """
     mean = (1 - SHARES)[:, None] + SHARES[:, None] * response[:, :, None]
     mean = np.maximum(mean, 0.01) * day  # (n_retentions, n_shapes, n_shares, n_days)
     usual = np.maximum(counts[heard].sum() / max(day[heard].sum(), 1e-9) * day, 0.05)
@@ -100,5 +105,7 @@ def _usual(table: FloatArray) -> FloatArray:
 
 
 def _tamed(table: FloatArray) -> FloatArray:
+    """Return the table without what any analyst would strike out, tenfold the usual."""
+    table = np.nan_to_num(table)
     usual = _usual(table)
     return np.where(table > WRONG * usual, usual, table)

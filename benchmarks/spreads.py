@@ -24,8 +24,9 @@ from pipeline.core.types import FloatArray
 from pipeline.response import population
 from pipeline.simulation.loop import WorldMaker, run_loop, run_oracle, run_static, world_maker
 from pipeline.simulation.ours import nightly_decision
-from pipeline.simulation.worlds import NIGHTS, TUNED_KINDS
+from pipeline.simulation.worlds import NIGHTS
 
+KINDS = "calm,drifting,noisy,quiet,slow,sparse"
 SPREADS = (0.5, population.LOG_SPREAD, 2.0)
 WEEK = 7
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "model.md"
@@ -98,17 +99,18 @@ def table(rows: list[Lived]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kinds", default=KINDS)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--write", action="store_true", help="put the table into docs/model.md")
     options = parser.parse_args()
-    kinds = [kind for kind in TUNED_KINDS if kind != "wide"]
+    kinds = options.kinds.split(",")
     jobs, rows = list(product(kinds, range(options.seeds))), list[Lived]()
     with ProcessPoolExecutor(options.processes) as pool:
         for lived in pool.map(live, jobs):
             rows += lived
             print(f"\r{len(rows)}/{len(jobs) * len(SPREADS)} loops", end="", flush=True)
-    words = f"{len(kinds)} kinds of markets, all but wide ones, {options.seeds} of each:"
+    words = f"Kinds of markets: {', '.join(kinds)}; {options.seeds} of each:"
     text = f"{words}\n\n{table(rows)}"
     print(f"\n\n{text}")
     if options.write:

@@ -256,11 +256,12 @@ def common_elasticity(
         mean, precision: from `mean_slope`.
         relative_variance: (n_days, n_lines), of outcomes; inf leaves a cell out.
     """
-    known = np.where(np.isfinite(relative_variance), 1.0 / relative_variance, 0.0).sum(axis=0)
+    known = np.where(np.isfinite(relative_variance), 1.0 / relative_variance, 0.0)
+    known = known.sum(axis=0) + 1e-9  # where nothing is known, lines are alike
     before = 1.0 / ELASTICITY_SD**2
     mean = (precision * mean + before * ELASTICITY) / (precision + before)
     return CommonElasticity(
         mean=max(mean, LEAST_ELASTICITY),
         error=float((precision + before) ** -0.5),
-        share=known / max(float(known.sum()), TINY),
+        share=known / known.sum(),
     )

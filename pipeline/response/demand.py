@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from pipeline.core.types import FloatArray, IntArray, RealArray, SingleArray
-from pipeline.response.kernels import Days, fold, inverse, leading_modes, wandering
+from pipeline.response.kernels import Days, fold, inverse, leading_modes, line_precision, wandering
 from pipeline.response.scales import Scales, learn_scales
 from pipeline.response.special_days import Effects, NamedDays, learn_effects
 
@@ -263,13 +263,8 @@ def _told(shown: Shown, lines: IntArray, n: int) -> _Told:
         seen = np.isfinite(shown.variance[:, line])
         x = shown.movement[:, line] - anchor @ shown.movement[:, line]
         bends = np.stack([np.ones(n_days), SLOPE_SD * x, CURVE_SD * x * x])
-        bends[:, ~seen] = 0.0
-        covariance = shown.walk[line] * walk + shown.shock[line] * shock
-        covariance[~seen] = covariance[:, ~seen] = 0.0
-        covariance += bends.T @ bends
-        covariance.flat[:: n_days + 1] += np.where(seen, shown.variance[:, line], 1.0)
-        own = inverse(covariance)
-        own[~seen] = 0.0
+        wander = shown.walk[line] * walk + shown.shock[line] * shock
+        own = line_precision(bends, seen, shown.variance[:, line], wander)
         precision[row, :n_days, :n_days] = own
         weighted[row, :n_days] = own @ np.where(seen, shown.log[:, line], 0.0)
     return _Told(precision=precision, weighted=weighted)

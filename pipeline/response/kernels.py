@@ -85,6 +85,25 @@ def inverse(matrix: FloatArray) -> FloatArray:
     return np.asarray(out.T)
 
 
+def line_precision(
+    bends: FloatArray, seen: BoolArray, variance: FloatArray, wander: FloatArray
+) -> FloatArray:
+    """Return the precision of what a line shows day by day, (n_days, n_days); unseen days are 0.
+
+    Args:
+        bends: (n_bends, n_days), what is unknown of its level and slope, each times its sd.
+        seen: (n_days,)
+        variance: (n_days,), independent from day to day.
+        wander: (n_days, n_days), covariance of its level.
+    """
+    covariance = wander + bends.T @ bends
+    covariance[~seen] = covariance[:, ~seen] = 0.0
+    covariance.flat[:: len(seen) + 1] += np.where(seen, variance, 1.0)
+    out = inverse(covariance)
+    out[~seen] = 0.0
+    return out
+
+
 @lru_cache(maxsize=8)
 def _above(n: int) -> BoolArray:
     """Return which numbers are above the diagonal, in the order of LAPACK's tables."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.core.types import BoolArray, FloatArray, IntArray, RealArray
-from pipeline.response.kernels import inverse, wandering
+from pipeline.response.kernels import inverse, line_precision, wandering
 
 FAR = 5.0  # a day counts up to so many standard deviations
 SLOPE_SPREAD = 0.15  # how far lines' elasticities of the whole outcome lie apart
@@ -57,12 +57,9 @@ def mean_slope(
         seen, x = use[days, line], movement[days, line].astype(np.float64)
         x = np.where(seen, x - x[seen].mean(), 0.0) if seen.any() else np.zeros(n)
         y = np.where(seen, away[days, line] + own[line] * x, 0.0)
-        covariance = wander[line, 0] * walk + wander[line, 1] * shock + LEVEL_SD**2
-        covariance += SLOPE_SPREAD**2 * np.outer(x, x)
-        covariance[~seen] = covariance[:, ~seen] = 0.0
-        covariance.flat[:: n + 1] += variance[days, line]
-        precision = inverse(covariance)
-        precision[~seen] = 0.0
+        bends = np.stack([np.full(n, LEVEL_SD), SLOPE_SPREAD * x])
+        wandered = wander[line, 0] * walk + wander[line, 1] * shock
+        precision = line_precision(bends, seen, variance[days, line], wandered)
         told += precision
         of_x, of_y = precision @ x, precision @ y
         with_x, with_y = with_x + of_x, with_y + of_y

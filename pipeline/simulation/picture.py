@@ -18,7 +18,7 @@ _COLOURS = {
     "oracle": "#8a8f98", "ours": "#0b6e69", "rule": "#a4460f", "regression": "#1d4f91",
     "grid": "#7a3e9d",
 }  # fmt: skip
-_DASHES = {"oracle": "2 3", "ours": "", "rule": "7 3", "regression": "4 2", "grid": "1 2"}
+_DASHES = {"oracle": "2 3", "ours": "", "rule": "7 3", "regression": "4 2", "grid": "9 2 2 2"}
 _STYLE = (
     "svg{background:#fff;font:12px system-ui,sans-serif}"
     ".title{font-size:17px;font-weight:600}.world{font-weight:600}.soft{fill:#59616b}"

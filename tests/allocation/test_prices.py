@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pipeline.allocation.problem import Problem
 from pipeline.allocation.solve import solve
 from tests.allocation.problems import hill, line, problem
 from tests.torture.report import Outcome
@@ -98,3 +99,27 @@ def test_limits_that_ask_for_less_are_priced_at_what_a_little_more_of_them_earns
     assert here.prices["budget"] == pytest.approx(by_money, rel=0.03, abs=1e-2)
     if budget_price is not None:
         assert here.prices["budget"] == pytest.approx(budget_price, abs=1e-6)
+
+
+def test_money_that_one_line_takes_beside_the_others_floors_is_priced_at_what_that_line_earns():
+    """The line's box ends where the money does; more money would move that end."""
+    spend = np.array([0, 0.5, 0.75, 1, 1.25, 1.5, 2]) * 10.0
+    slopes = np.array([[2.3, 2.1, 0.7, 0.4, 0.3, 0.2], [2.5, 2.3, 2.1, 1.8, 1.6, 0.8]])
+    value = np.pad(np.cumsum(slopes * np.diff(spend), axis=1), ((0, 0), (1, 0)))
+
+    def solved(budget: float):
+        return solve(
+            Problem.from_tables(
+                ids=["flat", "steep"],
+                spend=np.stack([spend, spend]),
+                value=value,
+                lower=np.full(2, 7.5),
+                upper=np.full(2, 12.5),
+                budget=budget,
+            )
+        )
+
+    here, step = solved(19.2), 1e-4
+    assert here.spend == pytest.approx([7.5, 11.7])
+    earns = (solved(19.2 + step).objective - here.objective) / step
+    assert here.prices["budget"] == pytest.approx(earns, rel=1e-3)

@@ -1,4 +1,4 @@
-"""What ours is measured against: standing still, the rule, a regression, an oracle."""
+"""What ours is measured against: standing still, a rule, a regression, a grid, an oracle."""
 
 from __future__ import annotations
 

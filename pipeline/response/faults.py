@@ -21,6 +21,7 @@ SILENT_SHARE = 0.03  # of the usual total: a day on which tracking was off for e
 DISPERSION = 0.15  # variance over squared mean beyond counting that bad luck may have
 WINDOW_DAYS = 28
 ABSENT_DAYS = 3
+UNHEARD = 5.0  # outcomes that should have come: that none did is less likely than one in a hundred
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,17 +78,45 @@ def screen(
 
 
 def _absent(spend: FloatArray, outcome: FloatArray) -> BoolArray:
-    """Return the cells of days on which a line did not exist or was paused.
+    """Return the cells of days on which a line did not exist, or was paused and not credited.
 
-    Outcomes are attributed through the line's own ads: without them nothing is attributed, and
-    that says nothing about what would have come anyway.
+    Some count everything that comes through a line, ads or not; there a day without spend says what
+    would have come anyway. Others attribute outcomes to ads; there it says nothing. Which of the
+    two it is shows in whether outcomes go on, and has to be asked of a whole run of unpaid days:
+    were only its empty days left out, those that were lucky would stay.
     """
-    nothing = (spend <= 0) & (outcome <= 0)
     absent = np.zeros(spend.shape, dtype=bool)
-    for line in np.flatnonzero(nothing.any(axis=0)).tolist():
-        for first, last in _runs(nothing[:, line]):
-            absent[first:last, line] = last - first >= ABSENT_DAYS
+    for line in np.flatnonzero((spend <= 0).any(axis=0)).tolist():
+        counted, unpaid = outcome[:, line], _runs(spend[:, line] <= 0)
+        runs = [(first, last) for first, last in unpaid if last - first >= ABSENT_DAYS]
+        usual = _usual_unpaid(counted, runs)
+        for first, last in runs:
+            begun, ended = first, last
+            with_any = first + np.flatnonzero(counted[first:last] > 0)
+            heard = (int(with_any[0]), int(with_any[-1]) + 1) if with_any.size else (last, first)
+            if usual == 0 or usual * (last - heard[1]) > UNHEARD:
+                ended = heard[1]  # what was carried over has ended
+            if first == 0 and (not with_any.size or usual * (heard[0] - first) > UNHEARD):
+                begun = heard[0]  # before it, the line did not exist
+            absent[first:begun, line] = True
+            absent[ended:last, line] = True
     return absent
+
+
+def _usual_unpaid(counted: FloatArray, runs: list[tuple[int, int]]) -> float:
+    """Return what is counted on a day of unpaid runs, from each one's first outcome to its last.
+
+    Args:
+        counted: (n_days,), outcomes of a line.
+        runs: first and one past the last day of each.
+    """
+    total, days = 0.0, 0
+    for first, last in runs:
+        with_any = np.flatnonzero(counted[first:last] > 0)
+        if with_any.size:
+            total += float(counted[first:last].sum())
+            days += int(with_any[-1]) + 1 - int(with_any[0])
+    return total / days if days else 0.0
 
 
 def _too_large(table: FloatArray) -> BoolArray:

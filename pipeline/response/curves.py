@@ -69,9 +69,13 @@ class Shape:
         """Return `raw` from spend to the power of the slope, which members may have in common."""
         if self.family == "hill":
             return np.asarray(powered / (powered + self.half_saturation**self.slope))
-        if self.family == "exponential":
-            return np.asarray(1 - np.exp(-powered * (math.log(2) / self.half_saturation)))
+        if self.family == "weibull":
+            return np.asarray(1 - np.exp(-self._rate() * powered))
         return np.array(powered)  # power: elasticity is the same everywhere
+
+    def _rate(self) -> float:
+        """Return what makes a Weibull curve, 1 less exp(-rate * powered), one half where it is."""
+        return math.log(2) / self.half_saturation**self.slope
 
     def write_away(self, powered: SingleArray, above: SingleArray, out: SingleArray) -> None:
         """Write `value` less 1 into `out`, from spend to the power of the slope, and that less 1.
@@ -83,8 +87,8 @@ class Shape:
             np.add(powered, half, out=out)
             np.divide(above, out, out=out)
             out *= half
-        elif self.family == "exponential":
-            rate = math.log(2) / self.half_saturation
+        elif self.family == "weibull":
+            rate = self._rate()
             np.exp(np.multiply(powered, -rate, out=out), out=out)
             np.subtract(math.exp(-rate), out, out=out)
             out /= 1 - math.exp(-rate)
@@ -92,20 +96,25 @@ class Shape:
             out[:] = above
 
 
-# Elasticities at the reference spend from 0.1 to 0.95; S-shapes are rarer than concave ones.
+# Elasticities at the reference spend from 0.1 to 0.95. S-shapes are rarer than concave ones; those
+# of Hill end slowly, Weibull's soon, as where an audience is used up. A Weibull of slope 1 is the
+# exponential.
 SHAPES: tuple[Shape, ...] = (
     Shape(family="hill", half_saturation=0.12, prior=0.8),
     Shape(family="hill", half_saturation=0.4, prior=1.2),
     Shape(family="hill", half_saturation=1.0, prior=1.5),
     Shape(family="hill", half_saturation=2.5, prior=1.2),
     Shape(family="hill", half_saturation=9.0, prior=0.8),
-    Shape(family="exponential", half_saturation=0.35, prior=0.6),
-    Shape(family="exponential", half_saturation=0.8, prior=0.6),
+    Shape(family="weibull", half_saturation=0.35, prior=0.6),
+    Shape(family="weibull", half_saturation=0.8, prior=0.6),
     Shape(family="power", half_saturation=1.0, slope=0.35, prior=0.5),
     Shape(family="power", half_saturation=1.0, slope=0.65, prior=0.5),
-    Shape(family="hill", half_saturation=0.5, slope=2.2, prior=0.6),
-    Shape(family="hill", half_saturation=1.0, slope=2.2, prior=0.6),
-    Shape(family="hill", half_saturation=1.8, slope=2.2, prior=0.6),
+    Shape(family="hill", half_saturation=0.5, slope=2.2, prior=0.35),
+    Shape(family="hill", half_saturation=1.0, slope=2.2, prior=0.35),
+    Shape(family="hill", half_saturation=1.8, slope=2.2, prior=0.35),
+    Shape(family="weibull", half_saturation=0.6, slope=2.2, prior=0.25),
+    Shape(family="weibull", half_saturation=1.0, slope=2.2, prior=0.25),
+    Shape(family="weibull", half_saturation=1.7, slope=2.2, prior=0.25),
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.response.curves import write_features
+from pipeline.response.curves import RETENTIONS, SHAPES, write_features
 from pipeline.response.evidence import LEVEL_SD, evaluate
 from pipeline.response.fit import reference_spend
 from pipeline.response.grid import FULL, SHOCK_KEPT
@@ -45,7 +45,7 @@ def test_single_precision_gives_the_evidence_of_plain_algebra():
     rng = np.random.default_rng(3)
     n_days, level, dof = 150, 30.0, 30.0
     spend = 100 * rng.lognormal(0, 0.4, (n_days, 1))
-    responses = np.empty((n_days, 60, 1), dtype=np.float32)
+    responses = np.empty((n_days, len(RETENTIONS) * len(SHAPES), 1), dtype=np.float32)
     write_features(spend, np.array([100.0]), responses, FULL.retentions, FULL.shapes)
     slow = 0.1 * np.sin(np.arange(n_days) / 40)[None, :, None]
     outcome = level * (1.0 + 0.4 * responses[:, 15]) * (1 + 0.7 * slow[0])

@@ -54,7 +54,7 @@ def library_for(n_lines: int) -> Library:
         PipelineError: one series cannot tell so many lines apart.
     """
     for retentions, shapes in (
-        (range(6), range(12)),
+        (range(6), range(len(SHAPES))),
         ((0, 2, 3, 5), (0, 1, 2, 3, 4, 10)),
         ((0, 2, 4), (0, 1, 2, 4)),
     ):

@@ -189,13 +189,18 @@ def previous_run(work: RunFolder) -> RunFolder | None:
 
 
 def _keep_previous(portfolio: Portfolio, plan_id: str, work: RunFolder) -> None:
-    """Copy what tonight compares with, so that the run folder needs no other."""
+    """Copy what tonight compares with, so that the run folder needs no other.
+
+    A night whose sources could not be read staged nothing; it hands on what it was handed.
+    """
     from pipeline.core.errors import NotFoundError
 
     try:
         earlier = open_run(portfolio.runs, plan_id)
     except NotFoundError:
         return  # its folder was archived; tonight learns late outcomes from the prior alone
+    if not earlier.exists(LINE_DAY):
+        earlier = earlier.folder(PREVIOUS)
     for name in (VINTAGES, LINE_DAY, UNIT_DAY):
         if earlier.exists(name):
             work.write_bytes(f"{PREVIOUS}/{name}", earlier.read_bytes(name))

@@ -147,7 +147,12 @@ def read_day_scores(work: RunFolder) -> list[DayScore]:
 
 
 def past_gain(work: RunFolder, inputs: Inputs) -> Judged:
-    """Return what the plans of the last weeks earned and missed, on tonight's curves."""
+    """Return what the plans of the last weeks earned and missed, on tonight's curves.
+
+    Nothing is judged by a night that learned no curves; it may have staged no tables either.
+    """
+    if not work.exists(storage.AHEAD):
+        return Judged()
     history = warehouse.read_history(work, inputs.policy)
     return _judged(work, _realised(work, inputs, warehouse.read_facts(work), history), history)
 

@@ -8,10 +8,12 @@ from pipeline.core.caps import Cap, CapStatus
 from pipeline.core.errors import ConfigError, DataNotTrustedError
 from pipeline.core.findings import Level
 from pipeline.core.plan import Mode
+from pipeline.io.vintages import read_vintages
 from pipeline.runs import fitting, signoff
 from pipeline.runs.checking import replay_plan
+from pipeline.runs.night import run_night
 from pipeline.runs.verification import cap_breaches
-from tests.runs.shop import DAY, amounts
+from tests.runs.shop import DAY, amounts, write_csv
 
 
 def break_spend(shop):
@@ -60,6 +62,51 @@ def test_the_last_approved_plan_stays_and_its_age_is_counted(shop):
         assert signed.plan_id in plan.reasons[0]
         assert any(item.level is Level.FAIL for item in plan.findings)
         assert all(item.proposed == item.current for item in plan.lines)
+
+
+BREAKS = {
+    "missing": lambda path: path.unlink(),
+    "empty": lambda path: path.write_text(""),
+    "only a header": lambda path: path.write_text(path.read_text().partition("\n")[0] + "\n"),
+    "a column lost": lambda path: path.write_text(
+        "\n".join(line.partition(",")[2] for line in path.read_text().splitlines())
+    ),
+}
+
+
+def test_a_source_that_cannot_be_read_leaves_the_approved_plan_in_force(shop):
+    test = {"from": "2026-11-01", "to": "2026-11-14", "lift": 300, "standard_error": 150}
+    shop.settings["sources"]["experiments"] = {"path": "data/experiments.csv"}
+    path = shop.folder / "data" / "experiments.csv"
+    write_csv(path, [{**test, "spend_change": "all", "channel": "social"}])
+    signed = shop.night()
+    shop.approve()
+    day = shop.later()
+    whole = path.read_text()
+    for source in ("spend", "outcomes", "experiments"):
+        for how, spoil in BREAKS.items():
+            if (source, how) == ("experiments", "only a header"):
+                continue  # that is readable: there was no test
+            shop.write()
+            path.write_text(whole)
+            spoil(shop.folder / "data" / f"{source}.csv")
+            plan = run_night(shop.portfolio, day)
+            assert (plan.mode, plan.budgets) == (Mode.FALLBACK, signed.budgets), (source, how)
+            assert f"{source}.csv" in plan.reasons[1], (source, how)
+            assert f"{source}.csv" in shop.run(plan).read_bytes("report.html").decode()
+            assert replay_plan(shop.portfolio, plan.plan_id).differences == ()
+
+
+def test_what_nights_saw_of_late_outcomes_outlives_a_night_that_read_nothing(shop):
+    first = shop.night()
+    shop.approve()
+    day = shop.later()
+    shop.write()
+    (shop.folder / "data" / "spend.csv").unlink()
+    run_night(shop.portfolio, day)
+    plan = shop.night(shop.later())
+    seen = read_vintages(shop.run(plan), "revenue").seen_on
+    assert set(seen) == {first.date.toordinal(), plan.date.toordinal()}
 
 
 def test_good_data_end_the_fallback(shop):
@@ -184,8 +231,6 @@ def test_stale_spend_stops_the_model(shop):
 def test_an_empty_file_stops_the_model(shop):
     shop.write()
     (shop.folder / "data" / "outcomes.csv").write_text("")
-    from pipeline.runs.night import run_night
-
     with pytest.raises(DataNotTrustedError, match=r"outcomes\.csv"):
         run_night(shop.portfolio, DAY)
 

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.core.errors import DataNotTrustedError
 from pipeline.core.findings import Level
-from pipeline.core.plan import Plan
+from pipeline.core.plan import Mode, Plan
 from pipeline.runs.checking import check_portfolio, replay_plan
 from tests.runs.shop import DAY, Shop, write_csv
 
@@ -62,6 +62,18 @@ def test_a_test_of_a_channel_teaches_all_its_lines(open_shop):
     low = with_tests(open_shop("low"), {"channel": "social", "lift": 300}).night()
     for line in (("social", "a"), ("social", "b")):
         assert marginal(low, *line)[0] < 0.8 * marginal(none, *line)[0]
+
+
+@pytest.mark.parametrize("rows", ["", "\n", ",,,,,\n"], ids=["none", "blank", "empty cells"])
+def test_a_table_with_a_header_and_no_rows_says_that_nothing_was_tested(shop, rows):
+    shop.settings["sources"]["experiments"] = {"path": "data/experiments.csv"}
+    shop.write()
+    header = "channel,from,to,lift,standard_error,spend_change\n"
+    (shop.folder / "data" / "experiments.csv").write_text(header + rows)
+    plan = shop.night()
+    assert plan.mode is not Mode.FALLBACK
+    assert not [finding for finding in plan.findings if finding.source == "experiments"]
+    assert not [f for f in plan.model_health.checks if f.check == "model.experiments"]
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,13 @@ Resolver = Callable[[str], str]
 _DRIVERS = {"postgres": "postgresql", "mssql": "mssql+pymssql"}
 
 
-def read_database(source: Source, base: Path, resolve: Resolver | None = None) -> TextTable:
+def read_database(
+    source: Source, base: Path, resolve: Resolver | None = None, *, may_be_empty: bool = False
+) -> TextTable:
     """Return the rows as texts, sorted, so that the database's order does not matter.
+
+    Args:
+        may_be_empty: whether a table with columns and no rows says something.
 
     Raises:
         SourceError: not reachable, not found, not a query, or beyond the limits. The message
@@ -59,6 +64,8 @@ def read_database(source: Source, base: Path, resolve: Resolver | None = None) -
         raise SourceError(f"{name}: cannot be read: {_reason(error, url)}") from error
     finally:
         engine.dispose()
+    if not (may_be_empty or rows):
+        raise SourceError(f"{name}: has no rows")
     return _text_table(name, header, [tuple(row) for row in rows])
 
 
@@ -74,12 +81,12 @@ def _text_table(name: str, header: list[str], rows: list[tuple[Any, ...]]) -> Te
     import pyarrow as pa
 
     check_header(name, header)
-    if not rows:
-        raise SourceError(f"{name}: has no rows")
     if len(rows) > MAX_ROWS:
         raise SourceError(f"{name}: more than {MAX_ROWS} rows; hand over daily totals")
     texts = sorted(tuple(_text(cell) for cell in row) for row in rows)
-    columns = tuple(pa.array([row[index] for row in texts]) for index in range(len(header)))
+    columns = tuple(
+        pa.array([row[index] for row in texts], pa.string()) for index in range(len(header))
+    )
     row = pa.array(range(2, len(texts) + 2), pa.int64())
     check_cells(name, tuple(header), columns, row)
     return TextTable(name=name, names=tuple(header), columns=columns, row=row)

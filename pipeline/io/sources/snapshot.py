@@ -33,6 +33,8 @@ SPEND = "snapshot/spend.parquet"
 OUTCOMES = "snapshot/outcomes.parquet"
 EXPERIMENTS = "snapshot/experiments.parquet"
 SOURCES = "snapshot/sources.json"
+MAY_BE_EMPTY = {"experiments"}
+"""Sources whose lack of rows says something: there was no test."""
 _NUMBER = r"^[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?$"
 _MOMENT = r"^\d{4}-\d{2}-\d{2}(?:[ T].*)?$"
 
@@ -59,14 +61,17 @@ def read_snapshot(
         resolve: how an Airflow connection id becomes a URL; from the environment by default.
     """
     findings: list[Finding] = []
-    read: dict[str, ReadSource] = {}
+    read: dict[tuple[str, bool], ReadSource] = {}
     record: dict[str, Any] = {}
     for name, settings in _sources(policy):
         source = pushed_down(policy, name, settings, metrics_of(policy))
+        may_be_empty = name in MAY_BE_EMPTY
         place = source.model_dump_json(include={"path", "database", "query", "table"})
-        if place not in read:
-            read[place] = read_source(source, base, resolve)
-        got = read[place]
+        if (place, may_be_empty) not in read:
+            read[place, may_be_empty] = read_source(
+                source, base, resolve, may_be_empty=may_be_empty
+            )
+        got = read[place, may_be_empty]
         problems = list(got.problems)
         wanted = _wanted(policy, name, source, got.tables)
         tables = [table for table in got.tables if not _missing(table, wanted, problems)]
@@ -168,11 +173,17 @@ def _known_levels(policy: Policy, name: str, source: Source, there: set[str]) ->
     return tuple(column if column in known else "" for column in policy.line)
 
 
-def read_source(source: Source, base: Path, resolve: Resolver | None = None) -> ReadSource:
-    """Return every table of a source; what is wrong is reported, not raised."""
+def read_source(
+    source: Source, base: Path, resolve: Resolver | None = None, *, may_be_empty: bool = False
+) -> ReadSource:
+    """Return every table of a source; what is wrong is reported, not raised.
+
+    Args:
+        may_be_empty: whether a table with columns and no rows says something.
+    """
     if source.database is not None:
         try:
-            table = read_database(source, base, resolve)
+            table = read_database(source, base, resolve, may_be_empty=may_be_empty)
         except SourceError as error:
             return ReadSource(tables=(), files=(), problems=(error,))
         digest = sha256("\n".join(raw_rows(table).to_pylist()).encode())
@@ -198,7 +209,7 @@ def read_source(source: Source, base: Path, resolve: Resolver | None = None) -> 
             )
         seen.setdefault(digest, raw.name)
         try:
-            tables.append(parse_file(raw))
+            tables.append(parse_file(raw, may_be_empty=may_be_empty))
         except SourceError as error:
             problems.append(error)
     return ReadSource(tables=tuple(tables), files=tuple(files), problems=tuple(problems))

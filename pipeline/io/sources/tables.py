@@ -53,8 +53,11 @@ class TextTable:
     ends_open: bool = False
 
 
-def parse_file(raw: RawFile) -> TextTable:
+def parse_file(raw: RawFile, *, may_be_empty: bool = False) -> TextTable:
     """Return the file's table, whatever of the two kinds it is.
+
+    Args:
+        may_be_empty: whether a table with columns and no rows says something.
 
     Raises:
         SourceError: empty, damaged, cut off, of another kind, or beyond the limits.
@@ -63,12 +66,20 @@ def parse_file(raw: RawFile) -> TextTable:
     if not raw.data:
         raise SourceError(f"{raw.name}: the file is empty")
     if head.startswith(b"PAR1") or raw.name.lower().endswith((".parquet", ".pq")):
-        return _parse_parquet(raw)
+        table = _parse_parquet(raw)
+    else:
+        _check_kind(raw.name, head)
+        table = _parse_csv(raw)
+    if not (may_be_empty or len(table.row)):
+        raise SourceError(f"{raw.name}: has a header and no rows")
+    return table
+
+
+def _check_kind(name: str, head: bytes) -> None:
     stripped = head.lstrip()
     for magic, kind in _FOREIGN.items():
         if head.startswith(magic) or (magic[:1] in b"<{[" and stripped.startswith(magic)):
-            raise SourceError(f"{raw.name}: is {kind}, need CSV or parquet")
-    return _parse_csv(raw)
+            raise SourceError(f"{name}: is {kind}, need CSV or parquet")
 
 
 def text_columns(name: str, table: pa.Table) -> tuple[Any, ...]:
@@ -154,8 +165,14 @@ def _parse_csv(raw: RawFile) -> TextTable:
         return "skip"
 
     fields = [f"c{index}" for index in range(len(header))]
-    if data_start >= len(data):
-        raise SourceError(f"{name}: has a header and no rows")
+    if data_start >= len(data):  # Arrow takes no rows for no CSV
+        none = pa.array([], pa.string())
+        return TextTable(
+            name=name,
+            names=tuple(header),
+            columns=(none,) * len(header),
+            row=pa.array([], pa.int64()),
+        )
     body = pa.py_buffer(data).slice(data_start)
     try:
         table = arrow_csv.read_csv(
@@ -184,8 +201,6 @@ def _parse_csv(raw: RawFile) -> TextTable:
     columns = tuple(pc.fill_null(column.combine_chunks(), "") for column in table.columns)
     row = pa.array(range(2, table.num_rows + 2), pa.int64())
     columns, row = _without_blank_rows(columns, row)
-    if not len(row):
-        raise SourceError(f"{name}: has a header and no rows")
     names = tuple(header)
     check_cells(name, names, columns, row)
     _check_last_quote(name, data, columns)
@@ -246,7 +261,7 @@ def _without_blank_rows(columns: tuple[Any, ...], row: Any) -> tuple[tuple[Any, 
 
 def _check_last_quote(name: str, data: bytes, columns: tuple[Any, ...]) -> None:
     """A quote that is opened and never closed swallows the rest of the file."""
-    if data.count(b'"') % 2 == 0:
+    if data.count(b'"') % 2 == 0 or not len(columns[-1]):
         return
     last = columns[-1][len(columns[-1]) - 1].as_py()
     if "\n" in last or not data.endswith((b"\n", b"\r")):
@@ -279,8 +294,6 @@ def _parse_parquet(raw: RawFile) -> TextTable:
         raise SourceError(
             f"{name}: not a whole parquet file: {_one_line(error)}", advice="write the file again"
         ) from error
-    if table.num_rows == 0:
-        raise SourceError(f"{name}: has columns and no rows")
     columns = text_columns(name, table)
     row = pa.array(range(2, table.num_rows + 2), pa.int64())
     check_cells(name, tuple(header), columns, row)

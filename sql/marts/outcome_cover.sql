@@ -5,5 +5,5 @@ select distinct stg_outcomes.day + part.number as day
 from stg_outcomes
 cross join part
 cross join night
-where stg_outcomes.day between night.first_day and night.last_day
+where stg_outcomes.day + part.number between night.first_day and night.last_day
 order by day

@@ -11,6 +11,8 @@ from stg_outcomes
 inner join unit using (line_1, line_2, line_3, line_4)
 cross join part
 cross join night
-where stg_outcomes.day between night.first_day and night.last_day and not stg_outcomes.is_repeat
+where
+    stg_outcomes.day + part.number between night.first_day and night.last_day
+    and not stg_outcomes.is_repeat
 group by stg_outcomes.metric, unit.unit_id, stg_outcomes.day + part.number
 order by stg_outcomes.metric, unit.unit_id, stg_outcomes.day + part.number

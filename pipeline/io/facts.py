@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
+import numpy as np
+
 from pipeline.core.types import BoolArray, FloatArray, Line
+
+WEEK = 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +27,7 @@ class Facts:
         has_outcome_row: whether any metric of the cell has a row.
         measured: the same night by what outcomes are known by, where that is not the line; then
             `outcomes` here is empty.
+        period_days: how many days a row spans; such a row has the name of its first day.
     """
 
     days: tuple[date, ...]
@@ -35,6 +40,7 @@ class Facts:
     outcomes: Mapping[str, FloatArray]
     has_outcome_row: BoolArray
     measured: Facts | None = None
+    period_days: int = 1
 
     @property
     def outcome_side(self) -> Facts:
@@ -44,3 +50,36 @@ class Facts:
     def groups(self) -> tuple[str, ...]:
         """Return the outermost level of each line."""
         return tuple(line[0] for line in self.lines)
+
+    def week(self) -> int:
+        """Return how many rows a week has."""
+        return max(1, WEEK // self.period_days)
+
+    def in_periods(self, days: int) -> Facts:
+        """Return the same night with a row for every `days` days, as a source of such rows has it.
+
+        A row that the staging shared out over its days is whole again, and can be held against
+        the rows around it; its own days are alike and say nothing of each other.
+        """
+        if days == 1:
+            return self
+
+        def whole(table: FloatArray) -> FloatArray:
+            return np.asarray(table.reshape(-1, days, table.shape[1]).sum(axis=1))
+
+        def spoken(table: BoolArray) -> BoolArray:
+            return np.asarray(table.reshape(-1, days, table.shape[1]).any(axis=1))
+
+        return replace(
+            self,
+            days=self.days[::days],
+            spend=whole(self.spend),
+            has_spend_row=spoken(self.has_spend_row),
+            budget=whole(self.budget),
+            impressions=whole(self.impressions),
+            clicks=whole(self.clicks),
+            outcomes={name: whole(table) for name, table in self.outcomes.items()},
+            has_outcome_row=spoken(self.has_outcome_row),
+            measured=None if self.measured is None else self.measured.in_periods(days),
+            period_days=days,
+        )

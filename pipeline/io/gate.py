@@ -108,7 +108,7 @@ def _check_missing(facts: Facts, verdict: Verdict) -> None:
     A pause and a lost file look alike, so the lines keep their budgets and the rest is planned.
     Only where much of the money is silent can nothing be planned.
     """
-    before = slice(-1 - RECENT_DAYS, -1)
+    before = slice(-1 - facts.week(), -1)
     spent = facts.spend[before].sum(axis=0)
     total = float(spent.sum())
     spoke = facts.has_spend_row[before].any(axis=0) & (spent > 0)
@@ -165,7 +165,7 @@ def _report_paused(facts: Facts, verdict: Verdict) -> None:
             for column in facts.has_spend_row.T
         ]
     )
-    silent_days = len(facts.days) - 1 - last_row
+    silent_days = (len(facts.days) - 1 - last_row) * facts.period_days
     paused = (silent_days > PAUSED_DAYS) & (silent_days <= SHOWN_DAYS)
     if paused.any():
         verdict.add(
@@ -178,7 +178,12 @@ def _report_paused(facts: Facts, verdict: Verdict) -> None:
 
 
 def _check_partial(facts: Facts, verdict: Verdict) -> None:
-    """Find a day that was exported before it was over: nearly every line is far down at once."""
+    """Find a day that was exported before it was over: nearly every line is far down at once.
+
+    Money by the week comes in flights, and a week far below the seven before it is nothing odd.
+    """
+    if facts.period_days > 1:
+        return
     window = facts.spend[-29:-1]
     if window.shape[0] < RECENT_DAYS:
         return

@@ -22,16 +22,16 @@ def check_spend_jumps(facts: Facts, verdict: Verdict) -> None:
     """Find cells of spend that are far off their neighbours: a unit or a typing error.
 
     A line may run dry in a day, so less spend is in doubt only when it is as little as cents; a
-    lesser fall of the newest day is shown and believed.
+    lesser fall of the newest day is shown and believed. By the week a line may even rest between
+    flights, so there such a fall is doubted and stops nothing.
     """
     up, down = spikes(facts.spend, factor=JUMP)
     usual = neighbour_median(facts.spend)
     material = np.maximum(facts.spend, usual) > MATERIAL * typical_total(facts.spend)[:, None]
     collapsed = down & (facts.spend * COLLAPSE < usual)
     odd = up | collapsed
-    _report(
-        facts, facts.spend, odd, grave=odd & material, usual=usual, column="spend", verdict=verdict
-    )
+    grave = (up if facts.period_days > 1 else odd) & material
+    _report(facts, facts.spend, odd, grave=grave, usual=usual, column="spend", verdict=verdict)
     fallen = (down & ~collapsed & material)[-1]
     if fallen.any():
         verdict.add(

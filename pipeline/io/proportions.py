@@ -69,9 +69,10 @@ def _odd_price(prices: FloatArray) -> tuple[float, float] | None:
 def check_day_jump(facts: Facts, verdict: Verdict) -> None:
     """Find a newest day whose money, all lines together, is out of all proportion.
 
-    Where most of it was clicked at the usual price, the money is real: then it is only said.
+    Where most of it was clicked at the usual price, the money is real: then it is only said. Money
+    by the week comes in flights, so a total says little there and only lines are judged.
     """
-    if len(facts.days) <= SHORT_DAYS:
+    if len(facts.days) <= SHORT_DAYS or facts.period_days > 1:
         return
     level = typical_levels(facts.spend)
     highest = float(level[-1 - RECENT_DAYS : -1].max())

@@ -113,21 +113,25 @@ def judge_tables(facts: Facts, policy: Policy, day: date) -> Verdict:
 
 
 def judge_facts(facts: Facts, policy: Policy, day: date, verdict: Verdict) -> None:
-    """Apply every rule that needs only tonight's tables."""
+    """Apply every rule that needs only tonight's tables.
+
+    What holds one row of a source against the rows around it judges rows as the source has them.
+    """
     metric = policy.objective.maximize
     units = facts.outcome_side
-    gate.check_newest_day(facts, day, verdict)
+    rows = facts.in_periods(policy.sources.period_days)
+    gate.check_newest_day(rows, day, verdict)
     gaps.check_gaps(facts, metric, verdict)
     gaps.check_month(facts, policy, day, verdict)
     gate.check_outcome_cover(units, metric, verdict)
     gate.check_columns(facts, verdict)
     gate.check_spend_level(facts, policy, verdict)
     gate.check_budgets(facts, verdict)
-    jumps.check_spend_jumps(facts, verdict)
-    jumps.check_outcome_jumps(units, metric, verdict)
-    jumps.check_unit_shift(facts, verdict)
-    proportions.check_unit_cost(units, verdict)
-    proportions.check_day_jump(facts, verdict)
-    proportions.check_line_steps(facts, verdict)
+    jumps.check_spend_jumps(rows, verdict)
+    jumps.check_outcome_jumps(rows.outcome_side, metric, verdict)
+    jumps.check_unit_shift(rows, verdict)
+    proportions.check_unit_cost(rows.outcome_side, verdict)
+    proportions.check_day_jump(rows, verdict)
+    proportions.check_line_steps(rows, verdict)
     outages.check_outages(units, metric, verdict)
     objective.check_totals(units, policy.objective, verdict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 
@@ -18,7 +18,8 @@ SHOWN_DAYS = 28  # a signer hears of a fault for four weeks; then it is only rec
 
 def aged_level(facts: Facts, newest: int) -> Level:
     """Return how much a fault weighs whose newest day has this index."""
-    return Level.REVIEW if len(facts.days) - newest <= SHOWN_DAYS else Level.PASS
+    age_days = (len(facts.days) - newest) * facts.period_days
+    return Level.REVIEW if age_days <= SHOWN_DAYS else Level.PASS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,17 +60,19 @@ class Verdict:
         check: str,
         spend: FloatArray | None = None,
     ) -> None:
-        """Keep cells (day index, line index) from the model.
+        """Keep cells (row index, line index) from the model, every day that the row spans.
 
         Args:
-            spend: (n_days, n_lines), what is more likely than what the source says; a wrong
-                amount would else be carried over into the days after it.
+            spend: of `facts`' shape, what is more likely than what the source says; a wrong amount
+                would else be carried over into the days after it.
         """
-        for day, line in cells:
-            likely = None if spend is None else float(spend[day, line])
-            self.untrusted.setdefault(
-                (facts.days[day], facts.lines[line]), Doubt(check=check, spend=likely)
-            )
+        for row, line in cells:
+            likely = None if spend is None else float(spend[row, line]) / facts.period_days
+            for part in range(facts.period_days):
+                day = facts.days[row] + timedelta(days=part)
+                self.untrusted.setdefault(
+                    (day, facts.lines[line]), Doubt(check=check, spend=likely)
+                )
 
 
 def named_lines(facts: Facts, which: BoolArray, limit: int = 5) -> str:

@@ -1,9 +1,12 @@
-"""Days inside the history that the spend does not speak of: unknown, and never taken as zero.
+"""Days inside the history that a source does not speak of: unknown, and never taken as zero.
 
 A source may send rows only where money was spent, so a line without a row may have rested. What no
 pause looks like is a day of which no line has a row, unless that weekday is often like that, and a
 short gap of a line that spent on every day around it and whose outcomes went on all the same. Such
 cells teach nothing, and the usual spend of the days around stands in.
+
+Outcomes that are totals, of a region or of everything, have a row for every day or week, so one
+that is missing is lost too.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from pipeline.io.facts import Facts
 from pipeline.io.verdict import Verdict, aged_level, named_lines
 
 WEEK = 7
-NEAR_DAYS = 8 * WEEK  # to each side, in which a weekday shows whether it usually rests
+NEAR_WEEKS = 8  # to each side, in which a weekday shows whether it usually rests
 LEAST_DAYS = 3  # of a weekday; fewer show no habit
 RESTS = 1 / 3  # share of a weekday's other days without a row from which on it is a habit
 GAP_DAYS = 13  # a line that is silent for two weeks or more was switched off
@@ -30,7 +33,7 @@ SHOWN_GAPS = 3
 def check_gaps(facts: Facts, metric: str, verdict: Verdict) -> None:
     """Find lost days and lost stretches of lines, and keep them from the model."""
     empty: BoolArray = np.asarray(~facts.has_spend_row.any(axis=1))
-    lost = _lost_days(empty)
+    lost = _lost_rows(empty, WEEK)
     likely = _likely(facts, empty)
     for first, last in _runs(lost):
         cells = [(day, int(line)) for day in range(first, last + 1) for line in _paid(likely[day])]
@@ -72,17 +75,69 @@ def check_month(facts: Facts, policy: Policy, day: date, verdict: Verdict) -> No
     )
 
 
-def _lost_days(empty: BoolArray) -> BoolArray:
-    """Return the days without any row whose weekday usually has some, before the newest day."""
+def check_outcome_gaps(rows: Facts, verdict: Verdict) -> None:
+    """Find rows that a series of totals lacks, and keep them from the model.
+
+    What all series lack at the end has not come yet, and is said as that.
+
+    Args:
+        rows: of the series, as the source has them: days or weeks.
+    """
+    spoken = np.flatnonzero(rows.has_outcome_row.any(axis=1))
+    if not spoken.size:
+        return
+    silent = np.asarray(~rows.has_outcome_row.any(axis=0))
+    if silent.any():
+        verdict.add(
+            Level.REVIEW,
+            "missing-series",
+            f"outcomes: no row at all of {named_lines(rows, silent)}; nothing is learned of the "
+            "lines there, and their budgets are held",
+            "deliver its rows, or see whether both sources name it alike",
+            source="outcomes",
+        )
+    lost = np.zeros(rows.has_outcome_row.shape, dtype=bool)
+    end = int(spoken[-1]) + 1
+    for unit in range(len(rows.lines)):
+        has_row = rows.has_outcome_row[:end, unit]
+        if has_row.any():
+            begin = int(np.argmax(has_row))
+            lost[begin:end, unit] = _lost_rows(~has_row[begin:], rows.week(), to_the_end=True)
+    if not lost.any():
+        return
+    verdict.distrust(
+        rows, [(int(row), int(unit)) for row, unit in np.argwhere(lost)], "missing-outcomes"
+    )
+    days, units = np.asarray(lost.any(axis=1)), np.asarray(lost.any(axis=0))
+    newest = int(np.flatnonzero(days)[-1])
+    whose = "" if len(rows.lines) == 1 else f" of {named_lines(rows, units)}"
+    verdict.add(
+        aged_level(rows, newest),
+        "missing-outcomes",
+        f"outcomes: no row{whose} on {_named_runs(rows, days)}; taken as unknown, not as zero",
+        "fetch those rows again; if there was nothing, deliver rows with zero",
+        source="outcomes",
+        column="date",
+        value=str(rows.days[newest]),
+    )
+
+
+def _lost_rows(empty: BoolArray, week: int, *, to_the_end: bool = False) -> BoolArray:
+    """Return what is empty of a series although its weekday usually is not.
+
+    Args:
+        week: how many rows a week has.
+        to_the_end: whether rows that end the series can be lost; else they have not come yet.
+    """
     lost = np.zeros(len(empty), dtype=bool)
     for first, last in _runs(empty):
-        if last == len(empty) - 1:
+        if last == len(empty) - 1 and not to_the_end:
             continue  # a stale source, and said as that
-        for day in range(first, last + 1):
-            around = np.arange(day % WEEK, len(empty), WEEK)
-            around = around[np.abs(around - day) <= NEAR_DAYS]
+        for row in range(first, last + 1):
+            around = np.arange(row % week, len(empty), week)
+            around = around[np.abs(around - row) <= NEAR_WEEKS * week]
             others = empty[around[(around < first) | (around > last)]]
-            lost[day] = others.size < LEAST_DAYS or others.mean() < RESTS
+            lost[row] = others.size < LEAST_DAYS or others.mean() < RESTS
     return lost
 
 

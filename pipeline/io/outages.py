@@ -41,9 +41,33 @@ class _Units:
     spend: FloatArray
 
 
-def check_outages(facts: Facts, metric: str, verdict: Verdict) -> None:
-    """Find silent stretches, keep them from the model, and FAIL when the newest is one of all."""
-    counted = "conversions" if "conversions" in facts.outcomes else metric
+def check_outages(facts: Facts, metric: str, verdict: Verdict, *, are_totals: bool = False) -> None:
+    """Find silent stretches, keep them from the model, and FAIL when the newest is one of all.
+
+    Conversions tell it best, since they are counts. The metric itself may stop while they go on,
+    but a line's revenue is lumpy, so beside conversions only totals of it are judged.
+
+    Args:
+        are_totals: whether outcomes are counted whoever caused them: then they go on when spend
+            rests, and a row that is not there is missing, which is said elsewhere.
+    """
+    reported = ~facts.has_outcome_row if are_totals else np.zeros(facts.spend.shape, dtype=bool)
+    there = [name for name in dict.fromkeys(("conversions", metric)) if name in facts.outcomes]
+    for counted in there:
+        is_lumpy = counted != there[0] and not are_totals
+        _check_metric(facts, counted, reported, verdict, are_totals=are_totals, only_all=is_lumpy)
+
+
+def _check_metric(
+    facts: Facts,
+    counted: str,
+    reported: BoolArray,
+    verdict: Verdict,
+    *,
+    are_totals: bool,
+    only_all: bool,
+) -> None:
+    """Judge one metric, of every line or only of all together, and mark the reported cells."""
     table = facts.outcomes[counted]
     covered: BoolArray = np.isfinite(table).any(axis=1).astype(bool)
     if covered.sum() < HALF_WINDOW:
@@ -51,12 +75,22 @@ def check_outages(facts: Facts, metric: str, verdict: Verdict) -> None:
     units = _units(facts, np.nan_to_num(table))
     newest = int(np.flatnonzero(covered)[-1])
     silent: dict[int, list[tuple[int, int]]] = {}
-    evidence, quiet = _evidence(units, covered, newest)
-    for unit in range(len(units.names)):
+    evidence, quiet = _evidence(units, covered, newest, are_totals=are_totals)
+    whole = len(units.names) - 1
+    for unit in range(whole if only_all else 0, whole + 1):
         runs = _unlikely_runs(evidence[:, unit], quiet[:, unit], covered)
         if runs:
             silent[unit] = runs
-    _report(facts, units, silent, newest=newest, metric=counted, verdict=verdict)
+    _report(
+        facts,
+        units,
+        silent,
+        reported,
+        newest=newest,
+        metric=counted,
+        verdict=verdict,
+        are_totals=are_totals,
+    )
 
 
 def _units(facts: Facts, outcome: FloatArray) -> _Units:
@@ -79,13 +113,17 @@ def _units(facts: Facts, outcome: FloatArray) -> _Units:
     )
 
 
-def _evidence(units: _Units, covered: BoolArray, newest: int) -> tuple[FloatArray, BoolArray]:
+def _evidence(
+    units: _Units, covered: BoolArray, newest: int, *, are_totals: bool
+) -> tuple[FloatArray, BoolArray]:
     """Return the log probability of each cell's silence, and which cells are silent."""
     outcome, spend = units.outcome, units.spend
     known = covered.copy()
     known[max(0, newest - len(ARRIVED) + 1) :] = False
     usual, usual_spend = _usual(outcome, known), _usual(spend, known)
     paid = np.minimum(1.0, spend / np.maximum(usual_spend, 1e-12))
+    if are_totals:
+        paid = np.ones_like(paid)
     expected = usual * np.where(paid >= 0.5, paid, 0.0) * _weekday(outcome, usual, known)
     arrived = _arrived(outcome[:, -1], expected[:, -1], newest)
     quiet = (outcome <= NEAR_ZERO * expected * arrived[:, None]) & (expected > 0)
@@ -96,7 +134,7 @@ def _evidence(units: _Units, covered: BoolArray, newest: int) -> tuple[FloatArra
     near_zero = -1.0 / (1.0 / (GAMMA_RATE * shape) + 1.0 / np.maximum(POISSON_RATE * mean, 1e-12))
     log_p = np.where(outcome <= 0, at_zero, near_zero)
     # A line that is silent now and then on its own tells by how often.
-    is_zero = known[:, None] & (outcome <= 0) & (spend > 0)
+    is_zero = known[:, None] & (outcome <= 0) & ((spend > 0) | are_totals)
     alone = (is_zero & ~_long_runs(quiet)).sum(axis=0)
     often = np.log(np.maximum(alone, 1) / max(int(known.sum()), 1))
     return np.maximum(log_p, np.where(alone > 2, often, -np.inf)[None, :]), quiet
@@ -193,13 +231,14 @@ def _report(
     facts: Facts,
     units: _Units,
     silent: dict[int, list[tuple[int, int]]],
+    reported: BoolArray,
     *,
     newest: int,
     metric: str,
     verdict: Verdict,
+    are_totals: bool,
 ) -> None:
     whole = len(units.names) - 1
-    reported = np.zeros(facts.spend.shape, dtype=bool)
     for unit in sorted(silent, reverse=True):  # the widest first; what it covers is said once
         for first, last in silent[unit]:
             cells = np.zeros_like(reported)
@@ -216,8 +255,8 @@ def _report(
             verdict.add(
                 Level.FAIL if is_tonight else aged_level(facts, last),
                 "outage",
-                f"outcomes: {units.names[unit]} had almost no {metric} on {days} while spend "
-                "went on",
+                f"outcomes: {units.names[unit]} had almost no {metric} on {days}"
+                + ("" if are_totals else " while spend went on"),
                 "check the tracking; a day is read again when its outcomes have arrived"
                 if is_tonight
                 else "left out of the fit; check the tracking of those days",

@@ -122,6 +122,8 @@ def judge_facts(facts: Facts, policy: Policy, day: date, verdict: Verdict) -> No
     rows = facts.in_periods(policy.sources.period_days)
     gate.check_newest_day(rows, day, verdict)
     gaps.check_gaps(facts, metric, verdict)
+    if rows.measured is not None:
+        gaps.check_outcome_gaps(rows.measured, verdict)
     gaps.check_month(facts, policy, day, verdict)
     gate.check_outcome_cover(units, metric, verdict)
     gate.check_columns(facts, verdict)
@@ -133,5 +135,5 @@ def judge_facts(facts: Facts, policy: Policy, day: date, verdict: Verdict) -> No
     proportions.check_unit_cost(rows.outcome_side, verdict)
     proportions.check_day_jump(rows, verdict)
     proportions.check_line_steps(rows, verdict)
-    outages.check_outages(units, metric, verdict)
+    outages.check_outages(units, metric, verdict, are_totals=units is not facts)
     objective.check_totals(units, policy.objective, verdict)

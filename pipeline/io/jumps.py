@@ -217,6 +217,61 @@ def check_unit_shift(facts: Facts, verdict: Verdict) -> None:
     )
 
 
+def check_outcome_shift(
+    facts: Facts, metric: str, verdict: Verdict, *, are_totals: bool = False
+) -> None:
+    """Find a day since which outcomes are on a level that no day before had: another unit.
+
+    The first such day stands out and is refused as a jump; with the next ones it looks like a
+    level. As with spend, nobody knows for four weeks which side is right: FAIL. Then the newest
+    holds, and the days before are kept from the model.
+
+    Args:
+        are_totals: whether outcomes are counted whoever caused them; else they are held against
+            the money that earned them.
+    """
+    total = np.nan_to_num(facts.outcomes[metric]).sum(axis=1)
+    money = np.ones(len(total)) if are_totals else facts.spend.sum(axis=1)
+    known = np.flatnonzero((total > 0) & (money > 0))
+    level = np.log(total[known] / money[known])
+    age = _shift_age(level, np.asarray((len(total) - known) * facts.period_days > RECENT_DAYS))
+    if age is None:
+        return
+    first = int(known[-age])
+    factor = float(np.exp(abs(np.median(level[-age:]) - np.median(level[:-age]))))
+    cells = [(row, line) for row in range(first) for line in range(len(facts.lines))]
+    verdict.distrust(facts, cells, "outcome-shift")
+    is_recent = aged_level(facts, first) is Level.REVIEW
+    verdict.add(
+        Level.FAIL if is_recent else Level.PASS,
+        "outcome-shift",
+        f"outcomes: since {facts.days[first]} there is {factor:.0f} times as much, or as little, "
+        f"{metric}{'' if are_totals else ' for the money'} as on any day before",
+        f"check the unit and the definition of {metric} before and after that day, and deliver "
+        "the history in one of them",
+        source="outcomes",
+        column=metric,
+    )
+
+
+def _shift_age(level: FloatArray, is_whole: BoolArray) -> int | None:
+    """Return how many of the newest rows are on a level of their own, None where none are.
+
+    Args:
+        level: (n,) logs.
+        is_whole: (n,), whether a row's outcomes have arrived; before, a fall says nothing.
+    """
+    gap, shift = np.log(2.0), np.log(SHIFT)
+    for age in range(2, len(level) - SHORT_DAYS + 1):
+        before, after = level[:-age], level[-age:]
+        step = float(np.median(after) - np.median(before))
+        if step >= shift and after.min() > before.max() + gap:
+            return age
+        if step <= -shift and is_whole[-age:].sum() > 1 and after.max() < before.min() - gap:
+            return age
+    return None
+
+
 def _common_steps(spend: FloatArray) -> FloatArray:
     """Return the log step of the money from each day to the next, 0 unless most lines share it."""
     earlier, later = spend[:-1], spend[1:]

@@ -132,6 +132,9 @@ def judge_facts(facts: Facts, policy: Policy, day: date, verdict: Verdict) -> No
     jumps.check_spend_jumps(rows, verdict)
     jumps.check_outcome_jumps(rows.outcome_side, metric, verdict)
     jumps.check_unit_shift(rows, verdict)
+    jumps.check_outcome_shift(
+        rows.outcome_side, metric, verdict, are_totals=rows.measured is not None
+    )
     proportions.check_unit_cost(rows.outcome_side, verdict)
     proportions.check_day_jump(rows, verdict)
     proportions.check_line_steps(rows, verdict)

@@ -58,22 +58,33 @@ def remark(message: str) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows for people: aligned, numbers to the right, never cut."""
+    """Print rows for people: aligned, numbers to the right, never cut, no number broken."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if console.is_terminal else 200)
     shown = [[_cell(value) for value in row] for row in rows]
-    for position, name in enumerate(columns):
-        numeric = bool(shown) and all(_is_number(row[position]) for row in shown)
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    cells = [[row[position] for row in shown] for position in range(len(columns))]
+    longest = [max(map(len, column), default=0) for column in cells]
+    wanted = sum(max(len(name), size) + 3 for name, size in zip(columns, longest, strict=True))
+    is_tight = wanted > console.width
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0) if is_tight else (0, 1))
+    for name, column, size in zip(columns, cells, longest, strict=True):
+        numeric = bool(column) and all(map(_is_number, column))
+        table.add_column(
+            name,
+            justify="right" if numeric else "left",
+            overflow="fold",
+            min_width=size if numeric else None,
+            # Where room is short, a heading gives way before a number or a name does.
+            max_width=max(size, *map(len, name.split())) if numeric and is_tight else None,
+        )
     for row in shown:
         table.add_row(*(Text(cell) for cell in row))
-    console = Console(highlight=False)
-    width = None if console.is_terminal else 200
-    Console(highlight=False, width=width).print(table)
+    console.print(table)
 
 
 def gained_in(plan: Plan | DecisionPlan) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.show import AsJson, print_json, print_table, remark
+from pipeline.cli.show import AsJson, print_json, print_table, remark, say
 from pipeline.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -94,8 +94,8 @@ def simulate(
     first_seed: Annotated[int, typer.Option(min=0, help="1000 and up were never tuned on.")] = 0,
     nights: Annotated[int, typer.Option(min=1, max=365, help="To live in each world.")] = 60,
     policies: Annotated[
-        str, typer.Option(metavar="NAME,...", help="Of ours, rule, regression, grid, static.")
-    ] = "ours,rule,regression",
+        str, typer.Option(metavar="NAME,...", help="Of ours, grid, regression, rule, static.")
+    ] = "ours,grid,regression,rule",
     files: Annotated[
         bool, typer.Option("--files", help="Ours through CSV files, whole nights and signatures.")
     ] = False,
@@ -144,13 +144,40 @@ def simulate(
     if as_json:
         print_json({"nights": nights, "summary": rows, "worlds": _plain(scores)})
         return
+    _show(rows)
+
+
+def _show(rows: list[dict[str, Any]]) -> None:
+    """Print what each policy earned, and apart from that whether what it claimed was so."""
     print_table(
         (
-            "policy", "worlds", "count", "captured", "worst", "lift", "worst lift", "oracle's lift",
-            "marginal returns covered", "uplifts covered", "claimed better", "truly better",
+            "policy", "worlds", "count", "captured", "worst", "lift", "worst lift",
+            "oracle's lift",
         ),
-        [_cells(row) for row in rows],
+        [
+            (
+                row["policy"], row["worlds"], row["count"], row["captured"], row["captured_min"],
+                *_percents(row, "lift", "lift_min", "oracle_lift"),
+            )
+            for row in rows
+        ],
     )  # fmt: skip
+    say(
+        "captured: 0 is what never moving a cent earns (static), 1 what the oracle earns, who "
+        "knows every curve"
+    )
+    claims = ("marginal_coverage", "uplift_coverage", "claimed_positive", "truly_positive")
+    claimed = [row for row in rows if any(row[name] is not None for name in claims)]
+    if not claimed:
+        return
+    print_table(
+        (
+            "policy", "worlds", "marginal returns covered", "uplifts covered", "claimed better",
+            "truly better",
+        ),
+        [(row["policy"], row["worlds"], *_percents(row, *claims)) for row in claimed],
+    )  # fmt: skip
+    say("covered: share of 90 % intervals that held the truth; only who claims something is here")
 
 
 def _simulate_other(decision: str, kinds: str, seeds: range, as_json: bool) -> None:
@@ -220,17 +247,8 @@ def _words(text: str, option: str) -> list[str]:
     return words
 
 
-def _cells(row: dict[str, Any]) -> tuple[object, ...]:
-    def percent(name: str) -> str | None:
-        return None if row[name] is None else f"{row[name]:.1%}"
-
-    return (
-        row["policy"], row["worlds"], row["count"], row["captured"], row["captured_min"],
-        *map(percent, (
-            "lift", "lift_min", "oracle_lift", "marginal_coverage", "uplift_coverage",
-            "claimed_positive", "truly_positive",
-        )),
-    )  # fmt: skip
+def _percents(row: dict[str, Any], *names: str) -> list[str | None]:
+    return [None if row[name] is None else f"{row[name]:.1%}" for name in names]
 
 
 def _plain(scores: list[Any]) -> list[dict[str, Any]]:

@@ -39,6 +39,23 @@ def test_simulate_prints_a_table_and_draws_a_picture(tmp_path: Path) -> None:
     assert picture.read_bytes().startswith(b"<svg")
 
 
+def test_simulate_plays_the_strongest_cheap_rival_unasked() -> None:
+    answer = json.loads(run("simulate", "--kinds", "calm", "--nights", "1", "--json"))
+    assert [row["policy"] for row in answer["summary"]] == ["ours", "grid", "regression", "rule"]
+
+
+def test_no_number_is_broken_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("TERM", "dumb")  # 80 columns
+    shown = run(
+        "simulate", "--kinds", "channel_demand", "--nights", "2", "--policies", "regression,rule"
+    )
+    found = [line.split() for line in shown.splitlines()]
+    rows = [row for row in found if row[:1] in (["regression"], ["rule"])]
+    assert [len(row) for row in rows] == [8, 8]
+    assert "captured: 0 is what never moving a cent earns (static), 1 what the oracle" in shown
+
+
 def test_simulate_answers_in_json() -> None:
     answer = json.loads(
         run("simulate", "--kinds", "calm", "--nights", "2", "--policies", "rule", "--json")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,6 +12,7 @@ from pipeline.cli.show import HERE, AsJson, Workspace, iso_day, print_json, prin
 
 if TYPE_CHECKING:
     from pipeline.simulation.backtest import Backtest
+    from pipeline.simulation.effects import DecisionValue
 
 Day = Annotated[str | None, typer.Option("--date", metavar="DAY", help="Data before it.")]
 Weeks = Annotated[int, typer.Option(min=1, max=104, help="Newest complete weeks to score.")]
@@ -21,20 +24,25 @@ def backtest(
     """Forecast each of the last weeks from what was known before it, and score the forecasts."""
     from pipeline.runs.portfolio import open_portfolio
     from pipeline.simulation.backtest import walk_forward
-    from pipeline.simulation.past import known_pasts, read_past
+    from pipeline.simulation.past import own_past
 
     portfolio = open_portfolio(workspace)
-    history = read_past(portfolio, iso_day(day) or portfolio.today())
-    with _bar(weeks) as advance:
+    with own_past(portfolio, iso_day(day) or portfolio.today()) as past, _bar() as advance:
         result = walk_forward(
-            history,
+            past.history,
             portfolio.policy.objective.maximize,
+            past_on=past.on,
             weeks=weeks,
-            known=known_pasts(portfolio),
             progress=advance,
         )
     if as_json:
-        print_json({"summary": result.summary(), "weeks": [_plain(cut) for cut in result.cuts]})
+        print_json(
+            {
+                "summary": result.summary(),
+                "weeks": [_plain(cut) for cut in result.cuts],
+                "left_out": [_plain(week) for week in result.left_out],
+            }
+        )
         return
     _show(result)
 
@@ -56,38 +64,74 @@ def _show(result: Backtest) -> None:
     )  # fmt: skip
     summary = result.summary()
     say(
-        f"{summary['weeks']} weeks of {result.metric}: {summary['coverage']:.0%} of outcomes lay "
-        f"in their 90 % interval; error {summary['error']:.1%}, of repeating last week "
-        f"{summary['naive_error']:.1%}"
+        f"{_counted(summary['weeks'], 'week')} of {result.metric}: {summary['coverage']:.0%} of "
+        f"outcomes lay in their 90 % interval; error {summary['error']:.1%}, of repeating last "
+        f"week {summary['naive_error']:.1%}"
     )
-    value = result.decision
+    for remark in _unscored(result):
+        say(remark)
+    say(_decision(result.decision))
+
+
+def _unscored(result: Backtest) -> Iterator[str]:
+    """Yield what the scores do not cover, and why."""
+    from pipeline.simulation.backtest import LEAST_PAST_DAYS, MATURING_DAYS
+
+    summary = result.summary()
+    tried = len(result.cuts) + len(result.left_out)
+    if tried < result.asked:
+        yield (
+            f"{result.asked} weeks were asked for, and {result.n_days} days of history have room "
+            f"for {tried}: the first {LEAST_PAST_DAYS} days are to learn from, the last "
+            f"{MATURING_DAYS} are still coming in"
+        )
+    for week in result.left_out:
+        yield f"left out: the week from {week.day}: {week.why}"
+    if summary["line_weeks_left_out"]:
+        total = summary["line_weeks"] + summary["line_weeks_left_out"]
+        yield (
+            f"left out: {summary['line_weeks_left_out']} of {total} line-weeks, whose data are in "
+            "doubt ('equimarginal check' says why) or whose line was new"
+        )
+
+
+def _decision(value: DecisionValue | None) -> str:
+    """Return whether outcomes followed real changes of spend, in words."""
     if value is None:
-        say("spend hardly changed, so the past cannot say whether outcomes follow the curves")
-        return
-    say(
-        f"{value.changes} real changes of spend: of each predicted effect {value.slope:.2f} came "
-        f"(standard error {value.slope_error:.2f}; 1 is right, 0 says that the curves are no use); "
-        f"{value.agreement:.0%} of pairs in the right order"
+        return "spend hardly changed, so the past cannot say whether outcomes follow the curves"
+    reach = (
+        ""
+        if value.slope_error is None
+        else f" (90 % interval {value.slope_low:.2f} to {value.slope_high:.2f})"
+    )
+    return (
+        f"{_counted(value.changes, 'real change')} of spend in {_counted(value.weeks, 'week')}: of "
+        f"each predicted effect {value.slope:.2f} came{reach}: {value.meaning()}; 1 is right, 0 "
+        f"says that the curves are no use; {value.agreement:.0%} of pairs in the right order"
     )
 
 
-def _bar(weeks: int) -> Any:
-    from contextlib import contextmanager
+def _counted(number: int, name: str) -> str:
+    return f"{number} {name}{'' if number == 1 else 's'}"
 
+
+@contextmanager
+def _bar() -> Iterator[Callable[[int], None]]:
     from rich.console import Console
     from rich.progress import Progress
 
-    @contextmanager
-    def running() -> Any:
-        console = Console(stderr=True)
-        with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-            task = bar.add_task("weeks", total=weeks)
-            yield lambda: bar.advance(task)
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("weeks", total=None)
 
-    return running()
+        def advance(left: int) -> None:
+            bar.advance(task)
+            bar.update(task, total=bar.tasks[0].completed + left)
+
+        yield advance
 
 
-def _plain(cut: Any) -> dict[str, Any]:
+def _plain(item: Any) -> dict[str, Any]:
     from dataclasses import asdict
 
-    return {**asdict(cut), "day": cut.day.isoformat()}
+    return {**asdict(item), "day": item.day.isoformat()}

@@ -1,22 +1,24 @@
 """Walk forward over a portfolio's own past: fit on what was known, forecast a week, compare.
 
-Nothing is fitted on what it is scored on: at each cut the model sees only the days before, and
-where a night's run was kept, those days as they were reported that morning.
+Nothing is fitted on what it is scored on: at each cut the model sees only the days before, judged
+as that morning would have judged them. Whether the week itself can be scored is judged apart from
+that, and whatever is left out is counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import date
 from typing import Any
 
 import numpy as np
 
-from pipeline.core.errors import UsageError
+from pipeline.core.errors import DataNotTrustedError, UsageError
 from pipeline.core.history import History, Vintages
 from pipeline.core.types import BoolArray, FloatArray
 from pipeline.response import FitSettings, fit_response
+from pipeline.simulation.effects import DecisionValue, decision_value, effects_of
 from pipeline.simulation.forecast import Forecast, forecast
 
 HORIZON_DAYS = 7
@@ -28,10 +30,19 @@ CHANGED = 0.05  # a change of a line's weekly spend below this share teaches not
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Past:
-    """What a night knew: the days before it, and what earlier nights had seen of them."""
+    """What a night knew: the days before it, and what earlier nights had seen of them.
+
+    Attributes:
+        history: the days before, without the cells that the night distrusted.
+        vintages: how outcomes had filled up.
+        as_known: whether it is what the night really saw, and not what is reported now.
+        fault: why that night would have learned nothing; empty where it would.
+    """
 
     history: History
     vintages: Vintages
+    as_known: bool = False
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +52,8 @@ class CutScore:
     Attributes:
         day: the first of the week.
         as_known: whether the past was the one that the night of that day really saw.
+        lines, lines_left_out: how many lines are scored, and how many spent and are not: their
+            data of the week are in doubt, or they were not known before it.
         coverage: share of lines whose 90 % interval held the outcome.
         log_score, naive_log_score: mean log density of what happened, higher is better.
         error, naive_error: mean absolute error over the mean outcome; naive repeats last week.
@@ -49,6 +62,8 @@ class CutScore:
 
     day: date
     as_known: bool
+    lines: int
+    lines_left_out: int
     coverage: float
     log_score: float
     naive_log_score: float
@@ -59,39 +74,44 @@ class CutScore:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DecisionValue:
-    """Whether outcomes followed real changes of spend as the model said they would.
+class LeftOut:
+    """A week that could not be scored, and why."""
 
-    Attributes:
-        changes: how many line-weeks had a real change of spend.
-        slope: outcome that came per outcome that was predicted from the change; 1 is right, 0
-            says that the curves are no use.
-        slope_error: its standard error, clustered by week.
-        agreement: share of pairs of lines in a week whose order the model had right; 0.5 is chance.
-    """
-
-    changes: int
-    slope: float
-    slope_error: float
-    agreement: float
+    day: date
+    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backtest:
-    """All weeks, and what they say about decisions."""
+    """All weeks, and what they say about decisions.
+
+    Attributes:
+        asked: how many weeks were asked for.
+        n_days: of history; fewer weeks than were asked for fit into a short one.
+        cuts: the weeks that were scored, one at least.
+        left_out: those that could not be.
+    """
 
     metric: str
+    asked: int
+    n_days: int
     cuts: tuple[CutScore, ...]
+    left_out: tuple[LeftOut, ...]
     decision: DecisionValue | None
 
     def summary(self) -> dict[str, Any]:
         """Return the means over weeks as plain values."""
-        numbers = [f.name for f in fields(CutScore) if f.name not in {"day", "as_known"}]
+        counts = {"day", "as_known", "lines", "lines_left_out"}
+        numbers = [f.name for f in fields(CutScore) if f.name not in counts]
         means = {n: float(np.mean([getattr(cut, n) for cut in self.cuts])) for n in numbers}
         return {
             "metric": self.metric,
             "weeks": len(self.cuts),
+            "weeks_asked": self.asked,
+            "weeks_left_out": len(self.left_out),
             "weeks_as_known": sum(cut.as_known for cut in self.cuts),
+            "line_weeks": sum(cut.lines for cut in self.cuts),
+            "line_weeks_left_out": sum(cut.lines_left_out for cut in self.cuts),
             **means,
             "decision": None if self.decision is None else asdict(self.decision),
         }
@@ -101,34 +121,53 @@ def walk_forward(
     history: History,
     metric: str,
     *,
+    past_on: Callable[[date], Past],
     weeks: int = 8,
-    known: Mapping[date, Past] | None = None,
-    progress: Callable[[], None] = lambda: None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> Backtest:
     """Return how well each of the last weeks was foreseen.
 
     Args:
-        history: the whole past as it is reported today.
+        history: the whole past as it is reported today, to score by.
         metric: of the outcomes.
+        past_on: what the night of a day knew, of lines that `history` has.
         weeks: how many to score, the newest ones that are complete.
-        known: what the night of a day knew, for days that had one.
-        progress: called after each week.
+        progress: told after each week how many are left.
 
     Raises:
         UsageError: the past is too short, or does not have the metric.
+        DataNotTrustedError: no week can be scored.
     """
     if metric not in history.outcomes:
         raise UsageError(
             f"backtest: the outcomes have no {metric!r}, only {', '.join(sorted(history.outcomes))}"
         )
     cuts = _cuts(len(history.days), weeks)
-    scores, effects = [], []
-    for cut in cuts:
-        score, effect = _one_week(history, metric, cut, known or {})
-        scores.append(score)
-        effects.append(effect)
-        progress()
-    return Backtest(metric=metric, cuts=tuple(scores), decision=_decision_value(effects))
+    scores, effects, left_out = [], [], []
+    for done, cut in enumerate(cuts, start=1):
+        day = history.days[cut]
+        past = past_on(day)
+        found = past.fault or _one_week(history, metric, cut, past)
+        if isinstance(found, str):
+            left_out.append(LeftOut(day=day, why=found))
+        else:
+            scores.append(found[0])
+            effects.append(found[1])
+        progress(len(cuts) - done)
+    if not scores:
+        raise DataNotTrustedError(
+            f"backtest: none of {len(cuts)} weeks can be scored; the newest, from "
+            f"{left_out[-1].day}, because {left_out[-1].why}; mend the source, or ask for an "
+            "earlier --date"
+        )
+    return Backtest(
+        metric=metric,
+        asked=weeks,
+        n_days=len(history.days),
+        cuts=tuple(scores),
+        left_out=tuple(left_out),
+        decision=decision_value(effects),
+    )
 
 
 def _cuts(n_days: int, weeks: int) -> Sequence[int]:
@@ -144,31 +183,35 @@ def _cuts(n_days: int, weeks: int) -> Sequence[int]:
 
 
 def _one_week(
-    history: History, metric: str, cut: int, known: Mapping[date, Past]
-) -> tuple[CutScore, FloatArray]:
-    """Return the week's score, and the effects of its spend changes as `_effects` does."""
-    day = history.days[cut]
-    seen = known.get(day)
-    is_known = seen is not None and seen.history.lines == history.lines
-    kept = seen if seen is not None and is_known else _restated(history, cut, metric)
-    past = kept.history
+    history: History, metric: str, cut: int, past: Past
+) -> tuple[CutScore, FloatArray] | str:
+    """Return the week's score and the effects of its spend changes, or why there is no score."""
     ahead = slice(cut, cut + HORIZON_DAYS)
+    day = history.days[cut]
+    places = np.array([history.lines.index(line) for line in past.history.lines])
+    whole = history.of_lines(places)
+    usable = np.asarray(whole.trusted[ahead].all(axis=0))
+    if not usable.any():
+        return "the data of the week are in doubt for every line"
     count = "conversions" if metric == "revenue" and "conversions" in history.outcomes else None
     settings = FitSettings(metric=metric, count=count)
-    posterior = fit_response(past, settings, vintages=kept.vintages)
+    posterior = fit_response(past.history, settings, vintages=past.vintages)
     rng = np.random.default_rng(day.toordinal())
-    ours = forecast(posterior, past, history.spend[ahead], rng=rng)
-    actual = np.nan_to_num(history.outcomes[metric][ahead]).sum(axis=0)
-    usable = np.asarray(history.trusted[ahead].all(axis=0))
-    naive, naive_sd = _last_week(past, metric)
+    ours = forecast(posterior, past.history, whole.spend[ahead], rng=rng)
+    actual = np.nan_to_num(whole.outcomes[metric][ahead]).sum(axis=0)
+    naive, naive_sd = _last_week(past.history, metric)
+    unscored = set(np.flatnonzero(history.spend[ahead].any(axis=0))) - set(places[usable])
     score = CutScore(
         day=day,
-        as_known=is_known,
+        as_known=past.as_known,
+        lines=int(usable.sum()),
+        lines_left_out=len(unscored),
         **_errors(ours, actual, naive, naive_sd, usable),
     )
-    spread = history.spend[ahead].mean(axis=0) / np.maximum(past.spend[-7:].mean(axis=0), 1e-9)
+    before = np.maximum(past.history.spend[-7:].mean(axis=0), 1e-9)
+    spread = whole.spend[ahead].mean(axis=0) / before
     changed = np.asarray(usable & (np.abs(spread - 1) > CHANGED) & (ours.unchanged > 0))
-    return score, _effects(ours, actual, changed)
+    return score, effects_of(ours, actual, changed)
 
 
 def _last_week(past: History, metric: str) -> tuple[FloatArray, FloatArray]:
@@ -210,46 +253,9 @@ def _log_density(actual: FloatArray, mean: FloatArray, sd: FloatArray) -> FloatA
     return np.asarray(-0.5 * z**2 - np.log(sd) - 0.5 * np.log(2 * np.pi))
 
 
-def _effects(ours: Forecast, actual: FloatArray, changed: BoolArray) -> FloatArray:
-    """Return predicted and realised relative effects and their precision, (3, n_changed).
-
-    Against what the model expected of unchanged spend, and against the mean of the week's lines:
-    what all lines share was demand.
-    """
-    if changed.sum() < 2:
-        return np.empty((3, 0))
-    base = ours.unchanged[changed]
-    effects = np.stack([ours.expected[changed] / base - 1, actual[changed] / base - 1])
-    precision = np.square(base / ours.total.std(axis=0)[changed])
-    effects -= (effects * precision).sum(axis=1, keepdims=True) / precision.sum()
-    return np.vstack([effects, precision])
-
-
-def _decision_value(weeks: Sequence[FloatArray]) -> DecisionValue | None:
-    """Return the slope of realised on predicted effects, and how often their order agreed."""
-    information = sum(float((p * x**2).sum()) for x, _, p in weeks)
-    if information <= 0:
-        return None
-    slope = sum(float((p * x * y).sum()) for x, y, p in weeks) / information
-    scores = [float((p * x * (y - slope * x)).sum()) for x, y, p in weeks]
-    right = pairs = 0
-    for predicted, realised, _ in weeks:
-        one, other = np.triu_indices(predicted.size, 1)
-        order = np.sign(predicted[one] - predicted[other])
-        truth = np.sign(realised[one] - realised[other])
-        right += int((order * truth > 0).sum())
-        pairs += int((order * truth != 0).sum())
-    return DecisionValue(
-        changes=sum(week.shape[1] for week in weeks),
-        slope=slope,
-        slope_error=float(np.sqrt(np.square(scores).sum())) / information,
-        agreement=right / max(pairs, 1),
-    )
-
-
-def _restated(history: History, cut: int, metric: str) -> Past:
-    """Return the days before `cut` as they are reported today, and said to be complete."""
-    past = history.until(cut)
+def settled_vintages(past: History, metric: str) -> Vintages:
+    """Return the vintages of a past that is reported long after: each day was whole at once."""
+    cut = len(past.days)
     names = [line[0] for line in past.lines]
     groups = sorted(set(names))
     member = np.array([[name == group for group in groups] for name in names], dtype=float)
@@ -258,12 +264,9 @@ def _restated(history: History, cut: int, metric: str) -> Past:
     ordinals = np.array([day.toordinal() for day in past.days], dtype=float)
     night, age = (axis.ravel() for axis in np.mgrid[cut - SNAPSHOTS : cut, 1 : SNAPSHOTS + 1])
     day = night - age
-    return Past(
-        history=past,
-        vintages=Vintages(
-            seen_on=np.repeat(ordinals[night], len(groups)),
-            day=np.repeat(ordinals[day], len(groups)),
-            group=tuple(groups) * day.size,
-            outcome=totals[day].ravel(),
-        ),
+    return Vintages(
+        seen_on=np.repeat(ordinals[night], len(groups)),
+        day=np.repeat(ordinals[day], len(groups)),
+        group=tuple(groups) * day.size,
+        outcome=totals[day].ravel(),
     )

@@ -2,32 +2,96 @@
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from pipeline.core.errors import ConfigError, DataNotTrustedError, PipelineError
-from pipeline.core.findings import Level
+from pipeline.core.findings import Finding, Level
 from pipeline.core.history import History
 from pipeline.io import quality, warehouse
-from pipeline.io.artefacts import begin_run, list_runs, open_run
+from pipeline.io.artefacts import RunFolder, begin_run, list_runs, open_run
 from pipeline.io.sources import read_snapshot
 from pipeline.io.vintages import read_vintages
-from pipeline.runs.inputs import freeze_inputs, read_inputs
+from pipeline.runs import storage
+from pipeline.runs.inputs import freeze_inputs, read_day, read_today
 from pipeline.runs.portfolio import Portfolio
-from pipeline.simulation.backtest import Past
+from pipeline.simulation.backtest import Past, settled_vintages
+
+IN_TIME_DAYS = 1  # a night that ran later than this saw what its own morning could not
 
 
-def read_past(portfolio: Portfolio, day: date) -> History:
-    """Return everything before `day`, as the sources report it now, up to the newest spend.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnPast:
+    """The sources as they are now, and the nights that ran in time.
+
+    Attributes:
+        portfolio: whose.
+        history: everything up to the newest spend, without what is distrusted by now.
+        work: where the sources' snapshot is staged.
+        nights: the run of each day that had one in time.
+    """
+
+    portfolio: Portfolio
+    history: History
+    work: RunFolder
+    nights: Mapping[date, RunFolder]
+
+    def on(self, day: date) -> Past:
+        """Return what the night of `day` knew, of lines that are still known.
+
+        Where no run was kept, what is reported now of the days before, judged as that morning
+        would have judged it: what later days show is hidden from it.
+        """
+        night = self.nights.get(day)
+        try:
+            kept = None if night is None else self._kept(night)
+        except PipelineError:
+            kept = None  # damaged, or kept by another version
+        if kept is not None and set(kept.history.lines) <= set(self.history.lines):
+            return kept
+        return self._reported(day)
+
+    def _kept(self, night: RunFolder) -> Past:
+        objective = self.portfolio.policy.objective
+        history = warehouse.read_history(night, self.portfolio.policy)
+        # A break of the forecasts is no fault of the data: leaving such weeks out would hide
+        # the ones that the model foresaw worst.
+        breaks = storage.read_watch(night).drifts()
+        found = storage.read_findings(night, storage.FINDINGS)
+        return Past(
+            history=history,
+            vintages=read_vintages(night, objective.counted(history.outcomes)),
+            as_known=True,
+            fault=_fault([item for item in found if item not in breaks and item.check != "model"]),
+        )
+
+    def _reported(self, day: date) -> Past:
+        # The suites ask the same of every row, so today's verdict on all rows covers them.
+        history, found = _staged(self.portfolio, self.work, day, with_suites=False)
+        metric = self.portfolio.policy.objective.maximize
+        return Past(
+            history=history,
+            vintages=settled_vintages(history, metric),
+            fault=_fault(found),
+        )
+
+
+@contextmanager
+def own_past(portfolio: Portfolio, day: date) -> Iterator[OwnPast]:
+    """Yield everything before `day`, as the sources report it now, up to the newest spend.
 
     The portfolio's runs and plans are left alone.
 
     Raises:
         ConfigError: outcomes are not known line by line.
-        DataNotTrustedError: the sources cannot be read, or hold nothing before `day`.
+        DataNotTrustedError: the sources cannot be read, hold nothing before `day`, or a night
+            right after the newest spend would refuse them.
     """
     if portfolio.policy.sources.outcomes.by is not None:
         raise ConfigError(
@@ -37,40 +101,59 @@ def read_past(portfolio: Portfolio, day: date) -> History:
     with TemporaryDirectory(prefix="equimarginal-") as folder:
         work = begin_run(str(Path(folder) / "runs"), "backtest")
         freeze_inputs(portfolio, day, work)
-        broken = [
-            finding
-            for finding in read_snapshot(portfolio.policy, portfolio.folder, work)
-            if finding.level is Level.FAIL
-        ]
+        broken = _fault(read_snapshot(portfolio.policy, portfolio.folder, work))
         if not broken:
-            warehouse.build(work, portfolio.policy, day, portfolio.today())
+            warehouse.build(work, portfolio.policy, day, read_today(work))
         if broken or not work.exists(warehouse.LINE_DAY):
-            why = broken[0].message if broken else f"no row before {day.isoformat()}"
             raise DataNotTrustedError(
-                f"backtest: the sources cannot be used: {why}; "
+                "backtest: the sources cannot be used: "
+                f"{broken or f'no row before {day.isoformat()}'}; "
                 "'equimarginal check' lists every problem"
             )
-        quality.validate(work, portfolio.policy, day)  # says which cells not to learn from
-        return _trimmed(warehouse.read_history(work, portfolio.policy))
+        # An old export is no fault here: it is judged as on the morning after its newest spend.
+        morning = _after_newest_spend(work)
+        history, found = _staged(portfolio, work, morning, with_suites=True)
+        if fault := _fault(found):
+            raise DataNotTrustedError(
+                f"backtest: the night of {morning} would refuse the data: {fault}; mend the "
+                "source, or ask for the time before it with --date"
+            )
+        yield OwnPast(
+            portfolio=portfolio, history=history, work=work, nights=_nights(portfolio.runs)
+        )
 
 
-def known_pasts(portfolio: Portfolio) -> dict[date, Past]:
-    """Return what each night's run kept of the past, by the night's day."""
-    pasts: dict[date, Past] = {}
-    objective = portfolio.policy.objective
-    for name in list_runs(portfolio.runs):
+def _staged(
+    portfolio: Portfolio, work: RunFolder, day: date, *, with_suites: bool
+) -> tuple[History, Sequence[Finding]]:
+    """Return what the sources hold before `day` as its night would learn from it, and findings."""
+    warehouse.build(work, portfolio.policy, day, read_today(work))
+    judgement = quality.judge(work, portfolio.policy, day, with_suites=with_suites)
+    history = warehouse.read_history(work, portfolio.policy)
+    return history, judgement.complete() if with_suites else judgement.findings
+
+
+def _fault(findings: Sequence[Finding]) -> str:
+    """Return what a night would refuse the data for, empty where it would not."""
+    return next((item.message for item in findings if item.level is Level.FAIL), "")
+
+
+def _after_newest_spend(work: RunFolder) -> date:
+    facts = warehouse.read_facts(work)
+    spent = np.flatnonzero(facts.spend.sum(axis=1) > 0)
+    return (facts.days[int(spent[-1])] if spent.size else facts.days[-1]) + timedelta(days=1)
+
+
+def _nights(runs: str) -> dict[date, RunFolder]:
+    """Return the nights of budgets that saw what was known on their own day, by that day."""
+    found: dict[date, RunFolder] = {}
+    for name in list_runs(runs):
         try:
-            run = open_run(portfolio.runs, name)
-            history = warehouse.read_history(run, portfolio.policy)
-            vintages = read_vintages(run, objective.counted(history.outcomes))
-            pasts[read_inputs(run).day] = Past(history=history, vintages=vintages)
+            run = open_run(runs, name)
+            day = read_day(run)
+            is_in_time = read_today(run) - day <= timedelta(days=IN_TIME_DAYS)
         except PipelineError:
-            continue  # a run that staged nothing, or was kept by another version
-    return pasts
-
-
-def _trimmed(history: History) -> History:
-    """Return the history without the days after the newest spend."""
-    spent = np.flatnonzero(history.spend.sum(axis=1) > 0)
-    end = int(spent[-1]) + 1 if spent.size else len(history.days)
-    return history.until(end)
+            continue  # damaged, or kept by another version
+        if is_in_time and run.exists(warehouse.LINE_DAY):
+            found[day] = run
+    return found

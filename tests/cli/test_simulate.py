@@ -89,9 +89,18 @@ def test_backtest_scores_the_portfolios_own_weeks(folder: Path) -> None:
     assert date.fromisoformat(answer["weeks"][0]["day"]) < date(2026, 11, 1)
 
 
+def test_backtest_says_how_much_of_what_was_asked_it_could_score(folder: Path) -> None:
+    shown = run("backtest", "-w", str(folder), "--date", "2026-11-13", "--weeks", "9")
+    assert "\n3 weeks of revenue" in shown
+    assert "9 weeks were asked for, and 101 days of history have room for 3" in shown
+
+
 def test_backtest_leaves_the_portfolios_runs_alone(folder: Path) -> None:
     shown = run("backtest", "-w", str(folder), "--date", "2026-11-22", "--weeks", "1")
     assert "90 % interval" in shown
+    assert "\n1 week of revenue" in shown
+    assert "1 week: of each predicted effect" in shown
+    assert "one week cannot tell" in shown
     assert not (folder / ".equimarginal" / "runs").exists()
 
 

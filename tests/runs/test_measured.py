@@ -13,7 +13,7 @@ from pipeline.core.plan import Mode, Plan
 from pipeline.core.policy import parse_policy
 from pipeline.runs.checking import replay_plan
 from pipeline.simulation.mix import make_mix
-from pipeline.simulation.past import read_past
+from pipeline.simulation.past import own_past
 from tests.runs.shop import DAY, Shop
 from tests.runs.test_real_data import assert_presentable, needs, plan_of
 
@@ -129,8 +129,8 @@ def test_settings_that_contradict_each_other_are_refused(sources, said):
 
 def test_a_backtest_says_why_it_cannot_score_totals(shop):
     totals(shop).write()
-    with pytest.raises(ConfigError, match=r"sources\.outcomes\.by"):
-        read_past(shop.portfolio, DAY)
+    with pytest.raises(ConfigError, match=r"sources\.outcomes\.by"), own_past(shop.portfolio, DAY):
+        pass
 
 
 @needs(ROBYN)

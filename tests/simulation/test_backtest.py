@@ -1,25 +1,42 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import pytest
 
-from pipeline.core.errors import UsageError
+from pipeline.core.errors import DataNotTrustedError, UsageError
 from pipeline.core.history import History, Vintages
+from pipeline.simulation import backtest
 from pipeline.simulation.backtest import (
     LEAST_PAST_DAYS,
     MATURING_DAYS,
-    DecisionValue,
+    Backtest,
     Past,
-    walk_forward,
+    settled_vintages,
 )
+from pipeline.simulation.effects import DecisionValue
 from pipeline.simulation.worlds import make_world
 
 
 @pytest.fixture(scope="module")
 def history() -> History:
     return make_world("calm", 2, history_days=150, nights=1).history()
+
+
+def walk_forward(
+    history: History, metric: str, *, weeks: int = 8, known: Mapping[date, Past] | None = None
+) -> Backtest:
+    """Walk over a history that was always reported as it is, but on the days that are `known`."""
+
+    def past_on(day: date) -> Past:
+        past = history.until(history.days.index(day))
+        plain = Past(history=past, vintages=settled_vintages(past, metric))
+        return (known or {}).get(day, plain)
+
+    return backtest.walk_forward(history, metric, past_on=past_on, weeks=weeks)
 
 
 def no_vintages() -> Vintages:
@@ -65,10 +82,47 @@ def test_a_past_that_a_night_kept_is_used_as_it_was_known(history: History) -> N
         outcomes={name: table[:cut] * 0.9 for name, table in history.outcomes.items()},
         trusted=history.trusted[:cut],
     )
-    past = Past(history=seen, vintages=no_vintages())
+    past = Past(history=seen, vintages=no_vintages(), as_known=True)
     result = walk_forward(history, "revenue", weeks=1, known={day: past})
     assert result.cuts[0].as_known
     assert result.summary()["weeks_as_known"] == 1
+
+
+def test_a_week_that_nobody_can_judge_is_left_out_and_said(history: History) -> None:
+    trusted = history.trusted.copy()
+    trusted[-MATURING_DAYS - 3] = False  # one day of the newest week, for all lines
+    trusted[-MATURING_DAYS - 9, 0] = False  # one line of the week before
+    result = walk_forward(replace(history, trusted=trusted), "revenue", weeks=2)
+    assert [cut.lines_left_out for cut in result.cuts] == [1]
+    assert result.cuts[0].lines == len(history.lines) - 1
+    assert [week.why for week in result.left_out] == [
+        "the data of the week are in doubt for every line"
+    ]
+    summary = result.summary()
+    assert (summary["weeks"], summary["weeks_left_out"]) == (1, 1)
+    assert np.isfinite([v for v in summary.values() if isinstance(v, float)]).all()
+
+
+def test_a_morning_that_would_have_refused_its_data_foretells_nothing(history: History) -> None:
+    day = walk_forward(history, "revenue", weeks=1).cuts[0].day
+    past = history.until(history.days.index(day))
+    refused = Past(history=past, vintages=no_vintages(), fault="spend: newest day is missing")
+    with pytest.raises(DataNotTrustedError, match=r"none of 1 weeks .* newest day is missing"):
+        walk_forward(history, "revenue", weeks=1, known={day: refused})
+
+
+def test_a_line_that_a_morning_did_not_know_is_left_out_and_counted(history: History) -> None:
+    day = walk_forward(history, "revenue", weeks=1).cuts[0].day
+    past = history.until(history.days.index(day)).of_lines(np.arange(1, len(history.lines)))
+    known = Past(history=past, vintages=settled_vintages(past, "revenue"))
+    cut = walk_forward(history, "revenue", weeks=1, known={day: known}).cuts[0]
+    assert (cut.lines, cut.lines_left_out) == (len(history.lines) - 1, 1)
+
+
+def test_more_weeks_than_there_are_are_not_pretended() -> None:
+    short = make_world("calm", 2, history_days=81, nights=1).history()
+    result = walk_forward(short, "revenue", weeks=104)
+    assert (result.asked, result.n_days, len(result.cuts)) == (104, 81, 1)
 
 
 def test_real_changes_of_spend_are_worth_what_the_curves_say() -> None:

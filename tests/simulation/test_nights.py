@@ -8,7 +8,7 @@ from pipeline.core.plan import Mode
 from pipeline.runs.portfolio import open_portfolio
 from pipeline.simulation.loop import run_loop
 from pipeline.simulation.nights import WholeNights
-from pipeline.simulation.past import known_pasts, read_past
+from pipeline.simulation.past import own_past
 from pipeline.simulation.worlds import make_world
 
 
@@ -26,13 +26,11 @@ def test_whole_nights_run_through_files_ledger_and_signatures(tmp_path: Path) ->
     records = portfolio.ledger.plans(portfolio.policy.portfolio)
     assert [record.status.value for record in records] == ["approved", "approved"]
 
-    known = known_pasts(portfolio)
-    assert sorted(known) == [first.date, second.date]
-    seen = known[second.date].history
-    assert set(known[second.date].vintages.seen_on) == {
-        first.date.toordinal(),
-        second.date.toordinal(),
-    }
-    assert len(seen.days) == 121
-    past = read_past(portfolio, second.date)
-    np.testing.assert_allclose(past.spend, seen.spend)
+    with own_past(portfolio, second.date) as past:
+        known = past.on(second.date)
+        assert past.on(first.date).as_known
+    assert known.as_known
+    assert known.fault == ""
+    assert set(known.vintages.seen_on) == {first.date.toordinal(), second.date.toordinal()}
+    assert len(known.history.days) == 121
+    np.testing.assert_allclose(past.history.spend, known.history.spend)

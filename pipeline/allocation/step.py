@@ -22,8 +22,8 @@ def choose_step(
     *,
     kappa: float,
     min_probability: float,
-) -> tuple[FloatArray, float]:
-    """Return the budgets to propose, (n_lines,), and the chance that they beat `start`.
+) -> FloatArray:
+    """Return the budgets to propose, (n_lines,): `start` itself where no step is worth it.
 
     Args:
         start, best: (n_lines,) splits that the limits allow; so is everything between them.
@@ -31,12 +31,12 @@ def choose_step(
         min_probability: below this chance of a gain the start is kept.
     """
     before = table.total(start)
-    choice, score, probability = start, 0.0, 0.5
+    choice, score = start, 0.0
     for step in STEPS[1:]:
         budgets = start + step * (best - start)
         gain = table.total(budgets) - before
         worth = float(gain.mean() - kappa * gain.std())
         chance = float((gain > 0).mean())
         if worth > score and chance >= min_probability:
-            choice, score, probability = budgets, worth, chance
-    return choice, probability
+            choice, score = budgets, worth
+    return choice

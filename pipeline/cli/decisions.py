@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from pipeline.cli.night import Day, day_of
-from pipeline.cli.show import HERE, AsJson, Workspace, gained_in, print_json, remark, say
+from pipeline.cli.show import HERE, AsJson, Workspace, gained_in, odds, print_json, remark, say
 from pipeline.core.offer_rules import SEPARATOR
 from pipeline.core.plan import Kind
 
@@ -54,7 +54,7 @@ def _say_plan(portfolio: Portfolio, plan: DecisionPlan, workspace: Path) -> None
         up = plan.uplift
         say(
             f"gain    {up.mean:,.2f} {gained_in(plan)} a day "
-            f"({up.p05:,.2f} to {up.p95:,.2f}), probability {up.probability_positive:.2f}"
+            f"({up.p05:,.2f} to {up.p95:,.2f}), {odds(up)}"
         )
     for reason in plan.reasons:
         say(f"because {reason}")

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.show import HERE, AsJson, Workspace, gained_in, iso_day, print_json, remark, say
+from pipeline.cli.show import (
+    HERE,
+    AsJson,
+    Workspace,
+    gained_in,
+    iso_day,
+    odds,
+    print_json,
+    remark,
+    say,
+)
 
 if TYPE_CHECKING:
     from pipeline.core.findings import Finding
@@ -118,8 +128,7 @@ def night(day: Day = None, workspace: Workspace = HERE, as_json: AsJson = False)
     if plan.uplift is not None:
         say(
             f"gain    {plan.uplift.mean:,.2f} {gained_in(plan)} a day "
-            f"({plan.uplift.p05:,.2f} to {plan.uplift.p95:,.2f}), "
-            f"probability {plan.uplift.probability_positive:.2f}"
+            f"({plan.uplift.p05:,.2f} to {plan.uplift.p95:,.2f}), {odds(plan.uplift)}"
         )
     for reason in plan.reasons:
         say(f"note    {reason}")

@@ -16,6 +16,7 @@ from pipeline.cli.show import (
     WhyIfSaid,
     Workspace,
     gained_in,
+    odds,
     print_json,
     print_table,
     remark,
@@ -241,8 +242,8 @@ def _print_plan(record: PlanRecord) -> None:
     if plan.uplift is not None:
         up = plan.uplift
         say(
-            f"uplift    {up.mean:,.2f} {gained_in(plan)} a day ({up.p05:,.2f} to {up.p95:,.2f}), "
-            f"better with probability {up.probability_positive:.0%}"
+            f"uplift    {up.mean:,.2f} {gained_in(plan)} a day "
+            f"({up.p05:,.2f} to {up.p95:,.2f}), {odds(up)}"
         )
     for reason in plan.reasons:
         say(f"note      {reason}")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from pipeline.core.decision import DecisionPlan
-    from pipeline.core.plan import Plan
+    from pipeline.core.plan import Plan, Uplift
 
 Workspace = Annotated[
     Path, typer.Option("-w", "--workspace", metavar="DIR", help="The portfolio folder.")
@@ -92,6 +92,13 @@ def gained_in(plan: Plan | DecisionPlan) -> str:
     from pipeline.core.money import outcome_unit
 
     return outcome_unit(plan.expected.metric, plan.currency) if plan.expected else "outcome"
+
+
+def odds(uplift: Uplift) -> str:
+    """Return how sure it is that a plan is better, in words."""
+    if uplift.better is None:
+        return "the same as today"
+    return f"better with probability {uplift.better:.2f}"
 
 
 def iso_day(text: str | None, option: str = "--date") -> date | None:

@@ -75,9 +75,15 @@ class Expected(Interval):
 
 
 class Uplift(Interval):
-    """Plan minus status quo, and how sure it is that the plan is better."""
+    """Plan minus status quo, and how sure it is that the plan is better; a tie counts half."""
 
     probability_positive: float
+
+    @property
+    def better(self) -> float | None:
+        """The chance that the plan is better; None where it is the same for certain."""
+        is_same = self.mean == self.p05 == self.p95 == 0
+        return None if is_same else self.probability_positive
 
 
 class PlanLine(Frozen):

@@ -124,7 +124,6 @@ class Decision:
         total: what is split tonight.
         table: draws of every line's value on a grid of spends.
         others: draws of the guardrail metrics on the same grid.
-        probability: that the plan beats the status quo.
     """
 
     budgets: FloatArray
@@ -136,7 +135,6 @@ class Decision:
     solution: Solution
     table: ResponseTable
     others: Mapping[str, ResponseTable]
-    probability: float
     is_hold: bool
     reasons: tuple[str, ...]
 
@@ -151,7 +149,7 @@ def decide(facts: Facts, models: Models) -> Decision:
     problem, solution = best.problem, best.solution
     table = models.objective.table
     others = {name: model.table for name, model in models.others.items()}
-    budgets, probability, held = take_step(facts, problem, solution, table)
+    budgets, held = take_step(facts, problem, solution, table)
     exploration = explore_tonight(facts, problem, budgets, models, day_rng(facts, "explore"))
     explored = np.zeros_like(budgets) if exploration is None else exploration.budgets - budgets
     return Decision(
@@ -164,7 +162,6 @@ def decide(facts: Facts, models: Models) -> Decision:
         solution=solution,
         table=table,
         others=others,
-        probability=probability,
         is_hold=held,
         reasons=best.reasons,
     )

@@ -60,11 +60,13 @@ def optimised_plan(
         budgets: (n_lines,), whole minor units.
     """
     table, current = decision.table, facts.current
-    after, before = table.total(budgets), table.total(current)
-    gain = after - before
     held = bool(
         np.all(np.abs(budgets - current) < 0.5 * 10.0 ** -minor_digits(facts.policy.currency))
     )
+    before = table.total(current)
+    # Less than a cent is residue: what keeps every budget cannot be better than itself.
+    after = before if held else table.total(budgets)
+    gain = after - before
     binding = binding_limits(facts, decision, budgets)
     health = (*models.objective.findings, *facts.watch.calibration())
     reasons = [*_other_total(facts, budgets), *decision.reasons]

@@ -19,14 +19,12 @@ if TYPE_CHECKING:
 
 def take_step(
     facts: Facts, problem: Problem, solution: Solution, table: ResponseTable
-) -> tuple[FloatArray, float, bool]:
-    """Return how far to go towards the optimum, the chance that it pays, and whether to hold."""
+) -> tuple[FloatArray, bool]:
+    """Return the budgets some way towards the optimum, (n_lines,), and whether to hold."""
     start = status_quo(problem, facts.current)
     if start is None:
-        base = facts.current
-        gain = table.total(solution.spend) - table.total(base)
-        return solution.spend, float((gain > 0).mean()), False
-    budgets, probability = choose_step(
+        return solution.spend, False
+    budgets = choose_step(
         start,
         solution.spend,
         table,
@@ -34,7 +32,7 @@ def take_step(
         min_probability=facts.policy.min_probability,
     )
     moved = float(np.abs(budgets - start).sum())
-    return budgets, probability, moved < 1e-9 * max(problem.budget, 1.0)
+    return budgets, moved < 1e-9 * max(problem.budget, 1.0)
 
 
 def status_quo(problem: Problem, current: FloatArray) -> FloatArray | None:

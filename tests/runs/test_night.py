@@ -14,9 +14,11 @@ from pipeline.core.errors import InfeasibleError
 from pipeline.core.money import sum_money
 from pipeline.core.plan import Mode, Plan
 from pipeline.io.ledger import Stated
-from pipeline.runs import course, signoff
+from pipeline.runs import course, signoff, storage
 from pipeline.runs.checking import replay_plan
+from pipeline.runs.decide import decide
 from pipeline.runs.inputs import read_inputs
+from pipeline.runs.plan import Heading, optimised_plan
 from tests.runs.shop import BUDGET, DAY, Shop, amounts
 
 NUMBER = (int, float)
@@ -131,6 +133,21 @@ def test_the_same_night_twice_gives_the_same_bytes_and_one_plan(shop, open_shop)
     assert hashes.pop("page.json") and mine.pop("page.json")  # these two name the folder
     assert hashes.pop("report.html") and mine.pop("report.html")
     assert hashes == mine
+
+
+def test_a_plan_that_keeps_every_budget_claims_no_chance_of_being_better(shop):
+    """Budgets come back from the solver with a residue far below a cent; it is no gain."""
+    run = shop.run(shop.night())
+    inputs = read_inputs(run)
+    facts, models = storage.read_facts(run, inputs), storage.read_models(run)
+    heading = Heading(plan_id="x", inputs_hash="", caps_version="", based_on="")
+    plan = optimised_plan(
+        heading, facts, models, decide(facts, models), facts.current * (1 + 1e-9), []
+    )
+    assert plan.mode is Mode.HOLD
+    assert plan.uplift is not None
+    assert (plan.uplift.mean, plan.uplift.probability_positive) == (0.0, 0.5)
+    assert plan.uplift.better is None
 
 
 def test_a_run_folder_holds_everything_and_a_manifest(shop):

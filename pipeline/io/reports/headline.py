@@ -128,12 +128,12 @@ def _promise(plan: Plan) -> str:
             return "What it should bring is not known."
         return "Nothing is promised: no model stands behind these budgets tonight."
     uplift = plan.uplift
-    if uplift.mean == 0 and uplift.p05 == 0 and uplift.p95 == 0:
+    if uplift.better is None:
         return f"The same {metric} as today is expected."
     return (
         f"{_direction(uplift, metric)} than leaving the budgets alone "
         f"(90% interval {number_change(uplift.p05)} to {number_change(uplift.p95)}). "
-        f"The chance that it is better is {chance(uplift.probability_positive)}."
+        f"The chance that it is better is {chance(uplift.better)}."
     )
 
 
@@ -143,11 +143,11 @@ def _direction(uplift: Uplift, metric: str) -> str:
 
 
 def _stress(plan: Plan) -> list[str]:
-    if plan.uplift is None or not is_known(plan.uplift.mean):
+    if plan.uplift is None or plan.uplift.better is None or not is_known(plan.uplift.mean):
         return []
     how = "less" if plan.uplift.mean < 0 else "more"
     gain = f"{number(abs(plan.uplift.mean))} {how} {metric_name(plan)} a day"
-    return [gain, chance(plan.uplift.probability_positive)]
+    return [gain, chance(plan.uplift.better)]
 
 
 def _amount(value: float, plan: Plan) -> str:

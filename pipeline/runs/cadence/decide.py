@@ -76,7 +76,6 @@ class CadenceDecision:
         net, earned: (n_draws, n_segments, n_knots), of all people a week: what touches bring
             less their cost and leavers, and what they bring alone.
         gain: (n_draws, n_segments), net value a week against today's cadence.
-        probability: that the proposal beats today's cadence.
         capacity: touches a week that are left for the optimiser; infinite without a limit.
         capacity_price: net value a week of one more touch of capacity.
         leaver_cost: of one person.
@@ -91,7 +90,6 @@ class CadenceDecision:
     net: FloatArray
     earned: FloatArray
     gain: FloatArray
-    probability: float
     capacity: float
     capacity_price: float
     leaver_cost: FloatArray
@@ -123,7 +121,7 @@ def decide_cadence(facts: CadenceFacts, *, n_draws: int = 400) -> CadenceDecisio
     room, reasons = _inside_capacity(
         facts, room_to_move(standing, whole, hazards, rules), standing.least
     )
-    solution, touches, probability = _split(facts, net_table, room, standing.current)
+    solution, touches = _split(facts, net_table, room, standing.current)
     cadence = _hundredths(touches * WEEK / np.maximum(people, 1.0), standing.current)
     now = standing.current * people / WEEK
     return CadenceDecision(
@@ -136,7 +134,6 @@ def decide_cadence(facts: CadenceFacts, *, n_draws: int = 400) -> CadenceDecisio
         net=net,
         earned=WEEK * np.asarray(table.value, dtype=float),
         gain=WEEK * (net_table.at(cadence * people / WEEK) - net_table.at(now)),
-        probability=probability,
         capacity=capacity_left(facts),
         capacity_price=float(solution.prices.get(BUDGET, 0.0)),
         leaver_cost=cost,
@@ -211,8 +208,8 @@ def _inside_capacity(
 
 def _split(
     facts: CadenceFacts, table: ResponseTable, room: Room, current: FloatArray
-) -> tuple[Solution, FloatArray, float]:
-    """Return the best split, touches a day to propose, and the chance that they pay."""
+) -> tuple[Solution, FloatArray]:
+    """Return the best split, and the touches a day to propose."""
     daily = facts.people / WEEK
     budget = capacity_left(facts) / WEEK
     start = np.clip(current, room.lower, room.upper) * daily
@@ -228,7 +225,7 @@ def _split(
         current=start,
     )
     solution = solve(problem)
-    touches, probability = choose_step(
+    touches = choose_step(
         start,
         solution.spend,
         table,
@@ -237,8 +234,8 @@ def _split(
     )
     before, after = table.at(start).sum(axis=1).mean(), table.at(touches).sum(axis=1).mean()
     if after - before < facts.rules.min_gain * abs(before):
-        return solution, start, 0.5
-    return solution, touches, probability
+        return solution, start
+    return solution, touches
 
 
 def _shrunk(start: FloatArray, lower: FloatArray, budget: float) -> FloatArray:

@@ -70,7 +70,9 @@ def test_a_hold_without_a_model_says_for_how_long():
 
 
 def test_a_hold_that_the_model_chose_is_no_failure():
-    badge, ask, _ = first_lines(mode=Mode.HOLD, **still())
+    same = Uplift(mean=0.0, p05=0.0, p95=0.0, probability_positive=0.5)
+    badge, ask, promise = first_lines(mode=Mode.HOLD, uplift=same, **still())
+    assert promise == "The same revenue as today is expected."
     assert badge == "No change"
     assert "No new plan" not in ask
     assert ask.endswith("no change is sure enough to pay")

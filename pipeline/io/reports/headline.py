@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.core.findings import SPECIAL_DAY
-from pipeline.core.money import outcome_unit, round_money, sum_money
+from pipeline.core.money import outcome_unit, round_money, sum_money, to_minor
 from pipeline.core.plan import Mode, Plan, Uplift
 from pipeline.io.reports.lines import LineView, moved
 from pipeline.io.reports.words import (
@@ -97,7 +97,9 @@ def _optimised(plan: Plan, lines: Sequence[LineView]) -> tuple[str, str]:
     parts = []
     if shifted := min(taken, added):
         parts.append(f"move {_amount(shifted, plan)} between {plural(count, 'line')}")
-    if net:
+    # Every line is rounded by up to half a cent; a total that moves by no more is no news.
+    is_rounding = 2 * abs(to_minor(net, plan.currency)) <= len(lines)
+    if net and not (parts and is_rounding):
         how = "more" if net > 0 else "less"
         parts.append(f"spend {_amount(abs(net), plan)} {how} in all")
     text = " and ".join(parts)

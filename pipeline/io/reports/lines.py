@@ -11,10 +11,12 @@ from pipeline.core.money import from_minor, to_minor
 from pipeline.core.plan import Interval, Plan, PlanLine
 from pipeline.core.types import Line
 from pipeline.io.reports.charts import ChangeBar, Scale, Span, change_bar, scale_over, span
-from pipeline.io.reports.words import label, sentence
+from pipeline.io.reports.words import label, money, money_change, sentence
 
 MOST_SHOWN = 12  # lines in one list before the rest folds
 MOST_LISTED = 60  # lines in one list; the table below it holds all of them
+FITTING_AMOUNT = 9  # characters that fit into a column of the lists: 12,345.67
+FITTING_CHANGE = 8  # in bold: +1,234.5
 MOST_OPEN = 40  # lines up to which the table starts unfolded
 MOST_ROWS = 3000  # in the table of all lines; the sheet always has every one
 FEWEST_ROWS = 5  # of a group, however many groups there are
@@ -208,6 +210,15 @@ def moved(lines: Iterable[LineView], currency: str) -> tuple[float, float]:
     taken = -sum(c for c in changes if c < 0)
     added = sum(c for c in changes if c > 0)
     return from_minor(taken, currency), from_minor(added, currency)
+
+
+def is_wide(lines: Sequence[LineView], currency: str) -> bool:
+    """Return whether some amount is longer than the lists of moves have room for."""
+    return any(
+        len(money(max(line.current, line.proposed), currency)) > FITTING_AMOUNT
+        or len(money_change(line.change, currency)) > FITTING_CHANGE
+        for line in lines
+    )
 
 
 def _line_list(kind: Kind, views: Sequence[LineView], most: float) -> LineList:

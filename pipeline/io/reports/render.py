@@ -70,6 +70,7 @@ def _environment(currency: str) -> ImmutableSandboxedEnvironment:
         percent_change=words.percent_change,
         chance=words.chance,
         plural=words.plural,
+        readable=words.readable,
         long_day=words.long_day,
         stressed=_stressed,
     )

@@ -44,6 +44,7 @@ from pipeline.io.reports.lines import (
     Rest,
     Row,
     drawn_lines,
+    is_wide,
     line_lists,
     line_views,
     moved,
@@ -117,6 +118,7 @@ class PlanView:
     is_paused: bool
     lines: Sequence[LineView]
     lists: Sequence[LineList]
+    is_wide: bool
     listed: frozenset[Line]
     nodes: Sequence[Node]
     flat: Sequence[LineView]
@@ -184,6 +186,7 @@ def plan_view(plan: Plan, extras: ReportExtras, sign_command: str) -> PlanView:
         is_paused=extras.is_paused,
         lines=lines,
         lists=lists,
+        is_wide=is_wide(lines, plan.currency),
         listed=frozenset(row.line.key for each in lists for row in (*each.rows, *each.folded)),
         nodes=tree(lines, plan.line_columns, plan.currency),
         flat=flat,

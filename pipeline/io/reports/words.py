@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from collections.abc import Mapping
 from datetime import date
@@ -10,6 +11,8 @@ from datetime import date
 from pipeline.core.money import minor_digits
 
 UNKNOWN = "not known"
+# In running text: an amount to the cent, and not a part of a name, a date or a quoted cell.
+_AMOUNT = re.compile(r"""(?<![\w.,'"/-])(\d{4,15})\.(\d{2})(?![\w'"/-]|[.,]\w)""")
 LONGEST_NAME = 120  # a longer one is cut: a page is for people, the ledger keeps the whole name
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MONTHS = (
@@ -130,8 +133,17 @@ def visible(text: str) -> str:
     return "".join(out)
 
 
+def readable(text: str) -> str:
+    """Return the text with its amounts grouped by thousands, as every table has them."""
+    return _AMOUNT.sub(lambda found: f"{int(found[1]):,}.{found[2]}", text)
+
+
 def sentence(text: str) -> str:
-    """Return the text with a capital first letter, unless it starts with a file's name."""
+    """Return the text as a sentence: amounts grouped, and a capital first letter.
+
+    A file's name at its start stays as it is.
+    """
+    text = readable(text)
     first = text.partition(" ")[0].rstrip(",;:")
     return text[:1].upper() + text[1:] if first.isalpha() else text
 

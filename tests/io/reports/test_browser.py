@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.plan import Status
-from pipeline.io.reports import Night, render_index
+from pipeline.io.reports import Night, ReportExtras, render_index, render_report
 from tests.io.reports.samples import sample_plan
 from tests.io.reports.test_hostile import PAYLOADS, pages
 
@@ -70,6 +70,33 @@ def test_a_phone_shows_every_reason_whole(browser, folder, name):
     )
     visit.page.close()
     assert cut == []
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+@pytest.mark.parametrize(("width", "times"), [(1280, 8), (1280, 4000), (768, 4000), (375, 8)])
+def test_no_amount_runs_into_what_stands_beside_it(browser, tmp_path, width, times, sign):
+    """Every line goes the same way, so one side of the flow has only words to say."""
+    lines = tuple(
+        line.model_copy(
+            update={
+                "current": 1234.56 * times + i,
+                "proposed": (1234.56 + sign * 308.64) * times + i,
+                "exploration": 0.0,
+            }
+        )
+        for i, line in enumerate(sample_plan().lines)
+    )
+    page = tmp_path / "large.html"
+    html = render_report(sample_plan(lines=lines), ReportExtras(), sign_command="sign")
+    page.write_text(html, encoding="utf-8")
+    visit = Visit(browser, page, width=width)
+    over = visit.page.evaluate(
+        "[...document.querySelectorAll('.moves td, .flow .none')].filter(x => "
+        "x.scrollWidth > x.clientWidth + 1 || x.scrollHeight > x.clientHeight + 1)"
+        ".map(x => x.textContent)"
+    )
+    visit.page.close()
+    assert over == []
 
 
 @pytest.mark.parametrize("name", NAMES)

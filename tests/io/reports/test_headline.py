@@ -47,6 +47,20 @@ def test_a_budget_that_grows_is_said():
     assert ask.startswith("Move 250.00 EUR between 8 lines and spend 380.00 EUR more in all")
 
 
+def test_a_total_that_only_rounding_moves_is_no_headline():
+    lines = list(sample_plan().lines)
+    net = sum(line.proposed - line.current for line in lines)
+    for cents, said in ((-6, False), (-7, True)):  # of twelve lines, half a cent each
+        current = lines[0].current + net - cents / 100
+        plan_lines = (lines[0].model_copy(update={"current": current}), *lines[1:])
+        _, ask, _ = first_lines(lines=plan_lines)
+        assert ("less in all" in ask) is said
+    one = lines[0].model_copy(update={"current": 10.0, "proposed": 10.01})
+    still_lines = still()["lines"]
+    _, ask, _ = first_lines(lines=(one, *still_lines[1:]))
+    assert ask.startswith("Spend 0.01 EUR more in all")
+
+
 def test_a_fallback_says_so_with_its_age_in_the_first_line():
     badge, ask, promise = first_lines(
         mode=Mode.FALLBACK, fallback_days=2, uplift=None, expected=None, **still()

@@ -77,6 +77,23 @@ def test_a_sentence_starts_with_a_capital_but_a_file_s_name_stays():
     assert words.sentence("") == ""
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("the plan is 625356.41 above the budget 118106.29: ramp", "the plan is 625,356.41 above "
+         "the budget 118,106.29: ramp"),
+        ("spend: 8819.97 a day (12345678.90 of it).", "spend: 8,819.97 a day (12,345,678.90 of "
+         "it)."),
+        ("got '12345.67', need a number", "got '12345.67', need a number"),
+        ("data/2024.01.csv, row 12345, spend_2024.01, 2024.01.22", "data/2024.01.csv, row 12345, "
+         "spend_2024.01, 2024.01.22"),
+        ("the next EUR earns 0.85; 1,234.50 moves", "the next EUR earns 0.85; 1,234.50 moves"),
+    ],
+)  # fmt: skip
+def test_amounts_in_a_sentence_read_as_in_a_table_and_names_stay(text, shown):
+    assert words.readable(text) == shown
+
+
 def test_what_hides_or_reorders_text_is_spelled_out():
     assert words.visible("a\u202eb\u200bc\x00d\ne") == "a[U+202E]b[U+200B]c[U+0000]d[U+000A]e"
     assert words.visible("Zoë · Köln · 東京 · 🎯") == "Zoë · Köln · 東京 · 🎯"

@@ -22,7 +22,8 @@ class DecisionValue:
             not changes are what can be counted on.
         slope: outcome that came per outcome that was predicted from the change; 1 is right, 0
             says that the curves are no use.
-        slope_error: its standard error, clustered by week; None of one week, which cannot tell.
+        slope_error: its standard error, by week or by line, the larger; None of one week, which
+            cannot tell.
         slope_low, slope_high: its 90 % interval; None of one week.
         agreement: share of pairs of lines in a week whose order the model had right; 0.5 is chance.
     """
@@ -79,13 +80,16 @@ def decision_value(weeks: Sequence[FloatArray]) -> DecisionValue | None:
 
     None where spend hardly changed. The slope is the one that makes the weeks' scores add up to
     zero, so few weeks look closer to it than they are: the variance is raised by G / (G - 1) for G
-    weeks, and the interval is that of Student's t with G - 1 degrees of freedom.
+    weeks, and the interval is that of Student's t with G - 1 degrees of freedom. Weeks that happen
+    to agree do not undo the noise of their lines, which the forecasts know: the larger error is
+    taken.
 
     Args:
         weeks: of each, what `effects_of` returns.
 
     Source: Cameron and Miller (2015), A Practitioner's Guide to Cluster-Robust Inference, Journal
-        of Human Resources 50(2), section VI on few clusters.
+        of Human Resources 50(2), section VI on few clusters; Angrist and Pischke (2009), Mostly
+        Harmless Econometrics, section 8.2, on the larger of two errors.
     """
     each = [float((p * x**2).sum()) for x, _, p in weeks]
     information = sum(each)
@@ -97,7 +101,7 @@ def decision_value(weeks: Sequence[FloatArray]) -> DecisionValue | None:
     error = reach = None
     if n_weeks > 1:
         spread = float(np.square(scores).sum()) * n_weeks / (n_weeks - 1)
-        error = spread**0.5 / information
+        error = max(spread**0.5 / information, information**-0.5)
         reach = float(student.ppf(0.95, n_weeks - 1)) * error
     right = pairs = 0
     for predicted, realised, _ in weeks:

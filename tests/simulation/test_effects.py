@@ -7,9 +7,9 @@ from pipeline.core.types import FloatArray
 from pipeline.simulation.effects import DecisionValue, decision_value
 
 
-def week(slope: float, noise: float = 0.0) -> FloatArray:
+def week(slope: float, precision: float = 1e6) -> FloatArray:
     predicted = np.array([-0.2, 0.05, 0.15])
-    return np.stack([predicted, slope * predicted + noise * predicted**2, np.ones(3)])
+    return np.stack([predicted, slope * predicted, np.full(3, precision)])
 
 
 def value_of(*weeks: FloatArray) -> DecisionValue:
@@ -38,6 +38,13 @@ def test_the_error_of_few_weeks_covers_the_truth() -> None:
             assert value.slope_high is not None
             held += value.slope_low <= 1.0 <= value.slope_high
         assert held / 400 == pytest.approx(0.9, abs=0.04)
+
+
+def test_weeks_that_happen_to_agree_do_not_undo_the_noise_of_their_lines() -> None:
+    value = value_of(*(week(1.3, precision=100.0) for _ in range(4)))
+    information = 4 * 100.0 * float((week(1.0)[0] ** 2).sum())
+    assert value.slope_error == pytest.approx(information**-0.5)
+    assert "outcomes follow" in value.meaning()
 
 
 def test_spend_that_hardly_changed_says_nothing() -> None:

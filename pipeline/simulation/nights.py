@@ -81,7 +81,7 @@ def _decision(plan: Plan, morning: Morning) -> Decision:
         budgets=np.array([proposed[line] for line in morning.history.lines]),
         marginal=claims,
         uplift=None if up is None else (up.mean, up.p05, up.p95),
-        probability_positive=None if up is None else up.probability_positive,
+        probability_positive=None if up is None else up.better,
     )
 
 

@@ -28,6 +28,7 @@ NOISE_WEEKS, LEAST_NOISE_WEEKS = 14, 4
 UNKNOWN_DAY, UNKNOWN_SHARED = 0.4, 0.2  # relative, where the past is too short to tell
 LASTING_SD = 0.05  # nobody knows next week's demand better than this
 POOLED_DAYS = 20.0  # days that the portfolio's noise is worth to a line
+LEAST_VARIANCE = 1e-6  # relative, of a day: no outcome repeats to a thousandth
 STEP = 0.05  # relative, for slopes
 FORECAST_LINES = 2000  # at a time: paths of days are large
 
@@ -124,8 +125,9 @@ class Predictive:
         mean = mean * np.exp(logs - spread)
         # Noise in whole units of variance over mean: near normal for large lines, and for small
         # ones days without anything, as they are.
-        unit = np.maximum(self.line_variance * mean.mean(axis=(0, 1)), 1e-12)
-        return np.asarray(unit * rng.poisson(np.minimum(mean / unit, 1e9)))
+        usual = mean.mean(axis=(0, 1))
+        unit = np.maximum(self.line_variance, LEAST_VARIANCE) * np.where(usual > 0, usual, 1.0)
+        return np.asarray(unit * rng.poisson(mean / unit))
 
     def forecast(
         self,
@@ -265,7 +267,7 @@ def day_noise(past: History, metric: str) -> tuple[float, float, FloatArray]:
 
     Returns:
         sd of one day's shared log demand, sd of what stays for weeks, and (n_lines,) the relative
-        variance of a line's day beside that.
+        variance of a line's day beside that. Of a single line all days' scatter is its own.
     """
     end = max(len(past.days) - MATURING_DAYS, 0)
     start = max(end - NOISE_DAYS, 0)
@@ -278,7 +280,11 @@ def day_noise(past: History, metric: str) -> tuple[float, float, FloatArray]:
     logs = np.log(np.maximum(total, 1e-9 + 0.05 * np.median(total)))
     shared = _robust_variance(_bends(logs[:, None], 7), np.ones((n_days - 14, 1), dtype=bool))
     mean = np.maximum(outcome.mean(axis=0), 1e-12)
-    relative = outcome / mean * (total.mean() / np.maximum(total, 1e-12))[:, None]
+    part = mean / mean.sum()
+    # What all lines share shows in the total as far as the total is not the line itself: a line
+    # that is all there is can be held against nothing, and its scatter is its own.
+    shown = (np.maximum(total, 1e-12) / max(float(total.mean()), 1e-12))[:, None]
+    relative = outcome / mean / shown ** (1 - part)
     usable = trusted[7:-7] & trusted[14:] & trusted[:-14]
     own = _variance(_bends(relative, 7), usable)
     weeks = n_days // 7
@@ -287,7 +293,7 @@ def day_noise(past: History, metric: str) -> tuple[float, float, FloatArray]:
         weekly = np.log(np.maximum(total[-7 * weeks :].reshape(weeks, 7).sum(axis=1), 1e-9))
         # The best guess of next week's demand is hardly better than last week's.
         lasting = max(lasting, float(np.square(np.diff(weekly)).mean()) - 2 * float(shared[0]) / 7)
-    share = float(np.sum((mean / mean.sum()) ** 2 * own))  # luck of lines, counted with theirs
+    share = float(np.sum(part**2 * own))  # luck of lines, counted with theirs
     shared_day = max(float(shared[0]) - share, 0.0)
     return float(np.sqrt(shared_day)), float(np.sqrt(lasting)), own
 

@@ -1,0 +1,81 @@
+"""Forecasts hold what days truly bring: no draw is lost, and lines scatter as they did."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipeline.core.history import History
+from pipeline.response import FitSettings, fit_response
+from pipeline.response.predict import Predictive, day_noise, predictive
+from tests.response.advertiser import advertiser
+
+REVENUE = FitSettings(metric="revenue", count="conversions")
+
+
+def of_line(history: History, line: int) -> History:
+    return history.of_lines(np.array([line]))
+
+
+def ahead_of(history: History) -> Predictive:
+    return predictive(fit_response(history, REVENUE), history, np.random.default_rng(1))
+
+
+def weeks_held(history: History, weeks: int = 6) -> float:
+    """Return how many of a line's days its 90 % intervals held, forecast week by week."""
+    held = []
+    for back in range(weeks, 0, -1):
+        end = len(history.days) - 7 * back
+        past = replace(
+            history,
+            days=history.days[:end],
+            spend=history.spend[:end],
+            outcomes={name: table[:end] for name, table in history.outcomes.items()},
+            trusted=history.trusted[:end],
+        )
+        came = history.outcomes["revenue"][end : end + 7]
+        draws = ahead_of(past).outcomes(history.spend[end : end + 7], np.random.default_rng(2))
+        low, high = np.quantile(draws, [0.05, 0.95], axis=0)
+        held.append((low <= came) & (came <= high))
+    return float(np.mean(held))
+
+
+@pytest.mark.parametrize("level", [2.0, 60.0])
+def test_a_portfolio_of_one_line_is_forecast_with_the_scatter_of_its_days(level: float) -> None:
+    assert 0.75 <= weeks_held(of_line(advertiser(4, level=level).history, 2)) <= 1.0
+
+
+def test_a_line_beside_none_has_all_scatter_for_itself() -> None:
+    history = of_line(advertiser(5, level=20.0).history, 0)
+    shared, _, own = day_noise(history, "revenue")
+    assert own[0] > 0.7 / 20  # counting alone scatters by 1 / 20
+    assert shared < 0.5 * np.sqrt(own[0])
+
+
+def test_lines_that_earn_almost_everything_keep_the_scatter_of_the_total() -> None:
+    """The smaller a second line becomes, the more the first is as if alone."""
+    history = advertiser(5, level=20.0).history.of_lines(np.array([0, 1]))
+    shares = np.array([1.0, 1e-6])
+    nearly = replace(history, outcomes={k: v * shares for k, v in history.outcomes.items()})
+    alone = day_noise(of_line(history, 0), "revenue")
+    both = day_noise(nearly, "revenue")
+    assert both[2][0] == pytest.approx(alone[2][0], rel=0.3)
+
+
+@pytest.mark.parametrize("variance", [0.0, 1e-15, 0.1])
+def test_noise_never_moves_the_mean(variance: float) -> None:
+    ahead = ahead_of(advertiser(6, n_lines=3).history)
+    ahead = replace(ahead, line_variance=np.full(3, variance))
+    spend = np.tile(ahead.reference, (5, 1))
+    draws = ahead.outcomes(spend, np.random.default_rng(3))
+    np.testing.assert_allclose(
+        draws.mean(axis=(0, 1)), ahead.expected(spend).mean(axis=(0, 1)), rtol=0.1
+    )
+
+
+def test_a_line_that_earns_nothing_is_forecast_to_earn_nothing() -> None:
+    ahead = ahead_of(advertiser(6, n_lines=3).history)
+    ahead = replace(ahead, level=0 * ahead.level)
+    assert (ahead.outcomes(np.ones((4, 3)), np.random.default_rng(3)) == 0).all()

@@ -71,7 +71,7 @@ def fit_response(
     screened, name = data.screened, settings.count or settings.metric
     health = Health(
         n_days=len(history.days),
-        doubt=doubt(fitted.weights),
+        doubt=doubt(fitted.weights, fitted.population),
         money=spend[-28:].sum(axis=0),
         surprise=surprises(fitted.standard, screened.usable),
         away=far_lately(fitted.standard, screened.usable),

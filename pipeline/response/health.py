@@ -11,7 +11,7 @@ import numpy as np
 from pipeline.core.findings import Finding, Level
 from pipeline.core.types import BoolArray, FloatArray, IntArray, Line, SingleArray, line_label
 from pipeline.response.blocks import lost_findings
-from pipeline.response.grid import FULL
+from pipeline.response.population import POOLED_LINES, Population
 
 FEW_DAYS = 56
 RECENT_DAYS = 14
@@ -19,11 +19,22 @@ LEARNED = 0.75
 """Posterior over prior deviation of log elasticity below which a line's own days taught it."""
 
 
-def doubt(weights: SingleArray) -> FloatArray:
-    """Return posterior over prior deviation of each line's log elasticity, (n_lines,)."""
-    logs = np.log(FULL.elasticity)
-    prior = _deviation(np.outer(FULL.shape_prior, FULL.share_prior)[None], logs)[0]
-    return np.asarray(_deviation(weights.sum(axis=1), logs) / prior)
+def doubt(weights: SingleArray, population: Population) -> FloatArray:
+    """Return posterior over prior deviation of each line's log elasticity, (n_lines,).
+
+    The prior is the line's own: what was known of it without its days, all other lines included.
+
+    Args:
+        weights: (n_lines, n_retentions, n_shapes, n_shares), summing to 1 a line.
+        population: what the lines have in common.
+    """
+    logs = np.log(population.grid.elasticity)
+    out = np.empty(len(weights))
+    for first in range(0, out.size, POOLED_LINES):
+        lines = slice(first, first + POOLED_LINES)
+        before = _deviation(population.before(lines), logs)
+        out[lines] = _deviation(weights[lines].sum(axis=1), logs) / np.maximum(before, 1e-9)
+    return out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +178,11 @@ def _identified(lines: tuple[Line, ...], ratio: FloatArray, recent: FloatArray) 
     more = f" and {int(weak.sum()) - 5} more" if weak.sum() > 5 else ""
     if not names:
         message = "every line's own days taught its curve"
+    elif weak.all():
+        message = (
+            "no line's own days taught its curve: what a move earns is what lines like these "
+            "usually earn"
+        )
     else:
         message = (
             f"{int(weak.sum())} of {len(lines)} lines ({share:.0%} of recent spend) are known "

@@ -26,8 +26,11 @@ def pooled_posterior(
     priors: Sequence[FloatArray],
     strengths: Sequence[float],
     groups: IntArray,
-) -> SingleArray:
-    """Return every line's posterior over the grid, (n_lines, *factors), each summing to 1.
+) -> tuple[SingleArray, tuple[FloatArray, ...]]:
+    """Return every line's posterior over the grid, and what each channel's lines are like.
+
+    The posterior is (n_lines, *factors), each line summing to 1; the populations are one
+    (n_channels, n_values) a factor, each row summing to 1.
 
     Args:
         log_likelihood: (n_lines, *factors).
@@ -52,7 +55,7 @@ def pooled_posterior(
     log_prior = _log_prior(population)
     for lines in _blocks(len(flat)):
         _normalise(flat[lines], log_prior, groups[lines], posterior[lines])
-    return posterior.reshape(log_likelihood.shape)
+    return posterior.reshape(log_likelihood.shape), tuple(population)
 
 
 def drift_population(drift: FloatArray, prior: FloatArray, groups: IntArray) -> FloatArray:

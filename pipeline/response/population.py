@@ -70,6 +70,8 @@ class Population:
         tilt: (n_hypotheses,), how much lower it is the more money returns.
         returned: (n_lines,), from `relative_return`.
         others: (n_lines, n_hypotheses), how likely each is given all other lines.
+        channel: (n_lines,), of each line.
+        shapes, shares: (n_channels, n_values), what a channel's lines are like beside that.
     """
 
     grid: Grid
@@ -78,6 +80,9 @@ class Population:
     tilt: FloatArray
     returned: FloatArray
     others: SingleArray
+    channel: IntArray
+    shapes: FloatArray
+    shares: FloatArray
 
     def draw(self, rng: np.random.Generator, n_draws: int) -> IntArray:
         """Return hypotheses in proportion to their weight, (n_draws,)."""
@@ -127,6 +132,17 @@ class Population:
             over[row, below[:, one]] += others[:, one] * (1 - part[:, one])
             over[row, below[:, one] + 1] += others[:, one] * part[:, one]
         return np.asarray(np.log(np.maximum(over @ prior_of(self.grid), TINY)))
+
+    def before(self, lines: slice) -> SingleArray:
+        """Return what is known of lines before their own days, (n_lines, n_shapes, n_shares).
+
+        All that the fit had: what other lines say of elasticities, and of the channel's curves.
+        """
+        base = self.grid.shape_prior[:, None] * self.grid.share_prior
+        channel = self.channel[lines]
+        alike = self.shapes[channel][:, :, None] * self.shares[channel][:, None] / base
+        table = np.exp(self.mixed(lines)).reshape(alike.shape) * alike
+        return np.asarray(table / table.sum(axis=(1, 2), keepdims=True))
 
     def _places(self, lines: slice) -> tuple[IntArray, SingleArray]:
         """Return where wanted elasticities lie: the one of `WANTED` below, and how far beyond."""
@@ -196,7 +212,8 @@ def pool_lines(
         prior = population.mixed(block).reshape(-1, *base.shape)
         joint[block] += (prior - base)[:, None]
     priors = [grid.retention_prior, grid.shape_prior, grid.share_prior]
-    return pooled_posterior(joint, priors, STRENGTHS, groups), population
+    weights, (_, shapes, shares) = pooled_posterior(joint, priors, STRENGTHS, groups)
+    return weights, replace(population, channel=groups, shapes=shapes, shares=shares)
 
 
 def _hypotheses(grid: Grid, common: CommonElasticity, returned: FloatArray) -> Population:
@@ -219,6 +236,9 @@ def _hypotheses(grid: Grid, common: CommonElasticity, returned: FloatArray) -> P
         tilt=tilt,
         returned=returned,
         others=np.empty((returned.size, tilt.size), dtype=np.float32),
+        channel=np.zeros(returned.size, dtype=np.int64),
+        shapes=grid.shape_prior[None],
+        shares=grid.share_prior[None],
     )
 
 

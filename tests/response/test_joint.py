@@ -149,6 +149,58 @@ def test_regions_teach_each_other():
     assert spread(posterior, usual) < spread(single, usual[:3])
 
 
+def two_regions(organic: tuple[float, float], *, moves: bool, seed: int = 3) -> History:
+    """Return a year of two regions whose money earns the same; the true margin is 1.10."""
+    r, n = np.random.default_rng(seed), 364
+    walk = np.cumsum(r.normal(0, 0.05, (n, 4)), axis=0)
+    moved = np.clip(walk - walk.mean(axis=0), -0.7, 0.7) + r.normal(0, 0.1, (n, 4))
+    spend = 1000 * (np.exp(moved) if moves else np.ones((n, 4)))
+    caused = 3000 * (1 - np.exp(-spend / 1000))
+    base = np.array(organic) * (1 + r.normal(0, 0.03, (n, 2)))
+    return History(
+        days=tuple(make_mix(1, n_days=28).days[0] + timedelta(days=i) for i in range(n)),
+        lines=(("a", "search"), ("a", "tv"), ("b", "search"), ("b", "tv")),
+        spend=spend,
+        outcomes={},
+        trusted=np.ones((n, 4), dtype=bool),
+        measured=Measured(
+            levels=(0,),
+            units=(("a",), ("b",)),
+            outcomes={"revenue": base + caused.reshape(n, 2, 2).sum(axis=2)},
+            controls={},
+            trusted=np.ones((n, 2), dtype=bool),
+            period_days=1,
+        ),
+    )
+
+
+def margins(history: History) -> np.ndarray:
+    """Return draws of each region's marginal return at a spend of 1,000 a line, (n_draws, 2)."""
+    posterior = fit_joint(history, "revenue", rng())
+    at = np.full(4, 1000.0)
+    rise = (posterior.value_at(1.05 * at) - posterior.value_at(at)) / 50
+    return rise.reshape(-1, 2, 2).mean(axis=2)
+
+
+@pytest.mark.parametrize("organic", [(8000.0, 8000.0), (64000.0, 8000.0), (8000.0, 64000.0)])
+def test_what_sells_without_spend_does_not_make_money_work_harder(organic):
+    """Where spend never moved, regions are told apart by nothing: the same line returns alike."""
+    found = margins(two_regions(organic, moves=False))
+    assert abs(np.log(found[:, 0].mean() / found[:, 1].mean())) < 0.25
+    assert 0.25 < (found[:, 0] > found[:, 1]).mean() < 0.75
+
+
+def test_a_region_whose_days_are_noisy_borrows_the_return_of_the_other():
+    alike = np.mean(
+        [
+            margins(two_regions((64000.0, 8000.0), moves=True, seed=s)).mean(axis=0)
+            for s in range(4)
+        ],
+        axis=0,
+    )
+    assert abs(np.log(alike / 1.10)).max() < 0.3
+
+
 def test_health_says_what_the_curves_rest_on():
     mix = make_mix(205, n_lines=3, n_days=140)
     posterior = fit_joint(history_of(mix, 7), "revenue", rng())
@@ -211,7 +263,7 @@ def test_the_sampler_draws_from_the_exact_posterior_of_one_line():
     item = sampler.Series(
         moments=moments,
         lines=np.array([0]),
-        share=np.ones(1),
+        full=np.ones(1),
         kind=np.array([0]),
         noise_scale=1.0,
     )

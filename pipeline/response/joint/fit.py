@@ -29,11 +29,18 @@ FIRST_NODE = 2  # of the first pass: some carry-over, a middling Hill curve
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Unit:
-    """A series made ready; `scale` is its mean outcome a day, the unit of its coefficients."""
+    """A series made ready.
+
+    Attributes:
+        scale: its mean outcome a day, the unit of its coefficients.
+        recent: its outcome a day in the last four weeks.
+        money: (n,), each line's part of the series' usual spend.
+    """
 
     series: Series
     scale: float
     recent: float
+    money: FloatArray
 
 
 @one_thread()
@@ -69,6 +76,7 @@ def fit_joint(
     ]
     if not units:
         raise PipelineError(f"response: {metric} is never above zero; check its column")
+    units = _per_money(units, reference)
     scale = np.zeros(len(history.lines))
     for unit in units:
         scale[unit.series.lines] = unit.scale
@@ -132,13 +140,31 @@ def _unit(
         series=Series(
             moments=moments,
             lines=lines,
-            share=reference / reference.sum(),
+            full=reference / reference.sum(),
             kind=kind[lines],
             noise_scale=usual,
         ),
         scale=scale,
         recent=float(outcome[known][-max(28 // period, 1) :].mean()) if known.any() else 0.0,
+        money=reference / reference.sum(),
     )
+
+
+def _per_money(units: list[_Unit], reference: FloatArray) -> list[_Unit]:
+    """Return the series with returns in one unit for all: outcome per money.
+
+    Coefficients are in units of their series' mean outcome. In these, a region that sells more
+    without any spend would seem to earn more with the same money.
+    """
+    money = sum(float(reference[unit.series.lines].sum()) for unit in units)
+    whole = sum(unit.scale for unit in units) / money
+    return [
+        replace(
+            unit,
+            series=replace(unit.series, full=whole * reference[unit.series.lines] / unit.scale),
+        )
+        for unit in units
+    ]
 
 
 def _known(trusted: BoolArray, period_days: int) -> BoolArray:
@@ -230,5 +256,5 @@ def _organic(posterior: JointPosterior, units: list[_Unit]) -> FloatArray:
     for unit in units:
         lines = unit.series.lines
         base = np.maximum(unit.recent - today[:, lines].sum(axis=1), 0.0)
-        out[:, lines] = base[:, None] * unit.series.share
+        out[:, lines] = base[:, None] * unit.money
     return out

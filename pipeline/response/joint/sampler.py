@@ -19,10 +19,10 @@ from pipeline.response.joint.moments import Moments
 CHAINS, WARM_UP, KEPT, THINNING = 40, 80, 10, 6
 """As many draws are kept as a night decides with, so that its draws and its mean are one set."""
 MEDIA_SHARE, MEDIA_LOG_SD = 0.25, 0.8
-"""Prior of the share of an outcome that all its lines cause, and its deviation in logs."""
+"""Prior of the share of all outcomes that all lines cause, and its deviation in logs."""
 SHARES = np.geomspace(0.01, 1.2, 40)
 SPREADS = np.array([0.25, 0.4, 0.6, 0.9, 1.3])
-"""How far lines' returns lie apart, relative to their mean: candidates, equally likely."""
+"""How far returns per money lie apart, relative to their mean: candidates, equally likely."""
 WITHIN = 0.35  # the same line in several regions
 NOISE_DOF = 4.0
 POWER = 0.5
@@ -38,14 +38,15 @@ class Series:
     Attributes:
         moments: of the days.
         lines: (n,), which lines of the portfolio.
-        share: (n,), each line's share of the series' spend.
+        full: (n,), the coefficient at which a line's money returns what all outcomes are over all
+            money: as if spend caused everything, and one unit of money as much in every series.
         kind: (n,), lines of one kind return alike in every series.
         noise_scale: a guess of the noise's variance.
     """
 
     moments: Moments
     lines: IntArray
-    share: FloatArray
+    full: FloatArray
     kind: IntArray
     noise_scale: float
 
@@ -121,7 +122,7 @@ def sample(
     state = _State(series, experiments, experiments.effect.shape[1], log_prior.size)
     state.node = rng.choice(log_prior.size, size=state.node.shape, p=np.exp(log_prior))
     for index, item in enumerate(series):
-        start = MEDIA_SHARE * item.share * rng.lognormal(0, 0.5, (CHAINS, item.share.size))
+        start = MEDIA_SHARE * item.full * rng.lognormal(0, 0.5, (CHAINS, item.full.size))
         state.coefficient[:, item.lines] = start
         state.noise_index[:, index] = rng.integers(item.moments.square.size, size=CHAINS)
     kept: list[tuple[IntArray, FloatArray, FloatArray, FloatArray]] = []
@@ -232,7 +233,7 @@ def _draw_population(state: _State, rng: np.random.Generator) -> None:
     n_kinds = state.kind_share.shape[1]
     of_kind: list[list[FloatArray]] = [[] for _ in range(n_kinds)]
     for item in state.series:
-        value = state.coefficient[:, item.lines] / item.share
+        value = state.coefficient[:, item.lines] / item.full
         for position, kind in enumerate(item.kind.tolist()):
             of_kind[kind].append(value[:, position])
     if not state.has_kinds:
@@ -257,7 +258,7 @@ def _prior(state: _State, item: Series) -> tuple[FloatArray, FloatArray]:
     """Return centre and width of every line's coefficient, (chains, n) each."""
     mean = state.kind_share[:, item.kind] if state.has_kinds else state.media[:, None]
     relative = WITHIN if state.has_kinds else state.spread[:, None]
-    return mean * item.share, relative * mean * item.share
+    return mean * item.full, relative * mean * item.full
 
 
 def _log_cut_normal(

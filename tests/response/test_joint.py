@@ -15,9 +15,10 @@ from pipeline.core.history import History, LiftTest, Measured
 from pipeline.response import fit_joint
 from pipeline.response.blocks import LOST
 from pipeline.response.joint.design import common_factor
-from pipeline.response.joint.health import learned_ratio, potential_reduction
+from pipeline.response.joint.health import learned_ratio, mixing_finding
 from pipeline.response.joint.library import library_for
 from pipeline.response.joint.moments import NOISES, series_moments, whitened
+from pipeline.response.joint.sampler import THINNINGS, WARM_UP, potential_reduction
 from pipeline.simulation.mix import Mix, make_mix
 
 SEEDS = range(201, 207)
@@ -312,6 +313,28 @@ def test_chains_apart_are_noticed():
     chain = np.repeat(np.arange(4), 20)
     assert potential_reduction(draws, chain)[0] < 1.15
     assert potential_reduction(draws + chain[:, None], chain)[0] > 1.3
+    assert potential_reduction(0 * draws, chain)[0] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("apart", "level"), [(1.05, "pass"), (1.19, "pass"), (1.3, "review"), (1.78, "fail")]
+)
+def test_chains_that_stay_apart_forbid_a_decision(apart, level):
+    found = mixing_finding(apart, 980)
+    assert found.level == level
+    assert (found.advice == "") is (level == "pass")
+
+
+def test_chains_go_on_until_they_agree_on_what_lines_earn():
+    """Ten budgets that never moved are hard to sample and easy to get wrong."""
+    mix = make_mix(209, n_lines=10, n_days=182)
+    history = history_of(mix, 1)
+    still = replace(history, spend=np.tile(history.spend.mean(axis=0), (182, 1)))
+    found = fit_joint(still, "revenue", rng())
+    (mixing,) = [item for item in found.findings if item.check == "model.mixing"]
+    assert mixing.level == "pass"
+    assert float(mixing.value) <= 1.1
+    assert f"after {WARM_UP + 10 * THINNINGS[0]:,} sweeps" not in mixing.message
 
 
 def test_what_cannot_be_fitted_is_said():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -85,8 +86,17 @@ def fit_joint(
         _experiments(history, lift_tests, reference, library, scale),
         library.log_prior,
         rng,
+        partial(_decisive, library.elasticities(), scale),
     )
     return _posterior(history, metric, units, library, chains, scale, lift_tests, rng)
+
+
+def _decisive(
+    elasticity: FloatArray, scale: FloatArray, node: IntArray, coefficient: FloatArray
+) -> FloatArray:
+    """Return what a plan rests on: each line's margin at its usual spend, and what all earn."""
+    earned = coefficient * scale
+    return np.column_stack([earned * elasticity[node], earned.sum(axis=1)])
 
 
 def _measured(history: History, metric: str) -> Measured:

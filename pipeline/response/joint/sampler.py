@@ -8,6 +8,7 @@ Mathematics: docs/model.md, "Measured outcomes".
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +17,11 @@ from scipy.special import log_ndtr, ndtri_exp
 from pipeline.core.types import FloatArray, IntArray
 from pipeline.response.joint.moments import Moments
 
-CHAINS, WARM_UP, KEPT, THINNING = 40, 80, 10, 6
+CHAINS, WARM_UP, KEPT = 40, 80, 10
 """As many draws are kept as a night decides with, so that its draws and its mean are one set."""
+THINNINGS = (6, 12, 24, 48)
+"""Sweeps from one kept draw to the next: longer, until the chains agree; all before is warm-up."""
+MIXED = 1.1  # Source: Gelman and Rubin (1992); above it the chains still differ
 MEDIA_SHARE, MEDIA_LOG_SD = 0.25, 0.8
 """Prior of the share of all outcomes that all lines cause, and its deviation in logs."""
 SHARES = np.geomspace(0.01, 1.2, 40)
@@ -75,6 +79,8 @@ class Chains:
         media_share: (n_draws,), the population's mean return.
         noise: (n_draws, n_series), variance.
         chain: (n_draws,), which chain.
+        sweeps: of each chain, warm-up included.
+        apart: how far chains differ in what has to agree, as a factor that is 1 at best.
     """
 
     node: IntArray
@@ -82,6 +88,8 @@ class Chains:
     media_share: FloatArray
     noise: FloatArray
     chain: IntArray
+    sweeps: int
+    apart: float
 
 
 class _State:
@@ -110,14 +118,17 @@ def sample(
     experiments: Experiments,
     log_prior: FloatArray,
     rng: np.random.Generator,
+    decisive: Callable[[IntArray, FloatArray], FloatArray] = lambda node, coefficient: coefficient,
 ) -> Chains:
-    """Return draws of the joint posterior.
+    """Return draws of the joint posterior, from chains that go on until they agree.
 
     Args:
         series: every measured outcome; a line belongs to one at most, and to none keeps 0.
         experiments: evidence beside the days.
         log_prior: (n_nodes,), of a line's node.
         rng: the only source of chance.
+        decisive: from nodes and coefficients of all draws, (n_draws, n_lines) each, what decisions
+            rest on and chains have to agree on, (n_draws, n).
     """
     state = _State(series, experiments, experiments.effect.shape[1], log_prior.size)
     state.node = rng.choice(log_prior.size, size=state.node.shape, p=np.exp(log_prior))
@@ -125,32 +136,50 @@ def sample(
         start = MEDIA_SHARE * item.full * rng.lognormal(0, 0.5, (CHAINS, item.full.size))
         state.coefficient[:, item.lines] = start
         state.noise_index[:, index] = rng.integers(item.moments.square.size, size=CHAINS)
-    kept: list[tuple[IntArray, FloatArray, FloatArray, FloatArray]] = []
-    for sweep in range(WARM_UP + KEPT * THINNING):
-        for index in range(len(series)):
-            _draw_lines(state, index, log_prior, rng)
-            _draw_noise(state, index, rng)
-        _draw_population(state, rng)
-        if sweep >= WARM_UP and (sweep - WARM_UP) % THINNING == THINNING - 1:
-            kept.append(
-                (
-                    state.node.copy(),
-                    state.coefficient.copy(),
-                    state.media.copy(),
-                    state.noise.copy(),
-                )
-            )
-    node, coefficient, media, noise = (
-        np.stack(part, axis=1).reshape(CHAINS * KEPT, *part[0].shape[1:])
-        for part in zip(*kept, strict=True)
-    )
+    sweeps, chain = WARM_UP, np.repeat(np.arange(CHAINS), KEPT)
+    _sweep(state, WARM_UP, log_prior, rng)
+    for thinning in THINNINGS:
+        kept = []
+        for _ in range(KEPT):
+            _sweep(state, thinning, log_prior, rng)
+            parts = (state.node, state.coefficient, state.media, state.noise)
+            kept.append([part.copy() for part in parts])
+        sweeps += KEPT * thinning
+        node, coefficient, media, noise = (
+            np.stack(part, axis=1).reshape(chain.size, *part[0].shape[1:])
+            for part in zip(*kept, strict=True)
+        )
+        apart = float(potential_reduction(decisive(node, coefficient), chain).max())
+        if apart <= MIXED:
+            break
     return Chains(
         node=node,
         coefficient=coefficient,
         media_share=media,
         noise=noise,
-        chain=np.repeat(np.arange(CHAINS), KEPT),
+        chain=chain,
+        sweeps=sweeps,
+        apart=apart,
     )
+
+
+def potential_reduction(draws: FloatArray, chain: IntArray) -> FloatArray:
+    """Return the potential scale reduction of each column of (n_draws, n), 1 where none varies."""
+    count = int(chain.max()) + 1
+    by_chain = draws.reshape(count, -1, draws.shape[1])
+    length = by_chain.shape[1]
+    within = by_chain.var(axis=1, ddof=1).mean(axis=0)
+    between = by_chain.mean(axis=1).var(axis=0, ddof=1)
+    total = (length - 1) / length * within + between
+    return np.asarray(np.sqrt(np.where(total > 0, total / np.maximum(within, 1e-300), 1.0)))
+
+
+def _sweep(state: _State, count: int, log_prior: FloatArray, rng: np.random.Generator) -> None:
+    for _ in range(count):
+        for index in range(len(state.series)):
+            _draw_lines(state, index, log_prior, rng)
+            _draw_noise(state, index, rng)
+        _draw_population(state, rng)
 
 
 def _draw_lines(state: _State, index: int, log_prior: FloatArray, rng: np.random.Generator) -> None:

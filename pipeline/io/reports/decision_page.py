@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import date
 
 from pipeline.core.decision import DecisionLine, DecisionPlan
-from pipeline.core.findings import Finding, Level
+from pipeline.core.findings import Finding
 from pipeline.core.kinds import KINDS, Words
 from pipeline.core.plan import Kind, Mode, PlanGuardrail
 from pipeline.core.types import JsonObject
+from pipeline.io.reports.concerns import concerns, heaviest_first, model_checks, passed
 from pipeline.io.reports.decision_groups import GroupView, group_views, is_change
 from pipeline.io.reports.render import render
 from pipeline.io.reports.touches import TouchParts, touch_parts
@@ -57,6 +58,7 @@ class DecisionView:
     figures: Sequence[tuple[str, str, str]]
     groups: Sequence[GroupView]
     attention: Sequence[Finding]
+    data_attention: Sequence[Finding]
     waiting: Sequence[str]
     passed: Sequence[Finding]
     health_level: str
@@ -105,9 +107,7 @@ def decision_view(plan: DecisionPlan, extras: JsonObject, sign_command: str) -> 
     min_group = float(extras.get("min_group", 0))
     words = KINDS[plan.kind].words
     assert words is not None  # noqa: S101  a decision has words, a budget is none
-    findings = sorted(plan.findings, key=lambda f: -list(Level).index(f.level))
     health = plan.model_health
-    checks = health.checks if health else ()
     changed = [line for line in plan.lines if is_change(line, plan)]
     groups = group_views(plan, words, min_group)
     return DecisionView(
@@ -121,12 +121,13 @@ def decision_view(plan: DecisionPlan, extras: JsonObject, sign_command: str) -> 
         "stands here.",
         figures=_figures(plan, words, changed),
         groups=groups,
-        attention=[f for f in findings if f.level is not Level.PASS],
+        attention=concerns(plan),
+        data_attention=heaviest_first(plan.findings),
         waiting=[],
-        passed=[f for f in findings if f.level is Level.PASS],
+        passed=passed(plan.findings),
         health_level=health.level if health else "",
-        health_attention=[f for f in checks if f.level is not Level.PASS],
-        health_passed=[f for f in checks if f.level is Level.PASS],
+        health_attention=heaviest_first(model_checks(plan)),
+        health_passed=passed(model_checks(plan)),
         expires="",
         sign_link=str(extras.get("sign_link", "")),
         refuse_command=sign_command.replace(" approve ", " reject ", 1).partition(" --hash")[0]

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.core.decision import DecisionPlan
-from pipeline.core.findings import Level
 from pipeline.core.kinds import KINDS
 from pipeline.core.plan import Mode, Plan, Status
 from pipeline.io.reports.charts import Span, scale_over, span
+from pipeline.io.reports.concerns import concerns
 from pipeline.io.reports.headline import metric_name, share_of
 from pipeline.io.reports.lines import line_views, moved
 from pipeline.io.reports.render import render
@@ -219,5 +219,5 @@ def _counts(nights: Sequence[Night]) -> list[tuple[str, str, int]]:
 
 
 def _attention(plan: Plan) -> str:
-    count = sum(1 for f in plan.findings if f.level is not Level.PASS)
-    return plural(count, "finding") if count else ""
+    found = concerns(plan)
+    return plural(len(found), "finding") if found else ""

@@ -7,8 +7,8 @@ import io
 import re
 import unicodedata
 
-from pipeline.core.findings import Level
 from pipeline.core.plan import Interval, Plan
+from pipeline.io.reports.concerns import concerns
 from pipeline.io.reports.headline import headline, outcome_words, total_words
 from pipeline.io.reports.lines import Kind, LineView, line_views
 from pipeline.io.reports.words import money, money_change, number, plural, visible
@@ -29,8 +29,7 @@ def render_markdown(plan: Plan, *, sign_command: str = "") -> str:
     changing.sort(key=lambda v: (-abs(v.change), v.key))
     if changing:
         parts.append(_table(plan, changing))
-    notes = [f for f in plan.findings if f.level is not Level.PASS]
-    if notes:
+    if notes := concerns(plan):
         parts.append("\n".join(f"- {f.level.value}: {markdown_text(f.message)}" for f in notes))
     parts.append(markdown_text(total_words(plan)))
     if sign_command:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from pipeline.core.findings import Finding, Level
+from pipeline.core.findings import Finding
 from pipeline.core.money import sum_words, worth_saying
 from pipeline.core.plan import Interval, Mode, Plan
 from pipeline.core.types import Line
@@ -18,6 +18,7 @@ from pipeline.io.reports.charts import (
     span,
     ticks,
 )
+from pipeline.io.reports.concerns import concerns, heaviest_first, model_checks, passed
 from pipeline.io.reports.curves import CurveChart, curve_chart
 from pipeline.io.reports.extras import ReportExtras
 from pipeline.io.reports.flow import FlowView, flow_view
@@ -136,6 +137,7 @@ class PlanView:
     waiting: Sequence[WaitingView]
     guardrails: Sequence[GuardrailView]
     attention: Sequence[Finding]
+    data_attention: Sequence[Finding]
     passed: Sequence[Finding]
     health_level: str
     health_attention: Sequence[Finding]
@@ -160,10 +162,6 @@ def plan_view(plan: Plan, extras: ReportExtras, sign_command: str) -> PlanView:
     """Return the plan's page as values."""
     lines = line_views(plan)
     taken, added = moved(lines, plan.currency)
-    attention, passed = _by_weight(plan.findings)
-    health_attention, health_passed = _by_weight(
-        plan.model_health.checks if plan.model_health else ()
-    )
     lists = line_lists(lines)
     flat, flat_rest = table_of(lines, plan.currency)
     prices, price_scale = price_rows(lines, plan.budget_price)
@@ -205,11 +203,12 @@ def plan_view(plan: Plan, extras: ReportExtras, sign_command: str) -> PlanView:
         caps=cap_views(plan, extras),
         waiting=waiting_views(plan, extras.waiting_caps),
         guardrails=guardrail_views(plan),
-        attention=attention,
-        passed=passed,
+        attention=concerns(plan),
+        data_attention=heaviest_first(plan.findings),
+        passed=passed(plan.findings),
         health_level=plan.model_health.level if plan.model_health else "",
-        health_attention=health_attention,
-        health_passed=health_passed,
+        health_attention=heaviest_first(model_checks(plan)),
+        health_passed=passed(model_checks(plan)),
         certificate=_certificate(plan),
         exploration=exploration,
         exploration_share=share_of(exploration, plan.budget),
@@ -250,13 +249,6 @@ def _whole(plan: Plan, exploration: float) -> list[str]:
         spent = money(exploration, plan.currency)
         out.append(f"{spent} {plan.currency} of it is spent to learn.")
     return out
-
-
-def _by_weight(findings: Sequence[Finding]) -> tuple[list[Finding], list[Finding]]:
-    """Return what needs a look, the heaviest first, and what passed."""
-    heavy = [f for f in findings if f.level is Level.FAIL]
-    review = [f for f in findings if f.level is Level.REVIEW]
-    return heavy + review, [f for f in findings if f.level is Level.PASS]
 
 
 def _compared(plan: Plan) -> tuple[list[Compared], str | None]:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.core.decision import DecisionPlan, Document
 from pipeline.core.errors import UsageError
-from pipeline.core.findings import Level
 from pipeline.core.money import minor_digits
 from pipeline.core.plan import Interval, Plan
+from pipeline.io.reports.concerns import concerns
 from pipeline.io.reports.decision_page import decision_view
 from pipeline.io.reports.headline import headline, total_words
 from pipeline.io.reports.limits import limit_words
@@ -68,11 +68,7 @@ def _plan_sheet(book: Workbook, plan: Document, sign_command: str) -> None:
         head = headline(plan, line_views(plan))
         rows += [("Asked", head.ask), ("Expected", head.promise), ("Lines", total_words(plan))]
         rows += [("Reason", reason) for reason in head.reasons]
-    rows += [
-        (finding.level.value.capitalize(), finding.message)
-        for finding in plan.findings
-        if finding.level is not Level.PASS
-    ]
+    rows += [(item.level.value.capitalize(), item.message) for item in concerns(plan)]
     rows += [("Plan", plan.plan_id), ("Content", plan.content_hash)]
     rows += [("Sign", sign_command)] if sign_command else []
     _write(book, "Plan", [("What", ""), ("Value", "")], rows, filtered=False)

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from pipeline.core.errors import PipelineError
 from pipeline.core.findings import Finding, Level
-from pipeline.core.plan import Mode, Plan, PlanLine
+from pipeline.core.plan import Mode, ModelHealth, Plan, PlanLine
 from pipeline.io.reports import ReportExtras, render_report
 from pipeline.io.reports.render import _environment
 from pipeline.io.reports.summary import render_markdown
@@ -107,6 +107,23 @@ def test_what_failed_comes_before_what_needs_review_and_what_passed_is_folded():
     folded = [d for d in root.all("details") if "3 checks passed" in d.text]
     assert len(folded) == 1
     assert "open" not in folded[0].attributes
+
+
+def test_what_the_model_leaves_open_stands_above_the_signature():
+    plan = sample_plan(findings=())
+    section = page(plan).one("section", aria_labelledby="attention")
+    assert "social / interest_home earns 18% less" in section.text
+    assert "social / interest_home earns 18% less" in render_markdown(plan).replace("\\", "")
+    failed = Finding(level=Level.FAIL, check="model.mixing", message="chains are apart")
+    review = Finding(level=Level.REVIEW, check="data", message="a row is late")
+    health = ModelHealth(level="fail", checks=(*plan.model_health.checks, failed))
+    both = page(sample_plan(findings=(review,), model_health=health))
+    texts = [item.text for item in both.with_id("attention-list").all("li")]
+    order = [next(i for i, text in enumerate(texts) if words in text) for words in
+             ("chains are apart", "earns 18% less", "a row is late")]  # fmt: skip
+    assert order == sorted(order)
+    data = both.one("section", aria_labelledby="data").text
+    assert data.count("chains are apart") == 1
 
 
 @pytest.mark.parametrize("mode", [Mode.FALLBACK, Mode.HOLD])
@@ -223,7 +240,8 @@ def test_a_long_list_of_findings_leaves_the_signing_in_sight():
     findings = tuple(
         Finding(level=Level.REVIEW, check=f"c{n}", message=f"finding {n}") for n in range(9)
     )
-    section = page(sample_plan(findings=findings)).one("section", aria_labelledby="attention")
+    plan = sample_plan(findings=findings, model_health=None)
+    section = page(plan).one("section", aria_labelledby="attention")
     folded = section.one("details")
     assert "5 more findings" in folded.text
     assert [f"finding {n}" in folded.text for n in range(9)] == [False] * 4 + [True] * 5

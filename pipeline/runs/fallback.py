@@ -35,10 +35,11 @@ def fallback_plan(
     """
     budgets = inputs.published_budgets()
     failed = [item for item in findings if item.level is Level.FAIL]
+    model_only = all(item.check.split(".")[0] == "model" for item in failed)
+    what = "the model failed" if model_only else "tonight's data cannot be trusted"
     first = f"{failed[0].check}: {failed[0].message}"
     days = inputs.fallback_days()
     if not budgets:
-        model_only = all(item.check == "model" for item in failed)
         if not model_only:
             return None
         budgets, days = _standing(work, inputs), 0
@@ -46,13 +47,13 @@ def fallback_plan(
     elif broken := cap_breaches(budgets, inputs.caps, inputs.policy.line, inputs.policy.currency):
         mode = Mode.HOLD
         why = [
-            f"tonight's data cannot be trusted: {first}",
+            f"{what}: {first}",
             f"the last approved plan breaks today's caps ({broken[0]}); budgets are left alone",
         ]
     elif inputs.revoked_by:
         mode = Mode.HOLD
         why = [
-            f"tonight's data cannot be trusted: {first}",
+            f"{what}: {first}",
             f"the plan in force, {heading.based_on}, was revoked by {inputs.revoked_by}, so it is "
             "no fallback; budgets are left alone",
         ]
@@ -61,7 +62,7 @@ def fallback_plan(
         why = [
             f"fallback for {days} day{'s' if days > 1 else ''}: "
             f"the last approved plan, {heading.based_on}, stays in force",
-            f"tonight's data cannot be trusted: {first}",
+            f"{what}: {first}",
         ]
     return _resting_plan(
         heading, inputs.policy, inputs.day, mode, budgets, inputs.caps, findings, why, days

@@ -41,6 +41,7 @@ from pipeline.runs.verification import verify_night
 
 if TYPE_CHECKING:
     from pipeline.io.ledger import PlanRecord
+    from pipeline.runs.decide import Models
     from pipeline.runs.fitting import Fit, Part
 
 VERIFICATION = "verification.json"
@@ -151,6 +152,21 @@ def fit(work: RunFolder, learn: Callable[[Fit], Part] | None = None) -> None:
         storage.add_findings(work, storage.FINDINGS, (fault,))
         return
     storage.write_models(work, models)
+    storage.add_findings(work, storage.FINDINGS, _unusable(models))
+
+
+def _unusable(models: Models) -> tuple[Finding, ...]:
+    """Return what is to be said of a fit that nothing may rest on; nothing of any other.
+
+    Its plan rests on no model and has no health of its own, so what else is open is said with it.
+    """
+    said = [
+        item
+        for learned in (models.objective, *models.others.values())
+        for item in learned.findings
+        if item.level is not Level.PASS
+    ]
+    return tuple(dict.fromkeys(said)) if worst_level(said) is Level.FAIL else ()
 
 
 def _allocate(work: RunFolder) -> None:

@@ -15,7 +15,7 @@ from pipeline.core.history import History, LiftTest, Measured
 from pipeline.response import fit_joint
 from pipeline.response.blocks import LOST
 from pipeline.response.joint.design import common_factor
-from pipeline.response.joint.health import learned_ratio, mixing_finding
+from pipeline.response.joint.health import learned_ratio, mixing_finding, share_finding
 from pipeline.response.joint.library import library_for
 from pipeline.response.joint.moments import NOISES, series_moments, whitened
 from pipeline.response.joint.sampler import THINNINGS, WARM_UP, potential_reduction
@@ -323,6 +323,33 @@ def test_chains_that_stay_apart_forbid_a_decision(apart, level):
     found = mixing_finding(apart, 980)
     assert found.level == level
     assert (found.advice == "") is (level == "pass")
+
+
+def test_a_fit_that_claims_more_than_there_is_cannot_be_used():
+    """An outcome that falls to a third when all spend falls by a fifth has no organic part."""
+    mix = make_mix(210, n_lines=3, n_days=364)
+    history = history_of(mix, 1)
+    spend = mix.spend.sum(axis=1)
+    steep = np.maximum(4 * (spend - 0.7 * spend.mean()), 1.0)
+    measured = replace(history.measured, outcomes={"revenue": steep[:, None]}, controls={})
+    found = fit_joint(replace(history, measured=measured), "revenue", rng())
+    (share,) = [item for item in found.findings if item.check == "model.share"]
+    assert share.level == "fail"
+    assert float(share.value) > 1
+    assert "in the same currency" in share.advice
+    assert (found.organic >= 0).all()
+
+
+def test_the_share_that_spend_causes_is_told_as_it_is():
+    around = np.linspace(0.9, 1.1, 41)[:, None] * np.array([[30.0, 10.0]])
+    usual = share_finding("revenue", around, np.array([60.0, 40.0]))
+    assert (usual.level, usual.value) == ("pass", "0.400")
+    near = share_finding("revenue", around, np.array([30.0, 12.0]))
+    assert near.level == "review"
+    assert near.message == "spend causes 95% of revenue at present (87% to 104%)"
+    one = share_finding("revenue", around, np.array([90.0, 8.0]))
+    assert one.level == "review"
+    assert one.message.endswith("(37% to 44%), and more than there is in 1 of 2 series")
 
 
 def test_chains_go_on_until_they_agree_on_what_lines_earn():

@@ -72,6 +72,27 @@ def test_the_next_night_compares_with_this_one(shop):
     assert any(item.check == "restated" and item.source == "outcomes" for item in plan.findings)
 
 
+def test_a_fit_that_claims_more_than_there_is_moves_no_money(shop):
+    """Budgets rest as they are, and at the top of the page stands why."""
+    totals(shop, days=364)
+    spent = {row["date"]: 0.0 for row in shop.outcomes}
+    for row in shop.spend:
+        spent[row["date"]] += row["spend"]
+    usual = sum(spent.values()) / len(spent)
+    for row in shop.outcomes:
+        row["revenue"] = round(max(4 * (spent[row["date"]] - 0.7 * usual), 1.0), 2)
+    plan = shop.night()
+    assert plan.mode is Mode.HOLD
+    assert plan.reasons[0] == "the model failed; budgets stay as they are"
+    assert plan.reasons[1].startswith("model.share: spend causes 606% of revenue")
+    assert all(line.proposed == line.current for line in plan.lines)
+    assert plan.expected is None
+    page = shop.run(plan).read_bytes("report.html").decode()
+    top = page[page.index("Before you sign") : page.index("Data and model</h2>")]
+    assert "no spend causes more than there is" in top
+    assert replay_plan(shop.portfolio, plan.plan_id).differences == ()
+
+
 def test_a_silent_total_stops_the_model(shop):
     totals(shop)
     for row in shop.outcomes[-3:]:

@@ -15,7 +15,7 @@ from pipeline.response.curves import carried_spend
 from pipeline.response.experiments import experiment_finding, treatments
 from pipeline.response.fit import reference_spend
 from pipeline.response.joint.design import Design, averaged, baseline_design
-from pipeline.response.joint.health import joint_findings
+from pipeline.response.joint.health import joint_findings, share_finding
 from pipeline.response.joint.library import Library, library_for
 from pipeline.response.joint.moments import series_moments
 from pipeline.response.joint.posterior import JointPosterior
@@ -34,13 +34,14 @@ class _Unit:
 
     Attributes:
         scale: its mean outcome a day, the unit of its coefficients.
-        recent: its outcome a day in the last four weeks.
+        recent, spend: its outcome and its lines' spend, (n,), a day in the last four known weeks.
         money: (n,), each line's part of the series' usual spend.
     """
 
     series: Series
     scale: float
     recent: float
+    spend: FloatArray
     money: FloatArray
 
 
@@ -146,6 +147,7 @@ def _unit(
         responses.reshape(responses.shape[0], -1),
     )
     reference = reference_spend(history.spend)[lines]
+    last = np.flatnonzero(known)[-max(28 // period, 1) :]
     return _Unit(
         series=Series(
             moments=moments,
@@ -155,7 +157,8 @@ def _unit(
             noise_scale=usual,
         ),
         scale=scale,
-        recent=float(outcome[known][-max(28 // period, 1) :].mean()) if known.any() else 0.0,
+        recent=float(outcome[last].mean()) if last.size else 0.0,
+        spend=averaged(spend, period)[last].mean(axis=0) if last.size else reference,
         money=reference / reference.sum(),
     )
 
@@ -245,7 +248,8 @@ def _posterior(
         recent_spend=spend[-7:].mean(axis=0),
         organic=np.zeros((chains.node.shape[0], len(history.lines))),
     )
-    posterior = replace(posterior, organic=_organic(posterior, units))
+    caused = _caused(posterior, units)
+    posterior = replace(posterior, organic=_organic(posterior, units, caused))
     silent = np.ones(len(history.lines), dtype=bool)
     for unit in units:
         silent[unit.series.lines] = False
@@ -253,18 +257,29 @@ def _posterior(
         posterior,
         findings=(
             *joint_findings(history, metric, posterior, chains, rng),
+            share_finding(metric, caused, np.array([unit.recent for unit in units])),
             *experiment_finding(history, tests),
             *lost_findings(history.lines, silent, f"{metric} of its series is never above zero"),
         ),
     )
 
 
-def _organic(posterior: JointPosterior, units: list[_Unit]) -> FloatArray:
-    """Return what comes without tomorrow's spend, on the lines by their share of money."""
-    today = posterior.value_at(posterior.recent_spend)
-    out = np.zeros_like(today)
+def _caused(posterior: JointPosterior, units: list[_Unit]) -> FloatArray:
+    """Return what spend caused of each series' recent outcome, a day, (n_draws, n_series)."""
+    spend = posterior.recent_spend.copy()
     for unit in units:
-        lines = unit.series.lines
-        base = np.maximum(unit.recent - today[:, lines].sum(axis=1), 0.0)
-        out[:, lines] = base[:, None] * unit.money
+        spend[unit.series.lines] = unit.spend
+    earned = posterior.value_at(spend)
+    return np.column_stack([earned[:, unit.series.lines].sum(axis=1) for unit in units])
+
+
+def _organic(posterior: JointPosterior, units: list[_Unit], caused: FloatArray) -> FloatArray:
+    """Return what comes without tomorrow's spend, on the lines by their share of money.
+
+    Nothing comes at least; that a fit claims less is what `share_finding` says.
+    """
+    out = np.zeros_like(posterior.coefficient)
+    for index, unit in enumerate(units):
+        base = np.maximum(unit.recent - caused[:, index], 0.0)
+        out[:, unit.series.lines] = base[:, None] * unit.money
     return out

@@ -30,7 +30,6 @@ def joint_findings(
     return (
         _basis(history, metric),
         _identified(posterior, rng),
-        _share(posterior, metric),
         mixing_finding(chains.apart, chains.sweeps),
     )
 
@@ -95,15 +94,33 @@ def _log_width(draws: FloatArray) -> FloatArray:
     return np.asarray((high - low) / 2)
 
 
-def _share(posterior: JointPosterior, metric: str) -> Finding:
-    caused = posterior.value_at(posterior.recent_spend).sum(axis=1)
-    total = caused + posterior.organic.sum(axis=1)
-    low, middle, high = np.quantile(caused / np.maximum(total, 1e-9), [0.05, 0.5, 0.95])
+def share_finding(metric: str, caused: FloatArray, outcome: FloatArray) -> Finding:
+    """Return how much of the outcome spend is said to cause, and whether that can be.
+
+    Args:
+        caused: (n_draws, n_series), by the spend of the last four weeks, a day.
+        outcome: (n_series,), a day of the same weeks.
+    """
+    low, middle, high = np.quantile(
+        caused.sum(axis=1) / max(float(outcome.sum()), 1e-9), [0.05, 0.5, 0.95]
+    )
+    over = int((np.median(caused, axis=0) > outcome).sum())
+    message = f"spend causes {middle:.0%} of {metric} at present ({low:.0%} to {high:.0%})"
+    if over and len(outcome) > 1:
+        message += f", and more than there is in {over} of {len(outcome)} series"
+    if high <= 1 and not over:
+        level, advice = Level.PASS, ""
+    elif middle <= 1:
+        level = Level.REVIEW
+        advice = "more than all of it is impossible: returns are rather too high than too low"
+    else:
+        level = Level.FAIL
+        advice = (
+            f"no spend causes more than there is: see whether {metric} holds all that these lines "
+            "sell, in the same currency, and name what else moves it as controls"
+        )
     return Finding(
-        level=Level.PASS,
-        check="model.share",
-        message=f"spend causes {middle:.0%} of {metric} at present ({low:.0%} to {high:.0%})",
-        value=f"{middle:.3f}",
+        level=level, check="model.share", message=message, advice=advice, value=f"{middle:.3f}"
     )
 
 

@@ -8,14 +8,14 @@ from pipeline.core.findings import Finding, Level
 from pipeline.core.history import ALL_LINES, History
 from pipeline.core.types import FloatArray, line_label
 from pipeline.response.joint.posterior import JointPosterior
-from pipeline.response.joint.sampler import MEDIA_LOG_SD, SPREADS, Chains
+from pipeline.response.joint.sampler import MEDIA_LOG_SD, MIXED, SPREADS, Chains
 
 FEW_PERIODS = 80
 LEARNED = 0.75
 """Posterior over prior deviation of log marginal return below which the days taught a line."""
-APART, TOO_FAR = 1.2, 1.5
-"""Factors beyond which chains that were let run their longest are shown to the signer, and beyond
-which nothing may rest on them: at 1.5 more than half of what a chain says is where it began."""
+TOO_FAR = 1.5
+"""Factor beyond which nothing may rest on chains that were let run their longest: more than half of
+what a chain says is then where it began."""
 PRIOR_DRAWS = 4_000
 
 
@@ -131,7 +131,7 @@ def mixing_finding(apart: float, sweeps: int) -> Finding:
         apart: potential scale reduction of what decisions rest on, the largest.
         sweeps: of each chain.
     """
-    level = Level.FAIL if apart > TOO_FAR else Level.REVIEW if apart > APART else Level.PASS
+    level = Level.FAIL if apart > TOO_FAR else Level.REVIEW if apart > MIXED else Level.PASS
     advice = {
         Level.PASS: "",
         Level.REVIEW: "expect other numbers from another run; lines whose spend moves alike are "

@@ -21,7 +21,9 @@ CHAINS, WARM_UP, KEPT = 40, 80, 10
 """As many draws are kept as a night decides with, so that its draws and its mean are one set."""
 THINNINGS = (6, 12, 24, 48)
 """Sweeps from one kept draw to the next: longer, until the chains agree; all before is warm-up."""
-MIXED = 1.1  # Source: Gelman and Rubin (1992); above it the chains still differ
+MIXED = 1.2
+"""Potential scale reduction above which chains still differ. Source: Brooks and Gelman (1998),
+"General methods for monitoring convergence of iterative simulations"."""
 MEDIA_SHARE, MEDIA_LOG_SD = 0.25, 0.8
 """Prior of the share of all outcomes that all lines cause, and its deviation in logs."""
 SHARES = np.geomspace(0.01, 1.2, 40)

@@ -325,6 +325,21 @@ def test_chains_that_stay_apart_forbid_a_decision(apart, level):
     assert (found.advice == "") is (level == "pass")
 
 
+@pytest.mark.parametrize("period", [1, 7])
+def test_the_newest_days_teach_nothing_as_days_or_in_a_week(period):
+    """What is not fully reported yet must not look like a fall."""
+    history = history_of(make_mix(211, n_lines=3, n_days=364), period)
+    late = history.measured.outcomes["revenue"].copy()
+    late[-3:] *= 0.2
+    if period == 7:  # a weekly row is shared evenly by its days
+        late[-7:] = late[-7:].mean()
+    measured = replace(history.measured, outcomes={"revenue": late})
+    full, cut = (
+        fit_joint(item, "revenue", rng()) for item in (history, replace(history, measured=measured))
+    )
+    np.testing.assert_array_equal(full.coefficient, cut.coefficient)
+
+
 def test_a_fit_that_claims_more_than_there_is_cannot_be_used():
     """An outcome that falls to a third when all spend falls by a fifth has no organic part."""
     mix = make_mix(210, n_lines=3, n_days=364)

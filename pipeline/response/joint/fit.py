@@ -181,12 +181,11 @@ def _per_money(units: list[_Unit], reference: FloatArray) -> list[_Unit]:
 
 
 def _known(trusted: BoolArray, period_days: int) -> BoolArray:
-    """Return the periods to learn from, whole ones only and the newest days not yet."""
+    """Return the periods to learn from: whole ones, and none that holds one of the newest days."""
     count = trusted.size // period_days
     whole = np.all(trusted[: count * period_days].reshape(count, period_days), axis=1)
-    if period_days == 1:
-        whole = whole & (np.arange(count) < count - OPEN_DAYS)
-    return np.asarray(whole, dtype=bool)
+    ends = period_days * (1 + np.arange(count))
+    return np.asarray(whole & (ends <= trusted.size - OPEN_DAYS), dtype=bool)
 
 
 def _first_pass(

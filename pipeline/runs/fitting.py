@@ -25,7 +25,7 @@ from pipeline.runs.decide import Facts, Learned, Models, day_rng
 from pipeline.runs.guardrails import guardrail_metrics
 
 KNOTS = np.array([0, 0.25, 0.5, 0.65, *np.arange(0.75, 1.26, 0.05).round(2), 1.35, 1.5, 2, 3])
-"""Spends at which curves are tabulated, in units of the line's current budget."""
+"""Spends at which curves are tabulated, in units of the line's current budget; linear between."""
 
 DRAWS, FEWEST_DRAWS, DRAWS_AHEAD = 400, 100, 300
 """Joint draws of the curves, usually and at least, and of the days ahead, at most."""
@@ -94,7 +94,7 @@ class Fit:
     def learn(self, run_blocks: RunBlocks = run_here) -> Part:
         """Return what the decision needs of the posterior; `run_blocks` as in `run`."""
         posterior = self.run(run_blocks)
-        grid = spend_grid(self.facts.current, posterior.recent_spend)
+        grid = spend_grid(self.facts.current, posterior.recent_spend, posterior.reference)
         dice = self._dice("posterior")
         if not isinstance(posterior, Posterior):
             table, mean = posterior.tabulate(grid, dice, self.n_draws)
@@ -233,7 +233,14 @@ def _widening(facts: Facts) -> FloatArray:
     )
 
 
-def spend_grid(current: FloatArray, recent: FloatArray) -> FloatArray:
-    """Return the spends at which a night's curves are tabulated, (n_lines, n_knots)."""
+def spend_grid(current: FloatArray, recent: FloatArray, usual: FloatArray) -> FloatArray:
+    """Return the spends at which a night's curves are tabulated, (n_lines, n_knots).
+
+    A line without a budget is tabulated around what it usually spends, where a budget would start
+    it: what the first cent earns is a property of the curve's formula and of no market.
+
+    Args:
+        current, recent, usual: (n_lines,), budgets in force, spent of late, and on days with spend.
+    """
     scale = np.maximum(np.maximum(current, 0.2 * recent), 1e-2)
-    return np.asarray(scale[:, None] * KNOTS)
+    return np.asarray(np.where(current > 0, scale, np.maximum(recent, usual))[:, None] * KNOTS)

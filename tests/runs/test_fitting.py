@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from pipeline.core.watch import LineWatch, Watch
 from pipeline.response import segments
 from pipeline.runs.decide import Facts, decide
 from pipeline.runs.fitting import DRAWS, FEWEST_DRAWS, fit_models
+from tests.runs.shop import Shop
 from tests.runs.test_decide import DAY, facts
 
 N_LINES = 90
@@ -121,3 +124,27 @@ def test_a_forecast_in_blocks_of_lines_scatters_as_one_of_all_lines(
     assert np.median(spread[0] / spread[1]) == pytest.approx(1.0, abs=0.1)
     alone = np.sqrt(np.square(spread[1][:, :-1]).sum(axis=1))
     assert (spread[0][:, -1] > 1.3 * alone).all()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3])
+def test_a_line_without_a_budget_is_worth_what_a_start_would_earn(
+    tmp_path: Path, share: float
+) -> None:
+    """Paused for six weeks; its organic outcome, where it has one, goes on."""
+    shop = Shop(tmp_path, days=120)
+    shop.settings["budget"] = {"daily": 800}
+    since = (DAY - timedelta(days=42)).isoformat()
+    for paid, came in zip(shop.spend, shop.outcomes, strict=True):
+        if paid["audience"] == "a" and paid["date"] >= since:
+            paid["spend"] = 0
+            came["revenue"] = round(share * came["revenue"], 2)
+            came["conversions"] = int(share * came["conversions"])
+    plan = shop.night()
+    paused = next(line for line in plan.lines if line.line["audience"] == "a")
+    assert paused.current == paused.proposed == 0
+    on = [row for row in zip(shop.spend, shop.outcomes, strict=True) if row[0]["audience"] == "a"]
+    money = sum(paid["spend"] for paid, _ in on)
+    average = sum(came["revenue"] for paid, came in on if paid["spend"]) / money
+    assert 0 < paused.marginal_return.mean < 3 * average
+    assert paused.marginal_return.p95 < 5 * average
+    assert "no budget" in paused.reason

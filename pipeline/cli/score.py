@@ -49,7 +49,9 @@ def score(
     if as_json:
         print_json(card.to_json() | {"decisions": [item.to_json() for item in decisions]})
         return
-    if not card.adoptions:
+    if card.unscored:
+        say(card.unscored)
+    elif not card.adoptions:
         say("no plan of an earlier day has a forecast yet; scores begin with the second night")
     else:
         _plans(card)

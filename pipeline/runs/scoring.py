@@ -39,6 +39,10 @@ if TYPE_CHECKING:
 
 SCORES = "scores.parquet"
 SCORES_FOLDER = "scores"
+UNSCORED = (
+    "{metric} is known for groups of lines only, so plans make no forecast that days could be held "
+    "against; a standing holdout ('equimarginal holdout draw') or a lift test shows what they bring"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +58,7 @@ class ScoreCard:
             where nobody knows which line earned what.
         holdouts: what plans were worth against units kept on the old plan.
         watch: alarms and what is done about them.
+        unscored: why no plan of this portfolio is ever scored; empty where they are.
     """
 
     day: date
@@ -65,6 +70,7 @@ class ScoreCard:
     judged: Judged
     holdouts: tuple[HoldoutScore, ...]
     watch: Watch
+    unscored: str = ""
 
     def to_json(self) -> JsonObject:
         """Return plain JSON values: totals plan by plan, calibration, gain, alarms."""
@@ -92,6 +98,7 @@ class ScoreCard:
             "gain": self.judged.to_json(),
             "holdouts": [item.to_json() for item in self.holdouts],
             "watch": self.watch.model_dump(mode="json"),
+            "unscored": self.unscored,
         }
 
 
@@ -221,6 +228,7 @@ def _score_card(work: RunFolder, inputs: Inputs, *, with_curves: bool = False) -
             inputs.trials, inputs.policy.line, history, metric, realised.complete
         ),
         watch=_watch(inputs, tables, history, realised.complete, scores, calibrations),
+        unscored="" if history.measured is None else UNSCORED.format(metric=metric),
     )
 
 

@@ -83,7 +83,7 @@ class Health:
         return (
             _days(self.n_days),
             _identified(lines, self.doubt, self.money),
-            _residuals(*self.surprise),
+            surprise_finding(*self.surprise),
             _recent(lines, self.away),
             _faults(self.silent, self.slipped),
             _late(self.completeness, self.snapshots),
@@ -198,14 +198,23 @@ def _identified(lines: tuple[Line, ...], ratio: FloatArray, recent: FloatArray) 
     )
 
 
-def _residuals(products: float, squares: float) -> Finding:
+def surprise_finding(products: float, squares: float, period: str = "day") -> Finding:
+    """Return whether what was not expected lasts.
+
+    Args:
+        products, squares: sums of surprises times those of the period before, and of squares.
+        period: that a surprise is of.
+    """
     kept = products / max(squares, 1e-9)
     level = Level.REVIEW if kept > 0.5 else Level.PASS
+    lasting = f"something that lasts for {period}s is not in the data"
     return Finding(
         level=level,
         check="model.residuals",
-        message=f"a day's surprise is related to the day before by {kept:.2f} (0 is best)",
-        advice="something that lasts for days is not in the data" if level != Level.PASS else "",
+        message=(
+            f"a {period}'s surprise is related to the {period} before by {kept:.2f} (0 is best)"
+        ),
+        advice=lasting if level is not Level.PASS else "",
         value=f"{kept:.3f}",
     )
 

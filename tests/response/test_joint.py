@@ -355,6 +355,44 @@ def test_a_fit_that_claims_more_than_there_is_cannot_be_used():
     assert (found.organic >= 0).all()
 
 
+def said(history: History, check: str):
+    found = fit_joint(history, "revenue", rng()).findings
+    return next(item for item in found if item.check == check)
+
+
+@pytest.mark.parametrize("period", [1, 7])
+@pytest.mark.parametrize("seed", [212, 213])
+def test_a_market_as_it_was_leaves_nothing_that_lasts(seed, period):
+    history = history_of(make_mix(seed, n_lines=3, n_days=546), period)
+    assert said(history, "model.residuals").level == "pass"
+    assert said(history, "model.recent").level == "pass"
+
+
+@pytest.mark.parametrize("period", [1, 7])
+def test_a_total_that_fell_a_fortnight_ago_is_named(period):
+    history = history_of(make_mix(212, n_lines=3, n_days=546), period)
+    fell = history.measured.outcomes["revenue"].copy()
+    fell[-21:] *= 0.6
+    found = said(
+        replace(history, measured=replace(history.measured, outcomes={"revenue": fell})),
+        "model.recent",
+    )
+    assert found.level == "review"
+    assert found.message.endswith("differ from the fit on all lines")
+
+
+def test_the_region_that_fell_is_named():
+    history = two_regions((16000.0, 8000.0), moves=True)
+    fell = history.measured.outcomes["revenue"].copy()
+    fell[-17:, 1] *= 0.7
+    found = said(
+        replace(history, measured=replace(history.measured, outcomes={"revenue": fell})),
+        "model.recent",
+    )
+    assert found.level == "review"
+    assert found.message.endswith("differ from the fit on b")
+
+
 def test_the_share_that_spend_causes_is_told_as_it_is():
     around = np.linspace(0.9, 1.1, 41)[:, None] * np.array([[30.0, 10.0]])
     usual = share_finding("revenue", around, np.array([60.0, 40.0]))

@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 
 from pipeline.core.errors import PipelineError
+from pipeline.core.findings import Finding
 from pipeline.core.history import History, LiftTest, Measured
 from pipeline.core.types import BoolArray, FloatArray, IntArray, Line
 from pipeline.response.blocks import lost_findings
@@ -19,6 +20,7 @@ from pipeline.response.joint.health import joint_findings, share_finding
 from pipeline.response.joint.library import Library, library_for
 from pipeline.response.joint.moments import series_moments
 from pipeline.response.joint.posterior import JointPosterior
+from pipeline.response.joint.residuals import Seen, left_of, residual_findings
 from pipeline.response.joint.sampler import Chains, Experiments, Series, sample
 from pipeline.response.threads import one_thread
 
@@ -36,9 +38,11 @@ class _Unit:
         scale: its mean outcome a day, the unit of its coefficients.
         recent, spend: its outcome and its lines' spend, (n,), a day in the last four known weeks.
         money: (n,), each line's part of the series' usual spend.
+        seen: what is needed to see what the fit leaves over.
     """
 
     series: Series
+    seen: Seen
     scale: float
     recent: float
     spend: FloatArray
@@ -156,6 +160,14 @@ def _unit(
             kind=kind[lines],
             noise_scale=usual,
         ),
+        seen=Seen(
+            name=measured.units[unit],
+            outcome=outcome / scale,
+            known=known,
+            odd=odd,
+            usual=usual,
+            design=design,
+        ),
         scale=scale,
         recent=float(outcome[last].mean()) if last.size else 0.0,
         spend=averaged(spend, period)[last].mean(axis=0) if last.size else reference,
@@ -257,10 +269,29 @@ def _posterior(
         findings=(
             *joint_findings(history, metric, posterior, chains, rng),
             share_finding(metric, caused, np.array([unit.recent for unit in units])),
+            *_residuals(history, units, library, chains),
             *experiment_finding(history, tests),
             *lost_findings(history.lines, silent, f"{metric} of its series is never above zero"),
         ),
     )
+
+
+def _residuals(
+    history: History, units: list[_Unit], library: Library, chains: Chains
+) -> tuple[Finding, ...]:
+    """Return what is to be said of what the mean of all draws leaves of each series."""
+    measured, reference = history.measured, reference_spend(history.spend)
+    period = 1 if measured is None else measured.period_days
+    left = []
+    for unit in units:
+        lines = unit.series.lines
+        weight = np.zeros((lines.size, library.log_prior.size))
+        node, drawn = chains.node[:, lines], chains.coefficient[:, lines]
+        np.add.at(weight, (np.arange(lines.size), node), drawn / len(drawn))
+        responses = library.responses(history.spend[:, lines], reference[lines])
+        caused = averaged(np.einsum("tln,ln->t", responses, weight), period)
+        left.append(left_of(unit.seen, caused, period))
+    return residual_findings([unit.seen.name for unit in units], left, period)
 
 
 def _caused(posterior: JointPosterior, units: list[_Unit]) -> FloatArray:

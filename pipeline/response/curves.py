@@ -75,7 +75,7 @@ class Shape:
 
     def _rate(self) -> float:
         """Return what makes a Weibull curve, 1 less exp(-rate * powered), one half where it is."""
-        return math.log(2) / self.half_saturation**self.slope
+        return float(math.log(2) / self.half_saturation**self.slope)
 
     def write_away(self, powered: SingleArray, above: SingleArray, out: SingleArray) -> None:
         """Write `value` less 1 into `out`, from spend to the power of the slope, and that less 1.

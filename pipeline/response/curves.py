@@ -117,6 +117,9 @@ SHAPES: tuple[Shape, ...] = (
     Shape(family="weibull", half_saturation=1.7, slope=2.2, prior=0.25),
 )
 
+MEMBERS = len(SHAPES[0].cell())
+"""Curves that a member of the library stands for."""
+
 
 def carried_spend(spend: FloatArray, retention: float | FloatArray) -> FloatArray:
     """Return the adstock, scaled so that steady spend carries itself.

@@ -8,16 +8,14 @@ shared out with the other lines at their present estimate.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from pipeline.core.findings import Finding, Level
 from pipeline.core.history import History, LiftTest
-from pipeline.core.types import FloatArray, IntArray, SingleArray
+from pipeline.core.types import FloatArray, IntArray, RealArray
 from pipeline.response.curves import RETENTIONS, SHAPES, carried_spend
-from pipeline.response.evidence import Evidence
-from pipeline.response.grid import SHARES
 
 HALF_LIFE_DAYS = 90.0
 """Effects drift: after so many days a test's variance counts twice."""
@@ -29,14 +27,17 @@ class Readout:
 
     Attributes:
         lines: (n,), indices of the treated lines.
-        contrast: (n_retentions, n_shapes, n), the lift that a level and share of 1 would show.
+        contrast: (n_retentions, n_shapes, n), the lift for each unit of outcome that spend
+            causes a day at the reference spend.
         lift, variance: as measured, aged.
+        name: what people call it.
     """
 
     lines: IntArray
     contrast: FloatArray
     lift: float
     variance: float
+    name: str = "lift test"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,7 @@ class Treatment:
         spend: (n_days, n), of the treated lines, with the test.
         without: the same if there had been no test.
         lift, variance: as measured, aged.
+        name: what people call it.
     """
 
     lines: IntArray
@@ -58,6 +60,7 @@ class Treatment:
     without: FloatArray
     lift: float
     variance: float
+    name: str = "lift test"
 
 
 def treatments(
@@ -124,24 +127,25 @@ def _names(names: list[str]) -> str:
 
 
 def readouts(
-    history: History, tests: tuple[LiftTest, ...], spend: FloatArray, reference: FloatArray
+    tests: tuple[Treatment, ...], reference: FloatArray, factor: RealArray
 ) -> tuple[Readout, ...]:
-    """Return the usable tests as the grid sees them.
+    """Return the tests as the grid sees them.
 
     Args:
-        history: for its calendar and lines.
-        tests: as measured, in units of the metric.
-        spend: (n_days, n_lines), cleaned.
+        tests: placed in history.
         reference: (n_lines,).
+        factor: (n_days, n_lines), outcome of a day over what the same spend brings today: demand,
+            and how far the level was away.
     """
     return tuple(
         Readout(
             lines=test.lines,
-            contrast=_contrast(test, reference[test.lines]),
+            contrast=_contrast(test, reference[test.lines], factor),
             lift=test.lift,
             variance=test.variance,
+            name=test.name,
         )
-        for test in treatments(history, tests, spend)
+        for test in tests
     )
 
 
@@ -176,60 +180,14 @@ def _without(spend: FloatArray, begin: int, end: int, change: float) -> FloatArr
     return other
 
 
-def _contrast(test: Treatment, reference: FloatArray) -> FloatArray:
+def _contrast(test: Treatment, reference: FloatArray, factor: RealArray) -> FloatArray:
     """Return the summed difference of responses with and without the test's money."""
     window = slice(test.begin, test.end)
+    day = factor[window][:, test.lines]
     out = np.empty((len(RETENTIONS), len(SHAPES), reference.size))
     for i, retention in enumerate(RETENTIONS):
         with_test = carried_spend(test.spend, retention)[window] / reference
         without_test = carried_spend(test.without, retention)[window] / reference
         for j, shape in enumerate(SHAPES):
-            out[i, j] = (shape.value(with_test) - shape.value(without_test)).sum(axis=0)
+            out[i, j] = (day * (shape.value(with_test) - shape.value(without_test))).sum(axis=0)
     return out
-
-
-def with_readouts(
-    evidence: Evidence, tests: tuple[Readout, ...], weights: SingleArray, worth: FloatArray
-) -> Evidence:
-    """Return the evidence updated by every test.
-
-    Args:
-        evidence: from the days.
-        tests: what experiments measured.
-        weights: present posterior of the lines, for those treated beside a line.
-        worth: (n_lines,), metric per counted outcome.
-    """
-    log_likelihood = evidence.log_likelihood.copy()
-    means, sds = evidence.level_mean.copy(), evidence.level_sd.copy()
-    for test in tests:
-        mean, variance = _predicted(test, means, sds, weights, worth)
-        for position, line in enumerate(test.lines.tolist()):
-            others = float(mean.sum() - mean[position])
-            noise = test.variance + float(variance.sum() - variance[position])
-            effect = worth[line] * test.contrast[:, :, position, None] * SHARES
-            level, spread = means[line], np.square(sds[line])
-            total = np.square(effect) * spread + noise
-            miss = test.lift - others - effect * level
-            gain = spread * effect / total
-            log_likelihood[line] -= 0.5 * (np.log(total / noise) + np.square(miss) / total)
-            means[line] = np.maximum(level + gain * miss, 0.05 * level)
-            sds[line] = np.sqrt(spread * (1 - gain * effect))
-    return replace(evidence, log_likelihood=log_likelihood, level_mean=means, level_sd=sds)
-
-
-def _predicted(
-    test: Readout,
-    means: SingleArray,
-    sds: SingleArray,
-    weights: SingleArray,
-    worth: FloatArray,
-) -> tuple[FloatArray, FloatArray]:
-    """Return mean and variance of each treated line's share of the lift, as known so far."""
-    mean, variance = np.empty(test.lines.size), np.empty(test.lines.size)
-    for position, line in enumerate(test.lines.tolist()):
-        effect = worth[line] * test.contrast[:, :, position, None] * SHARES
-        node = effect * means[line]
-        mean[position] = (weights[line] * node).sum()
-        second = np.square(node) + np.square(effect * sds[line])
-        variance[position] = max(float((weights[line] * second).sum()) - mean[position] ** 2, 0.0)
-    return mean, variance

@@ -11,7 +11,7 @@ from pipeline.core.history import History, LiftTest, Vintages
 from pipeline.core.types import BoolArray, FloatArray, IntArray
 from pipeline.response.blocks import RunBlocks, run_here
 from pipeline.response.curves import RETENTIONS, carried_spend
-from pipeline.response.experiments import experiment_finding, readouts
+from pipeline.response.experiments import experiment_finding, treatments
 from pipeline.response.faults import screen
 from pipeline.response.health import Health, doubt, far_lately, surprises
 from pipeline.response.leads import Lead, complete, lead_findings
@@ -65,8 +65,7 @@ def fit_response(
     """
     data, leads = _ready(history, settings, vintages)
     spend = data.screened.spend
-    tests = readouts(history, lift_tests, spend, data.reference)
-    fitted = sweep(data, tests, run_blocks)
+    fitted = sweep(data, treatments(history, lift_tests, spend), run_blocks)
     ahead, ahead_sd = fitted.special.ahead()
     screened, name = data.screened, settings.count or settings.metric
     health = Health(
@@ -92,6 +91,7 @@ def fit_response(
         population=fitted.population,
         level_mean=fitted.evidence.level_mean,
         level_sd=fitted.evidence.level_sd,
+        taught=fitted.taught,
         drift=fitted.evidence.drift,
         reference=data.reference,
         carried=np.stack([carried_spend(spend, r)[-1] for r in RETENTIONS]),

@@ -10,12 +10,13 @@ import numpy as np
 from pipeline.core.curves import ResponseTable
 from pipeline.core.findings import Finding
 from pipeline.core.types import FloatArray, IntArray, Line, SingleArray
-from pipeline.response.curves import RETENTIONS, SHAPES, Shape
+from pipeline.response.curves import MEMBERS, RETENTIONS, SHAPES, Shape
 from pipeline.response.grid import SHARES
 from pipeline.response.health import Health
 from pipeline.response.maturity import MAX_AGE
 from pipeline.response.population import Population
 from pipeline.response.special_days import DAYS_AHEAD
+from pipeline.response.taught import MEMBER, Node, Taught
 from pipeline.response.value import held_values, with_mean
 
 TAIL_DAYS = 28
@@ -46,6 +47,7 @@ class Posterior:
         ahead, ahead_sd: (DAYS_AHEAD,), log demand that the names of the coming days say, and its
             error; tomorrow's is in `demand` and `shared_sd` already.
         completeness: share of a day's outcomes known 1, 2, ... days later.
+        taught: lines that lift tests measured; what spend causes there is known beside the level.
         health: what `findings` rest on.
     """
 
@@ -67,6 +69,7 @@ class Posterior:
     ahead: FloatArray = field(default_factory=lambda: np.zeros(DAYS_AHEAD))
     ahead_sd: FloatArray = field(default_factory=lambda: np.zeros(DAYS_AHEAD))
     completeness: FloatArray = field(default_factory=lambda: np.ones(MAX_AGE))
+    taught: Taught = field(default_factory=Taught.none)
     findings: tuple[Finding, ...] = ()
 
     def summary(self) -> dict[str, FloatArray]:
@@ -114,16 +117,23 @@ class Posterior:
         value = np.empty((n_draws, *spend.shape), dtype=np.float32)
         organic, mean = np.empty((n_draws, len(spend))), np.empty(spend.shape)
         members = [member for shape in SHAPES for member in shape.cell()]
-        cell = len(members) // len(SHAPES)
         blocks = [slice(first, first + BLOCK_LINES) for first in range(0, len(spend), BLOCK_LINES)]
         common = common or rng
         hypothesis, alike = self.population.draw(common, n_draws), common.standard_normal(n_draws)
+        shown = list[FloatArray]()
         for block in blocks:
             units = self._unit_values(spend, block, members)
             mean[block] = self._mean_of(units, block)
             for index, unit in enumerate(np.moveaxis(units, 2, 0), start=block.start):
-                draws = self._line_draws(index, unit, cell, hypothesis, rng)
-                value[:, index], organic[:, index] = draws
+                node = self.draw_nodes(index, hypothesis, rng)
+                level = self.draw_level(index, node, rng)
+                member = self.draw_member(index, node, rng)
+                caused = self.draw_caused(index, node, level, rng)
+                shown += self.shown(index, node, caused)
+                effect = caused[:, None] * self.demand[index]
+                value[:, index] = effect * unit[node[0], node[1] * MEMBERS + member]
+                organic[:, index] = np.maximum(level - caused, 0.0) * self.demand[index]
+        self.taught.pair(shown, (value, organic), rng)
         shared = np.exp(self.shared_sd * alike - 0.5 * self.shared_sd**2)
         for block in blocks:
             value[:, block] = with_mean(value[:, block] * shared[:, None, None], mean[block])
@@ -163,6 +173,45 @@ class Posterior:
         shape, share = np.unravel_index(node, weights.shape[1:])
         return retention, shape, share
 
+    def draw_level(self, line: int, node: Node, rng: np.random.Generator) -> FloatArray:
+        """Return draws of a line's level today, in the metric's units, (n_draws,).
+
+        Args:
+            line: whose.
+            node: as drawn by `draw_nodes`.
+            rng: the only source of chance.
+        """
+        mean, sd = self.level_mean[line][node], self.level_sd[line][node]
+        level = np.maximum(mean + sd * rng.standard_normal(mean.size), 0.05 * mean)
+        worth = self.worth[line] + self.worth_sd[line] * rng.standard_normal(mean.size)
+        return np.asarray(level * np.maximum(worth, 0.1 * self.worth[line]))
+
+    def draw_member(self, line: int, node: Node, rng: np.random.Generator) -> IntArray:
+        """Return draws of the member of each node's cell, (n_draws,)."""
+        member = rng.integers(MEMBERS, size=node[0].size)
+        return member if self.taught.row(line) is None else member * (MEMBER[node[1], 0] < 1.0)
+
+    def draw_caused(
+        self, line: int, node: Node, level: FloatArray, rng: np.random.Generator
+    ) -> FloatArray:
+        """Return draws of the part of a level that spend causes, (n_draws,).
+
+        Args:
+            line: whose.
+            node: as drawn by `draw_nodes`.
+            level: (n_draws,), which a lift test knows nothing of.
+            rng: the only source of chance.
+        """
+        row = self.taught.row(line)
+        if row is None:
+            return np.asarray(level * SHARES[node[2]])
+        return self.taught.draw(row, node, rng)
+
+    def shown(self, line: int, node: Node, caused: FloatArray) -> list[FloatArray]:
+        """Return what a treated line's draws would have shown in tests, nothing for others."""
+        row = self.taught.row(line)
+        return [] if row is None else [self.taught.shown(row, node, caused)]
+
     def _unit_values(self, spend: FloatArray, block: slice, shapes: Sequence[Shape]) -> SingleArray:
         """Return what `held_values` does for a level x share of 1, for a block of lines."""
         return held_values(
@@ -177,35 +226,18 @@ class Posterior:
 
     def _mean_of(self, units: SingleArray, block: slice) -> FloatArray:
         """Return the exact mean of values, (n_lines, n_knots), every curve of a cell as likely."""
-        units = units.reshape(len(units), len(SHAPES), -1, *units.shape[2:]).mean(axis=2)
+        units = units.reshape(len(units), len(SHAPES), -1, *units.shape[2:])
         effect = (self.weights[block] * self.level_mean[block] * SHARES).sum(axis=3)  # (L, R, S)
         scale = (self.worth[block] * self.demand[block])[:, None]
-        return np.asarray(scale * np.einsum("lrs,rslk->lk", effect, units))
-
-    def _line_draws(
-        self,
-        index: int,
-        units: SingleArray,
-        cell: int,
-        hypothesis: IntArray,
-        rng: np.random.Generator,
-    ) -> tuple[FloatArray, FloatArray]:
-        """Return draws of one line's values and of its organic outcome.
-
-        Args:
-            units: (n_retentions, n_members, n_knots), values for a level x share of 1.
-        """
-        n_draws = hypothesis.size
-        retention, shape, share = self.draw_nodes(index, hypothesis, rng)
-        mean = self.level_mean[index, retention, shape, share]
-        sd = self.level_sd[index, retention, shape, share]
-        level = np.maximum(mean + sd * rng.standard_normal(n_draws), 0.05 * mean)
-        worth = self.worth[index] + self.worth_sd[index] * rng.standard_normal(n_draws)
-        level = level * np.maximum(worth, 0.1 * self.worth[index]) * self.demand[index]
-        share_value = SHARES[share]
-        member = shape * cell + rng.integers(cell, size=n_draws)
-        value = (level * share_value)[:, None] * units[retention, member]
-        return value, level * (1 - share_value)
+        out = np.asarray(scale * np.einsum("lrs,rslk->lk", effect, units.mean(axis=2)))
+        first, last = np.searchsorted(self.taught.lines, (block.start, block.stop))
+        if first < last:
+            lines = self.taught.lines[first:last]
+            effect = (self.weights[lines] * self.taught.expected(slice(first, last))).sum(axis=3)
+            own = units[:, :, :, lines - block.start]
+            earned = np.einsum("lrs,sm,rsmlk->lk", effect, MEMBER, own)
+            out[lines - block.start] = self.demand[lines, None] * earned
+        return out
 
 
 def _quantiles(weights: SingleArray, values: FloatArray) -> FloatArray:

@@ -15,9 +15,9 @@ import numpy as np
 
 from pipeline.core.forecast import HORIZONS, LEVELS, Forecast
 from pipeline.core.history import History
-from pipeline.core.types import FloatArray, IntArray, Line, RealArray, SmallArray
+from pipeline.core.types import FloatArray, Line, RealArray, SmallArray
 from pipeline.response.curves import RETENTIONS, SHAPES
-from pipeline.response.grid import DRIFTS, SHARES
+from pipeline.response.grid import DRIFTS
 from pipeline.response.population import stratified
 from pipeline.response.posterior import Posterior
 
@@ -234,13 +234,18 @@ def predictive(
     n_lines = len(posterior.lines)
     level, share, walk = np.empty((3, n_draws, n_lines), dtype=np.float32)
     retention, shape = np.empty((2, n_draws, n_lines), dtype=np.int8)
+    shown = list[FloatArray]()
     for line in range(n_lines):
         node = posterior.draw_nodes(line, hypothesis, rng)
-        retention[:, line], shape[:, line], part = node
-        share[:, line] = SHARES[part]
-        level[:, line] = _levels(posterior, line, node, rng)
+        retention[:, line], shape[:, line], _ = node
+        whole = posterior.draw_level(line, node, rng)
+        caused = posterior.draw_caused(line, node, whole, rng)
+        whole = np.maximum(whole, caused)
+        level[:, line], share[:, line] = whole, caused / whole
+        shown += posterior.shown(line, node, caused)
         drift = stratified(posterior.drift[line], rng, n_draws)
         walk[:, line] = np.asarray(DRIFTS)[drift][:, 0]
+    posterior.taught.pair(shown, (level, share, retention, shape, walk), rng)
     shared_sd, lasting_sd, variance = day_noise(past, posterior.metric)
     factor = _weekday_factors(past, posterior.metric, days)
     factor = factor * np.exp(posterior.ahead[:n_days] - posterior.ahead[0])
@@ -315,19 +320,6 @@ def _robust_variance(bends: FloatArray, usable: FloatArray | np.ndarray) -> Floa
     """Return the variance behind bends, single odd days clipped, (n_columns,)."""
     scale = 1.4826 * np.median(np.abs(bends), axis=0)
     return np.asarray(np.square(np.clip(bends, -3 * scale, 3 * scale)).mean(axis=0) / 1.5)
-
-
-def _levels(
-    posterior: Posterior,
-    line: int,
-    node: tuple[IntArray, IntArray, IntArray],
-    rng: np.random.Generator,
-) -> FloatArray:
-    """Return draws of today's level in the north-star metric, (n_draws,)."""
-    mean, sd = posterior.level_mean[line][node], posterior.level_sd[line][node]
-    level = np.maximum(mean + sd * rng.standard_normal(mean.size), 0.05 * mean)
-    worth = posterior.worth[line] + posterior.worth_sd[line] * rng.standard_normal(mean.size)
-    return np.asarray(level * np.maximum(worth, 0.0))
 
 
 def _weekday_factors(past: History, metric: str, days: Sequence[date]) -> FloatArray:

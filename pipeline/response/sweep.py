@@ -21,10 +21,11 @@ from pipeline.response.chase import chase_sd, fast_movement
 from pipeline.response.curves import carried_spend, write_features
 from pipeline.response.demand import Demand, Shown, estimate_demand
 from pipeline.response.evidence import Evidence, single
-from pipeline.response.experiments import Readout, with_readouts
+from pipeline.response.experiments import Treatment, readouts
 from pipeline.response.faults import Screened
 from pipeline.response.grid import COARSE, FULL, SHOCK_KEPT, Grid
 from pipeline.response.maturity import Maturity
+from pipeline.response.messages import with_readouts
 from pipeline.response.noise import cell_noise, dispersion, slow_drift, starting_level, with_unseen
 from pipeline.response.pooling import drift_population
 from pipeline.response.population import (
@@ -37,6 +38,7 @@ from pipeline.response.population import (
 from pipeline.response.scratch import Scratch
 from pipeline.response.slope import mean_slope
 from pipeline.response.special_days import Effects, NamedDays
+from pipeline.response.taught import Taught
 
 SWEEPS = (COARSE, COARSE, FULL)
 """The grid of each sweep: demand settles on few nodes, the answer is given on all."""
@@ -103,13 +105,14 @@ class Fitted:
     weights: SingleArray
     population: Population
     evidence: Evidence
+    taught: Taught
     tomorrow: FloatArray
     special: Effects
     standard: SingleArray
     lost: BoolArray
 
 
-def sweep(data: Prepared, tests: tuple[Readout, ...], run_blocks: RunBlocks = run_here) -> Fitted:
+def sweep(data: Prepared, tests: tuple[Treatment, ...], run_blocks: RunBlocks = run_here) -> Fitted:
     """Return where demand given the curves, and the curves given demand, end up.
 
     Args:
@@ -153,7 +156,7 @@ def _once(
     grid: Grid,
     data: Prepared,
     belief: _Belief,
-    tests: tuple[Readout, ...],
+    tests: tuple[Treatment, ...],
     run_blocks: RunBlocks,
 ) -> tuple[_Belief, Fitted]:
     """Return what is believed after one more sweep."""
@@ -208,10 +211,20 @@ def _once(
         common=common,
         returned=relative_return(belief.level * data.worth, data.reference),
     )
+    taught, measured = Taught.none(), np.empty(0, dtype=np.float32)
     if tests and grid is FULL:
         before, _ = pooled(evidence=evidence)
-        evidence = with_readouts(evidence, tests, before, data.worth)
+        factor = demand.factor * (belief.expected / belief.base)
+        evidence, taught, measured = with_readouts(
+            evidence,
+            readouts(tests, data.reference, factor),
+            before,
+            data.worth,
+            data.worth_sd,
+        )
     weights, population = pooled(evidence=evidence)
+    if taught.lines.size:
+        weights[taught.lines] = measured
     kept = np.einsum("lrsk,r->l", weights, grid.retentions)
     moved = single(carried_spend(data.screened.spend, kept) / data.reference)
     moved = np.log(np.maximum(moved, np.float32(0.05)))
@@ -239,6 +252,7 @@ def _once(
         weights=weights,
         population=population,
         evidence=evidence,
+        taught=taught,
         tomorrow=demand.tomorrow,
         special=demand.special,
         standard=freed,

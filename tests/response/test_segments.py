@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.core.history import History, LeadSeries, LiftTest
 from pipeline.response import FitSettings, fit_response, segments
-from pipeline.response.experiments import readouts
+from pipeline.response.experiments import readouts, treatments
 from pipeline.response.segments import segments_of, shared_tests
 
 N_DAYS = 60
@@ -106,8 +106,11 @@ def test_a_lift_test_over_segments_is_split_by_its_money() -> None:
     assert first[0].standard_error == second[0].standard_error == 12.0
     # The curves see on each line the money that they would see in one fit.
     reference = past.spend.mean(axis=0)
-    (all_of_it,) = readouts(past, (test,), past.spend, reference)
-    (part,) = readouts(past.of_lines(np.array([3, 4, 5])), second, past.spend[:, 3:], reference[3:])
+    whole, here = past, past.of_lines(np.array([3, 4, 5]))
+    (all_of_it,), (part,) = (
+        readouts(treatments(seen, tests, seen.spend), at, np.ones(seen.spend.shape))
+        for seen, tests, at in ((whole, (test,), reference), (here, second, reference[3:]))
+    )
     np.testing.assert_allclose(part.contrast[..., 0], all_of_it.contrast[..., 2], rtol=1e-6)
 
 

@@ -91,6 +91,7 @@ def treatments(
                 without=without,
                 lift=test.lift,
                 variance=test.standard_error**2 * 2 ** ((len(history.days) - end) / HALF_LIFE_DAYS),
+                name=test.name,
             )
         )
     return tuple(found)
@@ -170,6 +171,8 @@ def _without(spend: FloatArray, begin: int, end: int, change: float) -> FloatArr
     window = spend[begin:end]
     total = float(window.sum())
     if change > 0:
+        # Below nothing only by rounding, or where a fault was taken out of the money: a change
+        # beyond what was spent is no test (plausible.py).
         instead = window * max(1 - change / max(total, 1e-9), 0.0)
     else:  # money was taken away; what would have been spent is spread like the budgets
         usual = spend[max(begin - 28, 0) : begin].mean(axis=0) if begin > 0 else window.mean(axis=0)

@@ -83,6 +83,7 @@ def fit_response(
         lost=fitted.lost,
         leads=lead_findings(leads, name, history.leads),
         special=special_findings(history.days[-1], data.named, fitted.special),
+        told=fitted.taught.told,
     )
     return Posterior(
         metric=settings.metric,

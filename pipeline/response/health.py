@@ -11,7 +11,9 @@ import numpy as np
 from pipeline.core.findings import Finding, Level
 from pipeline.core.types import BoolArray, FloatArray, IntArray, Line, SingleArray, line_label
 from pipeline.response.blocks import lost_findings
+from pipeline.response.plausible import far_from_days
 from pipeline.response.population import POOLED_LINES, Population
+from pipeline.response.taught import Told
 
 FEW_DAYS = 56
 RECENT_DAYS = 14
@@ -54,6 +56,7 @@ class Health:
         uncounted: (n_lines,), money without counts.
         lost: (n_lines,), nothing could be learned.
         leads, special: what else is said of the fit.
+        told: what lift tests say beside the days.
     """
 
     n_days: int
@@ -70,6 +73,7 @@ class Health:
     lost: BoolArray
     leads: tuple[Finding, ...] = ()
     special: tuple[Finding, ...] = ()
+    told: tuple[Told, ...] = ()
 
     def findings(
         self, lines: tuple[Line, ...], experiments: tuple[Finding, ...]
@@ -90,6 +94,7 @@ class Health:
             *uncounted_finding(lines, self.uncounted, self.count),
             *self.leads,
             *experiments,
+            *far_from_days(self.told),
             *lost_findings(lines, self.lost),
             *self.special,
         )
@@ -114,6 +119,7 @@ def told_as_one(parts: Sequence[Health], places: Sequence[IntArray]) -> Health:
         ),
         silent=sum(part.silent for part in parts),
         slipped=sum(part.slipped for part in parts),
+        told=tuple(told for part in parts for told in part.told),
         **{name: lines(name) for name in ("doubt", "money", "away", "uncounted", "lost")},
     )
 

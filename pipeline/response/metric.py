@@ -34,7 +34,8 @@ def fit_metric(
         rng: used by the joint fit alone.
         is_objective: whether the plan maximises the metric.
         vintages: earlier snapshots, for how complete the last days are.
-        lift_tests: experiments; those of another metric are left out.
+        lift_tests: experiments; those of another metric are left out (`plausible.judge` names
+            them, and those that cannot be).
         run_blocks: where lines' evidence is computed; a joint fit has no use for it.
     """
     tests = experiments_on(metric, lift_tests)

@@ -17,7 +17,7 @@ from pipeline.response import Fitted, Posterior, fit_metric
 from pipeline.response.blocks import RunBlocks, run_here
 from pipeline.response.experiments import experiment_finding
 from pipeline.response.health import Health, told_as_one
-from pipeline.response.metric import experiments_on
+from pipeline.response.plausible import Judged, judge
 from pipeline.response.predict import Predictive, predictive
 from pipeline.response.segments import ahead_as_one, segments_of, shared_tests
 from pipeline.response.value import widened
@@ -132,6 +132,7 @@ def fits_of(facts: Facts, metric: str, *, n_draws: int | None = None) -> Iterato
         few = DRAWS * DRAWN_LINES // max(len(facts.history.lines), 1)
         n_draws = min(max(few, FEWEST_DRAWS), DRAWS)
     segments = segments_of(facts.history)
+    facts = replace(facts, lift_tests=_judged(facts, metric).tests)
     for index, places in enumerate(segments):
         is_one = len(segments) == 1
         yield Fit(
@@ -141,6 +142,12 @@ def fits_of(facts: Facts, metric: str, *, n_draws: int | None = None) -> Iterato
             facts=facts if is_one else _of_lines(facts, places),
             n_draws=n_draws,
         )
+
+
+def _judged(facts: Facts, metric: str) -> Judged:
+    """Return what lift tests can teach a metric's fit."""
+    is_first = metric == facts.policy.objective.maximize
+    return judge(facts.history, metric, facts.lift_tests, of_all=is_first)
 
 
 def _of_lines(facts: Facts, places: IntArray) -> Facts:
@@ -188,8 +195,11 @@ def fit_models(
 def _gathered(facts: Facts, metric: str, parts: Iterator[Part]) -> Part:
     """Return the parts of a metric's fits as one; each is dropped before the next is made."""
     segments, lines = segments_of(facts.history), facts.history.lines
+    judged = _judged(facts, metric)
     if len(segments) == 1:
-        return next(parts)
+        part = next(parts)
+        findings = (*part.learned.findings, *judged.findings)
+        return replace(part, learned=replace(part.learned, findings=findings))
     spend, mean = np.empty((2, len(lines), KNOTS.size))
     value, organic = np.empty(0, dtype=np.float32), np.empty(0)
     health, ahead = list[Health](), list[Predictive]()
@@ -205,7 +215,7 @@ def _gathered(facts: Facts, metric: str, parts: Iterator[Part]) -> Part:
         health += [] if part.health is None else [part.health]
         ahead += [] if part.ahead is None else [part.ahead]
         del part, table
-    tests = experiment_finding(facts.history, experiments_on(metric, facts.lift_tests))
+    tests = (*experiment_finding(facts.history, judged.tests), *judged.findings)
     return Part(
         learned=Learned(
             table=ResponseTable(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import date
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
@@ -40,6 +41,7 @@ def part_bytes(part: Part) -> bytes:
     }
     for name in ("leads", "special"):
         words[name] = [item.model_dump(mode="json") for item in getattr(health, name)]
+    words["told"] = [asdict(item) for item in health.told]
     if ahead is not None:
         arrays |= {f"ahead.{name}": getattr(ahead, name) for name in _AHEAD}
         words |= {"day": ahead.day.isoformat(), "lasting_sd": ahead.lasting_sd}
@@ -55,6 +57,7 @@ def part_of(fit: Fit, data: bytes, name: str) -> Part:
     """
     from pipeline.response.health import Health
     from pipeline.response.predict import Predictive
+    from pipeline.response.taught import Told
     from pipeline.runs.decide import Learned
     from pipeline.runs.fitting import Part
 
@@ -71,6 +74,7 @@ def part_of(fit: Fit, data: bytes, name: str) -> Part:
     }
     day, lasting = words.pop("day", None), words.pop("lasting_sd", 0.0)
     words["surprise"] = tuple(words["surprise"])
+    words["told"] = tuple(Told(**item) for item in words["told"])
     table = ResponseTable(metric=fit.metric, lines=lines, **of("table", _TABLE))
     return Part(
         learned=Learned(table=table, mean=arrays["mean"]),

@@ -79,6 +79,35 @@ def test_a_table_with_a_header_and_no_rows_says_that_nothing_was_tested(shop, ro
 @pytest.mark.parametrize(
     ("row", "said"),
     [
+        ({"lift": 1_700_000}, "its lines reported"),
+        ({"lift": -20_000}, "opposite directions"),
+        ({"lift": 300, "spend_change": 1_400_000}, "all its lines spent"),
+        ({"lift": 300, "metric": "profit"}, "it counts profit, which outcomes do not hold"),
+    ],
+)
+def test_a_test_that_cannot_be_changes_no_plan_and_is_named(open_shop, row, said):
+    none = open_shop("none").night()
+    plan = with_tests(open_shop("odd"), {"channel": "social", "audience": "a", **row}).night()
+    (finding,) = [f for f in plan.model_health.checks if f.check == "model.experiment"]
+    assert finding.level == Level.REVIEW
+    assert said in finding.message
+    assert plan.budgets == none.budgets
+
+
+def test_a_channels_test_comes_out_as_its_sum(open_shop):
+    """Far from what the days expect: the lines together, not each by what it leaves the other."""
+    none = open_shop("none").night()
+    lines = (("social", "a"), ("social", "b"))
+    days = sum(caused(none, *line) for line in lines)
+    low = with_tests(open_shop("low"), {"channel": "social", "lift": 14 * 0.3 * days}).night()
+    assert sum(caused(low, *line) for line in lines) < 0.6 * days
+    finding = next(f for f in low.model_health.checks if f.check == "model.experiment")
+    assert "standard errors apart; it is used" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
         ({"lift": "nan"}, "row 2, column lift: 'nan' is not a plain number"),
         ({"standard_error": -1}, "row 2, column standard_error: '-1' is not above zero"),
         ({"to": "1/2/26"}, "row 2, column to: '1/2/26' is not an ISO day"),

@@ -1,0 +1,139 @@
+"""Lift tests as people type them: what cannot be is named and left out, the rest counts once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from pipeline.core.history import LiftTest
+from pipeline.response.plausible import Judged, far_from_days, judge
+from pipeline.response.taught import Told
+from tests.response.advertiser import advertiser
+
+HISTORY = advertiser(5).history
+BEGIN, DAYS = 100, 14
+MONEY = float(HISTORY.spend[BEGIN : BEGIN + DAYS, 0].sum())
+REPORTED = float(HISTORY.outcomes["revenue"][BEGIN : BEGIN + DAYS, 0].sum())
+
+
+def given(**changes: Any) -> LiftTest:
+    """A test of all the money of the first line, which caused 30 % of what it reported."""
+    usual = LiftTest(
+        lines=HISTORY.lines[:1], first_day=HISTORY.days[BEGIN],
+        last_day=HISTORY.days[BEGIN + DAYS - 1], lift=0.3 * REPORTED,
+        standard_error=0.03 * REPORTED, spend_change=MONEY, name="pause",
+    )  # fmt: skip
+    return replace(usual, **changes)
+
+
+def judged(*tests: LiftTest) -> Judged:
+    return judge(HISTORY, "revenue", tests, of_all=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"lift": 2 * REPORTED}, "its lines reported"),
+        ({"lift": -0.3 * REPORTED}, "opposite directions"),
+        ({"spend_change": -0.5 * MONEY}, "opposite directions"),
+        ({"spend_change": 70 * MONEY}, "all its lines spent"),
+        ({"spend_change": -20 * MONEY, "lift": -0.3 * REPORTED}, "never spent more than"),
+        ({"lift": 0.2, "standard_error": 0.02}, "is a percentage"),
+        ({"lift": 2.4, "standard_error": 0.2}, "is a percentage"),
+        ({"metric": "conversions"}, "teaches nothing of revenue: it counts conversions"),
+        ({"metric": "profit"}, "it counts profit, which outcomes do not hold"),
+    ],
+)
+def test_what_cannot_be_teaches_nothing_and_is_named(changes: dict[str, Any], said: str) -> None:
+    found = judged(given(**changes))
+    assert found.tests == ()
+    (finding,) = found.findings
+    assert finding.level == "review"
+    assert said in finding.message
+    assert finding.message.startswith("lift test pause (2026-04-15 to 2026-04-28) teaches nothing")
+    assert finding.advice
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"lift": 0.0},
+        {"lift": -0.05 * REPORTED, "standard_error": 0.03 * REPORTED},  # nothing, give or take
+        {"lift": 1.1 * REPORTED, "standard_error": 0.1 * REPORTED},  # all of it, give or take
+        {"lift": -0.2 * REPORTED, "spend_change": -0.5 * MONEY},
+        {"lift": 0.1 * REPORTED, "spend_change": 0.5 * MONEY},
+        {"lift": 3.0, "standard_error": 0.03 * REPORTED},
+        {"lift": 1.5 * REPORTED, "spend_change": MONEY, "spend_without": MONEY},  # scaled up
+    ],
+)
+def test_what_can_be_is_kept_as_it_is(changes: dict[str, Any]) -> None:
+    test = given(**changes)
+    assert judged(test) == Judged(tests=(test,))
+
+
+def test_days_that_are_not_in_yet_do_not_make_a_test_impossible() -> None:
+    late = replace(
+        HISTORY,
+        outcomes={name: table.copy() for name, table in HISTORY.outcomes.items()},
+    )
+    for table in late.outcomes.values():
+        table[-5:] = 0
+    test = given(
+        first_day=late.days[-5],
+        last_day=late.days[-1],
+        lift=0.1 * REPORTED,
+        spend_change=float(late.spend[-5:, 0].sum()),
+    )
+    assert judge(late, "revenue", (test,), of_all=True).findings == ()
+
+
+def test_a_name_counts_once_for_a_line_and_parts_of_a_test_have_one_name() -> None:
+    again = [
+        given(first_day=given().first_day + day, last_day=given().last_day + day)
+        for day in map(timedelta, range(9))
+    ]
+    found = judged(*again)
+    assert found.tests == (again[-1],)
+    assert "lift test pause is there 9 times" in found.findings[0].message
+    other = given(lines=HISTORY.lines[1:2], lift=10.0, standard_error=20_000.0, spend_change=50.0)
+    assert judged(given(), other) == Judged(tests=(given(), other))
+
+
+def test_tests_that_overlap_count_as_one() -> None:
+    two = given(name="again", last_day=given().last_day + timedelta(days=1))
+    found = judged(given(), two)
+    assert [test.standard_error for test in found.tests] == pytest.approx(
+        [0.03 * REPORTED * 2**0.5] * 2
+    )
+    assert "not independent and count as one" in found.findings[0].message
+    apart = given(
+        name="later",
+        first_day=given().last_day + timedelta(days=1),
+        last_day=given().last_day + timedelta(days=14),
+    )
+    assert not judged(given(), replace(apart, spend_change=100.0)).findings
+
+
+def test_tests_that_contradict_each_other_are_named_and_doubted() -> None:
+    high, low = given(lift=0.6 * REPORTED), given(name="low", lift=0.1 * REPORTED)
+    found = judged(high, low)
+    assert "contradict each other by 12 standard errors" in found.findings[0].message
+    low_end = found.tests[1].lift + 2 * found.tests[1].standard_error
+    assert found.tests[0].lift - 2 * found.tests[0].standard_error < low_end
+    whole = given(name="whole", lines=HISTORY.lines[:2], lift=0.1 * REPORTED)
+    assert "contradict" in judged(high, whole).findings[0].message
+
+
+def test_a_test_far_from_the_days_is_named_and_its_parts_are_one() -> None:
+    near = Told(name="near", lift=100.0, variance=100.0, expected=130.0, doubt=400.0)
+    half = Told(name="far", lift=500.0, variance=100.0, expected=1_000.0, doubt=40_000.0)
+    (finding,) = far_from_days((near, half, half))
+    assert finding.level == "review"
+    assert finding.message == (
+        "lift test far says 1,000 (+- 10) with its age, the days say 2,000 (+- 283): "
+        "3.5 standard errors apart; it is used"
+    )

@@ -43,8 +43,10 @@ _OUTCOME = "outcome_"
 _SNAPSHOT_COLUMNS = {
     "spend": ("spend", "budget", "currency", "impressions", "clicks"),
     "outcomes": ("currency", "metric", "value"),
-    "experiments": ("from", "to", "lift", "standard_error", "spend_change", "name", "metric"),
-}
+    "experiments": (
+        "from", "to", "lift", "standard_error", "spend_change", "name", "metric", "currency",
+    ),
+}  # fmt: skip
 _KEYS = ("file", "day", "line_1", "line_2", "line_3", "line_4", "dimensions")
 
 

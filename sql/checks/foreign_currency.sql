@@ -1,5 +1,5 @@
 -- foreign_currency: money in another currency than the portfolio's; two are never added.
--- Reads: stg_spend, stg_outcomes, night. Level: fail.
+-- Reads: stg_spend, stg_outcomes, stg_experiments, night. Level: fail.
 -- Advice: convert the source to the portfolio's currency, or give the other one its own portfolio
 with
 
@@ -7,6 +7,8 @@ cells as (
     select 'spend' as source, file, row, currency from stg_spend
     union all
     select distinct 'outcomes' as source, file, row, currency from stg_outcomes
+    union all
+    select 'experiments' as source, file, row, currency from stg_experiments
 ),
 
 used as (

@@ -6,6 +6,7 @@ select
     row,
     case when name = '' then file || ', row ' || row else name end as name,
     metric,
+    currency,
     line_1,
     line_2,
     line_3,

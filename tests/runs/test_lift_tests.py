@@ -112,6 +112,7 @@ def test_a_channels_test_comes_out_as_its_sum(open_shop):
         ({"standard_error": -1}, "row 2, column standard_error: '-1' is not above zero"),
         ({"to": "1/2/26"}, "row 2, column to: '1/2/26' is not an ISO day"),
         ({"spend_change": 0}, "row 2, column spend_change: '0' moved no money"),
+        ({"currency": "USD"}, "row 2, column currency: 'USD' is not the portfolio's EUR"),
     ],
 )
 def test_a_cell_that_is_no_evidence_stops_the_night_by_name(shop, row, said):

@@ -26,8 +26,10 @@ CASES = sorted(path.parent for path in HERE.glob("*/*/params.json"))
 COLUMNS = {
     "spend": ("spend", "budget", "currency", "impressions", "clicks"),
     "outcomes": ("currency", "metric", "value"),
-    "experiments": ("from", "to", "lift", "standard_error", "spend_change", "name", "metric"),
-}
+    "experiments": (
+        "from", "to", "lift", "standard_error", "spend_change", "name", "metric", "currency",
+    ),
+}  # fmt: skip
 KEYS = ("day", "line_1", "line_2", "line_3", "line_4", "dimensions")
 
 

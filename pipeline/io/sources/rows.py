@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 MAX_LEVELS = 4
 SPEND_OPTIONAL = ("budget", "currency", "impressions", "clicks")
 TEST_REQUIRED = ("from", "to", "lift", "standard_error", "spend_change")
-TEST_OPTIONAL = ("name", "metric")
+TEST_OPTIONAL = ("name", "metric", "currency")
 _SEPARATOR = "\x1f"  # between the cells of one row; no cell of a good file has it
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -94,6 +94,11 @@ class Look:
         if self.is_final:
             return "no effect was found; the interval says how large one could be"
         return "not yet: this look may not decide; the interval is as wide as early looks must be"
+
+    def with_money(self, moved: float) -> Look:
+        """Return the look with the money that the test moved, where people know it better."""
+        iroas = self.result.incremental / moved if moved else None
+        return replace(self, result=replace(self.result, spend_change=moved, iroas=iroas))
 
     def to_json(self) -> dict[str, Any]:
         """Return the look as plain JSON values; a bound that is not known is null."""
@@ -311,13 +316,8 @@ def fraction_over(assignment: Mapping[str, Any], last_day: date) -> float:
     return ((min(last, last_day) - first).days + 1) / ((last - first).days + 1)
 
 
-def evidence(
-    seen: Look, *, name: str, scope: Mapping[str, str], metric: str, spend_change: float | None
-) -> dict[str, str]:
+def evidence(seen: Look, *, name: str, scope: Mapping[str, str], metric: str) -> dict[str, str]:
     """Return the row that `sources.experiments` reads.
-
-    Args:
-        spend_change: money that the test moved, where the panel does not know it.
 
     Raises:
         UsageError: the test is not over, or moved no money that anybody knows of.
@@ -327,7 +327,7 @@ def evidence(
             f"experiment evidence: {seen.fraction:.0%} of the test is over; "
             "curves learn from the whole of it, so wait"
         )
-    moved = seen.result.spend_change if spend_change is None else spend_change
+    moved = seen.result.spend_change
     if not moved:
         raise UsageError(
             "experiment evidence: no money is known to have moved; give --spend-column, "

@@ -149,12 +149,15 @@ def test_lines_under_test_are_held_while_it_runs(shop, experiment):
 def test_a_row_that_was_read_out_teaches_the_night(shop, experiment):
     begin, end = DAY - timedelta(days=21), DAY - timedelta(days=8)
     data = regions(shop.folder / "r.csv", DAY, treated=("r03", "r09"), first=begin, lift=0.2)
-    code, _, err = experiment(
+    code, out, err = experiment(
         "read-out", "--data", data, "--treated", "r03", "--treated", "r09", "--from", str(begin),
         "--to", str(end), "--moved", "280", "--append", "data/experiments.csv",
-        "--scope", "channel=social", "--scope", "audience=a",
+        "--scope", "channel=social", "--scope", "audience=a", "--json",
     )  # fmt: skip
     assert code == 0, err
+    result = json.loads(out)
+    assert result["spend_change"] == 280
+    assert result["iroas"] == pytest.approx(result["incremental"] / 280)
     shop.settings["sources"]["experiments"] = {"path": "data/experiments.csv"}
     plan = shop.night()
     (finding,) = [f for f in plan.model_health.checks if f.check == "model.experiments"]

@@ -95,6 +95,8 @@ def read_out(
             earlier=looked or (),
             excluded=tuple(exclude or ()),
         )
+    if moved is not None:
+        seen = seen.with_money(moved)
     if as_json:
         print_json(seen.to_json())
     else:
@@ -103,7 +105,7 @@ def read_out(
         from pipeline.io.experiment_rows import append_row
 
         title = name or f"test {seen.result.first_day}"
-        row = evidence(seen, name=title, scope=lines, metric=metric, spend_change=moved)
+        row = evidence(seen, name=title, scope=lines, metric=metric)
         append_row(append, row)
         remark(f"added {title!r} to {append}")
 

@@ -6,9 +6,10 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 
-from pipeline.core.history import LiftTest
+from pipeline.core.history import ALL_LINES, LiftTest, Measured
 from pipeline.response.plausible import Judged, far_from_days, judge
 from pipeline.response.taught import Told
 from tests.response.advertiser import advertiser
@@ -73,6 +74,23 @@ def test_what_cannot_be_teaches_nothing_and_is_named(changes: dict[str, Any], sa
 def test_what_can_be_is_kept_as_it_is(changes: dict[str, Any]) -> None:
     test = given(**changes)
     assert judged(test) == Judged(tests=(test,))
+
+
+def test_outcomes_that_nobody_attributed_bound_a_lift_as_well() -> None:
+    """A total is all that any of its lines can have caused."""
+    total = HISTORY.outcomes["revenue"].sum(axis=1, keepdims=True)
+    measured = Measured(
+        levels=(),
+        units=(ALL_LINES,),
+        outcomes={"revenue": total},
+        controls={},
+        trusted=np.ones(total.shape, dtype=bool),
+    )
+    past = replace(HISTORY, outcomes={}, measured=measured)
+    seen = float(total[BEGIN : BEGIN + DAYS].sum())
+    (finding,) = judge(past, "revenue", (given(lift=2 * seen),), of_all=True).findings
+    assert f"its lines reported {seen:,.0f} in all" in finding.message
+    assert judge(past, "revenue", (given(lift=0.9 * seen),), of_all=True).findings == ()
 
 
 def test_days_that_are_not_in_yet_do_not_make_a_test_impossible() -> None:

@@ -27,6 +27,7 @@ TINY = 1e-30  # of a node's weight: single precision ends there
 ROUNDS, NEAR = 30, 1e-6
 """Of messages between tests that share lines; one test alone is done after the first."""
 STEPS = 100  # of the search for where a test puts its lines; a handful is usual
+AT_ONCE = 100  # lines, so that what is needed in between stays small
 FINEST = 1e-5
 """Error of a lift, over it and over what it was doubted by: a smaller one says nothing more, and
 its square would be lost among digits."""
@@ -148,14 +149,19 @@ def _part(
         log_weight: of their nodes, less the log mass of the days' normals.
         effect: (n, n_retentions, n_shapes, 1)
     """
-    caused = caused.taught(np.zeros(()), tilt * effect)
-    weight = _normalised(log_weight + caused.log_mass())
+    total, spread = np.empty((2, len(effect)))
     nodes = (1, 2, 3)
-    mean, variance = caused.moments()
-    mean, variance = effect * mean, np.square(effect) * variance
-    total = (weight * mean).sum(axis=nodes)
-    second = variance + np.square(mean - total[:, None, None, None])
-    return total, (weight * second).sum(axis=nodes)
+    for first in range(0, len(effect), AT_ONCE):
+        some = slice(first, first + AT_ONCE)
+        at = effect[some]
+        tilted = Caused(precision=caused.precision[some], shift=caused.shift[some] + tilt * at)
+        weight = _normalised(log_weight[some] + tilted.log_mass())
+        mean, variance = tilted.moments()
+        mean, variance = at * mean, np.square(at) * variance
+        total[some] = (weight * mean).sum(axis=nodes)
+        variance += np.square(mean - total[some, None, None, None])
+        spread[some] = (weight * variance).sum(axis=nodes)
+    return total, spread
 
 
 def _normalised(log_weight: FloatArray) -> FloatArray:

@@ -30,6 +30,8 @@ MEMBER = np.array(
 An S-shape stands for itself there: it is what days and test agree on, and a steeper one that
 neither of them was held against would turn a low lift into a step that more money climbs."""
 
+PAIRED = 0.2
+"""Of what a test leaves unsure of a sum: as far as drawn sums may be from where they should."""
 PASSES = 40  # of pairing draws; a dozen mostly do
 
 
@@ -186,14 +188,18 @@ class Taught:
             for index, test in enumerate(self.together)
         ]
         for _ in range(PASSES):
+            worst = 0.0
             for index, test in enumerate(self.together):
                 own = table[index][:, test.rows]
                 part = own.var(axis=0) / max(float(own.var(axis=0).sum()), 1e-300)
                 now = np.take_along_axis(own, order[:, test.rows], axis=0)
                 away = now.sum(axis=1) - wanted[index]
+                worst = max(worst, float(away.std()) / test.spread)
                 rank = np.argsort(now - part * away[:, None], axis=0, kind="stable")
                 ascending = np.argsort(own, axis=0, kind="stable")
                 placed = np.empty_like(rank)
                 np.put_along_axis(placed, rank, ascending, axis=0)
                 order[:, test.rows] = placed
+            if worst < PAIRED:
+                break
         return order

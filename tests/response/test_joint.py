@@ -425,8 +425,8 @@ def test_what_cannot_be_fitted_is_said():
     nothing = replace(history.measured, outcomes={"revenue": np.zeros((70, 1))})
     with pytest.raises(PipelineError, match="never above zero"):
         fit_joint(replace(history, measured=nothing), "revenue", rng())
-    with pytest.raises(PipelineError, match="at most 125 can"):
-        library_for(126)
+    with pytest.raises(PipelineError, match="at most 150 can"):
+        library_for(151)
     assert library_for(60).log_prior.size < library_for(5).log_prior.size
 
 
@@ -449,6 +449,8 @@ def test_a_line_whose_series_shows_nothing_breaks_nothing_and_is_held(units):
     assert (found.coefficient[:, :2] > 0).all()
     held = [item.line for item in found.findings if item.check == LOST]
     assert held == [("south", "a")]
+    (basis,) = [item for item in found.findings if item.check == "model.joint"]
+    assert "known as 1 series" in basis.message  # of which something could be learned
 
 
 def test_lift_tests_need_an_error_and_moved_money():

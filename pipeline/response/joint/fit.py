@@ -267,11 +267,11 @@ def _posterior(
     return replace(
         posterior,
         findings=(
-            *joint_findings(history, metric, posterior, chains, rng),
+            *joint_findings(history, metric, posterior, chains, rng, len(units)),
             share_finding(metric, caused, np.array([unit.recent for unit in units])),
             *_residuals(history, units, library, chains),
             *experiment_finding(history, tests),
-            *lost_findings(history.lines, silent, f"{metric} of its series is never above zero"),
+            *lost_findings(history.lines, silent, f"{metric} of its series is missing or never above zero"),
         ),
     )
 

@@ -25,21 +25,26 @@ def joint_findings(
     posterior: JointPosterior,
     chains: Chains,
     rng: np.random.Generator,
+    n_series: int,
 ) -> tuple[Finding, ...]:
-    """Return what the signer must know of a fit to outcomes that nobody attributed."""
+    """Return what the signer must know of a fit to outcomes that nobody attributed.
+
+    Args:
+        n_series: of outcomes that the fit could learn from.
+    """
     return (
-        _basis(history, metric),
+        _basis(history, metric, n_series),
         _identified(posterior, rng),
         mixing_finding(chains.apart, chains.sweeps),
     )
 
 
-def _basis(history: History, metric: str) -> Finding:
+def _basis(history: History, metric: str, n_series: int) -> Finding:
     measured = history.measured
-    count, period = (1, 1) if measured is None else (len(measured.units), measured.period_days)
+    period = 1 if measured is None else measured.period_days
     periods = len(history.days) // period
     is_total = measured is None or measured.units == (ALL_LINES,)
-    series = "one total" if is_total else f"{count} series"
+    series = "one total" if is_total else f"{n_series} series"
     name = "days" if period == 1 else "weeks"
     few = periods < FEW_PERIODS
     return Finding(

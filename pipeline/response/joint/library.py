@@ -14,7 +14,7 @@ RETENTIONS = (0.0, 0.3, 0.55, 0.75, 0.87, 0.94)
 """Longer than what attribution sees: television is remembered for weeks."""
 
 RETENTION_PRIOR = (0.15, 0.2, 0.2, 0.2, 0.15, 0.1)
-MAX_COLUMNS = 1_500  # of one series' Gram matrix: 18 MB a noise candidate
+MAX_COLUMNS = 1_800  # of one series' Gram matrix: 26 MB a noise candidate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.core.curves import ResponseTable
-from pipeline.core.history import History
+from pipeline.core.history import History, LiftTest
 from pipeline.core.learning import CreditRow, KpiPart, PlanKpi
 from pipeline.core.types import FloatArray, IntArray
+from pipeline.response.experiments import covers
 from pipeline.response.fit import channel_index
 from pipeline.response.maturity import learn_maturity
+from pipeline.response.plausible import judge
 from pipeline.runs.decide import Facts
 
 RECENT_DAYS = 28
@@ -57,19 +59,21 @@ def _credited(facts: Facts, table: ResponseTable) -> tuple[CreditRow, ...]:
     caused = table.at(history.spend[recent].mean(axis=0))
     channels = list(dict.fromkeys(line[0] for line in history.lines))
     every = np.arange(len(history.lines))
-    rows = [_row(facts, {}, every, attributed, caused)]
+    judged = judge(history, facts.policy.objective.maximize, facts.lift_tests, of_all=False)
+    tests = [test for test in judged.tests if covers(history, test)]
+
+    def row(scope: dict[str, str], members: IntArray) -> CreditRow:
+        return _row(facts, scope, members, tests, attributed, caused)
+
+    rows = [row({}, every)]
     by_system: dict[str, list[int]] = {}
     for index in every.tolist():
         by_system.setdefault(_credit(facts, [index]), []).append(index)
     if len(by_system) > 1:
-        rows += [
-            _row(facts, {}, np.array(members), attributed, caused)
-            for system, members in by_system.items()
-            if system
-        ]
+        rows += [row({}, np.array(members)) for system, members in by_system.items() if system]
     for channel in channels:
         members = np.array([i for i in every if history.lines[i][0] == channel])
-        rows.append(_row(facts, {facts.policy.line[0]: channel}, members, attributed, caused))
+        rows.append(row({facts.policy.line[0]: channel}, members))
     return tuple(rows if len(channels) > 1 else rows[:1])
 
 
@@ -84,6 +88,7 @@ def _row(
     facts: Facts,
     scope: dict[str, str],
     members: IntArray,
+    tests: Sequence[LiftTest],
     attributed: FloatArray,
     caused: FloatArray,
 ) -> CreditRow:
@@ -99,12 +104,7 @@ def _row(
         p05=_number(float(low)),
         p95=_number(float(high)),
         factor=_number(mean / credited) if credited > 0 else None,
-        tests=tuple(
-            test.name
-            for test in facts.lift_tests
-            if lines.intersection(test.lines)
-            and test.metric in {"", facts.policy.objective.maximize}
-        ),
+        tests=tuple(test.name for test in tests if lines.intersection(test.lines)),
     )
 
 

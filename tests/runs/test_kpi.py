@@ -89,6 +89,7 @@ def test_tests_that_support_the_factor_are_named(tmp_path: Path):
     shop = funnel(tmp_path)
     rows = ["name,channel,from,to,lift,standard_error,spend_change"]
     rows.append("autumn,social,2026-10-20,2026-11-02,900,120,all")
+    rows.append("beyond,tv,2026-10-20,2026-11-02,90000000,120,all")  # teaches nothing
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "tests.csv").write_text("\n".join(rows) + "\n")
     shop.settings["sources"]["experiments"] = {"path": "data/tests.csv"}

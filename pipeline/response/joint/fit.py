@@ -271,7 +271,9 @@ def _posterior(
             share_finding(metric, caused, np.array([unit.recent for unit in units])),
             *_residuals(history, units, library, chains),
             *experiment_finding(history, tests),
-            *lost_findings(history.lines, silent, f"{metric} of its series is missing or never above zero"),
+            *lost_findings(
+                history.lines, silent, f"{metric} of its series is missing or never above zero"
+            ),
         ),
     )
 

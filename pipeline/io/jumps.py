@@ -10,6 +10,7 @@ from pipeline.io.facts import Facts
 from pipeline.io.verdict import Verdict, aged_level, named_lines
 
 JUMP = 6.0  # a slip of the decimal point is ten, of which noise may take a part
+SLIP = 9.0  # of a week's money: flights begin with several times the usual, a point moves ten
 COLLAPSE = 50.0  # a line may run dry in a day; in cents it would be a hundredth
 OUTCOME_JUMP, OUTCOME_BURST = 20.0, 60.0  # outcomes are lumpier than money
 RECENT_DAYS = 7
@@ -22,15 +23,15 @@ def check_spend_jumps(facts: Facts, verdict: Verdict) -> None:
     """Find cells of spend that are far off their neighbours: a unit or a typing error.
 
     A line may run dry in a day, so less spend is in doubt only when it is as little as cents; a
-    lesser fall of the newest day is shown and believed. By the week a line may even rest between
-    flights, so there such a fall is doubted and stops nothing.
+    lesser fall of the newest day is shown and believed. By the week money comes in flights, so a
+    fall is doubted there and stops nothing, and a rise stops all where a decimal point slipped.
     """
     up, down = spikes(facts.spend, factor=JUMP)
     usual = neighbour_median(facts.spend)
     material = np.maximum(facts.spend, usual) > MATERIAL * typical_total(facts.spend)[:, None]
     collapsed = down & (facts.spend * COLLAPSE < usual)
     odd = up | collapsed
-    grave = (up if facts.period_days > 1 else odd) & material
+    grave = (spikes(facts.spend, factor=SLIP)[0] if facts.period_days > 1 else odd) & material
     _report(facts, facts.spend, odd, grave=grave, usual=usual, column="spend", verdict=verdict)
     fallen = (down & ~collapsed & material)[-1]
     if fallen.any():
@@ -39,7 +40,7 @@ def check_spend_jumps(facts: Facts, verdict: Verdict) -> None:
             "spend-fall",
             f"spend: {named_lines(facts, fallen)} spent less than a sixth of the usual on "
             f"{facts.days[-1]}",
-            "check whether the line ran dry or the day is incomplete",
+            "check whether the line ran dry or the row is incomplete",
             source="spend",
             column="spend",
         )
@@ -228,30 +229,47 @@ def check_outcome_shift(
 
     Args:
         are_totals: whether outcomes are counted whoever caused them; else they are held against
-            the money that earned them.
+            what the lines that spent usually earn for their money.
     """
-    total = np.nan_to_num(facts.outcomes[metric]).sum(axis=1)
-    money = np.ones(len(total)) if are_totals else facts.spend.sum(axis=1)
-    known = np.flatnonzero((total > 0) & (money > 0))
-    level = np.log(total[known] / money[known])
+    total, usual = _outcome_and_usual(facts, metric, are_totals)
+    known = np.flatnonzero((total > 0) & (usual > 0))
+    level = np.log(total[known] / usual[known])
     age = _shift_age(level, np.asarray((len(total) - known) * facts.period_days > RECENT_DAYS))
     if age is None:
         return
     first = int(known[-age])
-    factor = float(np.exp(abs(np.median(level[-age:]) - np.median(level[:-age]))))
+    step = float(np.median(level[-age:]) - np.median(level[:-age]))
+    than = "times as much" if step > 0 else "times less"
     cells = [(row, line) for row in range(first) for line in range(len(facts.lines))]
     verdict.distrust(facts, cells, "outcome-shift")
     is_recent = aged_level(facts, first) is Level.REVIEW
     verdict.add(
         Level.FAIL if is_recent else Level.PASS,
         "outcome-shift",
-        f"outcomes: since {facts.days[first]} there is {factor:.0f} times as much, or as little, "
-        f"{metric}{'' if are_totals else ' for the money'} as on any day before",
+        f"outcomes: since {facts.days[first]} there is {np.exp(abs(step)):.0f} {than} {metric}"
+        f"{'' if are_totals else ' for the same money'} than usual, beyond all that was before",
         f"check the unit and the definition of {metric} before and after that day, and deliver "
         "the history in one of them",
         source="outcomes",
         column=metric,
     )
+
+
+def _outcome_and_usual(
+    facts: Facts, metric: str, are_totals: bool
+) -> tuple[FloatArray, FloatArray]:
+    """Return each row's outcome, and what to hold it against, (n_days,) each.
+
+    Lines return very different amounts for their money, and come and go, so each one's money counts
+    as what it usually earns: else the end of a large poor line looks like another unit.
+    """
+    outcome = np.nan_to_num(facts.outcomes[metric])
+    if are_totals:
+        return outcome.sum(axis=1), np.ones(len(outcome))
+    paid = facts.spend > 0
+    outcome = np.where(paid, outcome, 0.0)
+    return_of = outcome.sum(axis=0) / np.maximum(facts.spend.sum(axis=0), 1e-12)
+    return outcome.sum(axis=1), facts.spend @ return_of
 
 
 def _shift_age(level: FloatArray, is_whole: BoolArray) -> int | None:

@@ -13,7 +13,7 @@ from pipeline.core.types import BoolArray, FloatArray, IntArray, Line, SingleArr
 from pipeline.response.blocks import lost_findings
 from pipeline.response.plausible import far_from_days
 from pipeline.response.population import POOLED_LINES, Population
-from pipeline.response.taught import Told
+from pipeline.response.taught import Told, told_whole
 
 FEW_DAYS = 56
 RECENT_DAYS = 14
@@ -119,7 +119,7 @@ def told_as_one(parts: Sequence[Health], places: Sequence[IntArray]) -> Health:
         ),
         silent=sum(part.silent for part in parts),
         slipped=sum(part.slipped for part in parts),
-        told=tuple(told for part in parts for told in part.told),
+        told=told_whole([part.told for part in parts]),
         **{name: lines(name) for name in ("doubt", "money", "away", "uncounted", "lost")},
     )
 

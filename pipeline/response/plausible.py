@@ -17,6 +17,7 @@ from pipeline.core.findings import Finding, Level
 from pipeline.core.history import History, LiftTest
 from pipeline.core.types import FloatArray, line_label
 from pipeline.response.experiments import covers
+from pipeline.response.messages import FINEST
 from pipeline.response.taught import Told
 
 CHECK = "model.experiment"
@@ -56,12 +57,14 @@ class _Seen:
     Attributes:
         money: in the window.
         most_money, outcome: the most in any window as long; and the outcome in this one, or the
-            most where the window's is not in yet or would have been more.
+            most where the window's is not in yet or would have been more; inf where unknown.
+        is_attributed: whether that outcome is these lines' own.
     """
 
     money: float
     most_money: float
     outcome: float
+    is_attributed: bool
 
 
 def judge(history: History, metric: str, tests: Sequence[LiftTest], *, of_all: bool) -> Judged:
@@ -73,7 +76,7 @@ def judge(history: History, metric: str, tests: Sequence[LiftTest], *, of_all: b
         tests: as people gave them; those of another metric are not for this fit.
         of_all: whether tests that count something else are named, once a night.
     """
-    mine = [test for test in tests if test.metric in {"", metric}]
+    mine = [_with_digits(test) for test in tests if test.metric in {"", metric}]
     findings = _of_other_metrics(history, metric, tests) if of_all else []
     kept = list[LiftTest]()
     for test in mine:
@@ -89,24 +92,20 @@ def judge(history: History, metric: str, tests: Sequence[LiftTest], *, of_all: b
     return Judged(tests=tuple(kept), findings=(*findings, *repeated, *shared))
 
 
+def _with_digits(test: LiftTest) -> LiftTest:
+    """Return the test with an error that digits can tell from none."""
+    least = max(FINEST * abs(test.lift), FINEST**2)
+    return replace(test, standard_error=max(test.standard_error, least))
+
+
 def far_from_days(told: Sequence[Told]) -> tuple[Finding, ...]:
     """Return the tests that say something else than the days do; they are used all the same.
 
     Args:
-        told: of every test; parts of one test, from fits of some of its lines, are added up.
+        told: of every test, whole.
     """
-    whole = dict[str, Told]()
-    for each in told:
-        if (before := whole.get(each.name)) is not None:
-            each = replace(  # noqa: PLW2901  the sum takes the part's place
-                each,
-                lift=before.lift + each.lift,
-                expected=before.expected + each.expected,
-                doubt=before.doubt + each.doubt,
-            )
-        whole[each.name] = each
     found = []
-    for each in whole.values():
+    for each in told:
         apart = abs(each.lift - each.expected) / math.sqrt(each.variance + each.doubt)
         if apart > FAR:
             found.append(
@@ -150,7 +149,7 @@ def _wrong(test: LiftTest, seen: _Seen) -> Iterator[tuple[str, str]]:
     if lift * change < 0 and abs(lift) > SURE * error:
         yield (
             f"spend_change is {change:+,.0f} and lift {measured}: they point in opposite "
-            "directions by more than its error",
+            f"directions by more than {SURE:.0f} errors",
             "lift has the direction of the money: what was lost by a cut is negative",
         )
     bound = seen.outcome
@@ -159,9 +158,10 @@ def _wrong(test: LiftTest, seen: _Seen) -> Iterator[tuple[str, str]]:
     if abs(lift) - SURE * error > bound:
         yield (
             f"its lift is {measured}, and its lines reported {bound:,.0f} in all",
-            "check the unit of lift: the window's total, of the treated lines",
+            "check the unit of lift: the window's total, of the treated lines; lines that are "
+            "credited with less than they cause need outcomes as a total",
         )
-    is_small = 0 < abs(lift) <= min(PERCENT, LEAST_LIFT * seen.outcome)
+    is_small = seen.is_attributed and 0 < abs(lift) <= min(PERCENT, LEAST_LIFT * seen.outcome)
     if is_small and error < LEAST_ERROR * seen.outcome:
         yield (
             f"a lift of {lift:g} (+- {error:g}) where its lines reported {seen.outcome:,.0f} is "
@@ -182,6 +182,7 @@ def _seen(history: History, metric: str, test: LiftTest) -> _Seen:
         money=float(spend[begin:end].sum()),
         most_money=_most(spend, end - begin),
         outcome=in_window if is_whole else most,
+        is_attributed=history.measured is None,
     )
 
 
@@ -192,6 +193,8 @@ def _outcome(history: History, metric: str, lines: np.ndarray) -> FloatArray:
     else:
         units = np.unique(history.measured.unit_of(history.lines)[lines])
         units = units[units >= 0]
+        if not units.size:  # said by the gate: a series without any row
+            return np.full(len(history.days), np.inf)
         table = history.measured.outcomes[metric][:, units]
         trusted = history.measured.trusted[:, units]
     known = np.where(trusted & np.isfinite(table), table, np.nan)
@@ -207,18 +210,23 @@ def _most(daily: FloatArray, n_days: int) -> float:
 
 
 def _newest(tests: list[LiftTest]) -> tuple[list[LiftTest], list[Finding]]:
-    """Return the tests of which each name is there once for a line, the newest."""
+    """Return the tests of which each name is there once for a line and a day, the newest."""
     out, again = list[LiftTest](), dict[str, list[LiftTest]]()
     for test in sorted(tests, key=lambda test: test.last_day, reverse=True):
         mine = set(test.lines)
-        if any(test.name == newer.name and mine & set(newer.lines) for newer in out):
+        if any(
+            test.name == newer.name
+            and mine & set(newer.lines)
+            and max(test.first_day, newer.first_day) <= min(test.last_day, newer.last_day)
+            for newer in out
+        ):
             again.setdefault(test.name, []).append(test)
         else:
             out.append(test)
     findings = [
         _finding(
-            f"lift test {name} is there {1 + len(older)} times for the same lines: only the "
-            "newest counts",
+            f"lift test {name} is there {1 + len(older)} times for the same days and some "
+            "of the same lines: only the newest counts",
             "give every test a name of its own, and each test one row",
         )
         for name, older in again.items()

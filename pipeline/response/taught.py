@@ -8,7 +8,7 @@ Mathematics: docs/model.md, "Experiments".
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -99,6 +99,28 @@ class Told:
     variance: float
     expected: float
     doubt: float
+
+
+def told_whole(parts: Sequence[tuple[Told, ...]]) -> tuple[Told, ...]:
+    """Return what tests say, a test that several fits heard of as one.
+
+    Each fit hears of its lines' part of the lift with the whole error, and of a test once.
+    """
+    whole = list[Told]()
+    for part in parts:
+        earlier = {(each.name, each.variance): place for place, each in enumerate(whole)}
+        for each in part:
+            place = earlier.pop((each.name, each.variance), None)
+            if place is None:
+                whole.append(each)
+                continue
+            whole[place] = replace(
+                each,
+                lift=whole[place].lift + each.lift,
+                expected=whole[place].expected + each.expected,
+                doubt=whole[place].doubt + each.doubt,
+            )
+    return tuple(whole)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,6 +46,23 @@ def test_after_four_weeks_the_new_level_holds_and_the_old_teaches_nothing(
     assert history.trusted[30:].all()
 
 
+@pytest.mark.parametrize("days", [5, 40])
+def test_the_end_of_a_large_line_with_poor_returns_is_no_other_unit(
+    tables: Any, night: Any, days: int
+) -> None:
+    large = tables.spend[0]["channel"], tables.spend[0]["audience"]
+    for row in tables.spend:
+        ended = (DAY - date.fromisoformat(row["date"])).days <= days
+        if (row["channel"], row["audience"]) == large:
+            row["spend"] = 0.0 if ended else 40 * row["spend"]
+    for row in tables.outcomes:
+        if (row["channel"], row["audience"]) == large:
+            ended = (DAY - date.fromisoformat(row["date"])).days <= days
+            row["revenue"] = 0.0 if ended else row["revenue"]
+    tables.write()
+    assert "outcome-shift" not in {item.check for item in night().all}
+
+
 @pytest.mark.parametrize(
     ("factor", "first", "last"),
     [(3, 10, 1), (0.1, 2, 1), (0.02, 25, 8), (50, 25, 8)],

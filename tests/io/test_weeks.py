@@ -69,6 +69,15 @@ def scale(rows: list[Row], column: str, factor: float) -> None:
         row[column] = round(row[column] * factor, 2)
 
 
+def test_a_flight_that_begins_holds_its_line_and_stops_nothing(judge: Judge, tables: Any) -> None:
+    usual = np.median([row["spend"] for row in tables.spend if row["channel"] == "tv"][-8:])
+    (newest,) = rows_of(tables.spend, 1, "tv")
+    newest["spend"] = round(7.5 * float(usual), 2)
+    found = judge()
+    assert not found.fails
+    assert found.named("spend-jump").level is Level.REVIEW
+
+
 def test_good_weeks_pass(judge: Judge) -> None:
     assert [(item.level, item.check) for item in judge().all] == [(Level.PASS, "data")]
 

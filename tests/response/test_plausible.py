@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.core.history import ALL_LINES, LiftTest, Measured
 from pipeline.response.plausible import Judged, far_from_days, judge
-from pipeline.response.taught import Told
+from pipeline.response.taught import Told, told_whole
 from tests.response.advertiser import advertiser
 
 HISTORY = advertiser(5).history
@@ -117,6 +117,11 @@ def test_a_name_counts_once_for_a_line_and_parts_of_a_test_have_one_name() -> No
     found = judged(*again)
     assert found.tests == (again[-1],)
     assert "lift test pause is there 9 times" in found.findings[0].message
+    month = timedelta(days=30)
+    quarter = given(
+        first_day=given().first_day - month, last_day=given().last_day - month, spend_change=100.0
+    )
+    assert judged(quarter, given()).tests == (quarter, given())  # of one study, both count
     other = given(lines=HISTORY.lines[1:2], lift=10.0, standard_error=20_000.0, spend_change=50.0)
     assert judged(given(), other) == Judged(tests=(given(), other))
 
@@ -146,12 +151,35 @@ def test_tests_that_contradict_each_other_are_named_and_doubted() -> None:
     assert "contradict" in judged(high, whole).findings[0].message
 
 
+@pytest.mark.parametrize("error", [1e-160, 1e-320])
+def test_an_error_beyond_what_digits_tell_breaks_nothing(error: float) -> None:
+    high = given(standard_error=error)
+    low = given(name="low", lift=0.1 * REPORTED, standard_error=error)
+    found = judged(high, low)
+    assert "contradict" in found.findings[0].message
+    assert all(np.isfinite(test.standard_error) for test in found.tests)
+
+
+def test_a_fine_study_beside_a_total_is_no_percentage() -> None:
+    total = Measured(
+        levels=(), units=(ALL_LINES,),
+        outcomes={"revenue": np.full((len(HISTORY.days), 1), 1e6)},
+        controls={}, trusted=np.ones((len(HISTORY.days), 1), dtype=bool),
+    )  # fmt: skip
+    study = given(lift=95.0, standard_error=30.0)
+    found = judge(replace(HISTORY, outcomes={}, measured=total), "revenue", (study,), of_all=True)
+    assert found == Judged(tests=(study,))
+
+
 def test_a_test_far_from_the_days_is_named_and_its_parts_are_one() -> None:
     near = Told(name="near", lift=100.0, variance=100.0, expected=130.0, doubt=400.0)
     half = Told(name="far", lift=500.0, variance=100.0, expected=1_000.0, doubt=40_000.0)
-    (finding,) = far_from_days((near, half, half))
+    (finding,) = far_from_days(told_whole([(near, half), (half,)]))
     assert finding.level == "review"
     assert finding.message == (
         "lift test far says 1,000 (+- 10) with its age, the days say 2,000 (+- 283): "
         "3.5 standard errors apart; it is used"
     )
+    sure, vague = replace(half, variance=1.0), replace(half, variance=1e6)
+    for rows in ((sure, vague), (vague, sure)):  # rows of one name have an error each
+        assert len(far_from_days(told_whole([rows]))) == 1

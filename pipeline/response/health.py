@@ -17,6 +17,7 @@ from pipeline.response.taught import Told, told_whole
 
 FEW_DAYS = 56
 RECENT_DAYS = 14
+SHOWN = 5  # names in a sentence
 LEARNED = 0.75
 """Posterior over prior deviation of log elasticity below which a line's own days taught it."""
 
@@ -226,18 +227,31 @@ def surprise_finding(products: float, squares: float, period: str = "day") -> Fi
 
 
 def _recent(lines: tuple[Line, ...], score: FloatArray) -> Finding:
-    off = np.flatnonzero(np.abs(score) > 6.0)
-    names = [line_label(lines[i]) for i in off][:5]
+    off = [lines[i] for i in np.flatnonzero(np.abs(score) > 6.0)]
+    return recent_finding(
+        off,
+        f"the last {RECENT_DAYS} days differ from the curves",
+        f"the last {RECENT_DAYS} days are as the curves expect",
+        "look for a change of creative, price or tracking there",
+    )
+
+
+def recent_finding(off: Sequence[Line], differs: str, agrees: str, advice: str) -> Finding:
+    """Return whether the newest days depart from the fit.
+
+    Args:
+        off: lines or series on which they do.
+        differs, agrees: what is said where there are some, and where there are none.
+        advice: for those.
+    """
+    labels = ", ".join(map(line_label, off[:SHOWN]))
+    more = f" and {len(off) - SHOWN} more" if len(off) > SHOWN else ""
     return Finding(
-        level=Level.REVIEW if names else Level.PASS,
+        level=Level.REVIEW if off else Level.PASS,
         check="model.recent",
-        message=(
-            f"the last {RECENT_DAYS} days differ from the curves on {', '.join(names)}"
-            if names
-            else f"the last {RECENT_DAYS} days are as the curves expect"
-        ),
-        advice="look for a change of creative, price or tracking there" if names else "",
-        value=str(off.size),
+        message=f"{differs} on {labels}{more}" if off else agrees,
+        advice=advice if off else "",
+        value=str(len(off)),
     )
 
 

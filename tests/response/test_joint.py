@@ -360,6 +360,13 @@ def said(history: History, check: str):
     return next(item for item in found if item.check == check)
 
 
+def fallen(history: History, cells, factor: float) -> History:
+    """Return the history with some cells of its revenue times a factor."""
+    revenue = history.measured.outcomes["revenue"].copy()
+    revenue[cells] *= factor
+    return replace(history, measured=replace(history.measured, outcomes={"revenue": revenue}))
+
+
 @pytest.mark.parametrize("period", [1, 7])
 @pytest.mark.parametrize("seed", [212, 213])
 def test_a_market_as_it_was_leaves_nothing_that_lasts(seed, period):
@@ -371,24 +378,14 @@ def test_a_market_as_it_was_leaves_nothing_that_lasts(seed, period):
 @pytest.mark.parametrize("period", [1, 7])
 def test_a_total_that_fell_a_fortnight_ago_is_named(period):
     history = history_of(make_mix(212, n_lines=3, n_days=546), period)
-    fell = history.measured.outcomes["revenue"].copy()
-    fell[-21:] *= 0.6
-    found = said(
-        replace(history, measured=replace(history.measured, outcomes={"revenue": fell})),
-        "model.recent",
-    )
+    found = said(fallen(history, slice(-21, None), 0.6), "model.recent")
     assert found.level == "review"
     assert found.message.endswith("differ from the fit on all lines")
 
 
 def test_the_region_that_fell_is_named():
     history = two_regions((16000.0, 8000.0), moves=True)
-    fell = history.measured.outcomes["revenue"].copy()
-    fell[-17:, 1] *= 0.7
-    found = said(
-        replace(history, measured=replace(history.measured, outcomes={"revenue": fell})),
-        "model.recent",
-    )
+    found = said(fallen(history, (slice(-17, None), 1), 0.7), "model.recent")
     assert found.level == "review"
     assert found.message.endswith("differ from the fit on b")
 

@@ -68,7 +68,6 @@ def test_what_cannot_be_teaches_nothing_and_is_named(changes: dict[str, Any], sa
         {"lift": -0.2 * REPORTED, "spend_change": -0.5 * MONEY},
         {"lift": 0.1 * REPORTED, "spend_change": 0.5 * MONEY},
         {"lift": 3.0, "standard_error": 0.03 * REPORTED},
-        {"lift": 1.5 * REPORTED, "spend_change": MONEY, "spend_without": MONEY},  # scaled up
     ],
 )
 def test_what_can_be_is_kept_as_it_is(changes: dict[str, Any]) -> None:

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.core.findings import Finding, Level
-from pipeline.core.types import BoolArray, FloatArray, Line, line_label
-from pipeline.response.health import surprise_finding
+from pipeline.core.findings import Finding
+from pipeline.core.types import BoolArray, FloatArray, Line
+from pipeline.response.health import recent_finding, surprise_finding
 from pipeline.response.joint.design import Design
 from pipeline.response.joint.moments import series_moments, whitened
 from pipeline.response.joint.sampler import NOISE_DOF
 
 BLOCK_DAYS, LEAST_BLOCKS = 14, 6
+NEWEST = f"the last {BLOCK_DAYS} days that are fully known"
 FAR = 4.0
 """Deviations of earlier fortnights' means that make the last one a departure."""
 MOST = 4.0  # deviations that one period counts: an odd day is no departure
@@ -95,26 +96,16 @@ def residual_findings(
 ) -> tuple[Finding, Finding]:
     """Return what the signer is told of what a joint fit leaves over."""
     off = [name for name, item in zip(names, left, strict=True) if abs(item.away) > FAR]
-    labels = ", ".join(line_label(name) for name in off[:5])
-    more = f" and {len(off) - 5} more" if len(off) > 5 else ""
-    newest = f"the last {BLOCK_DAYS} days that are fully known"
     return (
         surprise_finding(
             sum(item.products for item in left),
             sum(item.squares for item in left),
             "day" if period_days == 1 else "week",
         ),
-        Finding(
-            level=Level.REVIEW if off else Level.PASS,
-            check="model.recent",
-            message=(
-                f"{newest} differ from the fit on {labels}{more}"
-                if off
-                else f"{newest} are as the fit expects"
-            ),
-            advice="look for a change of price, stock or tracking there, and name it as a control"
-            if off
-            else "",
-            value=str(len(off)),
+        recent_finding(
+            off,
+            f"{NEWEST} differ from the fit",
+            f"{NEWEST} are as the fit expects",
+            "look for a change of price, stock or tracking there, and name it as a control",
         ),
     )

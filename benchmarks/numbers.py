@@ -203,6 +203,13 @@ def nightly_block() -> str:
     return learning.table(learning.LOOP_HEAD, learning.loop("everything", 0, 30))
 
 
+def newcomers_block() -> str:
+    """Return what learning budgets of new lines cost."""
+    from benchmarks.new_lines import PROCESSES, SEEDS, text
+
+    return text(SEEDS, PROCESSES)
+
+
 def torture_block() -> str:
     """Return what `make torture` was seen to do, from the counts it kept."""
     from benchmarks.proofs import torture_table
@@ -228,6 +235,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "alarms": alarms_block,
     "converging": converging_block,
     "gains": gains_block,
+    "newcomers": newcomers_block,
     "nightly": nightly_block,
     "tests": tests_block,
     "holdouts": holdouts_block,

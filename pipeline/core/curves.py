@@ -70,6 +70,17 @@ class ResponseTable:
         out += share * value[:, line, right]
         return np.asarray(out)
 
+    def marginal(self, spend: FloatArray, lines: slice = ALL) -> FloatArray:
+        """Return what one more unit of spend earns in every draw, (n_draws, n_lines).
+
+        Args:
+            spend: (n_lines,), of all lines.
+            lines: those that are asked for.
+        """
+        step = np.maximum(0.02 * spend, 0.02 * self.spend[:, 1])
+        low, high = np.maximum(spend - step, 0.0), spend + step
+        return np.asarray((self.at(high, lines) - self.at(low, lines)) / (high - low)[lines])
+
     def total(self, spend: FloatArray) -> FloatArray:
         """Return the value of every draw at one spend per line, all lines together, (n_draws,)."""
         blocks = range(0, len(self.lines), SUMMED_LINES)

@@ -1,4 +1,4 @@
-"""What a plan says of learning: what its north-star metric rests on, and what is kept from it."""
+"""What a plan says of learning: what its metric rests on, what is kept from it and for it."""
 
 from __future__ import annotations
 
@@ -83,6 +83,46 @@ class PlanKept(_Frozen):
     until: date | None = None
     lines: tuple[str, ...]
     money: float
+
+
+class PlanNewLine(_Frozen):
+    """A line that has begun of late.
+
+    Attributes:
+        line: its label.
+        since: its first day with spend.
+        days: with spend so far.
+        least: its learning budget, account currency.
+        chance: that its next unit of money earns more than one elsewhere; None where there is
+            nothing to hold it against.
+        stand: `kept`, `untouched` where it is not cut below it anyway, `given up`, or `no room`
+            where caps, guardrails or the day's money leave it none.
+    """
+
+    line: str
+    since: date
+    days: int
+    least: float
+    chance: float | None
+    stand: str
+
+
+class PlanNewLines(_Frozen):
+    """The learning budgets of lines that have begun of late.
+
+    Attributes:
+        until_days: with spend, after which a line is like all others.
+        give_up_below: chance below which a line keeps nothing any more.
+        kept: money that is kept on them tonight; `most` may be.
+        cost: outcome a day that the best split earns less for their sake.
+    """
+
+    until_days: float
+    give_up_below: float
+    kept: float
+    most: float
+    cost: float
+    lines: tuple[PlanNewLine, ...]
 
 
 class PlanHoldout(_Frozen):

@@ -15,11 +15,17 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pipeline.core.canonical import canonical_bytes, content_hash
 from pipeline.core.findings import Finding
-from pipeline.core.learning import PlanExploration, PlanHoldout, PlanKept, PlanKpi
+from pipeline.core.learning import (
+    PlanExploration,
+    PlanHoldout,
+    PlanKept,
+    PlanKpi,
+    PlanNewLines,
+)
 from pipeline.core.money import minor_digits, to_minor
 from pipeline.core.types import Line
 
-OPTIONAL_PARTS = frozenset({"kpi", "exploration", "kept", "holdouts"})
+OPTIONAL_PARTS = frozenset({"kpi", "exploration", "kept", "new_lines", "holdouts"})
 """Keys of a plan's content that are there only where they say something."""
 
 Amounts: TypeAlias = tuple[Line, int, int]
@@ -199,6 +205,7 @@ class Plan(Signed):
     kpi: PlanKpi | None = None
     exploration: PlanExploration | None = None
     kept: tuple[PlanKept, ...] = ()
+    new_lines: PlanNewLines | None = None
     holdouts: tuple[PlanHoldout, ...] = ()
     findings: tuple[Finding, ...] = ()
     model_health: ModelHealth | None = None

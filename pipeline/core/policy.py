@@ -88,6 +88,21 @@ class Exploration(Strict):
     horizon_days: Annotated[float, Field(strict=True, ge=1, le=365)] = 28.0
 
 
+class NewLines(Strict):
+    """What lines that have just begun keep to learn from, and when that ends.
+
+    Attributes:
+        days: with spend, after which a line is like all others; 0 lets no line keep anything.
+        max_share: of the day's money, that all of them together may keep.
+        give_up_below: chance that a line's next unit of money earns more than money does
+            elsewhere, below which it keeps nothing any more.
+    """
+
+    days: Annotated[float, Field(strict=True, ge=0, le=365)] = 28.0
+    max_share: Share = 0.1
+    give_up_below: Annotated[float, Field(strict=True, ge=0, le=0.5)] = 0.1
+
+
 class Drift(Strict):
     """How readily the watch over inputs and forecasts alarms, and how long an alarm lasts.
 
@@ -218,6 +233,7 @@ class Policy(Strict):
     budget: Budget
     max_daily_change: Annotated[float, Field(strict=True, gt=0, le=1)] = 0.25
     exploration: Exploration = Exploration()
+    new_lines: NewLines = NewLines()
     drift: Drift = Drift()
     safe_ground: tuple[SafeGround, ...] = ()
     learning: Learning = Learning()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,7 @@ from pipeline.runs.exploring import explore_tonight
 from pipeline.runs.guardrails import guardrails_of, loosened
 from pipeline.runs.kept import Kept, reasons_of
 from pipeline.runs.limits import Limits, day_budget, month_words, night_limits
+from pipeline.runs.newcomers import LearningBudgets, kept_in, learning_budgets
 from pipeline.runs.step import take_step
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ class BestSplit:
     Attributes:
         total: what is split tonight.
         reasons: why it is not all of the day's money, or not every limit as it was set.
+        learning: what newcomers keep.
     """
 
     limits: Limits
@@ -111,6 +113,7 @@ class BestSplit:
     problem: Problem
     solution: Solution
     reasons: tuple[str, ...]
+    learning: LearningBudgets = field(default_factory=LearningBudgets)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +127,7 @@ class Decision:
         total: what is split tonight.
         table: draws of every line's value on a grid of spends.
         others: draws of the guardrail metrics on the same grid.
+        learning: what newcomers keep.
     """
 
     budgets: FloatArray
@@ -137,6 +141,7 @@ class Decision:
     others: Mapping[str, ResponseTable]
     is_hold: bool
     reasons: tuple[str, ...]
+    learning: LearningBudgets = field(default_factory=LearningBudgets)
 
 
 def decide(facts: Facts, models: Models) -> Decision:
@@ -164,15 +169,39 @@ def decide(facts: Facts, models: Models) -> Decision:
         others=others,
         is_hold=held,
         reasons=best.reasons,
+        learning=best.learning,
     )
 
 
 def best_split(facts: Facts, models: Models) -> BestSplit:
     """Return the split with the largest expected outcome inside tonight's limits.
 
+    Newcomers keep their learning budgets, as long as nothing else gives way for that.
+
     Raises:
         InfeasibleError: the policy's limits contradict each other.
     """
+    best = _split(facts, models, {})
+    learning = learning_budgets(facts, best, models.objective.table)
+    if floors := learning.floors():
+        free, best = best, _beside(facts, models, floors, best)
+        cost = max(free.solution.objective - best.solution.objective, 0.0)
+        learning = replace(kept_in(best.solution.spend, learning), cost=cost)
+    return replace(best, learning=learning)
+
+
+def _beside(
+    facts: Facts, models: Models, floors: Mapping[int, float], free: BestSplit
+) -> BestSplit:
+    """Return the best split with learning budgets; without, where anything would give way."""
+    try:
+        found = _split(facts, models, floors)
+    except (InfeasibleError, UndecidedError):
+        return free
+    return found if (found.total, found.reasons) == (free.total, free.reasons) else free
+
+
+def _split(facts: Facts, models: Models, floors: Mapping[int, float]) -> BestSplit:
     limits = night_limits(
         facts.policy,
         facts.history.lines,
@@ -181,6 +210,7 @@ def best_split(facts: Facts, models: Models) -> BestSplit:
         facts.held_scopes,
         facts.distrusted,
         _to_hold(facts, models) | reasons_of(facts.kept),
+        floors,
         wanted=facts.wanted,
     )
     spent = month_words(facts.policy, facts.history, facts.day)

@@ -1,11 +1,18 @@
-"""What a plan says of the learning loop: lines that are kept, and what holdouts cost and show."""
+"""What a plan says of the learning loop: lines that are kept or new, and what holdouts show."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from pipeline.core.errors import InfeasibleError
-from pipeline.core.learning import ExplorationMove, PlanExploration, PlanHoldout, PlanKept
+from pipeline.core.learning import (
+    ExplorationMove,
+    PlanExploration,
+    PlanHoldout,
+    PlanKept,
+    PlanNewLine,
+    PlanNewLines,
+)
 from pipeline.core.money import minor_digits
 from pipeline.core.types import FloatArray, line_label
 from pipeline.runs.decide import Decision, Facts, Models, best_split
@@ -27,6 +34,32 @@ def kept_rows(facts: Facts, budgets: FloatArray) -> tuple[PlanKept, ...]:
             money=round(float(budgets[members].sum()), 6),
         )
         for reason, members in groups.items()
+    )
+
+
+def new_lines(facts: Facts, decision: Decision) -> PlanNewLines | None:
+    """Return what lines that have begun of late keep tonight; None where there are none."""
+    learning = decision.learning
+    if not learning.lines:
+        return None
+    rules, digits = facts.policy.new_lines, minor_digits(facts.policy.currency)
+    return PlanNewLines(
+        until_days=rules.days,
+        give_up_below=rules.give_up_below,
+        kept=round(sum(learning.floors().values()), digits),
+        most=round(learning.most, digits),
+        cost=_number(learning.cost),
+        lines=tuple(
+            PlanNewLine(
+                line=line_label(facts.history.lines[item.place]),
+                since=item.since,
+                days=item.days,
+                least=round(item.least, digits),
+                chance=None if item.chance is None else _number(item.chance),
+                stand=item.stand.value,
+            )
+            for item in learning.lines
+        ),
     )
 
 

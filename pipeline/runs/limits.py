@@ -24,6 +24,9 @@ from pipeline.core.types import BoolArray, FloatArray, Line, in_scope, scope_lab
 from pipeline.runs.cap_rows import Row, contradiction, reach
 from pipeline.runs.lawful import Box, settled
 
+LEARNING = "learning budget"
+"""What a newcomer's least amount is called where it binds."""
+
 
 @dataclass(kw_only=True)
 class Limits:
@@ -64,6 +67,7 @@ def night_limits(
     held_scopes: Sequence[dict[str, str]],
     distrusted: BoolArray,
     held: Mapping[Line, str] = MappingProxyType({}),
+    learning: Mapping[int, float] = MappingProxyType({}),
     *,
     wanted: float = math.inf,
 ) -> Limits:
@@ -75,6 +79,8 @@ def night_limits(
         held_scopes: scopes whose first cap still waits for finance.
         distrusted: (n_lines,), lines whose newest day cannot be trusted.
         held: lines that stay for another reason, and that reason.
+        learning: place of a line -> what it is not cut below while it learns, at most its current
+            budget; caps go first.
         wanted: the day's money; floors that are new wait where it and the ramp leave no room.
 
     Raises:
@@ -96,6 +102,10 @@ def night_limits(
             conflict=clash,
         )
     highest = limits.upper.copy()
+    for index, least in learning.items():
+        if least > limits.lower[index]:
+            limits.lower[index] = _down(np.array(min(least, current[index])), digits)
+            limits.names[index, "min"] = LEARNING
     _hold(policy, lines, current, held_scopes, distrusted, held, limits)
     if limits.law:
         _obey(limits, current, highest, digits, wanted)

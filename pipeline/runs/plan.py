@@ -28,7 +28,7 @@ from pipeline.core.types import FloatArray, in_scope, line_label
 from pipeline.runs.decide import Decision, Facts, Models
 from pipeline.runs.guardrails import rail_name, ratio_of
 from pipeline.runs.kpi import kpi_of
-from pipeline.runs.learning import exploration_account, holdout_rows, kept_rows
+from pipeline.runs.learning import exploration_account, holdout_rows, kept_rows, new_lines
 from pipeline.runs.limits import cap_name
 from pipeline.runs.reasons import TOUCH, action_of, binding_limits, reason_of
 
@@ -94,6 +94,7 @@ def optimised_plan(
         kpi=kpi_of(facts, table),
         exploration=exploration_account(facts, decision),
         kept=kept_rows(facts, budgets),
+        new_lines=new_lines(facts, decision),
         holdouts=holdout_rows(facts, models, decision),
         findings=tuple(findings),
         model_health=ModelHealth(level=worst_level(health).value, checks=tuple(health)),
@@ -196,7 +197,7 @@ def _lines(
     for first in range(0, budgets.size, SUMMED_LINES):
         block = slice(first, first + SUMMED_LINES)
         earned = _intervals(table.at(budgets, block))
-        returned = _intervals(_marginal(table, budgets, block))
+        returned = _intervals(table.marginal(budgets, block))
         for index, pair in enumerate(zip(earned, returned, strict=True), start=first):
             yield _line(facts, decision, index, budgets, *pair, binding[index])
 
@@ -266,15 +267,6 @@ def plain_cap(cap: Cap) -> PlanCap:
         fixed=cap.fixed,
         approved_by=cap.decided_by,
     )
-
-
-def _marginal(table: ResponseTable, budgets: FloatArray, lines: slice) -> FloatArray:
-    """Return what one more unit earns at the plan, (n_draws, n_lines)."""
-    step = np.maximum(0.02 * budgets, 0.02 * table.spend[:, 1])
-    low = np.maximum(budgets - step, 0.0)
-    high = budgets + step
-    rise = table.at(high, lines) - table.at(low, lines)
-    return np.asarray(rise / (high - low)[lines])
 
 
 def _interval(draws: FloatArray) -> Interval:

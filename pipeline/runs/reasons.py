@@ -9,6 +9,7 @@ import numpy as np
 from pipeline.core.money import minor_digits, sum_words, worth_saying
 from pipeline.core.types import FloatArray
 from pipeline.runs.decide import Decision, Facts
+from pipeline.runs.limits import LEARNING
 
 FREE = 1e-6
 """Share of the best marginal return below which a price of money says that nothing may take it."""
@@ -55,13 +56,15 @@ def reason_of(
     against = f", {_rate(price * unit)} elsewhere" if price > FREE * best else ""
     if action == "test":
         return f"moved a little on purpose, to learn its curve; {earns}"
-    if action == "hold":
+    if action == "hold" and LEARNING not in binding:
         return f"{earns}{against}; no move is likely enough to pay"
     if not binding:
         return f"{earns}{against}"
-    ramp = f"the daily limit of {facts.policy.max_daily_change:.0%}"
-    stops = [ramp if name == "ramp" else name for name in binding]
-    return f"{earns}{against}; stopped by {' and '.join(stops)}"
+    said = {
+        "ramp": f"the daily limit of {facts.policy.max_daily_change:.0%}",
+        LEARNING: "its learning budget, as it has only just begun",
+    }
+    return f"{earns}{against}; stopped by {' and '.join(said.get(name, name) for name in binding)}"
 
 
 def binding_limits(facts: Facts, decision: Decision, budgets: FloatArray) -> list[tuple[str, ...]]:

@@ -177,7 +177,9 @@ def _begin_days(
     recipe: Recipe, history_days: int, n_lines: int, rng: np.random.Generator
 ) -> FloatArray:
     late = rng.random(n_lines) < recipe.young
-    return np.where(late, history_days - rng.integers(20, 61, n_lines), 0).astype(np.float64)
+    fewest, most = recipe.young_days
+    ages = rng.integers(fewest, most + 1, n_lines)
+    return np.where(late, history_days - ages, 0).astype(np.float64)
 
 
 def _tilted(world: World, tilt: FloatArray) -> FloatArray:

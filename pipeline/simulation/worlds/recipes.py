@@ -40,7 +40,8 @@ class Recipe:
         outages: all-line tracking silences in 100 days, 1 to 3 days each.
         line_outages: tracking silences of one line in 100 days, 3 to 10 days each.
         unit_errors: cells a hundredfold too large in 100 days, in spend or revenue.
-        young: share of lines that started only 20 to 60 days before the first night.
+        young: share of lines that started only some days before the first night.
+        young_days: fewest and most such days.
         flights: historic spend comes in bursts of one to three weeks.
         halo: share of a line's effect that another line's spend multiplies.
         follows_roas: history was itself run by the usual rule.
@@ -77,6 +78,7 @@ class Recipe:
     line_outages: float = 0.0
     unit_errors: float = 0.0
     young: float = 0.0
+    young_days: tuple[int, int] = (20, 60)
     flights: bool = False
     halo: float = 0.0
     follows_roas: bool = False

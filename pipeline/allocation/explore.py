@@ -73,7 +73,7 @@ class Exploration:
 
     Attributes:
         budgets: (n_lines,), with the moves in them.
-        moves: made, in the order of chance.
+        moves: made, the most worth for its money first.
         most_cost: outcome that may be given up.
         unpaid: pairs that would have taught less than they cost, or next to nothing.
         uncovered: pairs for which the account had nothing left.
@@ -106,46 +106,40 @@ def explore(
         table: joint draws of the objective.
         rng: the night's dice.
     """
-    order = rng.permutation(budgets.size)
-    limits = _Limits(problem, budgets)
-    mean = table.mean()  # linear between knots, so the mean of all draws needs no draws
-
-    def earns(line: int, change: float) -> float:
-        return float(np.interp(budgets[line] + change, table.spend[line], mean[line]))
-
-    most_cost = prices.cost_share * max(sum(earns(i, 0.0) for i in range(budgets.size)), 0.0)
+    limits, lessons = _Limits(problem, budgets), _lessons(budgets, table, prices)
+    order = rng.permutation(budgets.size).tolist()
+    wishes = [
+        lessons.move(up, down, STEP_SHARE * float(min(budgets[up], budgets[down])))
+        for up, down in zip(order[0::2], order[1::2], strict=False)
+    ]
+    most_cost = prices.cost_share * lessons.earned()
     left, account = prices.money_share * float(budgets.sum()), most_cost
-    lessons = _lessons(budgets, table, prices)
-    surer = np.zeros(budgets.size)
     least = LEAST_MOVE * max(float(budgets.sum()), 1.0)
+    surer = np.zeros(budgets.size)
     moves: list[Move] = []
     unpaid = uncovered = 0
-    for up, down in zip(order[0::2].tolist(), order[1::2].tolist(), strict=False):
-        room = min(STEP_SHARE * min(budgets[up], budgets[down]), limits.room(up, down))
+    # The account goes first to where what is learned is worth most for its money.
+    for wish in sorted(wishes, key=lambda wish: (wish.cost - wish.worth) / max(wish.money, least)):
+        room = min(wish.money, limits.room(wish.up, wish.down))
         if room <= least:
             continue
         if left <= least:
             uncovered += 1
             continue
-        money = min(room, left)
-        pair, step = [up, down], np.array([money, -money])
-        cost = sum(
-            earns(line, 0.0) - earns(line, change) for line, change in zip(pair, step, strict=True)
-        )
-        taught = lessons.after(pair, money, nights=1.0)
-        worth = prices.horizon_days * float((lessons.worth[pair] * taught).sum())
-        in_all = lessons.after(pair, money, nights=prices.horizon_days)
-        if worth <= cost or in_all.max() < LEAST_LESSON:
+        move = lessons.move(wish.up, wish.down, min(room, left))
+        pair = [move.up, move.down]
+        in_all = lessons.after(pair, move.money, nights=prices.horizon_days)
+        if move.worth <= move.cost or in_all.max() < LEAST_LESSON:
             unpaid += 1
             continue
-        if cost > account:
+        if move.cost > account:
             uncovered += 1
             continue
-        limits.move(up, down, money)
-        left -= money
-        account -= max(cost, 0.0)
+        limits.move(move.up, move.down, move.money)
+        left -= move.money
+        account -= max(move.cost, 0.0)
         surer[pair] = in_all
-        moves.append(Move(up=up, down=down, money=money, cost=cost, worth=worth))
+        moves.append(move)
     return Exploration(
         budgets=limits.budgets,
         moves=tuple(moves),
@@ -204,15 +198,40 @@ class _Lessons:
     """What is to be learned of each line.
 
     Attributes:
+        spend, mean: (n_lines, n_knots), what spends are expected to earn; linear between knots, so
+            the mean of all draws needs no draws.
+        horizon: nights that use what is learned.
         worth: (n_lines,), outcome a day that perfect knowledge of the marginal return is worth.
         doubt: (n_lines,), relative variance of the marginal return.
         signal: (n_lines,), change of log outcome per relative change of spend, over its noise.
     """
 
     budgets: FloatArray
+    spend: FloatArray
+    mean: FloatArray
+    horizon: float
     worth: FloatArray
     doubt: FloatArray
     signal: FloatArray
+
+    def earned(self) -> float:
+        """Return what the budgets are expected to earn."""
+        return max(sum(self._earns(line, 0.0) for line in range(self.budgets.size)), 0.0)
+
+    def move(self, up: int, down: int, money: float) -> Move:
+        """Return a move with its price and what it teaches."""
+        pair, step = [up, down], [money, -money]
+        cost = sum(
+            self._earns(line, 0.0) - self._earns(line, change)
+            for line, change in zip(pair, step, strict=True)
+        )
+        taught = self.after(pair, money, nights=1.0)
+        worth = self.horizon * float((self.worth[pair] * taught).sum())
+        return Move(up=up, down=down, money=money, cost=cost, worth=worth)
+
+    def _earns(self, line: int, change: float) -> float:
+        spend = self.budgets[line] + change
+        return float(np.interp(spend, self.spend[line], self.mean[line]))
 
     def after(self, lines: list[int], money: float, nights: float) -> FloatArray:
         """Return the share of these lines' doubt that so many nights of a step remove."""
@@ -253,4 +272,12 @@ def _lessons(budgets: FloatArray, table: ResponseTable, prices: Prices) -> _Less
         worth[lines] = np.where(budget > 0, gain.mean(axis=0), 0.0)
         doubt[lines] = np.square(ratio).mean(axis=0)
         signal[lines] = elasticity * caused / np.sqrt(np.maximum(prices.noise[lines], 1e-6))
-    return _Lessons(budgets=budgets, worth=worth, doubt=doubt, signal=signal)
+    return _Lessons(
+        budgets=budgets,
+        spend=table.spend,
+        mean=table.mean(),
+        horizon=prices.horizon_days,
+        worth=worth,
+        doubt=doubt,
+        signal=signal,
+    )

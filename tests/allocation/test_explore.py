@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -179,3 +181,20 @@ def test_lines_whose_days_tell_next_to_nothing_are_left_alone() -> None:
     assert len(quiet.moves) == N // 2
     assert not loud.moves
     assert loud.unpaid == N // 2
+
+
+def test_a_small_account_goes_to_the_lessons_that_are_worth_most():
+    """Half of the lines are known, half are not: what little may be moved teaches the latter."""
+    known, rng = table(0.02), np.random.default_rng(2)
+    value = np.array(known.value)
+    doubtful = np.arange(0, N, 2)
+    drawn = np.clip(0.5 + rng.normal(0, 0.25, (len(value), doubtful.size, 1)), 0.05, 0.95)
+    value[:, doubtful] = 3 * BUDGETS[doubtful, None] * KNOTS**drawn
+    mixed = replace(known, value=value)
+    for seed in range(20):
+        all_of_it = tried(mixed, seed, cost_share=0.05)
+        few = tried(mixed, seed, cost_share=0.05, money_share=0.004)
+        rates = [(move.worth - move.cost) / move.money for move in all_of_it.moves]
+        assert rates == sorted(rates, reverse=True)
+        first = few.moves[0]
+        assert (first.up, first.down) == (all_of_it.moves[0].up, all_of_it.moves[0].down)

@@ -210,7 +210,7 @@ def _policy(share: float, horizon: float, log: list[dict[str, float]]) -> Callab
                 "unpaid": account.unpaid,
             }
         )
-        return Decision(budgets=decision.budgets)
+        return Decision(budgets=decision.budgets, explored=decision.explored)
 
     return choose_budgets
 

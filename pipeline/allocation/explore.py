@@ -95,6 +95,7 @@ def explore(
     table: ResponseTable,
     prices: Prices,
     rng: np.random.Generator,
+    begun: FloatArray | None = None,
 ) -> Exploration:
     """Return the budgets with balanced moves inside the limits, same total, and what they cost.
 
@@ -104,8 +105,11 @@ def explore(
         problem: whose limits `budgets` keeps.
         budgets: (n_lines,), the best known split as far as it is to be followed.
         table: joint draws of the objective.
-        rng: the night's dice.
+        rng: the dice of the week.
+        begun: (n_lines,), what lines have more or less already in order to learn. A lesson that
+            has begun is not given up for what one night thinks of it.
     """
+    begun = np.zeros(budgets.size) if begun is None else begun
     limits, lessons = _Limits(problem, budgets), _lessons(budgets, table, prices)
     order = rng.permutation(budgets.size).tolist()
     wishes = [
@@ -129,7 +133,8 @@ def explore(
         move = lessons.move(wish.up, wish.down, min(room, left))
         pair = [move.up, move.down]
         in_all = lessons.after(pair, move.money, nights=prices.horizon_days)
-        if move.worth <= move.cost or in_all.max() < LEAST_LESSON:
+        goes_on = begun[move.up] > 0 > begun[move.down]
+        if not goes_on and (move.worth <= move.cost or in_all.max() < LEAST_LESSON):
             unpaid += 1
             continue
         if move.cost > account:

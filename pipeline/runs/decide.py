@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,6 +46,7 @@ class Facts:
 
     Attributes:
         current: (n_lines,), in `history.lines` order.
+        explored: (n_lines,), what of `current` is there to learn only; the step starts without it.
         caps: in force on the day; `held_scopes` wait for finance.
         wanted: the day's money.
         distrusted: (n_lines,), lines whose newest day cannot be trusted.
@@ -65,6 +66,7 @@ class Facts:
     held_scopes: tuple[dict[str, str], ...]
     wanted: float
     distrusted: BoolArray
+    explored: FloatArray | None = None
     watch: Watch = field(default_factory=Watch)
     learned_for: float = 0.0
     kept: Mapping[Line, Kept] = field(default_factory=dict)
@@ -155,7 +157,7 @@ def decide(facts: Facts, models: Models) -> Decision:
     table = models.objective.table
     others = {name: model.table for name, model in models.others.items()}
     budgets, held = take_step(facts, problem, solution, table)
-    exploration = explore_tonight(facts, problem, budgets, models, day_rng(facts, "explore"))
+    exploration = explore_tonight(facts, problem, budgets, models, week_rng(facts, "explore"))
     explored = np.zeros_like(budgets) if exploration is None else exploration.budgets - budgets
     return Decision(
         budgets=budgets + explored,
@@ -283,5 +285,14 @@ def _solve(
 
 def day_rng(facts: Facts, purpose: str) -> np.random.Generator:
     """Return the generator of one use of chance on the day: the same night rolls the same dice."""
-    text = f"{facts.policy.portfolio}|{facts.day.isoformat()}|{purpose}"
+    return _rng(facts, facts.day, purpose)
+
+
+def week_rng(facts: Facts, purpose: str) -> np.random.Generator:
+    """Return the generator of a use of chance that all nights of a week share."""
+    return _rng(facts, facts.day - timedelta(days=facts.day.weekday()), purpose)
+
+
+def _rng(facts: Facts, day: date, purpose: str) -> np.random.Generator:
+    text = f"{facts.policy.portfolio}|{day.isoformat()}|{purpose}"
     return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big"))

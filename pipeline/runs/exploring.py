@@ -25,7 +25,7 @@ def explore_tonight(
 
     Args:
         budgets: (n_lines,), the best known split as far as it is to be followed.
-        rng: the night's dice.
+        rng: the dice of the week.
     """
     rules = facts.policy.exploration
     if rules.max_share <= 0 or problem.guardrails:
@@ -43,5 +43,6 @@ def explore_tonight(
             noise=np.full(budgets.size, USUAL_NOISE) if ahead is None else ahead.line_variance,
         ),
         rng,
+        facts.explored,
     )
     return found if is_allowed(problem, found.budgets) else None

@@ -76,6 +76,14 @@ class Inputs(BaseModel):
         budgets = self.published_budgets()
         return sorted(line for line in budgets.keys() - set(known) if budgets[line] > 0)
 
+    def explored(self) -> dict[Line, float]:
+        """Return what of the budgets in force is there to learn only, as far as anything is."""
+        last = self.published
+        if last is None or not self.published_budgets():
+            return {}
+        columns = last.line_columns
+        return {tuple(item.line[c] for c in columns): item.exploration for item in last.lines}
+
     def learned_for(self) -> float:
         """Return the outcome that published plans gave up for learning, as they expected it."""
         account = None if self.published is None else self.published.exploration

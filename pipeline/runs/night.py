@@ -197,8 +197,9 @@ def _decided(work: RunFolder, inputs: Inputs, heading: Heading, findings: list[F
     unit = 10.0 ** -minor_digits(inputs.policy.currency)
     whole = np.round(facts.current / unit) * unit
     budgets = decision.budgets
+    # A lesson that goes on is what it was, but for what rounding left of it.
     if (
-        np.abs(budgets - facts.current).max() > unit / 2
+        np.abs(budgets - facts.current).max() > 2 * unit
         or abs(whole.sum() - decision.total) > unit / 2
     ):
         budgets = round_spend(decision.problem, budgets, unit)

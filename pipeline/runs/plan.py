@@ -215,7 +215,8 @@ def _line(
     line = facts.history.lines[index]
     now, proposed = _money(facts.current[index], currency), _money(budgets[index], currency)
     explored = _money(decision.explored[index], currency)
-    action = action_of(now, proposed, explored)
+    before = 0.0 if facts.explored is None else _money(facts.explored[index], currency)
+    action = action_of(now, proposed, explored - before)
     return PlanLine(
         line=dict(zip(facts.policy.line, line, strict=True)),
         current=now,

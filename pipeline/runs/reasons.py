@@ -18,12 +18,16 @@ TOUCH = 0.51
 """Minor units: a budget this near to a limit touches it."""
 
 
-def action_of(now: float, proposed: float, explored: float) -> str:
-    """Return what happens to a line, in one word."""
+def action_of(now: float, proposed: float, lesson: float) -> str:
+    """Return what happens to a line, in one word.
+
+    Args:
+        lesson: the part of its move that is made to learn, or that ends a lesson.
+    """
     change = proposed - now
     if abs(change) < 1e-9:
         return "hold"
-    if abs(change - explored) < 0.5 * abs(explored):
+    if abs(change - lesson) < 0.5 * abs(lesson):
         return "test"
     if proposed == 0:
         return "stop"
@@ -55,7 +59,9 @@ def reason_of(
     # Where no line is free to take money the price is nothing, which says nothing of other lines.
     against = f", {_rate(price * unit)} elsewhere" if price > FREE * best else ""
     if action == "test":
-        return f"moved a little on purpose, to learn its curve; {earns}"
+        is_over = decision.explored[index] == 0
+        why = "goes back: its lesson is over" if is_over else "moved to learn its curve, for a week"
+        return f"{why}; {earns}"
     if action == "hold" and LEARNING not in binding:
         return f"{earns}{against}; no move is likely enough to pay"
     if not binding:

@@ -21,7 +21,7 @@ def take_step(
     facts: Facts, problem: Problem, solution: Solution, table: ResponseTable
 ) -> tuple[FloatArray, bool]:
     """Return the budgets some way towards the optimum, (n_lines,), and whether to hold."""
-    start = status_quo(problem, facts.current)
+    start = status_quo(problem, without_lessons(facts))
     if start is None:
         return solution.spend, False
     budgets = choose_step(
@@ -33,6 +33,13 @@ def take_step(
     )
     moved = float(np.abs(budgets - start).sum())
     return budgets, moved < 1e-9 * max(problem.budget, 1.0)
+
+
+def without_lessons(facts: Facts) -> FloatArray:
+    """Return today's budgets without what is on them to learn only, (n_lines,)."""
+    if facts.explored is None:
+        return facts.current
+    return np.maximum(facts.current - facts.explored, 0.0)
 
 
 def status_quo(problem: Problem, current: FloatArray) -> FloatArray | None:

@@ -85,7 +85,7 @@ def read_facts(work: RunFolder, inputs: Inputs) -> Facts:
     metric = inputs.policy.objective.maximize
     counted = inputs.policy.objective.counted(history.outcomes)
     seen = vintages.read_vintages(work, counted)
-    watch = read_watch(work)
+    watch, explored = read_watch(work), inputs.explored()
     known = read_lift_tests(work, staged, metric)
     return DecisionFacts(
         policy=inputs.policy,
@@ -94,6 +94,7 @@ def read_facts(work: RunFolder, inputs: Inputs) -> Facts:
         vintages=seen if seen.day.size else None,
         lift_tests=(*known, *evidence(inputs.trials, known, history, inputs.policy.line)),
         current=current,
+        explored=np.array([explored.get(line, 0.0) for line in history.lines]),
         caps=inputs.caps,
         held_scopes=inputs.held_scopes,
         wanted=wanted_budget(staged, inputs),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -83,15 +83,16 @@ def run_loop(
     """
     scores: list[NightScore] = []
     budgets = np.empty((nights, len(world.truth.lines)))
+    explored: FloatArray | None = None
     for night in range(nights):
-        morning = world.morning()
+        morning = replace(world.morning(), explored=explored)
         world.take_snapshot()
         answer = policy(morning)
         decision = answer if isinstance(answer, Decision) else Decision(budgets=answer)
         _check(decision.budgets, morning, name)
         if decision.marginal is not None or decision.uplift is not None:
             scores.append(_score(world, decision))
-        budgets[night] = decision.budgets
+        budgets[night], explored = decision.budgets, decision.explored
         world.live(decision.budgets)
         if progress is not None:
             progress()

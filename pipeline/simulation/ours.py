@@ -35,6 +35,7 @@ def nightly_decision(morning: Morning) -> Decision:
     low, high = np.quantile(gain, [0.05, 0.95])
     return Decision(
         budgets=decision.budgets,
+        explored=decision.explored,
         marginal=marginal_returns(decision.table, morning.current),
         uplift=(float(gain.mean()), float(low), float(high)),
         probability_positive=float((gain > 0).mean()) if np.ptp(gain) > 0 else None,
@@ -58,6 +59,7 @@ def facts_of(morning: Morning) -> Facts | None:
         vintages=morning.vintages if morning.vintages.day.size else None,
         lift_tests=(),
         current=morning.current,
+        explored=morning.explored,
         caps=tuple(
             Cap(
                 id=f"cap-{index}",

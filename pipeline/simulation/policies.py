@@ -26,12 +26,14 @@ class Decision:
 
     Attributes:
         budgets: (n_lines,)
+        explored: (n_lines,), what of them is there to learn only.
         marginal: (n_lines, 3), mean, p05 and p95 of the marginal return at the current budget.
         uplift: mean, p05 and p95 of plan minus status quo, per night.
         probability_positive: that the uplift is above 0.
     """
 
     budgets: FloatArray
+    explored: FloatArray | None = None
     marginal: FloatArray | None = None
     uplift: tuple[float, float, float] | None = None
     probability_positive: float | None = None

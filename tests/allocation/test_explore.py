@@ -183,6 +183,19 @@ def test_lines_whose_days_tell_next_to_nothing_are_left_alone() -> None:
     assert loud.unpaid == N // 2
 
 
+def test_a_lesson_that_has_begun_goes_on_though_it_would_not_begin_any_more():
+    known = table(0.2)
+    first = tried(known)
+    begun = first.budgets - BUDGETS
+    assert first.moves
+    sure = table(0.0)
+    assert not tried(sure).moves
+    again = explore(within(sure), BUDGETS, sure, prices(), np.random.default_rng(0), begun)
+    assert again.budgets == pytest.approx(first.budgets)
+    broke = prices(cost_share=0.0)
+    assert not explore(within(sure), BUDGETS, sure, broke, np.random.default_rng(0), begun).moves
+
+
 def test_a_small_account_goes_to_the_lessons_that_are_worth_most():
     """Half of the lines are known, half are not: what little may be moved teaches the latter."""
     known, rng = table(0.02), np.random.default_rng(2)

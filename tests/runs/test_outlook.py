@@ -82,8 +82,12 @@ def test_where_nothing_may_move_there_are_no_other_budgets(models):
 
 
 def test_learning_costs_what_the_split_without_it_would_earn_more(models):
-    known = facts(exploration={"max_share": 0.05})
-    decision = decide(known, models)
+    mornings = (
+        replace(facts(exploration={"max_share": 0.05}), day=DAY + timedelta(weeks=week))
+        for week in range(12)
+    )
+    decisions = (decide(known, models) for known in mornings)
+    decision = next(item for item in decisions if item.explored.any())
     assert np.abs(decision.explored).sum() > 0
     plain = decision.budgets - decision.explored
     lost = decision.table.at(plain).sum(axis=1).mean()

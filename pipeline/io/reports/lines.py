@@ -263,7 +263,7 @@ def _line_view(plan: Plan, item: PlanLine, flagged: set[Line]) -> LineView:
 
 
 def _kind(item: PlanLine, change: float, is_flagged: bool) -> Kind:
-    if item.action == "test" or 2 * abs(item.exploration) > abs(change):
+    if item.action == "test":
         return Kind.TEST
     if change:
         return Kind.MOVE

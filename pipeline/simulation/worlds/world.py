@@ -84,6 +84,7 @@ class Morning:
         current: (n_lines,), budgets of the day before.
         total: to be spent in full.
         floor, cap: (n_lines,), limits for this day, ramp included.
+        explored: (n_lines,), what of `current` the policy had set to learn only; None for nothing.
     """
 
     day: date
@@ -93,6 +94,7 @@ class Morning:
     total: float
     floor: FloatArray
     cap: FloatArray
+    explored: FloatArray | None = None
 
 
 class World:

@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from pipeline.cli.app import build_app
 from pipeline.core.errors import ConfigError, DataNotTrustedError
 from pipeline.core.plan import Mode, Plan
 from pipeline.core.policy import parse_policy
@@ -73,20 +71,6 @@ def test_the_next_night_compares_with_this_one(shop):
     plan = shop.night(shop.later())
     assert plan.mode is not Mode.FALLBACK
     assert any(item.check == "restated" and item.source == "outcomes" for item in plan.findings)
-
-
-def test_plans_on_a_total_are_not_said_to_be_scored_soon(shop):
-    """After any number of signed nights: what is not made is not promised either."""
-    totals(shop).night()
-    shop.approve()
-    shop.later(3)
-    shop.write()
-    told = CliRunner().invoke(
-        build_app(), ["score", "--date", shop.today.isoformat(), "-w", str(shop.folder)]
-    )
-    assert told.exit_code == 0
-    assert "revenue is known for groups of lines only" in told.stdout
-    assert "second night" not in told.stdout
 
 
 def test_a_fit_that_claims_more_than_there_is_moves_no_money(shop):

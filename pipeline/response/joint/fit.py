@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
 from pipeline.core.errors import PipelineError
-from pipeline.core.findings import Finding
 from pipeline.core.history import History, LiftTest, Measured
 from pipeline.core.types import BoolArray, FloatArray, IntArray, Line
 from pipeline.response.blocks import lost_findings
 from pipeline.response.curves import carried_spend
 from pipeline.response.experiments import experiment_finding, treatments
 from pipeline.response.fit import reference_spend
+from pipeline.response.joint.beside import Beside, beside_of
 from pipeline.response.joint.design import Design, averaged, baseline_design
 from pipeline.response.joint.health import joint_findings, share_finding
 from pipeline.response.joint.library import Library, library_for
 from pipeline.response.joint.moments import series_moments
 from pipeline.response.joint.posterior import JointPosterior
-from pipeline.response.joint.residuals import Seen, left_of, residual_findings
+from pipeline.response.joint.residuals import (
+    Left,
+    Seen,
+    alike_share,
+    left_of,
+    residual_findings,
+)
 from pipeline.response.joint.sampler import Chains, Experiments, Series, sample
 from pipeline.response.threads import one_thread
 
@@ -149,6 +156,7 @@ def _unit(
         design.columns,
         design.sd / np.sqrt(usual),
         responses.reshape(responses.shape[0], -1),
+        (design.untold, design.untold_sd / np.sqrt(usual)),
     )
     reference = reference_spend(history.spend)[lines]
     last = np.flatnonzero(known)[-max(28 // period, 1) :]
@@ -258,9 +266,15 @@ def _posterior(
         carried=np.stack([carried_spend(spend, float(r))[-1] for r in retentions]),
         recent_spend=spend[-7:].mean(axis=0),
         organic=np.zeros((chains.node.shape[0], len(history.lines))),
+        beside=tuple(_beside(units, library, chains)),
     )
-    caused = _caused(posterior, units)
-    posterior = replace(posterior, organic=_organic(posterior, units, caused))
+    caused, left = _caused(posterior, units), _left(history, units, library, chains)
+    surprises = np.array([unit.scale * np.sqrt(unit.seen.usual) for unit in units])
+    posterior = replace(
+        posterior,
+        organic=_organic(posterior, units, caused),
+        alike=alike_share(left, surprises),
+    )
     silent = np.ones(len(history.lines), dtype=bool)
     for unit in units:
         silent[unit.series.lines] = False
@@ -269,7 +283,7 @@ def _posterior(
         findings=(
             *joint_findings(history, metric, posterior, chains, rng, len(units)),
             share_finding(metric, caused, np.array([unit.recent for unit in units])),
-            *_residuals(history, units, library, chains),
+            *residual_findings([unit.seen.name for unit in units], left, _period(history)),
             *experiment_finding(history, tests),
             *lost_findings(
                 history.lines, silent, f"{metric} of its series is missing or never above zero"
@@ -278,12 +292,29 @@ def _posterior(
     )
 
 
-def _residuals(
-    history: History, units: list[_Unit], library: Library, chains: Chains
-) -> tuple[Finding, ...]:
-    """Return what is to be said of what the mean of all draws leaves of each series."""
-    measured, reference = history.measured, reference_spend(history.spend)
-    period = 1 if measured is None else measured.period_days
+def _beside(units: list[_Unit], library: Library, chains: Chains) -> Iterator[Beside]:
+    n_nodes = library.log_prior.size
+    for index, unit in enumerate(units):
+        lines = unit.series.lines
+        yield beside_of(
+            unit.seen.name,
+            unit.scale,
+            unit.seen.design,
+            unit.seen.known,
+            unit.seen.odd,
+            unit.series.moments,
+            (
+                chains.coefficient[:, lines],
+                np.arange(lines.size) * n_nodes + chains.node[:, lines],
+                chains.noise[:, index],
+                chains.noise_kind[:, index],
+            ),
+        )
+
+
+def _left(history: History, units: list[_Unit], library: Library, chains: Chains) -> list[Left]:
+    """Return what the mean of all draws leaves of each series."""
+    reference, period = reference_spend(history.spend), _period(history)
     left = []
     for unit in units:
         lines = unit.series.lines
@@ -293,7 +324,11 @@ def _residuals(
         responses = library.responses(history.spend[:, lines], reference[lines])
         caused = averaged(np.einsum("tln,ln->t", responses, weight), period)
         left.append(left_of(unit.seen, caused, period))
-    return residual_findings([unit.seen.name for unit in units], left, period)
+    return left
+
+
+def _period(history: History) -> int:
+    return 1 if history.measured is None else history.measured.period_days
 
 
 def _caused(posterior: JointPosterior, units: list[_Unit]) -> FloatArray:

@@ -16,7 +16,7 @@ import numpy as np
 
 from pipeline.core.errors import DataNotTrustedError
 from pipeline.core.findings import Level
-from pipeline.core.types import BoolArray, FloatArray, IntArray, JsonObject
+from pipeline.core.types import FloatArray, IntArray, JsonObject
 from pipeline.core.watch import Watch
 from pipeline.io import vintages, warehouse
 from pipeline.io.artefacts import RunFolder, begin_run, json_bytes, parquet_bytes, write_file
@@ -240,41 +240,23 @@ def _score_card(work: RunFolder, inputs: Inputs, *, with_curves: bool = False) -
 
 
 def _realised(work: RunFolder, inputs: Inputs, tables: Tables, history: History) -> Realised:
-    metric, measured = inputs.policy.objective.maximize, history.measured
-    complete = _completeness(work, history, inputs.policy.objective)
-    if measured is None:
-        return Realised(
-            days=history.days,
-            lines=history.lines,
-            spend=tables.spend,
-            outcome=history.outcomes.get(metric, np.zeros_like(history.spend)),
-            complete=complete,
-            trusted=history.trusted,
-        )
-    return Realised(
-        days=history.days,
-        lines=measured.units,
-        spend=tables.outcome_side.spend,
-        outcome=measured.outcomes[metric],
-        complete=complete,
-        trusted=_comparable(history, measured),
-        spent=Spent(lines=history.lines, spend=tables.spend),
-    )
-
-
-def _comparable(history: History, measured: Measured) -> BoolArray:
-    """Return the cells that forecasts of groups can be held against, (n_days, n_units).
-
-    The money of all lines of the group has to be known, and its outcome as whole as the fit needs
-    it to learn from it.
-    """
     from pipeline.response.joint.fit import OPEN_DAYS
 
-    trusted, unit = measured.trusted.copy(), measured.unit_of(history.lines)
-    for index in range(len(measured.units)):
-        trusted[:, index] &= history.trusted[:, unit == index].all(axis=1)
-    trusted[-OPEN_DAYS:] = False
-    return trusted
+    metric, side = inputs.policy.objective.maximize, history.outcome_side
+    trusted, spent = side.trusted, None
+    if side is not history:
+        # A total is whole enough to be held against where it is whole enough to learn from.
+        trusted[-OPEN_DAYS:] = False
+        spent = Spent(lines=history.lines, spend=tables.spend)
+    return Realised(
+        days=history.days,
+        lines=side.lines,
+        spend=tables.outcome_side.spend,
+        outcome=side.outcomes.get(metric, np.zeros_like(side.spend)),
+        complete=_completeness(work, history, inputs.policy.objective),
+        trusted=trusted,
+        spent=spent,
+    )
 
 
 def _judged(work: RunFolder, realised: Realised, history: History) -> Judged:

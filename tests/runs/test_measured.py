@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from pipeline.cli.app import build_app
 from pipeline.core.errors import ConfigError, DataNotTrustedError
 from pipeline.core.plan import Mode, Plan
 from pipeline.core.policy import parse_policy
 from pipeline.runs.checking import replay_plan
 from pipeline.simulation.mix import make_mix
-from pipeline.simulation.past import own_past
 from tests.runs.shop import DAY, Shop
 from tests.runs.test_real_data import assert_presentable, needs, plan_of
 
@@ -151,10 +153,25 @@ def test_settings_that_contradict_each_other_are_refused(sources, said):
         parse_policy(settings, "portfolio.yaml")
 
 
-def test_a_backtest_says_why_it_cannot_score_totals(shop):
-    totals(shop).write()
-    with pytest.raises(ConfigError, match=r"sources\.outcomes\.by"), own_past(shop.portfolio, DAY):
-        pass
+def backtested(folder: Path, day: date, *arguments: str) -> str:
+    """Return what the command says of a folder's past."""
+    where = ["-w", str(folder), "--date", day.isoformat()]
+    told = CliRunner().invoke(build_app(), ["backtest", *where, *arguments])
+    assert told.exit_code == 0, told.output
+    return told.stdout
+
+
+def test_a_backtest_scores_a_total_and_says_what_it_cannot_tell(shop):
+    totals(shop, days=120).write()
+    answer = json.loads(backtested(shop.folder, DAY, "--weeks", "2", "--json"))
+    assert (answer["summary"]["weeks"], answer["summary"]["known_by"]) == (2, "series")
+    assert all(week["lines"] == 1 for week in answer["weeks"])
+    assert answer["summary"]["error"] < 0.3
+    assert answer["summary"]["decision"] is None
+    shown = " ".join(backtested(shop.folder, DAY, "--weeks", "1").split())
+    assert "1 week of revenue" in shown
+    assert "the past cannot say whether outcomes follow the curves; lift tests can" in shown
+    assert not (shop.folder / ".equimarginal" / "runs").exists()
 
 
 @needs(ROBYN)
@@ -190,6 +207,9 @@ def test_a_wide_weekly_table_with_controls(tmp_path):
     assert all(line.marginal_return.p05 >= -1e-9 for line in plan.lines)  # also where spend is 0
     assert {line.line["channel"] for line in plan.lines} == set(channels)
     assert "one joint fit of 156 weeks" in page
+    told = json.loads(backtested(tmp_path, date(2019, 10, 31), "--weeks", "4", "--json"))
+    assert told["summary"]["weeks"] == 4
+    assert told["summary"]["total_error"] < 0.5
 
 
 @needs(MERIDIAN)
@@ -226,3 +246,6 @@ def test_regions_of_a_weekly_table(tmp_path):
     assert_presentable(plan, page)
     assert len(plan.lines) == 80
     assert "known as 20 series" in page
+    told = json.loads(backtested(tmp_path, date(2024, 1, 22), "--weeks", "1", "--json"))
+    assert [week["lines"] for week in told["weeks"]] == [20]
+    assert told["summary"]["coverage"] >= 0.75

@@ -16,9 +16,9 @@ import numpy as np
 
 from pipeline.core.errors import DataNotTrustedError
 from pipeline.core.findings import Level
-from pipeline.core.types import FloatArray, IntArray, JsonObject
+from pipeline.core.types import FloatArray, JsonObject
 from pipeline.core.watch import Watch
-from pipeline.io import vintages, warehouse
+from pipeline.io import warehouse
 from pipeline.io.artefacts import RunFolder, begin_run, json_bytes, parquet_bytes, write_file
 from pipeline.runs import storage
 from pipeline.runs.ahead_files import AHEAD, read_line_ahead
@@ -27,23 +27,15 @@ from pipeline.runs.holdouts import HoldoutScore, holdout_scores
 from pipeline.runs.inputs import Inputs, read_inputs
 from pipeline.runs.portfolio import Portfolio
 from pipeline.runs.promises import read_promises
+from pipeline.runs.realised import realised_by_now
 from pipeline.scoring.calibration import Calibration, calibrate, calibration_findings, widening
 from pipeline.scoring.consequences import alarms_of, ends_of, watch_of
 from pipeline.scoring.drift import alarm_limit, find_shifts
 from pipeline.scoring.inputs import WATCHED_DAYS, Seen, watched_series
-from pipeline.scoring.scores import (
-    Adoption,
-    Promised,
-    Realised,
-    Score,
-    Spent,
-    adoption,
-    score_plans,
-)
+from pipeline.scoring.scores import Adoption, Promised, Realised, Score, adoption, score_plans
 
 if TYPE_CHECKING:
-    from pipeline.core.history import History, Measured
-    from pipeline.core.objective import Objective
+    from pipeline.core.history import History
     from pipeline.io.facts import Facts as Tables
 
 SCORES = "scores.parquet"
@@ -169,7 +161,9 @@ def past_gain(work: RunFolder, inputs: Inputs) -> Judged:
     if not work.exists(AHEAD):
         return Judged()
     history = warehouse.read_history(work, inputs.policy)
-    return _judged(work, _realised(work, inputs, warehouse.read_facts(work), history), history)
+    return _judged(
+        work, realised_by_now(work, inputs, warehouse.read_facts(work), history), history
+    )
 
 
 def score_portfolio(portfolio: Portfolio, day: date) -> ScoreCard:
@@ -220,7 +214,7 @@ def _score_card(work: RunFolder, inputs: Inputs, *, with_curves: bool = False) -
     tables = warehouse.read_facts(work)
     history = warehouse.read_history(work, inputs.policy)
     metric = inputs.policy.objective.maximize
-    realised = _realised(work, inputs, tables, history)
+    realised = realised_by_now(work, inputs, tables, history)
     promises = read_promises(work)
     scores = score_plans(promises, realised)
     calibrations = calibrate(scores)
@@ -239,26 +233,6 @@ def _score_card(work: RunFolder, inputs: Inputs, *, with_curves: bool = False) -
     )
 
 
-def _realised(work: RunFolder, inputs: Inputs, tables: Tables, history: History) -> Realised:
-    from pipeline.response.joint.fit import OPEN_DAYS
-
-    metric, side = inputs.policy.objective.maximize, history.outcome_side
-    trusted, spent = side.trusted, None
-    if side is not history:
-        # A total is whole enough to be held against where it is whole enough to learn from.
-        trusted[-OPEN_DAYS:] = False
-        spent = Spent(lines=history.lines, spend=tables.spend)
-    return Realised(
-        days=history.days,
-        lines=side.lines,
-        spend=tables.outcome_side.spend,
-        outcome=side.outcomes.get(metric, np.zeros_like(side.spend)),
-        complete=_completeness(work, history, inputs.policy.objective),
-        trusted=trusted,
-        spent=spent,
-    )
-
-
 def _judged(work: RunFolder, realised: Realised, history: History) -> Judged:
     promises, ahead = read_promises(work), read_line_ahead(work)
     if ahead is None or not promises:
@@ -269,34 +243,6 @@ def _judged(work: RunFolder, realised: Realised, history: History) -> Judged:
 def _adoptions(promises: list[Promised], realised: Realised) -> tuple[Adoption, ...]:
     found = (adoption(promise, realised) for promise in promises)
     return tuple(item for item in found if item is not None)
-
-
-def _completeness(work: RunFolder, history: History, objective: Objective) -> FloatArray:
-    """Return the share of every day's outcome that is thought to be reported by now.
-
-    Of what outcomes are known by, (n_days, n). Where nothing was seen to arrive late, measured
-    outcomes are taken as the fit takes them: as whole once the newest days are over.
-    """
-    from pipeline.response.fit import channel_index
-    from pipeline.response.joint.fit import OPEN_DAYS
-    from pipeline.response.maturity import learn_maturity
-
-    measured = history.measured
-    seen = vintages.read_vintages(work, objective.counted(history.metrics))
-    channels, groups = channel_index(history) if measured is None else _outermost(measured)
-    known = seen if seen.day.size else None
-    maturity = learn_maturity(known, len(history.days), channels, groups)
-    share = maturity.share
-    if measured is not None and not maturity.snapshots:
-        share[:-OPEN_DAYS] = 1.0
-    return share
-
-
-def _outermost(measured: Measured) -> tuple[tuple[str, ...], IntArray]:
-    """Return the outermost names that outcomes are known by, and each unit's place among them."""
-    names = [unit[0] for unit in measured.units]
-    channels, groups = np.unique(names, return_inverse=True)
-    return tuple(channels.tolist()), groups
 
 
 def _watch(

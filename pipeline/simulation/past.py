@@ -53,9 +53,19 @@ class OwnPast:
             kept = None if night is None else self._kept(night)
         except PipelineError:
             kept = None  # damaged, or kept by another version
-        if kept is not None and set(kept.history.lines) <= set(self.history.lines):
+        if kept is not None and self._knows(kept.history):
             return kept
         return self._reported(day)
+
+    def _knows(self, history: History) -> bool:
+        """Return whether all lines, and all that outcomes were known by, are still known."""
+        return all(
+            set(old.lines) <= set(now.lines)
+            for old, now in (
+                (history, self.history),
+                (history.outcome_side, self.history.outcome_side),
+            )
+        )
 
     def _kept(self, night: RunFolder) -> Past:
         objective = self.portfolio.policy.objective

@@ -201,9 +201,13 @@ def test_a_week_is_promised_and_scored_as_a_week(tmp_path: Path) -> None:
         for first in (DAY, DAY + timedelta(days=7)):
             rows += [{**row, "date": first.isoformat()} for row in last]
     shop.moment += timedelta(days=15)
-    shop.write()
-    card = scoring.score_portfolio(shop.portfolio, DAY + timedelta(days=15))
-    (total,) = [item for item in card.scores if not item.line]
+    run = shop.run(shop.night(DAY + timedelta(days=15)))
+    (total,) = run.read_json(storage.SCORE_CARD)["plans"]
     revenue = next(r["revenue"] for r in shop.outcomes if r["date"] == DAY.isoformat())
-    assert (total.day, total.horizon) == (DAY, 7)
-    assert total.came == pytest.approx(revenue)
+    assert (total["day"], total["horizon"]) == (DAY.isoformat(), 7)
+    assert total["came"] == pytest.approx(revenue)
+    page = run.read_bytes("report.html").decode()
+    assert "and 6 days after" in page[page.index('id="promises"') :]
+    shown = {item.plan_id: item for item in scoring.read_day_scores(run)}
+    assert shown[plans[0].plan_id].came == pytest.approx(revenue / 7)  # a day
+    assert shown[plans[1].plan_id].came is None

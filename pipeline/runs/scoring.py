@@ -271,7 +271,8 @@ def _watch(
             complete=complete,
             trusted=history.trusted[recent],
         ),
-        _residuals(history, scores)[recent],
+        _residuals(history, scores)[recent] if by_line else None,
+        None if by_line else _whole_residuals(history, scores)[recent],
     )
     rate, hold_days = inputs.policy.drift.false_alarms_per_year, inputs.policy.drift.hold_days
     limit = alarm_limit(len(watched.kind), rate)
@@ -296,6 +297,16 @@ def _residuals(history: History, scores: list[Score]) -> FloatArray:
     for item in scores:
         if item.horizon == 1 and item.line in columns and item.day in rows:
             out[rows[item.day], columns[item.line]] = item.surprise
+    return out
+
+
+def _whole_residuals(history: History, scores: list[Score]) -> FloatArray:
+    """Return the surprise of the portfolio's day under its own night's forecast, (n_days,)."""
+    rows = {day: index for index, day in enumerate(history.days)}
+    out = np.full(len(rows), np.nan)
+    for item in scores:
+        if item.horizon == 1 and not item.line and item.day in rows:
+            out[rows[item.day]] = item.surprise
     return out
 
 

@@ -76,6 +76,13 @@ def speed_block() -> str:
     )
 
 
+def foreseen_block() -> str:
+    """Return how often totals that nobody attributed end where they were forecast."""
+    from benchmarks.mix_forecasts import foreseen_block
+
+    return foreseen_block()
+
+
 def rotation_block() -> str:
     """Return how the rotation fares in markets whose truth is known."""
     from benchmarks.decisions import rotation_table
@@ -234,6 +241,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "peers": peers_block,
     "alarms": alarms_block,
     "converging": converging_block,
+    "foreseen": foreseen_block,
     "gains": gains_block,
     "newcomers": newcomers_block,
     "nightly": nightly_block,

@@ -12,7 +12,6 @@ from pipeline.cli.show import HERE, AsJson, Workspace, iso_day, print_json, prin
 
 if TYPE_CHECKING:
     from pipeline.simulation.backtest import Backtest
-    from pipeline.simulation.effects import DecisionValue
 
 Day = Annotated[str | None, typer.Option("--date", metavar="DAY", help="Data before it.")]
 Weeks = Annotated[int, typer.Option(min=1, max=104, help="Newest complete weeks to score.")]
@@ -70,19 +69,19 @@ def _show(result: Backtest) -> None:
     )
     for remark in _unscored(result):
         say(remark)
-    say(_decision(result.decision))
+    say(_decision(result))
 
 
 def _unscored(result: Backtest) -> Iterator[str]:
     """Yield what the scores do not cover, and why."""
-    from pipeline.simulation.backtest import LEAST_PAST_DAYS, MATURING_DAYS
+    from pipeline.simulation.backtest import MATURING_DAYS
 
     summary = result.summary()
     tried = len(result.cuts) + len(result.left_out)
     if tried < result.asked:
         yield (
             f"{result.asked} weeks were asked for, and {result.n_days} days of history have room "
-            f"for {tried}: the first {LEAST_PAST_DAYS} days are to learn from, the last "
+            f"for {tried}: the first {result.n_learning} days are to learn from, the last "
             f"{MATURING_DAYS} are still coming in"
         )
     for week in result.left_out:
@@ -90,13 +89,19 @@ def _unscored(result: Backtest) -> Iterator[str]:
     if summary["line_weeks_left_out"]:
         total = summary["line_weeks"] + summary["line_weeks_left_out"]
         yield (
-            f"left out: {summary['line_weeks_left_out']} of {total} line-weeks, whose data are in "
-            "doubt ('equimarginal check' says why) or whose line was new"
+            f"left out: {summary['line_weeks_left_out']} of {total} {result.known_by}-weeks, whose "
+            "data are in doubt ('equimarginal check' says why) or whose line was new"
         )
 
 
-def _decision(value: DecisionValue | None) -> str:
+def _decision(result: Backtest) -> str:
     """Return whether outcomes followed real changes of spend, in words."""
+    value = result.decision
+    if value is None and result.names < 2:
+        return (
+            f"one {result.known_by} has nothing beside it that would tell what spend did from what "
+            "demand did, so the past cannot say whether outcomes follow the curves; lift tests can"
+        )
     if value is None:
         return "spend hardly changed, so the past cannot say whether outcomes follow the curves"
     reach = (

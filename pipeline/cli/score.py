@@ -49,9 +49,7 @@ def score(
     if as_json:
         print_json(card.to_json() | {"decisions": [item.to_json() for item in decisions]})
         return
-    if card.unscored:
-        say(card.unscored)
-    elif not card.adoptions:
+    if not card.adoptions and not card.scores:
         say("no plan of an earlier day has a forecast yet; scores begin with the second night")
     else:
         _plans(card)
@@ -112,8 +110,8 @@ def _gain(card: ScoreCard) -> None:
     judged = card.judged
     if not judged.worths:
         say(
-            "gain: not known, for want of curves of single lines or of a known day; a standing "
-            "holdout shows it ('equimarginal holdout draw')"
+            "gain: not known, for want of curves of single lines or of a known day; a lift test or "
+            "a standing holdout ('equimarginal holdout draw') shows it"
         )
         return
     gain, unit = judged.gain, outcome_unit(card.metric, card.currency)

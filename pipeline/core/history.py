@@ -105,6 +105,25 @@ class History:
         """The outcomes that are known, of lines or of groups of them."""
         return frozenset(self.outcomes if self.measured is None else self.measured.outcomes)
 
+    @property
+    def outcome_side(self) -> History:
+        """The same days by what outcomes are known by: lines, or groups of them as if they were.
+
+        A group is trusted where its outcome is, and the spend of all its lines.
+        """
+        measured = self.measured
+        if measured is None:
+            return self
+        member = measured.unit_of(self.lines)[:, None] == np.arange(len(measured.units))
+        return History(
+            days=self.days,
+            lines=measured.units,
+            spend=self.spend @ member,
+            outcomes=measured.outcomes,
+            trusted=measured.trusted & ((~self.trusted) @ member == 0),
+            special=self.special,
+        )
+
     def until(self, end: int) -> History:
         """Return the first `end` days."""
         return replace(

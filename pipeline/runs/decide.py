@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from pipeline.core.policy import Policy
 from pipeline.core.types import BoolArray, FloatArray, Line, line_label
 from pipeline.core.watch import Watch
 from pipeline.response.blocks import LOST
+from pipeline.response.joint import JointPredictive
 from pipeline.response.predict import Predictive
 from pipeline.runs.exploring import explore_tonight
 from pipeline.runs.guardrails import guardrails_of, loosened
@@ -38,6 +39,10 @@ from pipeline.runs.step import take_step
 
 if TYPE_CHECKING:
     from pipeline.runs.holdouts import HoldoutScore
+
+
+Ahead: TypeAlias = Predictive | JointPredictive
+"""What will be reported on the coming days: of lines, or of what outcomes are known by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +102,7 @@ class Models:
 
     objective: Learned
     others: Mapping[str, Learned] = field(default_factory=dict)
-    ahead: Predictive | None = None
+    ahead: Ahead | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

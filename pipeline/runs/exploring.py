@@ -10,6 +10,7 @@ from pipeline.allocation.explore import Exploration, Prices, explore
 from pipeline.allocation.problem import Problem
 from pipeline.allocation.solve import is_allowed
 from pipeline.core.types import FloatArray
+from pipeline.response.predict import Predictive
 
 if TYPE_CHECKING:
     from pipeline.runs.decide import Facts, Models
@@ -40,7 +41,9 @@ def explore_tonight(
             cost_share=rules.max_cost_share,
             horizon_days=rules.horizon_days,
             ramp_share=facts.policy.max_daily_change,
-            noise=np.full(budgets.size, USUAL_NOISE) if ahead is None else ahead.line_variance,
+            noise=ahead.line_variance
+            if isinstance(ahead, Predictive)
+            else np.full(budgets.size, USUAL_NOISE),
         ),
         rng,
         facts.explored,

@@ -17,11 +17,12 @@ from pipeline.response import Fitted, Posterior, fit_metric
 from pipeline.response.blocks import RunBlocks, run_here
 from pipeline.response.experiments import experiment_finding
 from pipeline.response.health import Health, told_as_one
+from pipeline.response.joint import JointPosterior, JointPredictive, joint_predictive
 from pipeline.response.plausible import Judged, judge
 from pipeline.response.predict import Predictive, predictive
 from pipeline.response.segments import ahead_as_one, segments_of, shared_tests
 from pipeline.response.value import widened
-from pipeline.runs.decide import Facts, Learned, Models, day_rng
+from pipeline.runs.decide import Ahead, Facts, Learned, Models, day_rng
 from pipeline.runs.guardrails import guardrail_metrics
 
 KNOTS = np.array([0, 0.25, 0.5, 0.65, *np.arange(0.75, 1.26, 0.05).round(2), 1.35, 1.5, 2, 3])
@@ -47,7 +48,7 @@ class Part:
 
     learned: Learned
     health: Health | None = None
-    ahead: Predictive | None = None
+    ahead: Ahead | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +99,11 @@ class Fit:
         dice = self._dice("posterior")
         if not isinstance(posterior, Posterior):
             table, mean = posterior.tabulate(grid, dice, self.n_draws)
-            return Part(learned=Learned(table=table, mean=mean, findings=posterior.findings))
+            _widen(table.value, mean, _widening(self.facts))
+            return Part(
+                learned=Learned(table=table, mean=mean, findings=posterior.findings),
+                ahead=self._joint_ahead(posterior),
+            )
         table, mean = posterior.tabulate(grid, dice, self.n_draws, self._common("posterior"))
         _widen(table.value, mean, _widening(self.facts))
         ahead = None
@@ -112,6 +117,12 @@ class Fit:
             )
         learned = Learned(table=table, mean=mean, findings=posterior.findings)
         return Part(learned=learned, health=posterior.health, ahead=ahead)
+
+    def _joint_ahead(self, posterior: JointPosterior) -> JointPredictive | None:
+        if not self.is_objective:
+            return None
+        facts = self.facts
+        return joint_predictive(posterior, facts.history, self._dice("ahead"), day=facts.day)
 
     def _common(self, purpose: str) -> np.random.Generator | None:
         """Return the generator of what lines of all segments share; None where there is one."""
@@ -202,7 +213,7 @@ def _gathered(facts: Facts, metric: str, parts: Iterator[Part]) -> Part:
         return replace(part, learned=replace(part.learned, findings=findings))
     spend, mean = np.empty((2, len(lines), KNOTS.size))
     value, organic = np.empty(0, dtype=np.float32), np.empty(0)
-    health, ahead = list[Health](), list[Predictive]()
+    health, ahead = list[Health](), list[Predictive]()  # segments are never of a joint fit
     for places in segments:
         part = next(parts)
         table = part.learned.table
@@ -213,7 +224,7 @@ def _gathered(facts: Facts, metric: str, parts: Iterator[Part]) -> Part:
         spend[places], mean[places] = table.spend, part.learned.mean
         value[:, places], organic[:, places] = table.value, table.organic
         health += [] if part.health is None else [part.health]
-        ahead += [] if part.ahead is None else [part.ahead]
+        ahead += [part.ahead] if isinstance(part.ahead, Predictive) else []
         del part, table
     tests = (*experiment_finding(facts.history, judged.tests), *judged.findings)
     return Part(

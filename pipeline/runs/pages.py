@@ -67,13 +67,14 @@ def _extras(work: RunFolder, inputs: Inputs, plan: Plan) -> ReportExtras:
 
 
 def _promises(work: RunFolder) -> tuple[Promise, ...]:
-    """Return what the last plans promised for their own day, and what came so far."""
+    """Return what the last plans promised for the first days they forecast, and what came."""
     from pipeline.io.reports import Promise
     from pipeline.runs.scoring import read_day_scores
 
     return tuple(
         Promise(
             day=seen.day,
+            days=seen.days,
             plan_id=seen.plan_id,
             promised=Interval(mean=seen.promised, p05=seen.p05, p95=seen.p95),
             realised=seen.came,

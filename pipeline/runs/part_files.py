@@ -30,6 +30,8 @@ _WORDS = "words"
 
 def part_bytes(part: Part) -> bytes:
     """Return a segment's part as bytes."""
+    from pipeline.response.predict import Predictive
+
     table, health, ahead = part.learned.table, part.health, part.ahead
     assert health is not None  # noqa: S101  segments are never of a joint fit
     arrays = {f"table.{name}": getattr(table, name) for name in _TABLE}
@@ -42,7 +44,7 @@ def part_bytes(part: Part) -> bytes:
     for name in ("leads", "special"):
         words[name] = [item.model_dump(mode="json") for item in getattr(health, name)]
     words["told"] = [asdict(item) for item in health.told]
-    if ahead is not None:
+    if isinstance(ahead, Predictive):
         arrays |= {f"ahead.{name}": getattr(ahead, name) for name in _AHEAD}
         words |= {"day": ahead.day.isoformat(), "lasting_sd": ahead.lasting_sd}
     arrays[_WORDS] = np.frombuffer(json.dumps(words).encode(), dtype=np.uint8)

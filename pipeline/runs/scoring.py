@@ -18,14 +18,16 @@ from pipeline.core.errors import DataNotTrustedError
 from pipeline.core.findings import Level
 from pipeline.core.types import FloatArray, JsonObject
 from pipeline.core.watch import Watch
-from pipeline.io import vintages, warehouse
+from pipeline.io import warehouse
 from pipeline.io.artefacts import RunFolder, begin_run, json_bytes, parquet_bytes, write_file
 from pipeline.runs import storage
+from pipeline.runs.ahead_files import AHEAD, read_line_ahead
 from pipeline.runs.gain import Judged, judge
 from pipeline.runs.holdouts import HoldoutScore, holdout_scores
 from pipeline.runs.inputs import Inputs, read_inputs
 from pipeline.runs.portfolio import Portfolio
 from pipeline.runs.promises import read_promises
+from pipeline.runs.realised import realised_by_now
 from pipeline.scoring.calibration import Calibration, calibrate, calibration_findings, widening
 from pipeline.scoring.consequences import alarms_of, ends_of, watch_of
 from pipeline.scoring.drift import alarm_limit, find_shifts
@@ -34,15 +36,10 @@ from pipeline.scoring.scores import Adoption, Promised, Realised, Score, adoptio
 
 if TYPE_CHECKING:
     from pipeline.core.history import History
-    from pipeline.core.objective import Objective
     from pipeline.io.facts import Facts as Tables
 
 SCORES = "scores.parquet"
 SCORES_FOLDER = "scores"
-UNSCORED = (
-    "{metric} is known for groups of lines only, so plans make no forecast that days could be held "
-    "against; a standing holdout ('equimarginal holdout draw') or a lift test shows what they bring"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +55,6 @@ class ScoreCard:
             where nobody knows which line earned what.
         holdouts: what plans were worth against units kept on the old plan.
         watch: alarms and what is done about them.
-        unscored: why no plan of this portfolio is ever scored; empty where they are.
     """
 
     day: date
@@ -70,7 +66,6 @@ class ScoreCard:
     judged: Judged
     holdouts: tuple[HoldoutScore, ...]
     watch: Watch
-    unscored: str = ""
 
     def to_json(self) -> JsonObject:
         """Return plain JSON values: totals plan by plan, calibration, gain, alarms."""
@@ -98,7 +93,6 @@ class ScoreCard:
             "gain": self.judged.to_json(),
             "holdouts": [item.to_json() for item in self.holdouts],
             "watch": self.watch.model_dump(mode="json"),
-            "unscored": self.unscored,
         }
 
 
@@ -116,10 +110,14 @@ def score(work: RunFolder) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayScore:
-    """What one earlier plan promised for its own day, all lines, and what came so far."""
+    """What one earlier plan promised a day, all lines, and what came so far.
+
+    Of its own day; where outcomes are known by the week, of the week that it forecast first.
+    """
 
     plan_id: str
     day: date
+    days: int
     promised: float
     p05: float
     p95: float
@@ -129,24 +127,26 @@ class DayScore:
 
 
 def read_day_scores(work: RunFolder) -> list[DayScore]:
-    """Return what the night found of earlier plans' own days, oldest first."""
+    """Return what the night found of the first days that earlier plans forecast, oldest first."""
     if not work.exists(storage.SCORE_CARD):
         return []
     card = work.read_json(storage.SCORE_CARD)
-    seen = {item["plan_id"]: item for item in card["plans"] if item["horizon"] == 1}
+    seen = {(item["plan_id"], item["horizon"]): item for item in card["plans"]}
     adopted = {item["plan_id"]: item["adopted_share"] for item in card["adoption"]}
     out = []
     for promise in read_promises(work):
-        forecast, came = promise.forecast, seen.get(promise.plan_id, {})
+        forecast, days = promise.forecast, promise.forecast.horizons[0]
+        known = seen.get((promise.plan_id, days))
         out.append(
             DayScore(
                 plan_id=promise.plan_id,
                 day=forecast.day,
-                promised=float(forecast.mean[0, -1]),
-                p05=float(forecast.quantiles[0, -1, 0]),
-                p95=float(forecast.quantiles[0, -1, -1]),
-                came=came.get("came"),
-                complete_share=came.get("complete_share"),
+                days=days,
+                promised=float(forecast.mean[0, -1]) / days,
+                p05=float(forecast.quantiles[0, -1, 0]) / days,
+                p95=float(forecast.quantiles[0, -1, -1]) / days,
+                came=None if known is None else known["came"] / days,
+                complete_share=None if known is None else known["complete_share"],
                 adopted_share=adopted.get(promise.plan_id),
             )
         )
@@ -158,10 +158,12 @@ def past_gain(work: RunFolder, inputs: Inputs) -> Judged:
 
     Nothing is judged by a night that learned no curves; it may have staged no tables either.
     """
-    if not work.exists(storage.AHEAD):
+    if not work.exists(AHEAD):
         return Judged()
     history = warehouse.read_history(work, inputs.policy)
-    return _judged(work, _realised(work, inputs, warehouse.read_facts(work), history), history)
+    return _judged(
+        work, realised_by_now(work, inputs, warehouse.read_facts(work), history), history
+    )
 
 
 def score_portfolio(portfolio: Portfolio, day: date) -> ScoreCard:
@@ -212,7 +214,7 @@ def _score_card(work: RunFolder, inputs: Inputs, *, with_curves: bool = False) -
     tables = warehouse.read_facts(work)
     history = warehouse.read_history(work, inputs.policy)
     metric = inputs.policy.objective.maximize
-    realised = _realised(work, inputs, tables, history)
+    realised = realised_by_now(work, inputs, tables, history)
     promises = read_promises(work)
     scores = score_plans(promises, realised)
     calibrations = calibrate(scores)
@@ -227,25 +229,12 @@ def _score_card(work: RunFolder, inputs: Inputs, *, with_curves: bool = False) -
         holdouts=holdout_scores(
             inputs.trials, inputs.policy.line, history, metric, realised.complete
         ),
-        watch=_watch(inputs, tables, history, realised.complete, scores, calibrations),
-        unscored="" if history.measured is None else UNSCORED.format(metric=metric),
-    )
-
-
-def _realised(work: RunFolder, inputs: Inputs, tables: Tables, history: History) -> Realised:
-    metric = inputs.policy.objective.maximize
-    return Realised(
-        days=history.days,
-        lines=history.lines,
-        spend=tables.spend,
-        outcome=history.outcomes.get(metric, np.zeros_like(history.spend)),
-        complete=_completeness(work, history, inputs.policy.objective),
-        trusted=history.trusted,
+        watch=_watch(inputs, tables, history, realised, scores, calibrations),
     )
 
 
 def _judged(work: RunFolder, realised: Realised, history: History) -> Judged:
-    promises, ahead = read_promises(work), storage.read_ahead(work)
+    promises, ahead = read_promises(work), read_line_ahead(work)
     if ahead is None or not promises:
         return Judged()
     return judge(ahead, promises, replace(realised, spend=history.spend))
@@ -256,23 +245,11 @@ def _adoptions(promises: list[Promised], realised: Realised) -> tuple[Adoption, 
     return tuple(item for item in found if item is not None)
 
 
-def _completeness(work: RunFolder, history: History, objective: Objective) -> FloatArray:
-    """Return the share of every day's outcome that is thought to be reported by now."""
-    from pipeline.response.fit import channel_index
-    from pipeline.response.maturity import learn_maturity
-
-    counted = objective.counted(history.outcomes)
-    seen = vintages.read_vintages(work, counted)
-    channels, groups = channel_index(history)
-    known = seen if seen.day.size else None
-    return learn_maturity(known, len(history.days), channels, groups).share
-
-
 def _watch(
     inputs: Inputs,
     tables: Tables,
     history: History,
-    complete: FloatArray,
+    realised: Realised,
     scores: list[Score],
     calibrations: list[Calibration],
 ) -> Watch:
@@ -280,6 +257,9 @@ def _watch(
     outcome = tables.outcomes
     metric = inputs.policy.objective.maximize
     unknown = np.full(history.spend.shape, np.nan)
+    # Of groups' outcomes nothing is watched line by line, so how late they are plays no part.
+    by_line = history.measured is None
+    complete = (realised.complete if by_line else np.ones(history.spend.shape))[recent]
     watched = watched_series(
         Seen(
             spend=tables.spend[recent],
@@ -288,10 +268,11 @@ def _watch(
             clicks=tables.clicks[recent],
             conversions=outcome.get("conversions", unknown)[recent],
             outcome=outcome.get(metric, unknown)[recent],
-            complete=complete[recent],
+            complete=complete,
             trusted=history.trusted[recent],
         ),
-        _residuals(history, scores)[recent],
+        _residuals(history, scores)[recent] if by_line else None,
+        None if by_line else _whole_residuals(history, scores)[recent],
     )
     rate, hold_days = inputs.policy.drift.false_alarms_per_year, inputs.policy.drift.hold_days
     limit = alarm_limit(len(watched.kind), rate)
@@ -316,6 +297,16 @@ def _residuals(history: History, scores: list[Score]) -> FloatArray:
     for item in scores:
         if item.horizon == 1 and item.line in columns and item.day in rows:
             out[rows[item.day], columns[item.line]] = item.surprise
+    return out
+
+
+def _whole_residuals(history: History, scores: list[Score]) -> FloatArray:
+    """Return the surprise of the portfolio's day under its own night's forecast, (n_days,)."""
+    rows = {day: index for index, day in enumerate(history.days)}
+    out = np.full(len(rows), np.nan)
+    for item in scores:
+        if item.horizon == 1 and not item.line and item.day in rows:
+            out[rows[item.day]] = item.surprise
     return out
 
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline.core.curves import ResponseTable
 from pipeline.core.findings import Finding
 from pipeline.core.plan import Plan
-from pipeline.core.types import FloatArray
 from pipeline.core.watch import Watch
 from pipeline.io import vintages, warehouse
 from pipeline.io.artefacts import RunFolder
 from pipeline.io.lift_tests import read_lift_tests
+from pipeline.runs.ahead_files import fixed_lists, read_ahead, write_ahead
 from pipeline.runs.inputs import Inputs
 from pipeline.runs.kept import evidence, kept_lines
 from pipeline.runs.standing import (
@@ -27,7 +27,6 @@ from pipeline.runs.standing import (
 )
 
 if TYPE_CHECKING:
-    from pipeline.response.predict import Predictive
     from pipeline.runs.decide import Decision, Facts, Models
     from pipeline.runs.holdouts import HoldoutScore
     from pipeline.runs.outlook import Outlook
@@ -39,7 +38,6 @@ ORGANIC = "organic.parquet"
 HEALTH = "model-health.json"
 DECISION = "decision.json"
 WATCH = "watch.json"
-AHEAD = "ahead.parquet"
 OUTLOOK = "outlook.json"
 SCORE_CARD = "score.json"
 PLAN = "plan.json"
@@ -166,72 +164,6 @@ def write_models(work: RunFolder, models: Models) -> None:
     )
 
 
-def write_ahead(work: RunFolder, ahead: Predictive) -> None:
-    """Write the draws of the coming days, one row a line."""
-    import pyarrow as pa
-
-    def lists(values: Any, kind: Any) -> Any:
-        flat = np.ascontiguousarray(values.T).reshape(-1)
-        return pa.FixedSizeListArray.from_arrays(pa.array(flat, kind), values.shape[0])
-
-    n_lines = len(ahead.lines)
-    table = pa.table(
-        {
-            "line": pa.array([list(line) for line in ahead.lines]),
-            "reference": pa.array(ahead.reference),
-            "line_variance": pa.array(ahead.line_variance),
-            "carried": lists(ahead.carried, pa.float64()),
-            "demand": lists(ahead.demand, pa.float64()),
-            "retention": lists(ahead.retention.astype(np.int8), pa.int8()),
-            "shape": lists(ahead.shape.astype(np.int8), pa.int8()),
-            **{
-                name: lists(getattr(ahead, name).astype(np.float32), pa.float32())
-                for name in ("level", "share", "walk_sd")
-            },
-            "metric": pa.array([ahead.metric] * n_lines),
-            "day": pa.array([ahead.day] * n_lines),
-            "shared_sd": pa.array([ahead.shared_sd.tolist()] * n_lines),
-            "lasting_sd": pa.array(np.full(n_lines, ahead.lasting_sd)),
-        }
-    )
-    work.write_parquet(AHEAD, table)
-
-
-def read_ahead(work: RunFolder) -> Predictive | None:
-    """Return the draws of the coming days, None where the fit wrote none."""
-    from pipeline.response.predict import Predictive
-
-    if not work.exists(AHEAD):
-        return None
-    table = work.read_parquet(AHEAD)
-    n_lines = table.num_rows
-
-    def lists(name: str) -> FloatArray:
-        return np.ascontiguousarray(_lists(table, name).reshape(n_lines, -1).T, dtype=float)
-
-    def column(name: str) -> FloatArray:
-        return np.array(table.column(name).to_numpy(), dtype=float)
-
-    demand = lists("demand")
-    return Predictive(
-        metric=str(table.column("metric")[0].as_py()),
-        day=table.column("day")[0].as_py(),
-        lines=tuple(tuple(line) for line in table.column("line").to_pylist()),
-        reference=column("reference"),
-        carried=lists("carried"),
-        level=lists("level"),
-        share=lists("share"),
-        retention=lists("retention").astype(np.int8),
-        shape=lists("shape").astype(np.int8),
-        walk_sd=lists("walk_sd"),
-        demand=demand,
-        # One number for all days in runs that knew no calendar.
-        shared_sd=np.resize(table.column("shared_sd")[0].as_py(), demand.shape[0]),
-        lasting_sd=float(column("lasting_sd")[0]),
-        line_variance=column("line_variance"),
-    )
-
-
 def read_models(work: RunFolder) -> Models:
     """Return the curves that the fit wrote."""
     import pyarrow.compute as pc
@@ -250,14 +182,14 @@ def read_models(work: RunFolder) -> Models:
         shape = (len(lines), n_knots)
         spend = np.array(rows.column("spend").to_numpy()).reshape(shape)
         mean = np.array(rows.column("mean").to_numpy()).reshape(shape)
-        value = _lists(rows, "value").reshape(len(lines), n_knots, -1)
+        value = fixed_lists(rows, "value").reshape(len(lines), n_knots, -1)
         table = ResponseTable(
             metric=metric,
             lines=lines,
             spend=spend,
             value=np.ascontiguousarray(np.moveaxis(value, 2, 0)),
             organic=np.ascontiguousarray(
-                _lists(heads, "organic").reshape(len(lines), -1).T, dtype=float
+                fixed_lists(heads, "organic").reshape(len(lines), -1).T, dtype=float
             ),
         )
         findings = tuple(Finding.model_validate(item) for item in health[metric])
@@ -313,8 +245,3 @@ def read_outlook(work: RunFolder) -> Outlook | None:
         if others is None
         else OtherBudgets(**{name: np.asarray(values) for name, values in others.items()}),
     )
-
-
-def _lists(table: Any, name: str) -> Any:
-    values = table.column(name).combine_chunks().flatten()
-    return np.array(values.to_numpy(zero_copy_only=False))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 
@@ -111,7 +112,7 @@ def _one(scores: Sequence[Score], horizon: int, line: Line) -> Calibration:
     given = np.array([score.given for score in scores])
     inside = float(np.mean([score.is_inside for score in scores]))
     surprise = np.array([score.surprise for score in scores])
-    independent = max(len(scores) / horizon, 1.0)
+    independent = _independent([score.day for score in scores], horizon)
     bias, error = _ratio(came, given, independent)
     low, high = _wilson(inside, independent)
     return Calibration(
@@ -128,6 +129,13 @@ def _one(scores: Sequence[Score], horizon: int, line: Line) -> Calibration:
         coverage_high=high,
         spread=float(np.sqrt(np.mean(np.square(surprise)))),
     )
+
+
+def _independent(days: Sequence[date], horizon: int) -> float:
+    """Return how many forecasts of so many days there are that do not overlap, 1 at least."""
+    gaps = np.diff(np.sort([day.toordinal() for day in days])) if len(days) > 1 else np.ones(1)
+    lengths = np.minimum(np.append(gaps, gaps.min()), horizon)
+    return max(float(lengths.sum()) / horizon, 1.0)
 
 
 def _ratio(came: FloatArray, given: FloatArray, independent: float) -> tuple[float, float]:

@@ -157,7 +157,7 @@ def watch_of(
 def _consequence(kind: str, whole: bool, change: float) -> str:
     if not whole:
         return CONSEQUENCES[kind]
-    return "fall back" if change <= BROKEN else "widen"
+    return "fall back" if kind == "tracking" and change <= BROKEN else "widen"
 
 
 def _worse(known: LineWatch, alarm: Alarm) -> LineWatch:
@@ -203,7 +203,7 @@ def _end(alarm: Alarm) -> Finding:
     return Finding(
         level=Level.REVIEW,
         check="drift-ended",
-        message=f"{name}: {what} stays {alarm.change:+.0%} since about {alarm.began.isoformat()}; "
+        message=f"{name}: {what} stays {_size(alarm)} since about {alarm.began.isoformat()}; "
         f"the alarm ended on {alarm.ends.isoformat()}: the new level is taken as true, and "
         f"{_FREED[alarm.consequence]} again",
         advice="if a tag or feed is still broken, put the line under safe_ground until it is "
@@ -218,7 +218,7 @@ def _finding(alarm: Alarm) -> Finding:
         level=Level.FAIL if alarm.consequence == "fall back" else Level.REVIEW,
         check=f"drift-{alarm.kind}",
         message=f"{line_label(alarm.line) or 'all lines'}: {_WHAT[alarm.kind]} is "
-        f"{alarm.change:+.0%} since about {alarm.began.isoformat()}; {done}",
+        f"{_size(alarm)} since about {alarm.began.isoformat()}; {done}",
         advice="say what changed there; a new price, creative or tag explains most of these",
         line=alarm.line or None,
     )
@@ -228,6 +228,12 @@ def _change(kind: str, shift: Shift) -> float:
     """Return the relative change; residuals are in standard deviations already."""
     step = shift.step
     return round(step if kind == "residual" else float(np.expm1(np.clip(step, -5, 5))), 4)
+
+
+def _size(alarm: Alarm) -> str:
+    if alarm.kind == "residual":
+        return f"{alarm.change:+.1f} standard deviations"
+    return f"{alarm.change:+.0%}"
 
 
 def _is_material(watched: Watched, shift: Shift) -> bool:

@@ -56,13 +56,16 @@ class Watched:
     line: tuple[int, ...]
 
 
-def watched_series(seen: Seen, residuals: FloatArray | None = None) -> Watched:
+def watched_series(
+    seen: Seen, residuals: FloatArray | None = None, whole: FloatArray | None = None
+) -> Watched:
     """Return every series that has enough days to be watched.
 
     Args:
         seen: the inputs.
         residuals: (n_days, n_lines), surprises of past forecasts of the same days, NaN where
             there was none.
+        whole: (n_days,), the same of the portfolio's total, where lines have no outcomes.
     """
     tables: dict[str, FloatArray] = {
         "delivery": _log_ratio(seen.spend, seen.budget, seen.trusted),
@@ -75,7 +78,10 @@ def watched_series(seen: Seen, residuals: FloatArray | None = None) -> Watched:
         tables["residual"] = residuals
     freed = {name: _freed(table) for name, table in tables.items()}
     # What all lines share is taken out above, so a tracker that breaks for all is watched apart.
-    return _stacked(freed, _freed(_common(tables["tracking"])[:, None]))
+    wholes = {"tracking": _freed(_common(tables["tracking"])[:, None])}
+    if whole is not None:
+        wholes["residual"] = _freed(whole[:, None])
+    return _stacked(freed, wholes)
 
 
 def _log_ratio(top: FloatArray, bottom: FloatArray, trusted: BoolArray) -> FloatArray:
@@ -153,11 +159,11 @@ def _median(table: FloatArray, axis: int) -> FloatArray:
     return np.where(known.any(axis=axis), middle, np.nan)
 
 
-def _stacked(tables: Mapping[str, FloatArray], whole: FloatArray) -> Watched:
+def _stacked(tables: Mapping[str, FloatArray], wholes: Mapping[str, FloatArray]) -> Watched:
     columns, kinds, lines = [], [], []
     n_days = next(iter(tables.values())).shape[0]
     parts = [(kind, table, 0) for kind, table in tables.items()]
-    parts.append(("tracking", whole, PORTFOLIO))
+    parts += [(kind, table, PORTFOLIO) for kind, table in wholes.items()]
     for kind, table, first in parts:
         known = np.isfinite(table)
         begun = np.cumsum(known, axis=0) > 0

@@ -28,15 +28,29 @@ class Promised:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """Money by budget line, where outcomes are known for groups of them.
+
+    Attributes:
+        lines: (n_lines,)
+        spend: (n_days, n_lines)
+    """
+
+    lines: tuple[Line, ...]
+    spend: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Realised:
     """What happened, as known by now.
 
     Attributes:
         days: consecutive.
-        lines: of the second axes.
+        lines: of the second axes; what outcomes are known by.
         spend, outcome: (n_days, n_lines), as reported.
         complete: (n_days, n_lines), share of the outcome that is thought to be reported.
         trusted: (n_days, n_lines), False where a fault forbids a comparison.
+        spent: by budget line, where `lines` are groups of them.
     """
 
     days: tuple[date, ...]
@@ -45,6 +59,12 @@ class Realised:
     outcome: FloatArray
     complete: FloatArray
     trusted: BoolArray
+    spent: Spent | None = None
+
+    @property
+    def money(self) -> Spent:
+        """What was spent on every budget line."""
+        return self.spent or Spent(lines=self.lines, spend=self.spend)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +113,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adoption:
-    """Whether a plan's day was spent as published.
+    """Whether a plan's day, or the week that it forecasts, was spent as published.
 
     Attributes:
         adopted_share: of the planned moves that was really made; None where nothing was moved.
@@ -117,14 +137,16 @@ def score_plans(promises: Sequence[Promised], realised: Realised) -> list[Score]
 
 
 def adoption(promise: Promised, realised: Realised) -> Adoption | None:
-    """Return how far the plan's own day followed it; None where the day is not known yet."""
-    row = _row(realised, promise.forecast.day)
-    if row is None:
+    """Return how far the plan's shortest horizon followed it; None where that is not over yet."""
+    forecast, money = promise.forecast, realised.money
+    row = _row(realised, forecast.day)
+    if row is None or row + forecast.horizons[0] > len(realised.days):
         return None
-    forecast, columns = promise.forecast, _columns(promise.forecast, realised)
+    lines, planned, before = _planned(forecast)
+    columns = _columns(lines, money.lines)
     known = columns >= 0
-    planned, before = forecast.spend[:-1][known], forecast.status_quo_spend[:-1][known]
-    spent = realised.spend[row, columns[known]]
+    planned, before = planned[known], before[known]
+    spent = money.spend[row : row + forecast.horizons[0], columns[known]].mean(axis=0)
     total, moved = float(planned.sum()), float(np.abs(planned - before).sum())
     share = None
     if moved > LEAST_MOVE * max(total, 1e-9):
@@ -140,7 +162,8 @@ def adoption(promise: Promised, realised: Realised) -> Adoption | None:
 
 
 def _scores(promise: Promised, realised: Realised) -> Iterator[Score]:
-    forecast, columns = promise.forecast, _columns(promise.forecast, realised)
+    forecast = promise.forecast
+    columns = _columns(forecast.lines, realised.lines)
     row = _row(realised, forecast.day)
     if row is None:
         return
@@ -158,6 +181,7 @@ def _scores(promise: Promised, realised: Realised) -> Iterator[Score]:
         share = realised.complete[rows][:, columns].min(axis=0)
         table = np.stack([spend, seen, came])
         table = np.concatenate([table, table.sum(axis=1, keepdims=True)], axis=1)
+        table = np.vstack([table, _moved(forecast, index, table[0], realised.money, rows)])
         share = np.append(share, share.min())
         usable = np.append(usable, usable.all())
         for position in np.flatnonzero(usable & (share >= EARLY)).tolist():
@@ -166,10 +190,9 @@ def _scores(promise: Promised, realised: Realised) -> Iterator[Score]:
 
 def _score(promise: Promised, index: int, position: int, seen: FloatArray, share: float) -> Score:
     forecast = promise.forecast
-    spent, reported, came = seen.tolist()
+    spent, reported, came, moved = seen.tolist()
     mean, planned = float(forecast.mean[index, position]), float(forecast.spend[position])
-    slope = float(forecast.slope[index, position])
-    given = max(mean + slope * (spent - planned), 0.05 * mean)
+    given = max(mean + moved, 0.05 * mean)
     quantiles = forecast.quantiles[index, position] * (given / max(mean, 1e-12))
     sd = max(float(quantiles[-1] - quantiles[0]) / 3.29, 1e-9)
     n_lines = len(forecast.lines)
@@ -197,7 +220,42 @@ def _row(realised: Realised, day: date) -> int | None:
     return row if 0 <= row < len(realised.days) else None
 
 
-def _columns(forecast: Forecast, realised: Realised) -> IntArray:
-    """Return the column of each forecast line, -1 where it is not known any more."""
-    place = {line: index for index, line in enumerate(realised.lines)}
-    return np.array([place.get(line, -1) for line in forecast.lines], dtype=np.int64)
+def _columns(lines: Sequence[Line], known: Sequence[Line]) -> IntArray:
+    """Return the place of each line among the known ones, -1 where it is not known any more."""
+    place = {line: index for index, line in enumerate(known)}
+    return np.array([place.get(line, -1) for line in lines], dtype=np.int64)
+
+
+def _planned(forecast: Forecast) -> tuple[tuple[Line, ...], FloatArray, FloatArray]:
+    """Return the budget lines with what they were to spend a day, and what they spent before."""
+    paid = forecast.paid
+    if paid is not None:
+        return paid.lines, paid.spend, paid.status_quo_spend
+    return forecast.lines, forecast.spend[:-1], forecast.status_quo_spend[:-1]
+
+
+def _moved(
+    forecast: Forecast, index: int, spent: FloatArray, money: Spent, rows: slice
+) -> FloatArray:
+    """Return the outcome that money spent otherwise than planned makes, (n_lines + 1,).
+
+    Within a group of lines it matters on which of them: each has its own slope. What was spent on
+    lines that the plan did not know moves its group as all of it does.
+
+    Args:
+        index: of the horizon.
+        spent: (n_lines + 1,), money a day.
+        money: by budget line.
+        rows: the days of the horizon.
+    """
+    otherwise, paid = spent - forecast.spend, forecast.paid
+    if paid is None:
+        return np.asarray(forecast.slope[index] * otherwise)
+    columns = _columns(paid.lines, money.lines)
+    known = (columns >= 0) & (paid.group >= 0)
+    away = money.spend[rows][:, columns[known]].mean(axis=0) - paid.spend[known]
+    group, n_groups = paid.group[known], len(forecast.lines)
+    by_line = np.bincount(group, paid.slope[index, known] * away, minlength=n_groups)
+    rest = otherwise[:-1] - np.bincount(group, away, minlength=n_groups)
+    moved = by_line + forecast.slope[index, :-1] * rest
+    return np.append(moved, moved.sum())

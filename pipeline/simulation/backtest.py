@@ -16,13 +16,15 @@ import numpy as np
 
 from pipeline.core.errors import DataNotTrustedError, UsageError
 from pipeline.core.history import History, Vintages
-from pipeline.core.types import BoolArray, FloatArray
-from pipeline.response import FitSettings, fit_response
+from pipeline.core.types import BoolArray, FloatArray, IntArray, Line
+from pipeline.response import FitSettings, Fitted, fit_joint, fit_response
 from pipeline.simulation.effects import DecisionValue, decision_value, effects_of
 from pipeline.simulation.forecast import Forecast, forecast
 
 HORIZON_DAYS = 7
-LEAST_PAST_DAYS = 60
+LEAST_PAST_DAYS, LEAST_PAST_WEEKS = 60, 26
+"""Of history before the first week that is scored; weeks, where a row spans one."""
+
 MATURING_DAYS = 14  # newest days whose outcomes are still coming in are not scored
 SNAPSHOTS = 28  # earlier nights that are said to have seen what is reported today
 CHANGED = 0.05  # a change of a line's weekly spend below this share teaches nothing
@@ -53,7 +55,8 @@ class CutScore:
         day: the first of the week.
         as_known: whether the past was the one that the night of that day really saw.
         lines, lines_left_out: how many lines are scored, and how many spent and are not: their
-            data of the week are in doubt, or they were not known before it.
+            data of the week are in doubt, or they were not known before it. Where outcomes are
+            known for groups of lines, groups.
         coverage: share of lines whose 90 % interval held the outcome.
         log_score, naive_log_score: mean log density of what happened, higher is better.
         error, naive_error: mean absolute error over the mean outcome; naive repeats last week.
@@ -86,15 +89,21 @@ class Backtest:
     """All weeks, and what they say about decisions.
 
     Attributes:
+        known_by: `line`, or `series` where outcomes are known for groups of lines.
+        names: how many of them.
         asked: how many weeks were asked for.
         n_days: of history; fewer weeks than were asked for fit into a short one.
+        n_learning: of them, the first days that are only learned from.
         cuts: the weeks that were scored, one at least.
         left_out: those that could not be.
     """
 
     metric: str
+    known_by: str
+    names: int
     asked: int
     n_days: int
+    n_learning: int
     cuts: tuple[CutScore, ...]
     left_out: tuple[LeftOut, ...]
     decision: DecisionValue | None
@@ -106,6 +115,7 @@ class Backtest:
         means = {n: float(np.mean([getattr(cut, n) for cut in self.cuts])) for n in numbers}
         return {
             "metric": self.metric,
+            "known_by": self.known_by,
             "weeks": len(self.cuts),
             "weeks_asked": self.asked,
             "weeks_left_out": len(self.left_out),
@@ -138,11 +148,12 @@ def walk_forward(
         UsageError: the past is too short, or does not have the metric.
         DataNotTrustedError: no week can be scored.
     """
-    if metric not in history.outcomes:
+    if metric not in history.metrics:
         raise UsageError(
-            f"backtest: the outcomes have no {metric!r}, only {', '.join(sorted(history.outcomes))}"
+            f"backtest: the outcomes have no {metric!r}, only {', '.join(sorted(history.metrics))}"
         )
-    cuts = _cuts(len(history.days), weeks)
+    n_learning = _learning_days(history)
+    cuts = _cuts(len(history.days), weeks, n_learning)
     scores, effects, left_out = [], [], []
     for done, cut in enumerate(cuts, start=1):
         day = history.days[cut]
@@ -162,20 +173,32 @@ def walk_forward(
         )
     return Backtest(
         metric=metric,
+        known_by=_known_by(history),
+        names=len(history.outcome_side.lines),
         asked=weeks,
         n_days=len(history.days),
+        n_learning=n_learning,
         cuts=tuple(scores),
         left_out=tuple(left_out),
         decision=decision_value(effects),
     )
 
 
-def _cuts(n_days: int, weeks: int) -> Sequence[int]:
+def _known_by(history: History) -> str:
+    return "line" if history.measured is None else "series"
+
+
+def _learning_days(history: History) -> int:
+    is_weekly = history.measured is not None and history.measured.period_days > 1
+    return HORIZON_DAYS * LEAST_PAST_WEEKS if is_weekly else LEAST_PAST_DAYS
+
+
+def _cuts(n_days: int, weeks: int, n_learning: int) -> Sequence[int]:
     newest = n_days - MATURING_DAYS - HORIZON_DAYS
     cuts = [newest - HORIZON_DAYS * i for i in range(weeks)]
-    usable = sorted(cut for cut in cuts if cut >= LEAST_PAST_DAYS)
+    usable = sorted(cut for cut in cuts if cut >= n_learning)
     if not usable:
-        need = LEAST_PAST_DAYS + HORIZON_DAYS + MATURING_DAYS
+        need = n_learning + HORIZON_DAYS + MATURING_DAYS
         raise UsageError(
             f"backtest: {n_days} days of history, need {need}; wait, or load an older export"
         )
@@ -186,21 +209,22 @@ def _one_week(
     history: History, metric: str, cut: int, past: Past
 ) -> tuple[CutScore, FloatArray] | str:
     """Return the week's score and the effects of its spend changes, or why there is no score."""
-    ahead = slice(cut, cut + HORIZON_DAYS)
-    day = history.days[cut]
-    places = np.array([history.lines.index(line) for line in past.history.lines])
-    whole = history.of_lines(places)
-    usable = np.asarray(whole.trusted[ahead].all(axis=0))
-    if not usable.any():
-        return "the data of the week are in doubt for every line"
-    count = "conversions" if metric == "revenue" and "conversions" in history.outcomes else None
-    settings = FitSettings(metric=metric, count=count)
-    posterior = fit_response(past.history, settings, vintages=past.vintages)
+    ahead, day = slice(cut, cut + HORIZON_DAYS), history.days[cut]
+    side, before = history.outcome_side, past.history.outcome_side
+    if not _usable(history, side, before.lines, past, ahead).any():
+        return f"the data of the week are in doubt for every {_known_by(history)}"
     rng = np.random.default_rng(day.toordinal())
-    ours = forecast(posterior, past.history, whole.spend[ahead], rng=rng)
-    actual = np.nan_to_num(whole.outcomes[metric][ahead]).sum(axis=0)
-    naive, naive_sd = _last_week(past.history, metric)
-    unscored = set(np.flatnonzero(history.spend[ahead].any(axis=0))) - set(places[usable])
+    posterior = _fitted(past, metric, rng)
+    spend = history.of_lines(_places(past.history.lines, history.lines)).spend
+    ours = forecast(posterior, past.history, spend[ahead], rng=rng)
+    usable = _usable(history, side, ours.names, past, ahead)
+    if not usable.any():
+        return f"every {_known_by(history)} that can be forecast is in doubt that week"
+    places = _places(ours.names, side.lines)
+    actual = np.nan_to_num(side.outcomes[metric][ahead][:, places]).sum(axis=0)
+    before = before.of_lines(_places(ours.names, before.lines))
+    naive, naive_sd = _last_week(before, metric)
+    unscored = set(np.flatnonzero(side.spend[ahead].any(axis=0))) - set(places[usable])
     score = CutScore(
         day=day,
         as_known=past.as_known,
@@ -208,10 +232,36 @@ def _one_week(
         lines_left_out=len(unscored),
         **_errors(ours, actual, naive, naive_sd, usable),
     )
-    before = np.maximum(past.history.spend[-7:].mean(axis=0), 1e-9)
-    spread = whole.spend[ahead].mean(axis=0) / before
+    usual = np.maximum(before.spend[-7:].mean(axis=0), 1e-9)
+    spread = side.spend[ahead][:, places].mean(axis=0) / usual
     changed = np.asarray(usable & (np.abs(spread - 1) > CHANGED) & (ours.unchanged > 0))
     return score, effects_of(ours, actual, changed)
+
+
+def _fitted(past: Past, metric: str, rng: np.random.Generator) -> Fitted:
+    if past.history.measured is not None:
+        return fit_joint(past.history, metric, rng)
+    is_counted = metric == "revenue" and "conversions" in past.history.outcomes
+    settings = FitSettings(metric=metric, count="conversions" if is_counted else None)
+    return fit_response(past.history, settings, vintages=past.vintages)
+
+
+def _usable(
+    history: History, side: History, names: Sequence[Line], past: Past, ahead: slice
+) -> BoolArray:
+    """Return what of a week can be scored, (n,): nothing is in doubt, all that spent was known."""
+    new = ~np.isin(np.arange(len(history.lines)), _places(past.history.lines, history.lines))
+    measured = history.measured
+    trusted = np.array(side.trusted[ahead].all(axis=0), dtype=bool)
+    if measured is not None:
+        spent = history.spend[ahead].any(axis=0)
+        trusted[measured.unit_of(history.lines)[new & spent]] = False
+    return np.asarray(trusted[_places(names, side.lines)])
+
+
+def _places(names: Sequence[Line], among: Sequence[Line]) -> IntArray:
+    place = {name: index for index, name in enumerate(among)}
+    return np.array([place[name] for name in names], dtype=np.int64)
 
 
 def _last_week(past: History, metric: str) -> tuple[FloatArray, FloatArray]:
@@ -255,6 +305,7 @@ def _log_density(actual: FloatArray, mean: FloatArray, sd: FloatArray) -> FloatA
 
 def settled_vintages(past: History, metric: str) -> Vintages:
     """Return the vintages of a past that is reported long after: each day was whole at once."""
+    past = past.outcome_side
     cut = len(past.days)
     names = [line[0] for line in past.lines]
     groups = sorted(set(names))

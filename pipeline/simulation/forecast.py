@@ -7,28 +7,31 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.core.history import History
-from pipeline.core.types import FloatArray
-from pipeline.response import Posterior
-from pipeline.response.predict import predictive
+from pipeline.core.types import FloatArray, Line
+from pipeline.response import Fitted, Posterior
+from pipeline.response.joint import joint_predictive
+from pipeline.response.predict import Predictive, predictive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """Predictive draws of every line's outcome over the days ahead.
+    """Predictive draws of outcomes over the days ahead, by what they are known by.
 
     Attributes:
-        total: (n_draws, n_lines), as will be reported once complete, noise included.
-        unchanged: (n_lines,), expected if every line went on spending what it did last week.
-        expected: (n_lines,), expected under the spend that was given.
+        names: (n,), lines, or groups of them.
+        total: (n_draws, n), as will be reported once complete, noise included.
+        unchanged: (n,), expected if every line went on spending what it did last week.
+        expected: (n,), expected under the spend that was given.
     """
 
+    names: tuple[Line, ...]
     total: FloatArray
     unchanged: FloatArray
     expected: FloatArray
 
 
 def forecast(
-    posterior: Posterior,
+    posterior: Fitted,
     past: History,
     spend: FloatArray,
     *,
@@ -42,11 +45,17 @@ def forecast(
         past: what was known.
         spend: (n_days, n_lines), of the days ahead.
         rng: the only source of chance.
-        n_draws: how many futures.
+        n_draws: how many futures; a joint fit has as many as it kept draws.
     """
-    ahead = predictive(posterior, past, rng, n_draws=n_draws, n_days=spend.shape[0])
+    n_days = spend.shape[0]
+    ahead = (
+        predictive(posterior, past, rng, n_draws=n_draws, n_days=n_days)
+        if isinstance(posterior, Posterior)
+        else joint_predictive(posterior, past, rng, n_days=n_days)
+    )
     usual = np.broadcast_to(past.spend[-7:].mean(axis=0), spend.shape)
     return Forecast(
+        names=ahead.lines if isinstance(ahead, Predictive) else ahead.units,
         total=ahead.outcomes(spend, rng).sum(axis=1),
         unchanged=ahead.expected(usual).sum(axis=1).mean(axis=0),
         expected=ahead.expected(spend).sum(axis=1).mean(axis=0),

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from pipeline.core.errors import ConfigError, DataNotTrustedError, PipelineError
+from pipeline.core.errors import DataNotTrustedError, PipelineError
 from pipeline.core.findings import Finding, Level
 from pipeline.core.history import History
 from pipeline.io import quality, warehouse
@@ -53,9 +53,19 @@ class OwnPast:
             kept = None if night is None else self._kept(night)
         except PipelineError:
             kept = None  # damaged, or kept by another version
-        if kept is not None and set(kept.history.lines) <= set(self.history.lines):
+        if kept is not None and self._knows(kept.history):
             return kept
         return self._reported(day)
+
+    def _knows(self, history: History) -> bool:
+        """Return whether all lines, and all that outcomes were known by, are still known."""
+        return all(
+            set(old.lines) <= set(now.lines)
+            for old, now in (
+                (history, self.history),
+                (history.outcome_side, self.history.outcome_side),
+            )
+        )
 
     def _kept(self, night: RunFolder) -> Past:
         objective = self.portfolio.policy.objective
@@ -66,7 +76,7 @@ class OwnPast:
         found = storage.read_findings(night, storage.FINDINGS)
         return Past(
             history=history,
-            vintages=read_vintages(night, objective.counted(history.outcomes)),
+            vintages=read_vintages(night, objective.counted(history.metrics)),
             as_known=True,
             fault=_fault([item for item in found if item not in breaks and item.check != "model"]),
         )
@@ -89,15 +99,9 @@ def own_past(portfolio: Portfolio, day: date) -> Iterator[OwnPast]:
     The portfolio's runs and plans are left alone.
 
     Raises:
-        ConfigError: outcomes are not known line by line.
         DataNotTrustedError: the sources cannot be read, hold nothing before `day`, or a night
             right after the newest spend would refuse them.
     """
-    if portfolio.policy.sources.outcomes.by is not None:
-        raise ConfigError(
-            "backtest: scores lines by their own outcomes, and sources.outcomes.by says that they "
-            "are known for groups of lines only; run lift tests, and read model.identified"
-        )
     with TemporaryDirectory(prefix="equimarginal-") as folder:
         work = begin_run(str(Path(folder) / "runs"), "backtest")
         freeze_inputs(portfolio, day, work)

@@ -251,7 +251,7 @@ def test_moments_are_those_of_the_dense_covariance():
 def test_the_sampler_draws_from_the_exact_posterior_of_one_line():
     """One line at one node with a known noise: a normal cut off at zero."""
     from pipeline.response.joint import sampler
-    from pipeline.response.joint.moments import Moments
+    from pipeline.response.joint.moments import Moments, State
 
     precise, pull = 400.0, 40.0
     moments = Moments(
@@ -259,6 +259,9 @@ def test_the_sampler_draws_from_the_exact_posterior_of_one_line():
         cross=np.full((1, 1), pull),
         square=np.array([1e6]),
         logdet=np.zeros(1),
+        root=np.zeros((1, 0, 0)),
+        explained=np.zeros((1, 0, 2)),
+        state=State(mean=np.zeros((1, 2)), variance=np.zeros(1)),
         count=1_000_000,
     )
     item = sampler.Series(
@@ -303,7 +306,7 @@ def test_lines_that_move_on_their_own_have_nothing_in_common():
 
 def test_innovations_of_white_noise_are_the_series_itself():
     table = rng().normal(size=(20, 2))
-    white, logdet = whitened(table, np.ones(20, dtype=bool), np.ones(20))
+    white, logdet, _ = whitened(table, np.ones(20, dtype=bool), np.ones(20))
     np.testing.assert_allclose(white[0], table, rtol=1e-6)
     assert abs(logdet[0]) < 1e-6
 

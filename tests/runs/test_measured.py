@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ from pipeline.core.plan import Mode, Plan
 from pipeline.core.policy import parse_policy
 from pipeline.runs.checking import replay_plan
 from pipeline.simulation.mix import make_mix
-from pipeline.simulation.past import own_past
 from tests.runs.shop import DAY, Shop
 from tests.runs.test_real_data import assert_presentable, needs, plan_of
 
@@ -73,20 +73,6 @@ def test_the_next_night_compares_with_this_one(shop):
     plan = shop.night(shop.later())
     assert plan.mode is not Mode.FALLBACK
     assert any(item.check == "restated" and item.source == "outcomes" for item in plan.findings)
-
-
-def test_plans_on_a_total_are_not_said_to_be_scored_soon(shop):
-    """After any number of signed nights: what is not made is not promised either."""
-    totals(shop).night()
-    shop.approve()
-    shop.later(3)
-    shop.write()
-    told = CliRunner().invoke(
-        build_app(), ["score", "--date", shop.today.isoformat(), "-w", str(shop.folder)]
-    )
-    assert told.exit_code == 0
-    assert "revenue is known for groups of lines only" in told.stdout
-    assert "second night" not in told.stdout
 
 
 def test_a_fit_that_claims_more_than_there_is_moves_no_money(shop):
@@ -167,10 +153,25 @@ def test_settings_that_contradict_each_other_are_refused(sources, said):
         parse_policy(settings, "portfolio.yaml")
 
 
-def test_a_backtest_says_why_it_cannot_score_totals(shop):
-    totals(shop).write()
-    with pytest.raises(ConfigError, match=r"sources\.outcomes\.by"), own_past(shop.portfolio, DAY):
-        pass
+def backtested(folder: Path, day: date, *arguments: str) -> str:
+    """Return what the command says of a folder's past."""
+    where = ["-w", str(folder), "--date", day.isoformat()]
+    told = CliRunner().invoke(build_app(), ["backtest", *where, *arguments])
+    assert told.exit_code == 0, told.output
+    return told.stdout
+
+
+def test_a_backtest_scores_a_total_and_says_what_it_cannot_tell(shop):
+    totals(shop, days=120).write()
+    answer = json.loads(backtested(shop.folder, DAY, "--weeks", "2", "--json"))
+    assert (answer["summary"]["weeks"], answer["summary"]["known_by"]) == (2, "series")
+    assert all(week["lines"] == 1 for week in answer["weeks"])
+    assert answer["summary"]["error"] < 0.3
+    assert answer["summary"]["decision"] is None
+    shown = " ".join(backtested(shop.folder, DAY, "--weeks", "1").split())
+    assert "1 week of revenue" in shown
+    assert "the past cannot say whether outcomes follow the curves; lift tests can" in shown
+    assert not (shop.folder / ".equimarginal" / "runs").exists()
 
 
 @needs(ROBYN)
@@ -206,6 +207,9 @@ def test_a_wide_weekly_table_with_controls(tmp_path):
     assert all(line.marginal_return.p05 >= -1e-9 for line in plan.lines)  # also where spend is 0
     assert {line.line["channel"] for line in plan.lines} == set(channels)
     assert "one joint fit of 156 weeks" in page
+    told = json.loads(backtested(tmp_path, date(2019, 10, 31), "--weeks", "4", "--json"))
+    assert told["summary"]["weeks"] == 4
+    assert told["summary"]["total_error"] < 0.5
 
 
 @needs(MERIDIAN)
@@ -242,3 +246,6 @@ def test_regions_of_a_weekly_table(tmp_path):
     assert_presentable(plan, page)
     assert len(plan.lines) == 80
     assert "known as 20 series" in page
+    told = json.loads(backtested(tmp_path, date(2024, 1, 22), "--weeks", "1", "--json"))
+    assert [week["lines"] for week in told["weeks"]] == [20]
+    assert told["summary"]["coverage"] >= 0.75

@@ -59,6 +59,36 @@ def watch(data: dict[str, np.ndarray], hold_days: float = 14, mornings_ago: int 
     )
 
 
+def test_a_total_that_leaves_its_forecasts_widens_every_curve() -> None:
+    """Where lines have no outcomes there is one residual, and nothing falls back on it."""
+    data = world()
+    unknown = np.full(data["spend"].shape, np.nan)
+    rng = np.random.default_rng(5)
+    for shift, alarmed in ((0.0, False), (-2.5, True)):
+        whole = rng.standard_normal(DAYS)
+        whole[:50], whole[-3:] = np.nan, np.nan  # before the first forecast, and not whole yet
+        whole[-14:] += shift
+        watched = watched_series(
+            Seen(
+                **(data | {"conversions": unknown}),
+                outcome=unknown,
+                complete=np.ones(unknown.shape),
+                trusted=np.ones(unknown.shape, dtype=bool),
+            ),
+            whole=whole,
+        )
+        assert watched.kind.count("residual") == 1
+        shifts = find_shifts(watched.series, alarm_limit(len(watched.kind), 1.0))
+        alarms = alarms_of(watched, shifts, CALENDAR, LINES, TODAY, 14)
+        found = watch_of(alarms, LINES, series=1, false_alarms_per_year=1.0, limit=1.0)
+        assert bool(alarms) is alarmed
+        assert {item.widen for item in found.by_line().values()} == ({2.0} if alarmed else set())
+    (alarm,) = alarms
+    assert (alarm.kind, alarm.line, alarm.consequence) == ("residual", (), "widen")
+    assert abs((alarm.began - CALENDAR[-14]).days) <= 3
+    assert "standard deviations since" in found.findings[0].message
+
+
 def test_a_season_that_all_lines_share_is_no_alarm() -> None:
     found = watch(world())
     assert found.series == 5 * len(LINES) + 1

@@ -9,11 +9,11 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from pipeline.core.forecast import LEVELS, Forecast
+from pipeline.core.forecast import LEVELS, Forecast, Paid
 from pipeline.core.types import FloatArray
 from pipeline.runs.scoring import _plain
 from pipeline.scoring.calibration import calibrate, calibration_findings, widening
-from pipeline.scoring.scores import Promised, Realised, adoption, score_plans
+from pipeline.scoring.scores import Promised, Realised, Spent, adoption, score_plans
 
 FIRST = date(2026, 1, 1)
 LINES = (("search", "a"), ("social", "b"))
@@ -141,6 +141,51 @@ def test_adoption_says_how_much_of_the_move_was_made() -> None:
         assert found.adopted_share == pytest.approx(share)
         assert found.delivered_share == pytest.approx(0.8 + 0.2 * share)
         assert found.astray == pytest.approx(0.0, abs=1e-9)
+
+
+def test_forecasts_of_weeks_count_as_far_as_they_do_not_overlap() -> None:
+    seen, _ = realised(84)
+    for every, independent in ((1, 78 / 7), (7, 12.0), (14, 6.0)):
+        plans = [
+            replace(item, forecast=replace(item.forecast, horizons=(7,)))
+            for item in map(promise, range(0, 78, every))
+        ]
+        total = next(item for item in calibrate(score_plans(plans, seen)) if not item.line)
+        assert total.forecasts == len(plans)
+        assert total.independent == pytest.approx(independent)
+
+
+def test_of_a_group_it_counts_which_line_the_money_went_to() -> None:
+    """Two lines of one group with slopes of their own, and one that the plan did not know."""
+    lines, group = (("a", "tv"), ("a", "search"), ("b", "tv")), ("a",)
+    plan = promise(0)
+    paid = Paid(
+        lines=lines,
+        group=np.array([0, 0, -1]),
+        spend=np.array([60.0, 40.0, 7.0]),
+        status_quo_spend=np.array([50.0, 50.0, 7.0]),
+        slope=np.array([[2.0, 5.0, 9.0]]),
+    )
+    plan = replace(plan, forecast=replace(plan.forecast, lines=(group, ("c",)), paid=paid))
+    spent = np.array([[50.0, 60.0, 7.0, 10.0]])  # the last is new
+    seen = Realised(
+        days=(FIRST,),
+        lines=(group, ("c",)),
+        spend=np.array([[120.0, 50.0]]),
+        outcome=np.array([[1100.0, 400.0]]),
+        complete=np.ones((1, 2)),
+        trusted=np.ones((1, 2), dtype=bool),
+        spent=Spent(lines=(*lines, ("a", "new")), spend=spent),
+    )
+    found = {item.line: item for item in score_plans([plan], seen)}
+    by_line = -10 * 2 + 20 * 5 + 10 * SLOPE[0]  # what nobody knew moves as the group does
+    assert found[group].given == pytest.approx(TRUE_MEAN[0] + by_line)
+    assert found["c",].given == TRUE_MEAN[1]
+    assert found[()].given == pytest.approx(TRUE_MEAN.sum() + by_line)
+    adopted = adoption(plan, seen)
+    assert adopted is not None
+    assert adopted.adopted_share == pytest.approx((0 - 10) / 20)
+    assert adopted.delivered_share == pytest.approx(117 / 107)
 
 
 def test_where_nothing_was_forecast_no_share_is_told() -> None:

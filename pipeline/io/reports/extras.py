@@ -111,8 +111,9 @@ class Pacing(_Frozen):
 
 
 class Promise(_Frozen):
-    """What an earlier plan promised for its day and what came.
+    """What an earlier plan promised a day and what came.
 
+    Of its own day, or of `days` days from `day` on, where outcomes are known by the week.
     `adopted_share` is how much of the planned move was really spent; `complete_share` how much
     of the day's outcome is thought to have been reported by now.
     """
@@ -120,6 +121,7 @@ class Promise(_Frozen):
     day: date
     plan_id: str
     promised: Interval
+    days: int = 1
     realised: float | None = None
     adopted_share: float | None = None
     complete_share: float | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 
@@ -30,10 +30,17 @@ class Design:
     Attributes:
         columns: (n_periods, n_regressors).
         sd: (n_regressors,), prior deviation of each coefficient.
+        n_calendar: how many columns, the first ones, the calendar says; the others (controls, and
+            what spend does in common) are known only once they have been seen.
+        untold: (n_periods, n_untold), seasons that the past is too short to tell from a trend.
+        untold_sd: (n_untold,), prior deviation of their coefficients.
     """
 
     columns: FloatArray
     sd: FloatArray
+    n_calendar: int
+    untold: FloatArray
+    untold_sd: FloatArray
 
 
 def averaged(daily: FloatArray, period_days: int) -> FloatArray:
@@ -58,26 +65,9 @@ def baseline_design(
         period_days: days per observation.
         special: days that are unlike others, by name.
     """
-    n_days = len(days)
-    time = np.arange(n_days)
-    columns = [np.ones(n_days), 2 * time / max(n_days - 1, 1) - 1]
-    sds = [INTERCEPT_SD, TREND_SD]
-    day_of_year = np.array([day.timetuple().tm_yday for day in days])
-    for order in range(1, 1 + (n_days >= SEASON_DAYS) + (n_days >= HALF_YEAR_DAYS)):
-        angle = 2 * np.pi * order * day_of_year / 365.25
-        columns += [np.sqrt(2) * np.sin(angle), np.sqrt(2) * np.cos(angle)]
-        sds += [SEASON_SD / order] * 2
-    if period_days == 1:
-        weekday = np.array([day.weekday() for day in days])
-        columns += [(weekday == name) - 1 / 7 for name in range(7)]
-        sds += [WEEKDAY_SD] * 7
-    named = NamedDays.of(days, special or {})
-    if named.names:
-        kind = named.kind[:n_days]
-        alike, own = kind >= 0, kind[:, None] == np.arange(len(named.names))
-        columns += [alike.astype(float), *own.T.astype(float)]
-        sds += [ALIKE_SD] + [OWN_SD] * len(named.names)
-    table = averaged(np.column_stack(columns), period_days)
+    calendar, sds = _calendar(days, days, period_days, special or {})
+    table = averaged(calendar, period_days)
+    untold, untold_sds = _seasons(days, _orders(len(days))[1])
     moved = np.log(spend + 0.1 * (spend.mean(axis=0) + 1e-9))
     known: list[FloatArray] = []
     # A day's control and a day's common movement are noisy signs of a demand that lasts for days.
@@ -87,7 +77,78 @@ def baseline_design(
             sds.append(CONTROL_SD)
         known.append(common_factor(_without(averaged(smoothed(moved, window), period_days), table)))
         sds.append(COMMON_SD)
-    return Design(columns=np.column_stack([table, *known]), sd=np.array(sds))
+    return Design(
+        columns=np.column_stack([table, *known]),
+        sd=np.array(sds),
+        n_calendar=table.shape[1],
+        untold=averaged(untold, period_days),
+        untold_sd=np.array(untold_sds),
+    )
+
+
+def calendar_ahead(
+    days: tuple[date, ...], period_days: int, special: Mapping[date, str], n_days: int
+) -> FloatArray:
+    """Return what the calendar says of the coming days, (n_periods, n_calendar + n_untold).
+
+    Args:
+        days: of the history; whole periods.
+        period_days, special: as in `baseline_design`.
+        n_days: how many days ahead; whole periods, `DAYS_AHEAD` at most.
+    """
+    coming = tuple(days[-1] + timedelta(days=1 + ahead) for ahead in range(n_days))
+    columns, _ = _calendar(days, coming, period_days, special)
+    untold, _ = _seasons(coming, _orders(len(days))[1])
+    return averaged(np.hstack([columns, untold]), period_days)
+
+
+def _calendar(
+    past: tuple[date, ...],
+    days: tuple[date, ...],
+    period_days: int,
+    special: Mapping[date, str],
+) -> tuple[FloatArray, list[float]]:
+    """Return the calendar's regressors on some days, (n_days, n_calendar), and their deviations.
+
+    Args:
+        past: the history, which says what a trend is and which seasons can be told.
+        days: consecutive, of the past or right after it.
+    """
+    n_past, first = len(past), (days[0] - past[0]).days
+    time = first + np.arange(len(days))
+    columns = [np.ones(len(days)), 2 * time / max(n_past - 1, 1) - 1]
+    seasons, season_sds = _seasons(days, _orders(n_past)[0])
+    columns += list(seasons.T)
+    sds = [INTERCEPT_SD, TREND_SD, *season_sds]
+    if period_days == 1:
+        weekday = np.array([day.weekday() for day in days])
+        columns += [(weekday == name) - 1 / 7 for name in range(7)]
+        sds += [WEEKDAY_SD] * 7
+    named = NamedDays.of(past, special)
+    if named.names:
+        kind = named.kind[first : first + len(days)]
+        alike, own = kind >= 0, kind[:, None] == np.arange(len(named.names))
+        columns += [alike.astype(float), *own.T.astype(float)]
+        sds += [ALIKE_SD] + [OWN_SD] * len(named.names)
+    return np.column_stack(columns), sds
+
+
+def _orders(n_past: int) -> tuple[range, range]:
+    """Return the harmonics of the year that so many days can tell from a trend, and the others."""
+    told = 1 + (n_past >= SEASON_DAYS) + (n_past >= HALF_YEAR_DAYS)
+    return range(1, told), range(told, 3)
+
+
+def _seasons(days: tuple[date, ...], orders: range) -> tuple[FloatArray, list[float]]:
+    """Return harmonics of the year, (n_days, 2 * n_orders), and their prior deviations."""
+    day_of_year = np.array([day.timetuple().tm_yday for day in days])
+    columns, sds = np.empty((len(days), 2 * len(orders))), list[float]()
+    for place, order in enumerate(orders):
+        angle = 2 * np.pi * order * day_of_year / 365.25
+        columns[:, 2 * place] = np.sqrt(2) * np.sin(angle)
+        columns[:, 2 * place + 1] = np.sqrt(2) * np.cos(angle)
+        sds += [SEASON_SD / order] * 2
+    return columns, sds
 
 
 def smoothed(daily: FloatArray, window: int) -> FloatArray:

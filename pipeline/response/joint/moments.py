@@ -19,6 +19,19 @@ NOISES = ((0.0, 0.0), (0.5, 0.7), (0.8, 0.5), (0.8, 0.95), (0.95, 0.5), (0.95, 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """The wandering part at the last period, seen from all periods.
+
+    Attributes:
+        mean: (n_noises, n_columns), of every column; that of what is left is the same sum.
+        variance: (n_noises,), relative to the noise's.
+    """
+
+    mean: FloatArray
+    variance: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Moments:
     """Inner products after whitening and after the regressors were integrated out, per noise.
 
@@ -27,6 +40,11 @@ class Moments:
         cross: (n_noises, n_columns), with the outcome.
         square: (n_noises,), of the outcome.
         logdet: (n_noises,), of the covariance that both steps used.
+        root: (n_noises, n_wide, n_wide), lower, of the precision, in units of the noise's, of the
+            regressors and of what the past is too short to tell.
+        explained: (n_noises, n_wide, 1 + n_columns), `root`'s inverse times their products with
+            the outcome and every response column.
+        state: what the wandering part of each column is believed to be at the end.
         count: observations.
     """
 
@@ -34,6 +52,9 @@ class Moments:
     cross: FloatArray
     square: FloatArray
     logdet: FloatArray
+    root: FloatArray
+    explained: FloatArray
+    state: State
     count: int
 
 
@@ -44,6 +65,7 @@ def series_moments(
     regressors: FloatArray,
     prior_sd: FloatArray,
     responses: FloatArray,
+    untold: tuple[FloatArray, FloatArray] | None = None,
 ) -> Moments:
     """Return the moments of one series.
 
@@ -54,34 +76,57 @@ def series_moments(
         regressors: (n_periods, n_regressors), with normal coefficients of mean zero.
         prior_sd: (n_regressors,), in units of the noise's deviation.
         responses: (n_periods, n_columns), coefficients are the sampler's.
+        untold: further regressors with their `prior_sd` that curves are not learned beside, since
+            the past is too short to tell them; what comes may well be due to them.
     """
-    table = np.column_stack([outcome, regressors, responses])
-    white, logdet = whitened(table, known, variance)
-    n_fixed = regressors.shape[1]
+    more, more_sd = untold or (np.empty((len(outcome), 0)), np.empty(0))
+    table = np.column_stack([outcome, regressors, more, responses])
+    white, logdet, state = whitened(table, known, variance)
+    n_fixed, n_noises, wide_sd = regressors.shape[1], len(NOISES), np.append(prior_sd, more_sd)
+    wide_root = np.empty((n_noises, wide_sd.size, wide_sd.size))
+    wide_explained = np.empty((n_noises, wide_sd.size, 1 + responses.shape[1]))
     gram = np.empty((len(NOISES), responses.shape[1], responses.shape[1]))
     cross, square = np.empty((len(NOISES), responses.shape[1])), np.empty(len(NOISES))
     for noise in range(len(NOISES)):
-        y, fixed, free = np.split(white[noise], [1, 1 + n_fixed], axis=1)
-        root = np.linalg.cholesky(fixed.T @ fixed + np.diag(1 / np.square(prior_sd)))
-        explained = np.linalg.solve(root, fixed.T @ np.hstack([y, free]))
+        y, wide, free = np.split(white[noise], [1, 1 + wide_sd.size], axis=1)
+        wide_root[noise], wide_explained[noise] = _explained(wide, wide_sd, np.hstack([y, free]))
+        fixed = wide[:, :n_fixed]
+        root, explained = _explained(fixed, prior_sd, np.hstack([y, free]))
         gram[noise] = free.T @ free - explained[:, 1:].T @ explained[:, 1:]
         cross[noise] = free.T @ y[:, 0] - explained[:, 1:].T @ explained[:, 0]
         square[noise] = float(np.sum(y * y) - explained[:, 0] @ explained[:, 0])
         logdet[noise] += 2 * float(np.log(np.diag(root) * prior_sd).sum())
-    return Moments(gram=gram, cross=cross, square=square, logdet=logdet, count=int(known.sum()))
+    return Moments(
+        gram=gram,
+        cross=cross,
+        square=square,
+        logdet=logdet,
+        root=wide_root,
+        explained=wide_explained,
+        state=state,
+        count=int(known.sum()),
+    )
+
+
+def _explained(
+    fixed: FloatArray, prior_sd: FloatArray, table: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return the root of the regressors' precision, and its inverse times products with a table."""
+    root = np.linalg.cholesky(fixed.T @ fixed + np.diag(1 / np.square(prior_sd)))
+    return np.asarray(root), np.asarray(np.linalg.solve(root, fixed.T @ table))
 
 
 def whitened(
     table: FloatArray, known: BoolArray, variance: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Return innovations of every column over their deviation, and the log determinant.
+) -> tuple[FloatArray, FloatArray, State]:
+    """Return innovations of every column over their deviation, the log determinant, and the end.
 
     Args:
         table: (n_periods, n_columns).
         known, variance: (n_periods,).
 
     Returns:
-        (n_noises, n_known, n_columns) and (n_noises,).
+        (n_noises, n_known, n_columns), (n_noises,), and the wandering part at the last period.
     """
     kept, share = np.asarray(NOISES).T
     state_variance = share.copy()
@@ -103,4 +148,5 @@ def whitened(
         state_variance = state_variance * (1 - gain)
         logdet += np.log(total)
         row += 1
-    return np.ascontiguousarray(np.moveaxis(rows, 1, 0)), logdet
+    end = State(mean=mean, variance=state_variance)
+    return np.ascontiguousarray(np.moveaxis(rows, 1, 0)), logdet, end

@@ -9,6 +9,7 @@ import numpy as np
 from pipeline.core.curves import ResponseTable
 from pipeline.core.findings import Finding
 from pipeline.core.types import FloatArray, IntArray, Line
+from pipeline.response.joint.beside import Beside
 from pipeline.response.joint.library import Library
 from pipeline.response.value import held_values, with_mean
 
@@ -31,6 +32,8 @@ class JointPosterior:
         recent_spend: (n_lines,), what goes on being spent after a plan ends.
         organic: (n_draws, n_lines), what comes without spend; of a series with several lines it
             belongs to none, and is shown on them by their share of the money.
+        beside: what comes beside spend, by series; what the days ahead are forecast from.
+        alike: share of the series' surprises that all of them have in common.
         findings: health of the fit.
     """
 
@@ -43,6 +46,8 @@ class JointPosterior:
     carried: FloatArray
     recent_spend: FloatArray
     organic: FloatArray
+    beside: tuple[Beside, ...]
+    alike: float = 0.0
     findings: tuple[Finding, ...] = ()
 
     def tabulate(

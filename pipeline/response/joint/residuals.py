@@ -48,12 +48,14 @@ class Left:
 
     Attributes:
         products, squares: sums of innovations times those of the period before, and of squares.
+        innovation: (n_periods,), surprises over their deviation, clipped; 0 where nothing is known.
         away: deviations that the last fortnight lies off the fit, by how earlier ones scattered; 0
             where there are too few.
     """
 
     products: float
     squares: float
+    innovation: FloatArray
     away: float
 
 
@@ -69,7 +71,8 @@ def left_of(seen: Seen, caused: FloatArray, period_days: int) -> Left:
     moments = series_moments(beside, seen.known, seen.odd, columns, sd, nothing)
     scale = NOISE_DOF * seen.usual + moments.square
     best = int(np.argmin((NOISE_DOF + moments.count) * np.log(scale) + moments.logdet))
-    white = whitened(np.column_stack([beside, columns]), seen.known, seen.odd)[0][best]
+    table = np.column_stack([beside, columns])
+    white = whitened(table, seen.known, seen.odd)[0][best]
     fixed = white[:, 1:]
     precision = fixed.T @ fixed + np.diag(1 / np.square(sd))
     gamma = np.linalg.solve(precision, fixed.T @ white[:, 0])
@@ -79,6 +82,7 @@ def left_of(seen: Seen, caused: FloatArray, period_days: int) -> Left:
     return Left(
         products=float((innovation[1:] * innovation[:-1]).sum()),
         squares=float(np.square(innovation[1:]).sum()),
+        innovation=_spread(innovation, seen.known),
         away=_away(rest[seen.known], max(BLOCK_DAYS // period_days, 1)),
     )
 
@@ -89,6 +93,27 @@ def _away(rest: FloatArray, size: int) -> float:
         return 0.0
     *before, last = rest[rest.size - count * size :].reshape(count, size).mean(axis=1)
     return float((last - np.mean(before)) / max(float(np.std(before, ddof=1)), 1e-9))
+
+
+def _spread(values: FloatArray, known: BoolArray) -> FloatArray:
+    out = np.zeros(known.size)
+    out[known] = values
+    return out
+
+
+def alike_share(left: Sequence[Left], weight: FloatArray) -> float:
+    """Return how much of their surprises series have in common: their mean correlation, 0-1.
+
+    Args:
+        weight: (n_series,), how large each one's surprises are in their total.
+    """
+    each = np.column_stack([item.innovation for item in left]) * weight
+    size = (each != 0) * weight
+
+    def pairs(table: FloatArray) -> float:
+        return float((np.square(table.sum(axis=1)) - np.square(table).sum(axis=1)).sum())
+
+    return float(np.clip(pairs(each) / max(pairs(size), 1e-300), 0.0, 1.0))
 
 
 def residual_findings(

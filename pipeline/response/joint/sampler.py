@@ -80,6 +80,7 @@ class Chains:
         coefficient: (n_draws, n_lines), outcome a day at the reference spend, series' units.
         media_share: (n_draws,), the population's mean return.
         noise: (n_draws, n_series), variance.
+        noise_kind: (n_draws, n_series), which of `NOISES`.
         chain: (n_draws,), which chain.
         sweeps: of each chain, warm-up included.
         apart: how far chains differ in what has to agree, as a factor that is 1 at best.
@@ -89,6 +90,7 @@ class Chains:
     coefficient: FloatArray
     media_share: FloatArray
     noise: FloatArray
+    noise_kind: IntArray
     chain: IntArray
     sweeps: int
     apart: float
@@ -144,10 +146,16 @@ def sample(
         kept = []
         for _ in range(KEPT):
             _sweep(state, thinning, log_prior, rng)
-            parts = (state.node, state.coefficient, state.media, state.noise)
+            parts = (
+                state.node,
+                state.coefficient,
+                state.media,
+                state.noise,
+                state.noise_index,
+            )
             kept.append([part.copy() for part in parts])
         sweeps += KEPT * thinning
-        node, coefficient, media, noise = (
+        node, coefficient, media, noise, noise_kind = (
             np.stack(part, axis=1).reshape(chain.size, *part[0].shape[1:])
             for part in zip(*kept, strict=True)
         )
@@ -159,6 +167,7 @@ def sample(
         coefficient=coefficient,
         media_share=media,
         noise=noise,
+        noise_kind=noise_kind,
         chain=chain,
         sweeps=sweeps,
         apart=apart,

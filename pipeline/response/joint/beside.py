@@ -1,0 +1,196 @@
+"""What comes beside spend: a series' level, calendar and controls, what wanders, and chance.
+
+Given a draw of the curves, the coefficients of the regressors and the wandering part are normal;
+both are known in closed form from the moments. Mathematics: docs/model.md, "Measured outcomes".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+from pipeline.core.types import BoolArray, FloatArray, IntArray, Line
+from pipeline.response.joint.design import Design
+from pipeline.response.joint.moments import NOISES, Moments, State
+from pipeline.response.joint.sampler import POWER
+
+RECENT_DAYS = 7
+"""Over so many days is averaged what a control has been of late."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """What one series does beside what its lines' spend causes, draw by draw, in its own units.
+
+    Attributes:
+        unit: the series' name.
+        scale: outcome a day that is 1 here.
+        design: its regressors in the past.
+        known: (n_periods,), periods that taught.
+        odd: (n_periods,), variance of a period relative to usual.
+        kind: (n_draws,), which of `NOISES`.
+        variance: (n_draws,), of a usual period's noise.
+        gamma: (n_draws, n_regressors), mean of the coefficients: of the design's columns, then of
+            those that the past is too short to tell.
+        wandering: (n_draws,), of the wandering part at the last period, were `gamma` 0.
+        root: (n_noises, n_regressors, n_regressors), lower, of the coefficients' precision in
+            units of the noise's.
+        state: wandering part of each regressor at the last period, and its variance.
+    """
+
+    unit: Line
+    scale: float
+    design: Design
+    known: BoolArray
+    odd: FloatArray
+    kind: IntArray
+    variance: FloatArray
+    gamma: FloatArray
+    wandering: FloatArray
+    root: FloatArray
+    state: State
+
+    def draw(self, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+        """Return coefficients, (n_draws, n_regressors), and the wandering part, (n_draws,)."""
+        gamma, wandering = self.gamma.copy(), self.wandering.copy()
+        deviation = np.sqrt(self.variance / POWER)
+        chance = rng.standard_normal((self.kind.size, 1 + gamma.shape[1]))
+        for kind in np.unique(self.kind):
+            rows = self.kind == kind
+            doubt = solve_triangular(self.root[kind], chance[rows, 1:].T, trans="T", lower=True).T
+            gamma[rows] += deviation[rows, None] * doubt
+            wandering[rows] -= gamma[rows] @ self.state.mean[kind]
+            spread = np.sqrt(self.state.variance[kind])
+            wandering[rows] += spread * deviation[rows] * chance[rows, 0]
+        return gamma, wandering
+
+
+def beside_of(
+    unit: Line,
+    scale: float,
+    design: Design,
+    known: BoolArray,
+    odd: FloatArray,
+    moments: Moments,
+    draws: tuple[FloatArray, IntArray, FloatArray, IntArray],
+) -> Beside:
+    """Return what is known of one series beside its curves.
+
+    Args:
+        unit, scale, design, known, odd: of the series.
+        moments: of its periods.
+        draws: of its lines' coefficients, (n_draws, n_lines), and response columns, alike; of the
+            noise's variance and kind, (n_draws,) each.
+    """
+    coefficient, column, variance, kind = draws
+    n_fixed = moments.root.shape[1]
+    gamma, wandering = np.empty((kind.size, n_fixed)), np.empty(kind.size)
+    for noise in np.unique(kind):
+        rows = kind == noise
+        value, at = coefficient[rows], 1 + column[rows]
+        explained, mean = moments.explained[noise], moments.state.mean[noise]
+        left = explained[:, 0] - np.einsum("dl,kdl->dk", value, explained[:, at])
+        gamma[rows] = solve_triangular(moments.root[noise], left.T, trans="T", lower=True).T
+        wandering[rows] = mean[0] - (value * mean[n_fixed + at]).sum(axis=1)
+    return Beside(
+        unit=unit,
+        scale=scale,
+        design=design,
+        known=known,
+        odd=odd,
+        kind=kind,
+        variance=variance,
+        gamma=gamma,
+        wandering=wandering,
+        root=moments.root,
+        state=State(mean=moments.state.mean[:, 1 : 1 + n_fixed], variance=moments.state.variance),
+    )
+
+
+def baseline_ahead(
+    series: Sequence[Beside], calendar: FloatArray, period_days: int, rng: np.random.Generator
+) -> FloatArray:
+    """Return what comes beside spend in the coming periods but for their chance, a day.
+
+    Args:
+        series: of one fit.
+        calendar: what the calendar says of those periods, as `calendar_ahead`.
+        period_days: days per period.
+        rng: the only source of chance.
+
+    Returns:
+        (n_draws, n_periods, n_series), in outcome a day.
+    """
+    n_ahead, n_draws = calendar.shape[0], series[0].kind.size
+    last = int(np.flatnonzero(np.any([item.known for item in series], axis=0))[-1])
+    begin = _alike(last, series[0].known.size - 1 - last + n_ahead, period_days, n_draws, rng)
+    out = np.empty((n_draws, n_ahead, len(series)))
+    for index, item in enumerate(series):
+        gamma, wandering = item.draw(rng)
+        n_calendar = item.design.n_calendar
+        seen = _seen_ahead(item.design.columns[:, n_calendar:], last, begin, period_days, n_ahead)
+        kept = np.asarray(NOISES)[item.kind, :1] ** np.arange(1, 1 + n_ahead)
+        dated = np.delete(gamma, np.s_[n_calendar : item.design.sd.size], axis=1)
+        path = dated @ calendar.T + wandering[:, None] * kept
+        undated = gamma[:, n_calendar : item.design.sd.size]
+        out[:, :, index] = path + np.einsum("dk,dpk->dp", undated, seen)
+    return out * [item.scale for item in series]
+
+
+def _alike(
+    last: int, reach: int, period_days: int, n_draws: int, rng: np.random.Generator
+) -> IntArray:
+    """Return the past period that each draw takes the present for, (n_draws,); of its weekday.
+
+    Every series takes the same one, so that what they share of it stays shared. Where the past is
+    too short it is the present itself, which `_seen_ahead` takes to go on.
+    """
+    step = 7 if period_days == 1 else 1
+    first = _window(period_days) - 1
+    past = np.arange(last - step * -(-reach // step), first - 1, -step)
+    return rng.choice(past, n_draws) if past.size else np.full(n_draws, last)
+
+
+def _seen_ahead(
+    columns: FloatArray, last: int, begin: IntArray, period_days: int, n_ahead: int
+) -> FloatArray:
+    """Return paths of what is known only once it is seen, (n_draws, n_ahead, n_columns).
+
+    Nobody knows what controls will be. They go on as after the past period that a draw takes the
+    present for, moved by as much of the difference between now and then as such differences have
+    lasted: all of it where a control drifts, nothing where it comes and goes.
+
+    Args:
+        columns: (n_periods, n_columns), up to `last` as they were seen.
+        begin: (n_draws,), the past period.
+    """
+    gap, window = columns.shape[0] - 1 - last, _window(period_days)
+    head = np.zeros((1, columns.shape[1]))
+    summed = np.cumsum(np.concatenate([head, columns[: last + 1]]), axis=0)
+    recent = np.full(columns.shape, np.nan)
+    recent[window - 1 : last + 1] = (summed[window:] - summed[:-window]) / window
+    out = np.empty((begin.size, n_ahead, columns.shape[1]))
+    for ahead in range(n_ahead):
+        reach = gap + 1 + ahead
+        lasts = _lasting(recent[window - 1 : max(last + 1 - reach, 0)], columns, window - 1 + reach)
+        inside = np.minimum(begin + reach, last)
+        out[:, ahead] = columns[inside] + lasts * (recent[last] - recent[begin])
+    return out
+
+
+def _lasting(recent: FloatArray, columns: FloatArray, first: int) -> FloatArray:
+    """Return the share of a recent deviation that is left later, 0-1, (n_columns,)."""
+    if len(recent) < 2:
+        return np.ones(columns.shape[1])
+    later = columns[first : first + len(recent)]
+    was, came = recent - recent.mean(axis=0), later - later.mean(axis=0)
+    size = np.square(was).sum(axis=0)
+    share = np.divide((was * came).sum(axis=0), size, out=np.zeros(size.size), where=size > 1e-12)
+    return np.asarray(np.clip(share, 0.0, 1.0))
+
+
+def _window(period_days: int) -> int:
+    return max(RECENT_DAYS // period_days, 1)

@@ -124,6 +124,11 @@ class History:
             special=self.special,
         )
 
+    @property
+    def outermost(self) -> tuple[str, ...]:
+        """The outermost name of each line, (n_lines,)."""
+        return tuple(line[0] for line in self.lines)
+
     def until(self, end: int) -> History:
         """Return the first `end` days."""
         return replace(

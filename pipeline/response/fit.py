@@ -119,8 +119,8 @@ def _ready(
             f"response: history has no outcome {missing[0]!r}, only "
             f"{', '.join(sorted(history.outcomes)) or 'none'}; name one of them in the objective"
         )
-    channels, groups = channel_index(history)
-    maturity = learn_maturity(vintages, len(history.days), channels, groups)
+    _, groups = channel_index(history)
+    maturity = learn_maturity(vintages, len(history.days), history.outermost)
     seen = history.outcomes[name]
     money = history.outcomes[settings.metric] if settings.count else None
     uncounted = np.zeros(groups.size, dtype=bool)
@@ -161,7 +161,7 @@ def _completed(
     """Return the counted outcome with its young days completed, and what is known of each then."""
     if not (history.leads and settings.is_led):
         return outcome, maturity, ()
-    channels, groups = channel_index(history)
+    _, groups = channel_index(history)
     found = complete(
         outcome,
         maturity,
@@ -170,7 +170,7 @@ def _completed(
                 lead.table,
                 None
                 if lead.vintages is None
-                else learn_maturity(lead.vintages, len(history.days), channels, groups),
+                else learn_maturity(lead.vintages, len(history.days), history.outermost),
             )
             for name, lead in history.leads.items()
         },

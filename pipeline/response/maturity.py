@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.core.history import Vintages
-from pipeline.core.types import FloatArray, IntArray
+from pipeline.core.types import FloatArray
 
 MAX_AGE = 60
 """Days after which nothing more is expected."""
@@ -46,18 +46,17 @@ class Maturity:
     snapshots: int
 
 
-def learn_maturity(
-    vintages: Vintages | None, n_days: int, channels: Sequence[str], groups: IntArray
-) -> Maturity:
+def learn_maturity(vintages: Vintages | None, n_days: int, outermost: Sequence[str]) -> Maturity:
     """Return the completeness of every day and line.
 
     Args:
         vintages: what earlier nights had seen; None leaves the prior.
         n_days: of history; the last is one day old.
-        channels: names, in the order of `groups`.
-        groups: (n_lines,), index into `channels`.
+        outermost: (n_lines,), the outermost name of each line; by it outcomes are more or less
+            late, and snapshots are kept.
     """
-    arrived, known, snapshots = _arrivals(vintages, channels)
+    channels, groups = np.unique(np.array(outermost), return_inverse=True)
+    arrived, known, snapshots = _arrivals(vintages, channels.tolist())
     prior = _prior_hazard()
     total = known.sum(axis=0) + PRIOR_COUNT
     hazard = (arrived.sum(axis=0) + PRIOR_COUNT * prior) / total

@@ -11,7 +11,6 @@ from pipeline.core.history import History, LiftTest
 from pipeline.core.learning import CreditRow, KpiPart, PlanKpi
 from pipeline.core.types import FloatArray, IntArray
 from pipeline.response.experiments import covers
-from pipeline.response.fit import channel_index
 from pipeline.response.maturity import learn_maturity
 from pipeline.response.plausible import judge
 from pipeline.runs.decide import Facts
@@ -111,8 +110,7 @@ def _row(
 def _whole(facts: Facts, metric: str) -> FloatArray:
     """Return a metric with what is still to come of its last days, (n_days, n_lines)."""
     history = facts.history
-    channels, groups = channel_index(history)
-    late = learn_maturity(facts.vintages, len(history.days), channels, groups)
+    late = learn_maturity(facts.vintages, len(history.days), history.outermost)
     return np.asarray(np.nan_to_num(history.outcomes[metric]) / late.share)
 
 

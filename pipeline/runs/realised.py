@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.core.types import FloatArray, IntArray
+from pipeline.core.types import FloatArray
 from pipeline.io import vintages
 from pipeline.io.artefacts import RunFolder
 from pipeline.runs.inputs import Inputs
 from pipeline.scoring.scores import Realised, Spent
 
 if TYPE_CHECKING:
-    from pipeline.core.history import History, Measured
+    from pipeline.core.history import History
     from pipeline.core.objective import Objective
     from pipeline.io.facts import Facts as Tables
 
@@ -45,23 +45,16 @@ def _completeness(work: RunFolder, history: History, objective: Objective) -> Fl
     Of what outcomes are known by, (n_days, n). Where nothing was seen to arrive late, measured
     outcomes are taken as the fit takes them: as whole once the newest days are over.
     """
-    from pipeline.response.fit import channel_index
     from pipeline.response.joint.units import OPEN_DAYS
     from pipeline.response.maturity import learn_maturity
 
     measured = history.measured
     seen = vintages.read_vintages(work, objective.counted(history.metrics))
-    channels, groups = channel_index(history) if measured is None else _outermost(measured)
-    known = seen if seen.day.size else None
-    maturity = learn_maturity(known, len(history.days), channels, groups)
+    names = history.lines if measured is None else measured.units
+    maturity = learn_maturity(
+        seen if seen.day.size else None, len(history.days), [name[0] for name in names]
+    )
     share = maturity.share
     if measured is not None and not maturity.snapshots:
         share[:-OPEN_DAYS] = 1.0
     return share
-
-
-def _outermost(measured: Measured) -> tuple[tuple[str, ...], IntArray]:
-    """Return the outermost names that outcomes are known by, and each unit's place among them."""
-    names = [unit[0] for unit in measured.units]
-    channels, groups = np.unique(names, return_inverse=True)
-    return tuple(channels.tolist()), groups

@@ -152,8 +152,8 @@ def test_how_late_a_night_was_is_kept_with_what_it_saw(tables: Any, tmp_path: Pa
     assert previous is not None
     seen = read_vintages(previous, "revenue")
     np.testing.assert_array_equal(seen.late_days, DAY.toordinal() - seen.seen_on)
-    learned = learn_maturity(seen, 60, ("search", "social"), np.array([0, 1]))
-    expected = learn_maturity(None, 60, ("search", "social"), np.array([0, 1]))
+    learned = learn_maturity(seen, 60, ("search", "social"))
+    expected = learn_maturity(None, 60, ("search", "social"))
     assert learned.snapshots == 0
     np.testing.assert_array_equal(learned.share, expected.share)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.core.errors import PipelineError
-from pipeline.core.history import History, LiftTest
+from pipeline.core.history import History, LiftTest, Vintages
 from pipeline.core.types import FloatArray
 from pipeline.response import FitSettings, Posterior, fit_response
 from tests.response.advertiser import advertiser, mean_value
@@ -38,6 +38,26 @@ def test_money_that_grows_in_demand_does_not_pass_for_effect():
     truth = advertiser(3, chase=1.0, elasticity=np.full(8, 0.25))
     draws = marginal_draws(fit_response(truth.history, REVENUE))
     assert abs(np.log(draws.mean() / truth.marginal.mean())) < 0.5
+
+
+@pytest.mark.parametrize("levels", [1, 2])
+def test_snapshots_teach_how_late_outcomes_are_however_many_columns_name_a_line(levels: int):
+    history = advertiser(1, n_lines=3).history
+    lines = tuple((f"c{i}", "all")[:levels] for i in range(3))
+    last = history.days[-1].toordinal() + 1
+    rows = [
+        (float(night), float(night - age), line[0], 500.0)
+        for night in range(last - 12, last + 1)
+        for age in range(1, 46)
+        for line in lines
+    ]
+    seen_on, day, group, outcome = zip(*rows, strict=True)
+    at_once = Vintages(
+        seen_on=np.array(seen_on), day=np.array(day), group=group, outcome=np.array(outcome)
+    )
+    fitted = fit_response(replace(history, lines=lines), REVENUE, vintages=at_once)
+    told = next(item for item in fitted.findings if item.check == "model.maturity")
+    assert told.message.startswith(("99%", "100%"))
 
 
 def test_few_data_widen_the_interval():

@@ -7,8 +7,6 @@ import numpy as np
 from pipeline.core.history import Vintages
 from pipeline.response.maturity import MAX_AGE, learn_maturity
 
-NO_GROUPS = np.zeros(1, dtype=np.int64)
-
 
 def snapshots(curve: np.ndarray, nights: int, total: float = 500.0) -> Vintages:
     rows = [
@@ -24,12 +22,12 @@ def test_a_slow_platform_is_recognised_after_a_few_nights():
     ages = np.arange(1, 46)
     curve = 1 - 0.8 * np.exp(-ages / 10)
     curve /= curve[-1]
-    learned = learn_maturity(snapshots(curve, 8), 90, ("search",), NO_GROUPS).curve
+    learned = learn_maturity(snapshots(curve, 8), 90, ("search",)).curve
     np.testing.assert_allclose(learned[[0, 6, 20]], curve[[0, 6, 20]], atol=0.03)
 
 
 def test_without_snapshots_the_last_days_are_incomplete_and_old_ones_are_not():
-    known = learn_maturity(None, 90, ("search",), NO_GROUPS)
+    known = learn_maturity(None, 90, ("search",))
     assert 0.6 < known.share[-1, 0] < 0.8
     assert known.share[0, 0] > 0.99
     assert (np.diff(known.curve) >= 0).all()
@@ -38,20 +36,20 @@ def test_without_snapshots_the_last_days_are_incomplete_and_old_ones_are_not():
 
 def test_one_quiet_night_does_not_overthrow_experience():
     curve = np.full(45, 1.0)
-    learned = learn_maturity(snapshots(curve, 2, total=1.0), 90, ("search",), NO_GROUPS).curve
+    learned = learn_maturity(snapshots(curve, 2, total=1.0), 90, ("search",)).curve
     assert learned[0] < 0.8
 
 
 def test_nights_over_one_file_teach_nothing_and_nights_that_are_always_as_late_do():
     seen = snapshots(np.full(45, 1.0), 10)
     late = learn_maturity(
-        replace(seen, late_days=seen.seen_on.max() - seen.seen_on), 90, ("search",), NO_GROUPS
+        replace(seen, late_days=seen.seen_on.max() - seen.seen_on), 90, ("search",)
     )
-    unknown = learn_maturity(None, 90, ("search",), NO_GROUPS)
+    unknown = learn_maturity(None, 90, ("search",))
     np.testing.assert_array_equal(late.share, unknown.share)
     assert late.snapshots == 0
     always = replace(seen, late_days=np.full(seen.day.size, 2.0))
-    known = learn_maturity(always, 90, ("search",), NO_GROUPS)
+    known = learn_maturity(always, 90, ("search",))
     assert known.share[-1, 0] > 0.85
     assert known.snapshots == 10
 
@@ -65,7 +63,7 @@ def test_each_channel_is_late_in_its_own_way():
         group=("search",) * one.day.size + ("tv",) * two.day.size,
         outcome=np.concatenate([one.outcome, two.outcome]),
     )
-    share = learn_maturity(both, 90, ("search", "tv"), np.array([0, 1])).share
+    share = learn_maturity(both, 90, ("search", "tv")).share
     assert share[-1, 0] > 0.85
     assert share[-1, 1] < 0.45
     assert share.shape == (90, 2)

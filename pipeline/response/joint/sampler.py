@@ -271,7 +271,9 @@ def _draw_population(state: _State, rng: np.random.Generator) -> None:
         state.kind_share = np.stack([values[0] for values in of_kind], axis=1)
     else:
         for kind, values in enumerate(of_kind):
-            told = _log_cut_normal(state.media[:, None], state.spread[:, None], SHARES)
+            told = np.log(SHARES) + _log_cut_normal(
+                state.media[:, None], state.spread[:, None], SHARES
+            )
             for value in values:
                 told = told + _log_cut_normal(SHARES, WITHIN, value[:, None])
             state.kind_share[:, kind] = SHARES[_draw_index(told, rng)]

@@ -21,6 +21,9 @@ INTERCEPT_SD, TREND_SD, SEASON_SD, WEEKDAY_SD, CONTROL_SD, COMMON_SD = 1.0, 0.3,
 SEASON_DAYS, HALF_YEAR_DAYS = 270, 540  # less of a year cannot tell its season from a trend
 FACTOR_STEPS = 60
 SMOOTHED_DAYS = 7
+STEP = 3.0
+"""Usual deviations of a line's change of spend beyond which somebody set its budget anew."""
+DRIFT_KEPT = 0.97
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +90,8 @@ def baseline_design(
             sds.append(CONTROL_SD)
         known.append(common_factor(_without(averaged(smoothed(moved, window), period_days), table)))
         sds.append(COMMON_SD)
+    known.append(_standard(common_drift(_without(averaged(moved, period_days), table))))
+    sds.append(COMMON_SD)
     return Design(columns=np.column_stack([table, *known]), sd=np.array(sds))
 
 
@@ -125,6 +130,22 @@ def common_factor(movements: FloatArray) -> FloatArray:
         own = np.maximum(np.diag(covariance) - loading * crossed, 0.05)
     precision = 1 + np.square(loading) @ (1 / own)
     return np.asarray(data @ (loading / own / precision))
+
+
+def common_drift(movements: FloatArray) -> FloatArray:
+    """Return what the lines' spend does in common from one period to the next, summed up.
+
+    Budgets that people set move seldom and far, each line on its own, and hide what all lines do a
+    little every day as demand comes and goes. So steps are left out, line by line, before the
+    factor of the changes is taken; their sum keeps most of itself from day to day, as demand does.
+    """
+    change = np.diff(movements, axis=0)
+    usual = np.median(np.abs(change), axis=0) / 0.6745
+    small = np.where(np.abs(change) <= STEP * usual, change, 0.0)
+    out = np.zeros(movements.shape[0])
+    for period, score in enumerate(common_factor(small), start=1):
+        out[period] = DRIFT_KEPT * out[period - 1] + score
+    return out
 
 
 def _standard(values: FloatArray) -> FloatArray:

@@ -18,7 +18,7 @@ from pipeline.response.special_days import ALIKE_SD, OWN_SD, NamedDays
 INTERCEPT_SD, TREND_SD, SEASON_SD, WEEKDAY_SD, CONTROL_SD, COMMON_SD = 1.0, 0.3, 0.2, 0.2, 0.3, 0.3
 """Prior deviation of each coefficient, in shares of the mean outcome; a regressor has sd 1."""
 
-SEASON_DAYS, HALF_YEAR_DAYS = 270, 540  # less of a year cannot tell its season from a trend
+SEASON_DAYS, HALF_YEAR_DAYS = 180, 540  # less of a year cannot tell its season from a trend
 FACTOR_STEPS = 60
 SMOOTHED_DAYS = 7
 STEP = 3.0
@@ -90,7 +90,7 @@ def baseline_design(
             sds.append(CONTROL_SD)
         known.append(common_factor(_without(averaged(smoothed(moved, window), period_days), table)))
         sds.append(COMMON_SD)
-    known.append(_standard(common_drift(_without(averaged(moved, period_days), table))))
+    known.append(common_drift(_without(averaged(moved, period_days), table)))
     sds.append(COMMON_SD)
     return Design(columns=np.column_stack([table, *known]), sd=np.array(sds))
 
@@ -144,7 +144,7 @@ def common_drift(movements: FloatArray) -> FloatArray:
     small = np.where(np.abs(change) <= STEP * usual, change, 0.0)
     out = np.zeros(movements.shape[0])
     for period, score in enumerate(common_factor(small), start=1):
-        out[period] = DRIFT_KEPT * out[period - 1] + score
+        out[period] = DRIFT_KEPT * out[period - 1] + np.sqrt(1 - DRIFT_KEPT**2) * score
     return out
 
 

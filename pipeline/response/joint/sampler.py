@@ -30,7 +30,7 @@ MEDIA_SHARE, MEDIA_LOG_SD = 0.25, 0.8
 SHARES = np.geomspace(0.01, 1.2, 40)
 LOG_PRIOR = -0.5 * np.square(np.log(SHARES / MEDIA_SHARE) / MEDIA_LOG_SD)
 TINY = 1e-9  # of the mean outcome; no coefficient is below, and no baseline
-SPREADS = np.array([0.25, 0.4, 0.6, 0.9, 1.3])
+SPREADS = np.array([0.25, 0.4, 0.6, 0.9, 1.3, 2.0])
 """How far returns per money lie apart, relative to their mean: candidates, equally likely."""
 WITHIN = 0.35  # the same line in several regions
 NOISE_DOF = 4.0

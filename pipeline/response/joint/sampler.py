@@ -101,7 +101,10 @@ class Chains:
 
 
 class _State:
-    """Where the chains are; only this module changes it."""
+    """Where the chains are; only this module changes it.
+
+    `places` says for each kind in which series its lines are and at which positions there.
+    """
 
     def __init__(
         self, series: tuple[Series, ...], experiments: Experiments, n_lines: int, n_nodes: int
@@ -116,6 +119,15 @@ class _State:
         n_kinds = 1 + max(int(item.kind.max()) for item in series)
         # With one line a kind, kinds are lines and there is no level between.
         self.has_kinds = sum(item.lines.size for item in series) > n_kinds
+        self.places: list[list[tuple[int, IntArray]]] = [
+            [
+                (index, np.flatnonzero(item.kind == kind))
+                for index, item in enumerate(series)
+                if (item.kind == kind).any()
+            ]
+            for kind in range(n_kinds)
+        ]
+        self.everywhere = [(index, np.arange(item.lines.size)) for index, item in enumerate(series)]
         self.kind_share = np.full((CHAINS, n_kinds), MEDIA_SHARE)
         self.noise_index = np.zeros((CHAINS, len(series)), dtype=np.int64)
         self.noise = np.tile([item.noise_scale for item in series], (CHAINS, 1))
@@ -224,12 +236,13 @@ def _draw_lines(state: _State, index: int, log_prior: FloatArray, rng: np.random
         mean = (pull + centre[:, position, None] * prior_precision) / total
         root = np.sqrt(total)
         room = np.maximum(1.0 - caused.sum(axis=1) + caused[:, position], TINY)
-        low, high = -mean * root, (room[:, None] / item.shown[position] - mean) * root
+        most = room[:, None] / np.maximum(item.shown[position], TINY)
+        low, high = -mean * root, (most - mean) * root
         log_weight = 0.5 * np.square(low) - np.log(root) + _log_between(low, high)
         node = _draw_index(log_weight + log_prior, rng)
         at = (np.arange(CHAINS), node)
         new = mean[at] + _draw_between(low[at], high[at], rng) / root[at]
-        new = np.clip(new, TINY, room / item.shown[position, node])
+        new = np.clip(new, TINY, most[at])
         caused[:, position] = new * item.shown[position, node]
         column[:, position] = place[position] + node
         left += present * row - new[:, None] * gram[noise, column[:, position]]
@@ -329,64 +342,61 @@ def _draw_scales(state: _State, rng: np.random.Generator) -> None:
     Source: Yu and Meng (2011), "To center or not to center: that is not the question".
     """
     if state.has_kinds:
-        for kind in range(state.kind_share.shape[1]):
+        for kind, places in enumerate(state.places):
             old, width = state.kind_share[:, kind], state.spread * state.media
-            weight, pull, most = _along(state, np.array([kind]))
+            weight, pull, most = _along(state, places)
             precision = 1 / np.square(width) + weight / np.square(old)
             mean = (state.media / np.square(width) + pull / old) / precision
             root = np.sqrt(precision)
-            drawn = _draw_between(-mean * root, (most * old - mean) * root, rng) / root + mean
-            _scale(state, np.array([kind]), np.clip(drawn / old, TINY, most))
-    every = np.arange(state.kind_share.shape[1])
-    weight, pull, most = _along(state, every)
+            drawn = mean + _draw_between(-mean * root, (most * old - mean) * root, rng) / root
+            factor = np.clip(drawn / old, TINY, most)
+            state.kind_share[:, kind] = factor * old
+            _scale(state, places, factor)
+    weight, pull, most = _along(state, state.everywhere)
     factor = SHARES / state.media[:, None]
     told = (pull[:, None] - 0.5 * weight[:, None] * factor) * factor + LOG_PRIOR
     told = np.where(factor <= np.maximum(most, 1.0)[:, None], told, -np.inf)
     media = SHARES[_draw_index(told, rng)]
-    _scale(state, every, media / state.media)
+    state.kind_share *= (media / state.media)[:, None]
+    _scale(state, state.everywhere, media / state.media)
     state.media = media
 
 
-def _along(state: _State, kinds: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return what is known of a factor on the coefficients of some kinds, (chains,) each.
+def _along(
+    state: _State, places: list[tuple[int, IntArray]]
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return what is known of one factor on the coefficients of some lines, (chains,) each.
 
     Returns:
         Its precision, its precision times its mean, and the largest that leaves a baseline.
     """
     weight, pull, most = np.zeros(CHAINS), np.zeros(CHAINS), np.full(CHAINS, np.inf)
-    moved = np.zeros(state.node.shape[1], dtype=bool)
-    for index, item in enumerate(state.series):
-        own = np.isin(item.kind, kinds)
-        if not own.any():
-            continue
-        moved[item.lines[own]] = True
-        noise = state.noise_index[:, index]
+    lift = np.zeros((state.experiments.lifts.size, CHAINS))
+    for index, own in places:
+        item, noise = state.series[index], state.noise_index[:, index, None]
         column = np.arange(item.lines.size) * state.n_nodes + state.node[:, item.lines]
-        value = state.coefficient[:, item.lines]
-        gram = item.moments.gram[noise[:, None, None], column[:, own, None], column[:, None, :]]
-        shared = (gram @ value[:, :, None])[:, :, 0]
-        crossed = item.moments.cross[noise[:, None], column[:, own]]
-        square = np.einsum("hi,hij,hj->h", value[:, own], gram[:, :, own], value[:, own])
+        every, value = state.coefficient[:, item.lines], state.coefficient[:, item.lines[own]]
+        gram = item.moments.gram[noise[:, :, None], column[:, own, None], column[:, None, :]]
+        square = np.einsum("hi,hij,hj->h", value, gram[:, :, own], value)
+        left = item.moments.cross[noise, column[:, own]] - np.einsum("hij,hj->hi", gram, every)
         precision = POWER / state.noise[:, index]
         weight += precision * square
-        pull += precision * (((crossed - shared) * value[:, own]).sum(axis=1) + square)
+        pull += precision * ((left * value).sum(axis=1) + square)
         caused = _caused(state, item)
-        room = 1.0 - caused[:, ~own].sum(axis=1)
-        most = np.minimum(most, room / np.maximum(caused[:, own].sum(axis=1), TINY))
-    lines = np.flatnonzero(moved)
-    shown = state.experiments.effect[:, lines, state.node[:, lines]]  # (n_tests, chains, n)
-    lift = (shown * state.coefficient[:, lines]).sum(axis=2)
+        by_own = caused[:, own].sum(axis=1)
+        most = np.minimum(most, (1 + by_own - caused.sum(axis=1)) / np.maximum(by_own, TINY))
+        lines = item.lines[own]
+        shown = state.experiments.effect[:, lines, state.node[:, lines]]  # (n_tests, chains, n)
+        lift += (shown * value).sum(axis=2)
     precisions = state.experiments.precisions
     weight += precisions @ np.square(lift)
     pull += precisions @ (lift * (_missing(state) + lift))
-    return weight, pull, most
+    return weight, pull, np.maximum(most, 2 * TINY)
 
 
-def _scale(state: _State, kinds: IntArray, factor: FloatArray) -> None:
-    state.kind_share[:, kinds] *= factor[:, None]
-    for item in state.series:
-        lines = item.lines[np.isin(item.kind, kinds)]
-        state.coefficient[:, lines] *= factor[:, None]
+def _scale(state: _State, places: list[tuple[int, IntArray]], factor: FloatArray) -> None:
+    for index, own in places:
+        state.coefficient[:, state.series[index].lines[own]] *= factor[:, None]
 
 
 def _prior(state: _State, item: Series) -> tuple[FloatArray, FloatArray]:

@@ -18,9 +18,17 @@ from pipeline.response.special_days import ALIKE_SD, OWN_SD, NamedDays
 INTERCEPT_SD, TREND_SD, SEASON_SD, WEEKDAY_SD, CONTROL_SD, COMMON_SD = 1.0, 0.3, 0.2, 0.2, 0.3, 0.3
 """Prior deviation of each coefficient, in shares of the mean outcome; a regressor has sd 1."""
 
-SEASON_DAYS, HALF_YEAR_DAYS = 270, 540  # less of a year cannot tell its season from a trend
-FACTOR_STEPS = 60
+SEASON_DAYS, HALF_YEAR_DAYS = 180, 540
+"""Days that show a season and its half-year bend; less cannot tell them from a trend. A season that
+is left out goes to the lines that follow it."""
+FACTOR_STEPS, FEW_LINES = 60, 3
 SMOOTHED_DAYS = 7
+STEP = 3.0
+"""Usual deviations of a line's change of spend beyond which somebody set its budget anew."""
+DRIFT_KEPT = 0.97
+FOLLOW_SD = 0.03
+"""Elasticity of the outcome that every line alike may owe to demand that it followed unseen, where
+no control tells of demand: lines with little money would seem to earn most by it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +85,12 @@ def baseline_design(
             sds.append(CONTROL_SD)
         known.append(common_factor(_without(averaged(smoothed(moved, window), period_days), table)))
         sds.append(COMMON_SD)
+    alone = _without(averaged(moved, period_days), table)
+    known.append(common_drift(alone))
+    sds.append(COMMON_SD)
+    if not controls and spend.shape[1] >= FEW_LINES:
+        known.append(alone.sum(axis=1))
+        sds.append(FOLLOW_SD)
     return Design(
         columns=np.column_stack([table, *known]),
         sd=np.array(sds),
@@ -171,7 +185,7 @@ def common_factor(movements: FloatArray) -> FloatArray:
     """
     deviation = movements.std(axis=0)
     moving = movements[:, deviation > 1e-6]
-    if moving.shape[1] < 3 or moving.shape[0] < 3 * moving.shape[1]:
+    if moving.shape[1] < FEW_LINES or moving.shape[0] < 3 * moving.shape[1]:
         return np.zeros(movements.shape[0])  # two lines cannot tell what is theirs
     data = (moving - moving.mean(axis=0)) / moving.std(axis=0)
     covariance = data.T @ data / data.shape[0]
@@ -186,6 +200,22 @@ def common_factor(movements: FloatArray) -> FloatArray:
         own = np.maximum(np.diag(covariance) - loading * crossed, 0.05)
     precision = 1 + np.square(loading) @ (1 / own)
     return np.asarray(data @ (loading / own / precision))
+
+
+def common_drift(movements: FloatArray) -> FloatArray:
+    """Return what the lines' spend does in common from one period to the next, summed up.
+
+    Budgets that people set move seldom and far, each line on its own, and hide what all lines do a
+    little every day as demand comes and goes. So steps are left out, line by line, before the
+    factor of the changes is taken; their sum keeps most of itself from day to day, as demand does.
+    """
+    change = np.diff(movements, axis=0)
+    usual = np.median(np.abs(change), axis=0) / 0.6745
+    small = np.where(np.abs(change) <= STEP * usual, change, 0.0)
+    out = np.zeros(movements.shape[0])
+    for period, score in enumerate(common_factor(small), start=1):
+        out[period] = DRIFT_KEPT * out[period - 1] + np.sqrt(1 - DRIFT_KEPT**2) * score
+    return out
 
 
 def _standard(values: FloatArray) -> FloatArray:

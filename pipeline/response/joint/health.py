@@ -17,6 +17,8 @@ TOO_FAR = 1.5
 """Factor beyond which nothing may rest on chains that were let run their longest: more than half of
 what a chain says is then where it began."""
 PRIOR_DRAWS = 4_000
+NEARLY_ALL = 0.95
+"""Share beyond which only the rule that something comes without spend keeps a fit from more."""
 
 
 def joint_findings(
@@ -113,9 +115,9 @@ def share_finding(metric: str, caused: FloatArray, outcome: FloatArray) -> Findi
     message = f"spend causes {middle:.0%} of {metric} at present ({low:.0%} to {high:.0%})"
     if over and len(outcome) > 1:
         message += f", and more than there is in {over} of {len(outcome)} series"
-    if high <= 1 and not over:
+    if high <= 1 and middle <= NEARLY_ALL and not over:
         level, advice = Level.PASS, ""
-    elif middle <= 1:
+    elif middle <= 1 and low <= NEARLY_ALL:
         level = Level.REVIEW
         advice = "more than all of it is impossible: returns are rather too high than too low"
     else:

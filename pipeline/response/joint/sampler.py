@@ -1,9 +1,10 @@
 """A Gibbs sampler over curves, coefficients and noise, many short chains side by side.
 
-Given the other lines, a line's coefficient is normal and cut off at zero, at every node of the
-library; so its node is drawn with the coefficient integrated out, and then the coefficient. The
-days enter only through their moments. All chains take each step as one array operation.
-Mathematics: docs/model.md, "Measured outcomes".
+Given the other lines, a line's coefficient is normal, at every node of the library, and cut off at
+zero and where no baseline would be left; so its node is drawn with the coefficient integrated out,
+and then the coefficient. What lines have in common is drawn twice: given their coefficients, and
+as a scale of them all, or chains would creep. The days enter only through their moments. All
+chains take each step as one array operation. Mathematics: docs/model.md, "Measured outcomes".
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ MIXED = 1.2
 MEDIA_SHARE, MEDIA_LOG_SD = 0.25, 0.8
 """Prior of the share of all outcomes that all lines cause, and its deviation in logs."""
 SHARES = np.geomspace(0.01, 1.2, 40)
-SPREADS = np.array([0.25, 0.4, 0.6, 0.9, 1.3])
+LOG_PRIOR = -0.5 * np.square(np.log(SHARES / MEDIA_SHARE) / MEDIA_LOG_SD)
+TINY = 1e-9  # of the mean outcome; no coefficient is below, and no baseline
+SPREADS = np.array([0.25, 0.4, 0.6, 0.9, 1.3, 2.0])
 """How far returns per money lie apart, relative to their mean: candidates, equally likely."""
 WITHIN = 0.35  # the same line in several regions
 NOISE_DOF = 4.0
@@ -46,6 +49,8 @@ class Series:
         lines: (n,), which lines of the portfolio.
         full: (n,), the coefficient at which a line's money returns what all outcomes are over all
             money: as if spend caused everything, and one unit of money as much in every series.
+        shown: (n, n_nodes), what a coefficient of 1 causes on an average day; the mean outcome is
+            1, and all lines together cause no more.
         kind: (n,), lines of one kind return alike in every series.
         noise_scale: a guess of the noise's variance.
     """
@@ -53,6 +58,7 @@ class Series:
     moments: Moments
     lines: IntArray
     full: FloatArray
+    shown: FloatArray
     kind: IntArray
     noise_scale: float
 
@@ -97,7 +103,10 @@ class Chains:
 
 
 class _State:
-    """Where the chains are; only this module changes it."""
+    """Where the chains are; only this module changes it.
+
+    `places` says for each kind in which series its lines are and at which positions there.
+    """
 
     def __init__(
         self, series: tuple[Series, ...], experiments: Experiments, n_lines: int, n_nodes: int
@@ -112,6 +121,15 @@ class _State:
         n_kinds = 1 + max(int(item.kind.max()) for item in series)
         # With one line a kind, kinds are lines and there is no level between.
         self.has_kinds = sum(item.lines.size for item in series) > n_kinds
+        self.places: list[list[tuple[int, IntArray]]] = [
+            [
+                (index, np.flatnonzero(item.kind == kind))
+                for index, item in enumerate(series)
+                if (item.kind == kind).any()
+            ]
+            for kind in range(n_kinds)
+        ]
+        self.everywhere = [(index, np.arange(item.lines.size)) for index, item in enumerate(series)]
         self.kind_share = np.full((CHAINS, n_kinds), MEDIA_SHARE)
         self.noise_index = np.zeros((CHAINS, len(series)), dtype=np.int64)
         self.noise = np.tile([item.noise_scale for item in series], (CHAINS, 1))
@@ -139,6 +157,8 @@ def sample(
     for index, item in enumerate(series):
         start = MEDIA_SHARE * item.full * rng.lognormal(0, 0.5, (CHAINS, item.full.size))
         state.coefficient[:, item.lines] = start
+        most = _caused(state, item).sum(axis=1, keepdims=True)
+        state.coefficient[:, item.lines] = start / np.maximum(1.0, most / 0.9)
         state.noise_index[:, index] = rng.integers(item.moments.square.size, size=CHAINS)
     sweeps, chain = WARM_UP, np.repeat(np.arange(CHAINS), KEPT)
     _sweep(state, WARM_UP, log_prior, rng)
@@ -191,6 +211,7 @@ def _sweep(state: _State, count: int, log_prior: FloatArray, rng: np.random.Gene
             _draw_lines(state, index, log_prior, rng)
             _draw_noise(state, index, rng)
         _draw_population(state, rng)
+        _draw_scales(state, rng)
 
 
 def _draw_lines(state: _State, index: int, log_prior: FloatArray, rng: np.random.Generator) -> None:
@@ -208,6 +229,7 @@ def _draw_lines(state: _State, index: int, log_prior: FloatArray, rng: np.random
     missing = _missing(state)
     centre, width = _prior(state, item)
     diagonal = np.einsum("qcc->qc", gram)[noise]
+    caused = _caused(state, item)
     for position in rng.permutation(item.lines.size):
         block = slice(place[position], place[position] + n_nodes)
         old = column[:, position]
@@ -222,18 +244,45 @@ def _draw_lines(state: _State, index: int, log_prior: FloatArray, rng: np.random
         total = weight + prior_precision
         mean = (pull + centre[:, position, None] * prior_precision) / total
         root = np.sqrt(total)
-        log_weight = 0.5 * np.square(mean * root) - np.log(root) + log_ndtr(mean * root)
+        room = np.maximum(1.0 - caused.sum(axis=1) + caused[:, position], TINY)
+        most = room[:, None] / np.maximum(item.shown[position], TINY)
+        low, high = -mean * root, (most - mean) * root
+        log_weight = 0.5 * np.square(low) - np.log(root) + _log_between(low, high)
         node = _draw_index(log_weight + log_prior, rng)
-        chains = np.arange(CHAINS)
-        centred = mean[chains, node] * root[chains, node]
-        tail = np.log(rng.random(CHAINS)) + log_ndtr(centred)
-        new = (centred - ndtri_exp(tail)) / root[chains, node]
+        at = (np.arange(CHAINS), node)
+        new = mean[at] + _draw_between(low[at], high[at], rng) / root[at]
+        new = np.clip(new, TINY, most[at])
+        caused[:, position] = new * item.shown[position, node]
         column[:, position] = place[position] + node
         left += present * row - new[:, None] * gram[noise, column[:, position]]
         missing = without - effect[:, node] * new
         value[:, position] = new
         state.node[:, item.lines[position]] = node
     state.coefficient[:, item.lines] = value
+
+
+def _caused(state: _State, item: Series) -> FloatArray:
+    """Return what each line causes on an average day, in shares of the outcome, (chains, n)."""
+    shown = item.shown[np.arange(item.lines.size), state.node[:, item.lines]]
+    return np.asarray(shown * state.coefficient[:, item.lines])
+
+
+def _log_between(low: FloatArray, high: FloatArray) -> FloatArray:
+    """Return the log probability that a standard normal lies between two bounds."""
+    flipped = low + high > 0  # the tail that both are in keeps its digits
+    below = log_ndtr(np.where(flipped, -high, low))
+    above = log_ndtr(np.where(flipped, -low, high))
+    return np.asarray(above + np.log1p(-np.exp(np.minimum(below - above, -1e-15))))
+
+
+def _draw_between(low: FloatArray, high: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Return draws of a standard normal between two bounds, one each."""
+    flipped = low + high > 0
+    below = log_ndtr(np.where(flipped, -high, low))
+    above = log_ndtr(np.where(flipped, -low, high))
+    point = rng.random(low.size)
+    drawn = ndtri_exp(np.minimum(np.logaddexp(above + np.log(point), below + np.log1p(-point)), 0))
+    return np.asarray(np.where(flipped, -drawn, drawn))
 
 
 def _missing(state: _State) -> FloatArray:
@@ -280,7 +329,9 @@ def _draw_population(state: _State, rng: np.random.Generator) -> None:
         state.kind_share = np.stack([values[0] for values in of_kind], axis=1)
     else:
         for kind, values in enumerate(of_kind):
-            told = _log_cut_normal(state.media[:, None], state.spread[:, None], SHARES)
+            told = np.log(SHARES) + _log_cut_normal(
+                state.media[:, None], state.spread[:, None], SHARES
+            )
             for value in values:
                 told = told + _log_cut_normal(SHARES, WITHIN, value[:, None])
             state.kind_share[:, kind] = SHARES[_draw_index(told, rng)]
@@ -288,10 +339,73 @@ def _draw_population(state: _State, rng: np.random.Generator) -> None:
     for kind in range(n_kinds):
         share = state.kind_share[:, kind, None, None]
         log_weight += _log_cut_normal(SHARES[:, None], SPREADS, share)
-    log_weight += -0.5 * np.square(np.log(SHARES / MEDIA_SHARE) / MEDIA_LOG_SD)[:, None]
+    log_weight += LOG_PRIOR[:, None]
     chosen = _draw_index(log_weight.reshape(CHAINS, -1), rng)
     state.media = SHARES[chosen // SPREADS.size]
     state.spread = SPREADS[chosen % SPREADS.size]
+
+
+def _draw_scales(state: _State, rng: np.random.Generator) -> None:
+    """Draw each kind's return, and then all kinds' mean, with the lines' ratios to it held.
+
+    Source: Yu and Meng (2011), "To center or not to center: that is not the question".
+    """
+    if state.has_kinds:
+        for kind, places in enumerate(state.places):
+            old, width = state.kind_share[:, kind], state.spread * state.media
+            weight, pull, most = _along(state, places)
+            precision = 1 / np.square(width) + weight / np.square(old)
+            mean = (state.media / np.square(width) + pull / old) / precision
+            root = np.sqrt(precision)
+            drawn = mean + _draw_between(-mean * root, (most * old - mean) * root, rng) / root
+            factor = np.clip(drawn / old, TINY, most)
+            state.kind_share[:, kind] = factor * old
+            _scale(state, places, factor)
+    weight, pull, most = _along(state, state.everywhere)
+    factor = SHARES / state.media[:, None]
+    told = (pull[:, None] - 0.5 * weight[:, None] * factor) * factor + LOG_PRIOR
+    told = np.where(factor <= np.maximum(most, 1.0)[:, None], told, -np.inf)
+    media = SHARES[_draw_index(told, rng)]
+    state.kind_share *= (media / state.media)[:, None]
+    _scale(state, state.everywhere, media / state.media)
+    state.media = media
+
+
+def _along(
+    state: _State, places: list[tuple[int, IntArray]]
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return what is known of one factor on the coefficients of some lines, (chains,) each.
+
+    Returns:
+        Its precision, its precision times its mean, and the largest that leaves a baseline.
+    """
+    weight, pull, most = np.zeros(CHAINS), np.zeros(CHAINS), np.full(CHAINS, np.inf)
+    lift = np.zeros((state.experiments.lifts.size, CHAINS))
+    for index, own in places:
+        item, noise = state.series[index], state.noise_index[:, index, None]
+        column = np.arange(item.lines.size) * state.n_nodes + state.node[:, item.lines]
+        every, value = state.coefficient[:, item.lines], state.coefficient[:, item.lines[own]]
+        gram = item.moments.gram[noise[:, :, None], column[:, own, None], column[:, None, :]]
+        square = np.einsum("hi,hij,hj->h", value, gram[:, :, own], value)
+        left = item.moments.cross[noise, column[:, own]] - np.einsum("hij,hj->hi", gram, every)
+        precision = POWER / state.noise[:, index]
+        weight += precision * square
+        pull += precision * ((left * value).sum(axis=1) + square)
+        caused = _caused(state, item)
+        by_own = caused[:, own].sum(axis=1)
+        most = np.minimum(most, (1 + by_own - caused.sum(axis=1)) / np.maximum(by_own, TINY))
+        lines = item.lines[own]
+        shown = state.experiments.effect[:, lines, state.node[:, lines]]  # (n_tests, chains, n)
+        lift += (shown * value).sum(axis=2)
+    precisions = state.experiments.precisions
+    weight += precisions @ np.square(lift)
+    pull += precisions @ (lift * (_missing(state) + lift))
+    return weight, pull, np.maximum(most, 2 * TINY)
+
+
+def _scale(state: _State, places: list[tuple[int, IntArray]], factor: FloatArray) -> None:
+    for index, own in places:
+        state.coefficient[:, state.series[index].lines[own]] *= factor[:, None]
 
 
 def _prior(state: _State, item: Series) -> tuple[FloatArray, FloatArray]:

@@ -83,6 +83,7 @@ def make_unit(
             moments=moments,
             lines=lines,
             full=reference / reference.sum(),
+            shown=responses[known].mean(axis=0) if known.any() else responses.mean(axis=0),
             kind=kind[lines],
             noise_scale=usual,
         ),

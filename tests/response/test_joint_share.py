@@ -1,0 +1,180 @@
+"""How much a joint fit says that spend causes, where spend follows demand and in regions."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import numpy as np
+import pytest
+from scipy.special import log_ndtr
+
+from pipeline.core.history import ALL_LINES, History, Measured
+from pipeline.response import fit_joint
+from pipeline.response.joint import sampler
+from pipeline.response.joint.design import common_drift, common_factor
+from pipeline.response.joint.moments import Moments
+
+HALVES = np.array([1.0, 1.0, 0.7, 0.5])
+RETURNS = np.array([1.5, 2.25, 1.67, 0.87])  # per money at the usual spend
+MONEY = np.array([3000.0, 2000.0, 1800.0, 800.0])
+FIRST = date(2025, 1, 1)
+
+
+def demand(rng: np.random.Generator, n_days: int) -> np.ndarray:
+    """Return the log of demand: a season, and shocks that keep nine tenths a day."""
+    out = 0.05 * rng.standard_normal(n_days)
+    for day in range(1, n_days):
+        out[day] += 0.9 * out[day - 1]
+    return out + 0.15 * np.cos(2 * np.pi * np.arange(n_days) / 365.25)
+
+
+def budgets(rng: np.random.Generator, log_demand: np.ndarray, follow: float) -> np.ndarray:
+    """Return relative spend: steps that people make once a week, and what follows demand."""
+    weeks = 0.2 * rng.standard_normal((log_demand.size // 7 + 1, MONEY.size))
+    for week in range(1, len(weeks)):
+        weeks[week] += 0.85 * weeks[week - 1]
+    own = np.repeat(weeks, 7, axis=0)[: log_demand.size]
+    return np.exp(own + follow * log_demand[:, None] + 0.03 * rng.standard_normal(own.shape))
+
+
+def earned(relative: np.ndarray) -> np.ndarray:
+    """Return what lines earn per unit of their usual money, on a day of usual demand."""
+    return RETURNS * relative * (1 + HALVES) / (relative + HALVES)
+
+
+def market(
+    seed: int, sizes: dict[str, float], n_days: int, follow: float
+) -> tuple[History, np.ndarray, float]:
+    """Return regions of four lines each (or one total), true margins, and spend's true share."""
+    rng = np.random.default_rng(seed)
+    spend, revenue, margin, caused = [], [], [], 0.0
+    for size in sizes.values():
+        log_demand = demand(rng, n_days)
+        relative = budgets(rng, log_demand, follow)
+        carried = np.empty_like(relative)
+        state = relative[0]
+        for day in range(n_days):
+            state = 0.3 * state + 0.7 * relative[day]
+            carried[day] = state
+        by_spend = np.exp(log_demand) * (earned(carried) @ MONEY) * size
+        organic = np.exp(log_demand) * 15_000 * size
+        revenue.append((by_spend + organic) * rng.lognormal(0, 0.06, n_days))
+        spend.append(relative * MONEY * size)
+        last = relative[-28:].mean(axis=0)
+        steep = (earned(1.001 * last) - earned(0.999 * last)) / (0.002 * last)
+        margin.append(steep * np.exp(log_demand[-28:]).mean())
+        caused += float(by_spend[-28:].sum())
+    is_total = len(sizes) == 1
+    outcomes = np.column_stack(revenue)
+    lines = [(name, f"line {i}")[is_total:] for name in sizes for i in range(MONEY.size)]
+    history = History(
+        days=tuple(FIRST + timedelta(days=day) for day in range(n_days)),
+        lines=tuple(lines),
+        spend=np.hstack(spend),
+        outcomes={},
+        trusted=np.ones((n_days, len(lines)), dtype=bool),
+        measured=Measured(
+            levels=() if is_total else (0,),
+            units=(ALL_LINES,) if is_total else tuple((name,) for name in sizes),
+            outcomes={"revenue": outcomes},
+            controls={},
+            trusted=np.ones(outcomes.shape, dtype=bool),
+            period_days=1,
+        ),
+    )
+    return history, np.concatenate(margin), caused / float(outcomes[-28:].sum())
+
+
+def told(history: History, truth: np.ndarray) -> tuple[float, float]:
+    """Return the share that spend is said to cause, and how many true margins intervals hold."""
+    posterior = fit_joint(history, "revenue", np.random.default_rng(5))
+    usual = history.spend[-28:].mean(axis=0)
+    rise = posterior.value_at(1.001 * usual) - posterior.value_at(0.999 * usual)
+    low, high = np.quantile(rise / (0.002 * usual), [0.05, 0.95], axis=0)
+    (share,) = [item for item in posterior.findings if item.check == "model.share"]
+    assert share.level != "fail"
+    return float(share.value), float(((low <= truth) & (truth <= high)).mean())
+
+
+def test_spend_is_not_credited_with_the_demand_that_it_follows():
+    ratios, inside = [], []
+    for seed in range(3):
+        history, truth, share = market(seed, {"all": 1.0}, 728, follow=0.7)
+        claimed, held = told(history, truth)
+        ratios.append(claimed / share)
+        inside.append(held)
+    assert np.mean(ratios) < 1.2
+    assert np.mean(inside) >= 0.75
+
+
+@pytest.mark.parametrize("follow", [0.0, 0.7])
+def test_regions_are_told_what_their_spend_causes(follow):
+    sizes = {"east": 0.5, "north": 1.0, "south": 0.7, "west": 0.3}
+    history, truth, share = market(11, sizes, 235, follow)
+    claimed, held = told(history, truth)
+    assert 0.4 < claimed / share < 1.4
+    assert held >= 0.75
+
+
+def test_steps_of_single_budgets_do_not_hide_what_all_lines_do():
+    drifts, factors, noises = [], [], []
+    for seed in range(7, 13):
+        rng = np.random.default_rng(seed)
+        log_demand = demand(rng, 728) - 0.15 * np.cos(2 * np.pi * np.arange(728) / 365.25)
+        followed = np.log(budgets(rng, log_demand, 0.7))
+        alone = np.log(budgets(rng, log_demand, 0.0))
+        drift = common_drift(followed)
+        drifts.append(np.corrcoef(drift, log_demand)[0, 1])
+        factors.append(abs(np.corrcoef(common_factor(followed), log_demand)[0, 1]))
+        noises.append(common_drift(alone).std() / drift.std())
+    assert np.mean(noises) < 0.7
+    assert np.mean(drifts) > 0.5
+    assert np.mean(drifts) > np.mean(factors) + 0.15
+
+
+def test_a_kind_in_two_regions_is_drawn_from_its_exact_posterior():
+    """Weak days in two regions, one line each: the sampler against sums over a fine grid."""
+    precise, pulls = 30.0, (12.0, 3.0)
+    series = tuple(
+        sampler.Series(
+            moments=Moments(
+                gram=np.full((1, 1, 1), precise),
+                cross=np.full((1, 1), pull),
+                square=np.array([1e6]),
+                logdet=np.zeros(1),
+                count=1_000_000,
+            ),
+            lines=np.array([index]),
+            full=np.ones(1),
+            shown=np.full((1, 1), 0.8),
+            kind=np.array([0]),
+            noise_scale=1.0,
+        )
+        for index, pull in enumerate(pulls)
+    )
+    nothing = sampler.Experiments(
+        effect=np.zeros((0, 2, 1)), lifts=np.zeros(0), precisions=np.zeros(0)
+    )
+    drawn = sampler.sample(series, nothing, np.zeros(1), np.random.default_rng(3)).coefficient
+
+    def cut_normal(value, mean, relative):
+        sd = relative * mean
+        return np.exp(-0.5 * ((value - mean) / sd) ** 2 - log_ndtr(1 / relative)) / sd
+
+    kind, value = np.geomspace(1e-3, 4, 500), np.linspace(1e-3, 1 / 0.8, 800)
+    media = sampler.SHARES[:, None, None]
+    hyper = np.exp(sampler.LOG_PRIOR)[:, None, None]
+    of_kind = (hyper * cut_normal(kind, media, sampler.SPREADS[:, None])).sum(axis=(0, 1))
+    of_kind = of_kind * kind  # the grid is even in logs
+    within = cut_normal(value, kind[:, None], sampler.WITHIN)
+    told = [
+        within * np.exp(sampler.POWER * (pull * value - 0.5 * precise * value**2)) for pull in pulls
+    ]
+    weight = of_kind * told[0].sum(axis=1) * told[1].sum(axis=1)
+    for region in (0, 1):
+        by_kind = told[region] / told[region].sum(axis=1, keepdims=True)
+        posterior = weight @ by_kind / weight.sum()
+        mean = float(posterior @ value)
+        deviation = float(np.sqrt(posterior @ value**2 - mean**2))
+        assert abs(drawn[:, region].mean() - mean) < 0.15 * deviation
+        assert abs(drawn[:, region].std() / deviation - 1) < 0.15

@@ -76,11 +76,23 @@ def test_a_table_with_a_header_and_no_rows_says_that_nothing_was_tested(shop, ro
     assert not [f for f in plan.model_health.checks if f.check == "model.experiments"]
 
 
+def test_more_evidence_against_a_line_never_sends_money_into_it(open_shop):
+    """Beyond what money can do, a test says no effect; it does not fall silent."""
+    line = {"channel": "social", "audience": "a"}
+    plans = [
+        with_tests(open_shop(f"lift{-lift}"), {**line, "lift": lift, "standard_error": 300}).night()
+        for lift in (0, -20_000)
+    ]
+    found = [f for f in plans[1].model_health.checks if "is taken as no effect" in f.message]
+    assert [finding.level for finding in found] == [Level.REVIEW]
+    assert plans[1].budgets == plans[0].budgets
+    assert caused(plans[0], *line.values()) < 0.5 * caused(open_shop().night(), *line.values())
+
+
 @pytest.mark.parametrize(
     ("row", "said"),
     [
         ({"lift": 1_700_000}, "its lines reported"),
-        ({"lift": -20_000}, "opposite directions"),
         ({"lift": 300, "spend_change": 1_400_000}, "all its lines spent"),
         ({"lift": 300, "metric": "profit"}, "it counts profit, which outcomes do not hold"),
     ],

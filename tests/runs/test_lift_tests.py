@@ -140,6 +140,15 @@ def test_a_test_that_is_given_twice_is_refused(shop):
         shop.night()
 
 
+def test_two_studies_of_one_line_and_window_are_used_and_share_what_they_say(shop):
+    row = {"channel": "social", "lift": 300}
+    with_tests(shop, {**row, "name": "geo"}, {**row, "lift": 400, "name": "platform study"})
+    checks = shop.night().model_health.checks
+    assert "2 lift tests taught the curves: geo, platform study" in [f.message for f in checks]
+    (finding,) = [f for f in checks if "not independent and count as one" in f.message]
+    assert finding.level == Level.REVIEW
+
+
 def test_unknown_lines_and_other_days_are_named_and_left_out(shop):
     with_tests(
         shop,

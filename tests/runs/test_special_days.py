@@ -70,8 +70,8 @@ def test_a_calendar_that_cannot_be_read_is_refused_by_name(shop: Shop, calendar,
     assert not [path for path in state.rglob("*") if "night-" in path.name]
 
 
-@pytest.mark.parametrize("back", [0, 5], ids=["tomorrow", "lately"])
-def test_a_sale_leaves_the_factor_of_incremental_over_attributed_as_it_is(open_shop, back: int):
+@pytest.mark.parametrize("lately", [(0,), (5, 12, 19)], ids=["tomorrow", "lately"])
+def test_a_sale_leaves_the_factor_of_incremental_over_attributed_as_it_is(open_shop, lately):
     """Both are of ordinary days; a sale multiplied one of them."""
 
     def factor(name: str, *sales: int) -> float:
@@ -88,4 +88,4 @@ def test_a_sale_leaves_the_factor_of_incremental_over_attributed_as_it_is(open_s
         assert found is not None
         return found
 
-    assert factor("sale", 91, 63, back) == pytest.approx(factor("plain"), rel=0.15)
+    assert factor("sale", 91, 63, *lately) == pytest.approx(factor("plain"), rel=0.15)

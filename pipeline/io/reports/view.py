@@ -166,7 +166,7 @@ def plan_view(plan: Plan, extras: ReportExtras, sign_command: str) -> PlanView:
     flat, flat_rest = table_of(lines, plan.currency)
     prices, price_scale = price_rows(lines, plan.budget_price)
     per = worth_saying(max((v.marginal.mean for v in lines if v.marginal), default=0.0))
-    exploration = sum(abs(line.exploration) for line in lines)
+    exploration = _moved_to_learn(plan)
     compared, zero = _compared(plan)
     return PlanView(
         plan=plan,
@@ -247,8 +247,16 @@ def _whole(plan: Plan, exploration: float) -> list[str]:
             out.append("Every guardrail holds.")
     if exploration:
         spent = money(exploration, plan.currency)
-        out.append(f"{spent} {plan.currency} of it is spent to learn.")
+        out.append(f"{spent} {plan.currency} of it is moved to learn.")
     return out
+
+
+def _moved_to_learn(plan: Plan) -> float:
+    """Return the money that is moved to learn; what one line gains is what another gives."""
+    if plan.exploration is not None and plan.exploration.moves:
+        return plan.exploration.moved
+    away = [line.exploration for line in plan.lines]
+    return max(sum(amount for amount in away if amount > 0), -sum(a for a in away if a < 0))
 
 
 def _compared(plan: Plan) -> tuple[list[Compared], str | None]:

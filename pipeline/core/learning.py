@@ -29,6 +29,8 @@ class KpiPart(_Frozen):
 class CreditRow(_Frozen):
     """What was credited to a scope beside what its money caused, a day of the last four weeks.
 
+    Days that the settings name are left out of both.
+
     Attributes:
         scope: empty for the portfolio.
         credit: who credited its outcomes; empty where nobody said, or where they were several.

@@ -83,8 +83,14 @@ def check_counts(facts: Facts | None, policy: Policy, verdict: Verdict) -> bool:
     return True
 
 
-def check_newest_day(facts: Facts, day: date, verdict: Verdict) -> None:
-    """Check that the newest day is there, and whole."""
+def check_newest_day(
+    facts: Facts, day: date, verdict: Verdict, ordinary: Facts | None = None
+) -> None:
+    """Check that the newest day is there, and whole.
+
+    Args:
+        ordinary: the facts without what named days may bring.
+    """
     newest = facts.days[-1]
     if not facts.has_spend_row[-1].any():
         last = facts.days[int(np.flatnonzero(facts.has_spend_row.any(axis=1))[-1])]
@@ -99,7 +105,7 @@ def check_newest_day(facts: Facts, day: date, verdict: Verdict) -> None:
         )
         return
     _check_missing(facts, verdict)
-    _check_partial(facts, verdict)
+    _check_partial(facts, ordinary or facts, verdict)
 
 
 def _check_missing(facts: Facts, verdict: Verdict) -> None:
@@ -177,17 +183,17 @@ def _report_paused(facts: Facts, verdict: Verdict) -> None:
         )
 
 
-def _check_partial(facts: Facts, verdict: Verdict) -> None:
+def _check_partial(facts: Facts, ordinary: Facts, verdict: Verdict) -> None:
     """Find a day that was exported before it was over: nearly every line is far down at once.
 
     Money by the week comes in flights, and a week far below the seven before it is nothing odd.
     """
     if facts.period_days > 1:
         return
-    window = facts.spend[-29:-1]
+    window = ordinary.spend[-29:-1]
     if window.shape[0] < RECENT_DAYS:
         return
-    newest, level = facts.spend[-1], typical_levels(facts.spend)
+    newest, level = ordinary.spend[-1], typical_levels(ordinary.spend)
     usual = np.median(window[-14:], axis=0)
     large = usual > MATERIAL * float(np.median(window.sum(axis=1)))
     if not large.any():
@@ -198,8 +204,9 @@ def _check_partial(facts: Facts, verdict: Verdict) -> None:
         verdict.add(
             Level.FAIL,
             "partial-day",
-            f"spend: {facts.days[-1]} has {newest.sum():.2f}, {level[-1] / lowest:.0%} of the "
-            "least of the week before by its place in the week; the day looks cut short",
+            f"spend: {facts.days[-1]} has {facts.spend[-1].sum():.2f}, "
+            f"{level[-1] / lowest:.0%} of the least of the week before by its place in the week; "
+            "the day looks cut short",
             "fetch the source again when the platform has finished the day",
             source="spend",
             column="spend",

@@ -19,19 +19,23 @@ MATERIAL = 0.01  # of the portfolio's recent daily spend
 SHIFT = 8.0  # between one day and the next, in most lines at once: no plan moves like that
 
 
-def check_spend_jumps(facts: Facts, verdict: Verdict) -> None:
+def check_spend_jumps(facts: Facts, verdict: Verdict, ordinary: Facts | None = None) -> None:
     """Find cells of spend that are far off their neighbours: a unit or a typing error.
 
     A line may run dry in a day, so less spend is in doubt only when it is as little as cents; a
     lesser fall of the newest day is shown and believed. By the week money comes in flights, so a
     fall is doubted there and stops nothing, and a rise stops all where a decimal point slipped.
+
+    Args:
+        ordinary: the facts without what named days may bring.
     """
-    up, down = spikes(facts.spend, factor=JUMP)
-    usual = neighbour_median(facts.spend)
-    material = np.maximum(facts.spend, usual) > MATERIAL * typical_total(facts.spend)[:, None]
-    collapsed = down & (facts.spend * COLLAPSE < usual)
+    spend = (ordinary or facts).spend
+    up, down = spikes(spend, factor=JUMP)
+    usual = neighbour_median(spend)
+    material = np.maximum(spend, usual) > MATERIAL * typical_total(spend)[:, None]
+    collapsed = down & (spend * COLLAPSE < usual)
     odd = up | collapsed
-    grave = (spikes(facts.spend, factor=SLIP)[0] if facts.period_days > 1 else odd) & material
+    grave = (spikes(spend, factor=SLIP)[0] if facts.period_days > 1 else odd) & material
     _report(facts, facts.spend, odd, grave=grave, usual=usual, column="spend", verdict=verdict)
     fallen = (down & ~collapsed & material)[-1]
     if fallen.any():
@@ -46,9 +50,15 @@ def check_spend_jumps(facts: Facts, verdict: Verdict) -> None:
         )
 
 
-def check_outcome_jumps(facts: Facts, metric: str, verdict: Verdict) -> None:
-    """Find outcomes far above anything the line had: counted twice, or in another unit."""
-    values = np.nan_to_num(facts.outcomes[metric])
+def check_outcome_jumps(
+    facts: Facts, metric: str, verdict: Verdict, ordinary: Facts | None = None
+) -> None:
+    """Find outcomes far above anything the line had: counted twice, or in another unit.
+
+    Args:
+        ordinary: the facts without what named days may bring.
+    """
+    values = np.nan_to_num((ordinary or facts).outcomes[metric])
     up, _ = spikes(values, factor=OUTCOME_JUMP)
     usual = neighbour_median(values)
     others = np.sort(values, axis=0)
@@ -58,7 +68,8 @@ def check_outcome_jumps(facts: Facts, metric: str, verdict: Verdict) -> None:
     odd = up & ((values > 5 * highest_else) | (values > 50 * usual)) & (values > 0.05 * typical)
     total = values.sum(axis=1, keepdims=True)
     grave = odd & ((values > OUTCOME_BURST * usual) | (total > 5 * typical))
-    _report(facts, values, odd, grave=grave, usual=usual, column=metric, verdict=verdict)
+    told = np.nan_to_num(facts.outcomes[metric])
+    _report(facts, told, odd, grave=grave, usual=usual, column=metric, verdict=verdict)
 
 
 def _report(
@@ -185,15 +196,18 @@ def _nanmedian(stack: FloatArray) -> FloatArray:
     return np.asarray((picked_low + picked_high) / 2)
 
 
-def check_unit_shift(facts: Facts, verdict: Verdict) -> None:
+def check_unit_shift(facts: Facts, verdict: Verdict, ordinary: Facts | None = None) -> None:
     """Find stretches of days on which all spend is in another unit than on the newest day.
 
     Plans move a line by a share a day, so a step of most of the money at once, up or down, is a
     change of unit. Within four weeks of it nobody knows which side is right: FAIL. Before, the
     newest level holds, and older days on another level are kept from the model.
+
+    Args:
+        ordinary: the facts without what named days may bring.
     """
     spend = facts.spend
-    steps = _common_steps(spend)
+    steps = _common_steps((ordinary or facts).spend)
     found = np.flatnonzero(np.abs(steps) >= np.log(SHIFT))
     if not found.size:
         return

@@ -66,25 +66,30 @@ def _odd_price(prices: FloatArray) -> tuple[float, float] | None:
     return (newest, usual) if is_odd else None
 
 
-def check_day_jump(facts: Facts, verdict: Verdict) -> None:
+def check_day_jump(facts: Facts, verdict: Verdict, ordinary: Facts | None = None) -> None:
     """Find a newest day whose money, all lines together, is out of all proportion.
 
     Where most of it was clicked at the usual price, the money is real: then it is only said. Money
     by the week comes in flights, so a total says little there and only lines are judged.
+
+    Args:
+        ordinary: the facts without what named days may bring.
     """
     if len(facts.days) <= SHORT_DAYS or facts.period_days > 1:
         return
-    level = typical_levels(facts.spend)
+    held = ordinary or facts
+    level = typical_levels(held.spend)
     highest = float(level[-1 - RECENT_DAYS : -1].max())
-    most = float(facts.spend[-1 - SHORT_DAYS : -1].sum(axis=1).max())
-    newest = float(facts.spend[-1].sum())
+    most = float(held.spend[-1 - SHORT_DAYS : -1].sum(axis=1).max())
+    newest, told = float(held.spend[-1].sum()), float(facts.spend[-1].sum())
     if highest <= 0 or float(level[-1]) < DAY_JUMP * highest or newest < 1.25 * most:
         return
+    by_name = " and by its name" if abs(told - newest) > 0.005 else ""
     verdict.add(
-        Level.REVIEW if _is_clicked(facts) else Level.FAIL,
+        Level.REVIEW if _is_clicked(held) else Level.FAIL,
         "day-jump",
-        f"spend: {newest:.2f} on {facts.days[-1]}, {level[-1] / highest:.1f} times the most of "
-        "the week before by its place in the week",
+        f"spend: {told:.2f} on {facts.days[-1]}, {level[-1] / highest:.1f} times the most of "
+        f"the week before by its place in the week{by_name}",
         "check the unit of spend and whether rows are there twice",
         source="spend",
         column="spend",
@@ -106,12 +111,15 @@ def _is_clicked(facts: Facts) -> bool:
     return False
 
 
-def check_line_steps(facts: Facts, verdict: Verdict) -> None:
+def check_line_steps(facts: Facts, verdict: Verdict, ordinary: Facts | None = None) -> None:
     """Find lines whose newest spend is far beyond the week and beyond any step they ever took.
 
     One line's step may be real, so it is no reason to refuse the night: the line is held.
+
+    Args:
+        ordinary: the facts without what named days may bring.
     """
-    spend = facts.spend
+    spend = (ordinary or facts).spend
     if len(facts.days) <= SHORT_DAYS:
         return
     first = max(RECENT_DAYS, len(spend) - 2 * SHORT_DAYS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from operator import itemgetter
@@ -12,7 +13,9 @@ from pipeline.core.policy import Policy
 from pipeline.io import gaps, gate, jumps, objective, outages, proportions, restated, suites
 from pipeline.io.artefacts import RunFolder
 from pipeline.io.lift_tests import LIFT_TESTS
+from pipeline.io.named_days import as_ordinary, report_believed
 from pipeline.io.sources.snapshot import SOURCES
+from pipeline.io.special_days import read_special_days
 from pipeline.io.verdict import Verdict
 from pipeline.io.warehouse import LINE_DAY, ROW_FINDINGS, UNTRUSTED, read_facts
 
@@ -82,7 +85,7 @@ def judge(
         if with_suites:
             tests = work.read_parquet(LIFT_TESTS) if work.exists(LIFT_TESTS) else None
             pending = suites.begin(facts, policy.objective.maximize, tests)
-        judge_facts(facts, policy, day, verdict)
+        judge_facts(facts, policy, day, verdict, read_special_days(work))
         gate.check_cut_off(work.read_json(SOURCES)["spend"]["ends_open"], verdict)
         if previous is not None and previous.exists(LINE_DAY):
             restated.check_restated(facts, read_facts(previous), policy.objective.maximize, verdict)
@@ -104,23 +107,39 @@ def judge(
     return Judgement(findings, pending)
 
 
-def judge_tables(facts: Facts, policy: Policy, day: date) -> Verdict:
-    """Return what the gate finds in tables that are in memory, and the cells not to learn from."""
+def judge_tables(
+    facts: Facts, policy: Policy, day: date, named: Mapping[date, str] | None = None
+) -> Verdict:
+    """Return what the gate finds in tables that are in memory, and the cells not to learn from.
+
+    Args:
+        named: days that the settings name.
+    """
     verdict = Verdict()
     if gate.check_counts(facts, policy, verdict):
-        judge_facts(facts, policy, day, verdict)
+        judge_facts(facts, policy, day, verdict, named)
     return verdict
 
 
-def judge_facts(facts: Facts, policy: Policy, day: date, verdict: Verdict) -> None:
+def judge_facts(
+    facts: Facts,
+    policy: Policy,
+    day: date,
+    verdict: Verdict,
+    named: Mapping[date, str] | None = None,
+) -> None:
     """Apply every rule that needs only tonight's tables.
 
     What holds one row of a source against the rows around it judges rows as the source has them.
+
+    Args:
+        named: days that the settings name; what such a day may bring is no fault of it.
     """
     metric = policy.objective.maximize
     units = facts.outcome_side
     rows = facts.in_periods(policy.sources.period_days)
-    gate.check_newest_day(rows, day, verdict)
+    ordinary = as_ordinary(rows, named or {})
+    gate.check_newest_day(rows, day, verdict, ordinary)
     gaps.check_gaps(facts, metric, verdict)
     if rows.measured is not None:
         gaps.check_outcome_gaps(rows.measured, verdict)
@@ -129,14 +148,27 @@ def judge_facts(facts: Facts, policy: Policy, day: date, verdict: Verdict) -> No
     gate.check_columns(facts, verdict)
     gate.check_spend_level(facts, policy, verdict)
     gate.check_budgets(facts, verdict)
-    jumps.check_spend_jumps(rows, verdict)
-    jumps.check_outcome_jumps(rows.outcome_side, metric, verdict)
-    jumps.check_unit_shift(rows, verdict)
-    jumps.check_outcome_shift(
-        rows.outcome_side, metric, verdict, are_totals=rows.measured is not None
-    )
-    proportions.check_unit_cost(rows.outcome_side, verdict)
-    proportions.check_day_jump(rows, verdict)
-    proportions.check_line_steps(rows, verdict)
+    _judge_rows(rows, ordinary, metric, verdict)
     outages.check_outages(units, metric, verdict, are_totals=units is not facts)
     objective.check_totals(units, policy.objective, verdict)
+    if ordinary is not rows:
+        plain = Verdict()
+        gate.check_newest_day(rows, day, plain)
+        _judge_rows(rows, rows, metric, plain)
+        report_believed(rows, named or {}, plain, verdict)
+
+
+def _judge_rows(rows: Facts, ordinary: Facts, metric: str, verdict: Verdict) -> None:
+    """Apply the rules that hold a row against the rows around it.
+
+    Args:
+        ordinary: the rows without what named days may bring; amounts are told as they are.
+    """
+    units, ordinary_units = rows.outcome_side, ordinary.outcome_side
+    jumps.check_spend_jumps(rows, verdict, ordinary)
+    jumps.check_outcome_jumps(units, metric, verdict, ordinary_units)
+    jumps.check_unit_shift(rows, verdict, ordinary)
+    jumps.check_outcome_shift(ordinary_units, metric, verdict, are_totals=rows.measured is not None)
+    proportions.check_unit_cost(ordinary_units, verdict)
+    proportions.check_day_jump(rows, verdict, ordinary)
+    proportions.check_line_steps(rows, verdict, ordinary)

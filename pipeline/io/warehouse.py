@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.core.errors import DamagedError
+from pipeline.core.findings import Finding, Level
 from pipeline.core.history import History, LeadSeries, Measured
 from pipeline.core.objective import SPEND_LEADS
 from pipeline.core.policy import Policy, measured_levels
@@ -63,7 +64,7 @@ def build(
         previous: the run of an earlier night, whose vintages are carried on.
     """
     with staged(work, policy, day, today) as connection:
-        findings = run_checks(connection)
+        findings = [*run_checks(connection), *_too_old(connection, day)]
         is_small = all(finding.check != "too-many-cells" for finding in findings)
         if is_small:
             create_marts(connection)
@@ -267,6 +268,28 @@ def _create_night(connection: DuckDBPyConnection, policy: Policy, day: date, tod
         "create table part as select range::integer as number from range($period_days)",
         {"period_days": period_days},
     )
+
+
+def _too_old(connection: DuckDBPyConnection, day: date) -> list[Finding]:
+    """Return how many rows are older than anything that is learned from, nothing where none is."""
+    oldest = day - timedelta(days=MAX_DAYS)
+    found = []
+    for source in ("spend", "outcomes"):
+        old = connection.table(f"stg_{source}").filter(f"day < date '{oldest}'")
+        counted = old.aggregate("count(distinct (file, row)) as n").fetchall()
+        if count := int(counted[0][0]):
+            found.append(
+                Finding(
+                    level=Level.PASS,
+                    check="too-old",
+                    message=f"{source}: rows before {oldest} are left out ({count:,}); curves are "
+                    f"learned from the newest {MAX_DAYS:,} days",
+                    source=source,
+                    column="date",
+                    value=str(count),
+                )
+            )
+    return found
 
 
 def _snapshot_table(work: RunFolder, name: str) -> pa.Table:

@@ -271,14 +271,16 @@ def _faults(silent: int, slipped: int) -> Finding:
 
 
 def _late(curve: FloatArray, snapshots: int) -> Finding:
-    source = f"{snapshots} nights' snapshots" if snapshots else "experience"
+    said = (
+        f"{curve[0]:.0%} of a day's outcomes are known the day after, {curve[6]:.0%} after a "
+        f"week, {curve[27]:.0%} after four"
+    )
     return Finding(
         level=Level.PASS,
         check="model.maturity",
-        message=(
-            f"{curve[0]:.0%} of a day's outcomes are known the day after, {curve[6]:.0%} after a "
-            f"week, {curve[27]:.0%} after four; learned from {source}"
-        ),
+        message=f"{said}; learned from {snapshots} nights' snapshots"
+        if snapshots
+        else f"assumed, since no earlier night has seen outcomes arrive: {said}",
         value=f"{curve[0]:.3f}",
     )
 

@@ -1,7 +1,8 @@
 """Which lift tests can be evidence at all, and which of them say the same thing twice.
 
-People type these numbers in. What cannot be teaches nothing and is named; tests that measured the
-same money at the same time are not independent and share what they say. Rules: docs/portfolio.md.
+People type these numbers in. What cannot be teaches nothing and is named, or counts as the nearest
+that can be; tests that measured the same money at the same time are not independent and share what
+they say. Rules: docs/portfolio.md.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ class Judged:
     """What remains of lift tests.
 
     Attributes:
-        tests: those that count, or lie outside the history; errors widened where tests overlap.
+        tests: those that count, or lie outside the history; errors widened where tests overlap,
+            and no effect where money is said to have done the opposite of what it can.
         findings: of the others, and of those that are not alone.
     """
 
@@ -88,8 +90,14 @@ def judge(history: History, metric: str, tests: Sequence[LiftTest], *, of_all: b
             said, advice = wrong
             findings.append(_finding(f"lift test {_title(test)} teaches nothing: {said}", advice))
     kept, repeated = _newest(kept)
+    opposed = [_is_opposed(test) and covers(history, test) for test in kept]
+    named = [_taken_as_none(test) for test, is_so in zip(kept, opposed, strict=True) if is_so]
+    kept = [
+        replace(test, lift=0.0) if is_so else test
+        for test, is_so in zip(kept, opposed, strict=True)
+    ]
     kept, shared = _overlapping(kept)
-    return Judged(tests=tuple(kept), findings=(*findings, *repeated, *shared))
+    return Judged(tests=tuple(kept), findings=(*findings, *repeated, *named, *shared))
 
 
 def _with_digits(test: LiftTest) -> LiftTest:
@@ -146,13 +154,7 @@ def _wrong(test: LiftTest, seen: _Seen) -> Iterator[tuple[str, str]]:
             f"{seen.most_money:,.0f} in as many days",
             "check spend_change: what was spent less in the window, in all",
         )
-    if lift * change < 0 and abs(lift) > SURE * error:
-        yield (
-            f"spend_change is {change:+,.0f} and lift {measured}: they point in opposite "
-            f"directions by more than {SURE:.0f} errors",
-            "lift has the direction of the money: what was lost by a cut is negative",
-        )
-    if abs(lift) - SURE * error > seen.outcome:
+    if not _is_opposed(test) and abs(lift) - SURE * error > seen.outcome:
         yield (
             f"its lift is {measured}, and its lines reported {seen.outcome:,.0f} in all",
             "check the unit of lift: the window's total, of the treated lines; lines that are "
@@ -165,6 +167,26 @@ def _wrong(test: LiftTest, seen: _Seen) -> Iterator[tuple[str, str]]:
             "a percentage",
             "give the amount in units of the metric",
         )
+
+
+def _is_opposed(test: LiftTest) -> bool:
+    """Return whether lift and money point in opposite directions by more than chance explains."""
+    return test.lift * test.spend_change < 0 and abs(test.lift) > SURE * test.standard_error
+
+
+def _taken_as_none(test: LiftTest) -> Finding:
+    """Return what is said of a test whose money did the opposite of what money can do.
+
+    Money that is spent earns nothing at worst, so that is what the test says however far it is
+    beyond: were it left out, more evidence against a line would send money into it.
+    """
+    return _finding(
+        f"lift test {_title(test)} is taken as no effect, 0 (+- {test.standard_error:,.0f}): "
+        f"spend_change is {test.spend_change:+,.0f} and lift "
+        f"{_both(test.lift, test.standard_error**2)}, in opposite directions by more than "
+        f"{SURE:.0f} errors",
+        "lift has the direction of the money: what was lost by a cut is negative",
+    )
 
 
 def _seen(history: History, metric: str, test: LiftTest) -> _Seen:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import numpy as np
 
-from pipeline.core.curves import ResponseTable
 from pipeline.core.history import History, LiftTest
 from pipeline.core.learning import CreditRow, KpiPart, PlanKpi
 from pipeline.core.types import FloatArray, IntArray
 from pipeline.response.experiments import covers
 from pipeline.response.maturity import learn_maturity
 from pipeline.response.plausible import judge
-from pipeline.runs.decide import Facts
+from pipeline.runs.decide import Facts, Models
 
 RECENT_DAYS = 28
 
 
-def kpi_of(facts: Facts, table: ResponseTable) -> PlanKpi:
+def kpi_of(facts: Facts, models: Models) -> PlanKpi:
     """Return what the plan's north-star metric is made of, and how much of it money caused."""
     objective = facts.policy.objective
     return PlanKpi(
@@ -26,7 +26,7 @@ def kpi_of(facts: Facts, table: ResponseTable) -> PlanKpi:
         credit=_credit(facts, range(len(facts.history.lines))),
         parts=_parts(facts.history, objective.values),
         leads=objective.leads,
-        credited=_credited(facts, table),
+        credited=_credited(facts, models),
     )
 
 
@@ -48,14 +48,17 @@ def _parts(history: History, values: dict[str, float]) -> tuple[KpiPart, ...]:
     )
 
 
-def _credited(facts: Facts, table: ResponseTable) -> tuple[CreditRow, ...]:
-    """Return attributed beside incremental; nothing where outcomes are not attributed at all."""
-    history = facts.history
+def _credited(facts: Facts, models: Models) -> tuple[CreditRow, ...]:
+    """Return attributed beside incremental; nothing where outcomes are not attributed at all.
+
+    Both are of days without a name: the four weeks may hold a sale, and tomorrow may be one.
+    """
+    history, table = facts.history, models.objective.table
     if history.measured is not None or table.metric not in history.outcomes:
         return ()
-    recent = slice(-RECENT_DAYS, None)
+    recent = _ordinary_days(history)
     attributed = (_whole(facts, table.metric)[recent]).mean(axis=0)
-    caused = table.at(history.spend[recent].mean(axis=0))
+    caused = table.at(history.spend[recent].mean(axis=0)) * _ordinary_over_tomorrow(facts, models)
     channels = list(dict.fromkeys(line[0] for line in history.lines))
     every = np.arange(len(history.lines))
     judged = judge(history, facts.policy.objective.maximize, facts.lift_tests, of_all=False)
@@ -74,6 +77,27 @@ def _credited(facts: Facts, table: ResponseTable) -> tuple[CreditRow, ...]:
         members = np.array([i for i in every if history.lines[i][0] == channel])
         rows.append(row({facts.policy.line[0]: channel}, members))
     return tuple(rows if len(channels) > 1 else rows[:1])
+
+
+def _ordinary_days(history: History) -> IntArray:
+    """Return the places of the last days without a name; of all where every one has a name."""
+    places = np.arange(len(history.days))[-RECENT_DAYS:]
+    found = [place for place in places if history.days[place] not in history.special]
+    return np.array(found) if found else places
+
+
+def _ordinary_over_tomorrow(facts: Facts, models: Models) -> float:
+    """Return how much less an ordinary day brings than tomorrow does for its name, 1 without one.
+
+    The curves are tomorrow's. The same weekday of a coming week tells its name from its weekday.
+    """
+    if facts.day not in facts.history.special or models.ahead is None:
+        return 1.0
+    demand = models.ahead.demand.mean(axis=1)
+    for ahead in range(7, len(demand), 7):
+        if facts.day + timedelta(days=ahead) not in facts.history.special:
+            return float(demand[ahead] / demand[0])
+    return 1.0
 
 
 def _credit(facts: Facts, members: Sequence[int]) -> str:

@@ -91,7 +91,7 @@ def optimised_plan(
         caps=tuple(_cap(facts, decision, cap, budgets) for cap in facts.caps),
         caps_version=heading.caps_version,
         guardrails=guardrail_rows(facts, decision.table, decision.others, budgets, decision),
-        kpi=kpi_of(facts, table),
+        kpi=kpi_of(facts, models),
         exploration=exploration_account(facts, decision),
         kept=kept_rows(facts, budgets),
         new_lines=new_lines(facts, decision),

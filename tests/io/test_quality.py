@@ -490,3 +490,21 @@ def test_a_simulated_outage_of_one_channel_is_kept_from_the_model(tables: Any, n
     trusted = warehouse.read_history(night.work, tables.policy()).trusted
     assert not trusted[-22:-19, :2].any()
     assert np.delete(trusted, [-20, -21, -22], axis=0).all()
+
+
+def test_rows_older_than_three_years_are_counted_and_left_out(tables: Any, night: Any) -> None:
+    """A long history is nothing wrong; that a part of it teaches nothing is said."""
+    old = (DAY - timedelta(days=1_096)).isoformat()
+    edge = (DAY - timedelta(days=1_095)).isoformat()
+    for table in (tables.spend, tables.outcomes):
+        first = dict(table[0])
+        table[:0] = [{**first, "date": old}, {**first, "date": edge}]
+    tables.write()
+    found = [item for item in night().all if item.check == "too-old"]
+    assert [(item.level, item.source) for item in found] == [
+        (Level.PASS, "spend"),
+        (Level.PASS, "outcomes"),
+    ]
+    assert found[0].message == (
+        f"spend: rows before {edge} are left out (1); curves are learned from the newest 1,095 days"
+    )

@@ -38,8 +38,8 @@ def judged(*tests: LiftTest) -> Judged:
     ("changes", "said"),
     [
         ({"lift": 2 * REPORTED}, "its lines reported"),
-        ({"lift": -0.3 * REPORTED}, "opposite directions"),
-        ({"spend_change": -0.5 * MONEY}, "opposite directions"),
+        ({"lift": -2.4, "standard_error": 0.2}, "is a percentage"),  # and so is its error
+        ({"lift": -0.3 * REPORTED, "spend_change": 70 * MONEY}, "all its lines spent"),
         ({"spend_change": 70 * MONEY}, "all its lines spent"),
         ({"spend_change": -20 * MONEY, "lift": -0.3 * REPORTED}, "never spent more than"),
         ({"lift": 0.2, "standard_error": 0.02}, "is a percentage"),
@@ -73,6 +73,44 @@ def test_what_cannot_be_teaches_nothing_and_is_named(changes: dict[str, Any], sa
 def test_what_can_be_is_kept_as_it_is(changes: dict[str, Any]) -> None:
     test = given(**changes)
     assert judged(test) == Judged(tests=(test,))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"lift": -0.1 * REPORTED},
+        {"lift": -0.3 * REPORTED},
+        {"lift": -20 * REPORTED},  # however far beyond: more of it is not less evidence
+        {"spend_change": -0.5 * MONEY},
+    ],
+)
+def test_money_that_did_the_opposite_is_taken_to_have_done_nothing(changes: dict[str, Any]) -> None:
+    """Left out, more evidence against a line would send money into it."""
+    test = given(**changes)
+    found = judged(test)
+    assert found.tests == (replace(test, lift=0.0),)
+    (finding,) = found.findings
+    assert finding.level == "review"
+    assert finding.message.startswith(
+        "lift test pause (2026-04-15 to 2026-04-28) is taken as no effect, 0 (+- "
+    )
+    assert "in opposite directions by more than 3 errors" in finding.message
+    assert finding.advice
+
+
+def test_a_test_that_is_taken_as_no_effect_meets_the_others_as_that() -> None:
+    against, other = given(lift=-5 * REPORTED), given(name="other", lift=0.09 * REPORTED)
+    found = judged(against, other)
+    assert [test.lift for test in found.tests] == [0.0, 0.09 * REPORTED]
+    assert [test.standard_error for test in found.tests] == pytest.approx(
+        [0.03 * REPORTED * 2**0.5] * 2
+    )
+    assert "count as one" in found.findings[1].message
+    newer = given(last_day=given().last_day + timedelta(days=1))
+    found = judged(against, newer)
+    assert found.tests == (newer,)
+    (finding,) = found.findings  # what is left out is not said to be taken as anything
+    assert "only the newest counts" in finding.message
 
 
 def test_outcomes_that_nobody_attributed_bound_a_lift_as_well() -> None:

@@ -361,3 +361,14 @@ def test_a_night_ahead_of_the_clock_is_a_rehearsal_and_its_own_past_is_no_future
     shop.moment = shop.moment.replace(month=9)
     plan = shop.night(DAY)
     assert plan.mode is Mode.OPTIMISED
+
+
+def test_how_late_outcomes_are_is_assumed_until_a_night_has_seen_them_arrive(shop):
+    def said(plan):
+        (found,) = [item for item in plan.model_health.checks if item.check == "model.maturity"]
+        return found.message
+
+    first = shop.night()
+    assert said(first).startswith("assumed, since no earlier night has seen outcomes arrive: ")
+    assert "learned" not in said(first)
+    assert said(shop.night(shop.later())).endswith("learned from 2 nights' snapshots")

@@ -68,3 +68,24 @@ def test_a_calendar_that_cannot_be_read_is_refused_by_name(shop: Shop, calendar,
     assert "\n" not in str(refused.value)
     state = shop.folder / ".equimarginal"
     assert not [path for path in state.rglob("*") if "night-" in path.name]
+
+
+@pytest.mark.parametrize("lately", [(0,), (5, 12, 19)], ids=["tomorrow", "lately"])
+def test_a_sale_leaves_the_factor_of_incremental_over_attributed_as_it_is(open_shop, lately):
+    """Both are of ordinary days; a sale multiplied one of them."""
+
+    def factor(name: str, *sales: int) -> float:
+        shop = open_shop(name, days=120)
+        on = {(DAY - timedelta(days=days)).isoformat() for days in sales}
+        for row in shop.outcomes:
+            if row["date"] in on:
+                row["conversions"], row["revenue"] = 4 * row["conversions"], 4 * row["revenue"]
+        if sales:
+            shop.settings["calendar"] = {"days": {"sale": sorted(on)}}
+        plan = shop.night()
+        assert plan.kpi is not None
+        found = plan.kpi.credited[0].factor
+        assert found is not None
+        return found
+
+    assert factor("sale", 91, 63, *lately) == pytest.approx(factor("plain"), rel=0.15)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pipeline.core.findings import Level
-from pipeline.core.money import from_minor, to_minor
+from pipeline.core.money import from_minor, minor_digits, to_minor
 from pipeline.core.plan import Interval, Plan, PlanLine
 from pipeline.core.types import Line
 from pipeline.io.reports.charts import ChangeBar, Scale, Span, change_bar, scale_over, span
@@ -140,6 +140,8 @@ class Node:
         return "up" if self.change > 0 else "down" if self.change < 0 else "flat"
 
 
+ROUNDED = "Unchanged, but for the rounding that makes all lines add up."
+
 _TITLES = {
     Kind.MOVE: ("Move", "Money changes here for what it is expected to earn."),
     Kind.TEST: ("Test", "Moved away from the best known split on purpose, in order to learn."),
@@ -227,7 +229,7 @@ def _line_list(kind: Kind, views: Sequence[LineView], most: float) -> LineList:
     return LineList(
         kind=kind,
         title=_TITLES[kind][0],
-        note=_TITLES[kind][1],
+        note=ROUNDED if kind is Kind.HOLD and any(v.change for v in views) else _TITLES[kind][1],
         rows=rows[:first],
         folded=rows[first:],
         folded_change=sum(row.line.change for row in rows[first:]),
@@ -243,6 +245,7 @@ def _line_view(plan: Plan, item: PlanLine, flagged: set[Line]) -> LineView:
         to_minor(item.proposed, plan.currency) - to_minor(item.current, plan.currency),
         plan.currency,
     )
+    is_rounding = abs(change) < 1.5 * 10.0 ** -minor_digits(plan.currency)
     return LineView(
         key=key,
         name=" / ".join(label(part) for part in key),
@@ -251,7 +254,7 @@ def _line_view(plan: Plan, item: PlanLine, flagged: set[Line]) -> LineView:
         proposed=item.proposed,
         change=change,
         change_share=_share(change, item.current),
-        kind=_kind(item, change, key in flagged),
+        kind=_kind(item, 0.0 if is_rounding else change, key in flagged),
         action=item.action,
         reason=sentence(item.reason),
         binding=item.binding,

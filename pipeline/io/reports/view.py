@@ -143,6 +143,7 @@ class PlanView:
     health_attention: Sequence[Finding]
     health_passed: Sequence[Finding]
     certificate: str
+    stops_short: bool
     exploration: float
     exploration_share: str
     exploration_cost: float | None
@@ -166,7 +167,7 @@ def plan_view(plan: Plan, extras: ReportExtras, sign_command: str) -> PlanView:
     flat, flat_rest = table_of(lines, plan.currency)
     prices, price_scale = price_rows(lines, plan.budget_price)
     per = worth_saying(max((v.marginal.mean for v in lines if v.marginal), default=0.0))
-    exploration = sum(abs(line.exploration) for line in lines)
+    exploration = _moved_to_learn(plan)
     compared, zero = _compared(plan)
     return PlanView(
         plan=plan,
@@ -210,6 +211,7 @@ def plan_view(plan: Plan, extras: ReportExtras, sign_command: str) -> PlanView:
         health_attention=heaviest_first(model_checks(plan)),
         health_passed=passed(model_checks(plan)),
         certificate=_certificate(plan),
+        stops_short=_short_of_best(plan) > 0,
         exploration=exploration,
         exploration_share=share_of(exploration, plan.budget),
         exploration_cost=extras.exploration_cost,
@@ -247,8 +249,16 @@ def _whole(plan: Plan, exploration: float) -> list[str]:
             out.append("Every guardrail holds.")
     if exploration:
         spent = money(exploration, plan.currency)
-        out.append(f"{spent} {plan.currency} of it is spent to learn.")
+        out.append(f"{spent} {plan.currency} of it is moved to learn.")
     return out
+
+
+def _moved_to_learn(plan: Plan) -> float:
+    """Return the money that is moved to learn; what one line gains is what another gives."""
+    if plan.exploration is not None and plan.exploration.moves:
+        return plan.exploration.moved
+    away = [line.exploration for line in plan.lines]
+    return max(sum(amount for amount in away if amount > 0), -sum(a for a in away if a < 0))
 
 
 def _compared(plan: Plan) -> tuple[list[Compared], str | None]:
@@ -306,6 +316,15 @@ def _cards(plan: Plan, lines: Sequence[LineView], extras: ReportExtras) -> list[
     ]
 
 
+def _short_of_best(plan: Plan) -> float:
+    """Return how much less the plan is expected to bring than the split that was found, or 0."""
+    if plan.certificate is None or plan.expected is None:
+        return 0.0
+    reached = plan.certificate.objective
+    short = reached - plan.expected.mean
+    return short if short > 1e-4 * max(abs(reached), 1.0) else 0.0
+
+
 def _certificate(plan: Plan) -> str:
     """Return what is proven, and where the plan stands to it."""
     if plan.certificate is None:
@@ -324,10 +343,11 @@ def _certificate(plan: Plan) -> str:
             f"{number(reached)} {metric}: it is proven that no other earns more than "
             f"{number(best)}, {share_of(left, best)} above it."
         )
-    if plan.expected and reached - plan.expected.mean > 1e-4 * max(abs(reached), 1.0):
-        short = number(reached - plan.expected.mean)
+    short = _short_of_best(plan)
+    if plan.expected and short:
         text += (
-            f" The plan is expected to bring {number(plan.expected.mean)}, {short} less: it stops "
+            f" The plan is expected to bring {number(plan.expected.mean)}, {number(short)} less: "
+            "it stops "
             "short of that split where the evidence is thin or where money is spent to learn."
         )
     return text

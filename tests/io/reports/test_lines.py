@@ -161,6 +161,21 @@ def test_a_row_leaves_out_of_its_reason_what_its_figures_say():
     ]
 
 
+def test_a_cent_of_rounding_is_no_move():
+    lines = list(sample_plan().lines)
+    held = next(i for i, line in enumerate(lines) if line.current == line.proposed)
+    for change, kind in ((0.01, Kind.HOLD), (-0.01, Kind.HOLD), (0.02, Kind.MOVE)):
+        moving = lines[held].model_copy(
+            update={"proposed": lines[held].current + change, "action": "scale"}
+        )
+        plan = sample_plan(lines=(*lines[:held], moving, *lines[held + 1 :]), findings=())
+        view = line_views(plan)[held]
+        assert view.kind is kind
+        assert view.change == pytest.approx(change)
+        notes = {each.kind: each.note for each in line_lists(line_views(plan))}
+        assert ("rounding" in notes.get(Kind.HOLD, "")) is (kind is Kind.HOLD)
+
+
 def test_few_lines_are_all_drawn_and_of_many_only_those_that_change():
     plan = sample_plan()
     assert len(drawn_lines(plan, set(plan.budgets))) == len(plan.lines)

@@ -329,3 +329,15 @@ def test_a_page_of_two_thousand_lines_stays_a_few_hundred_kilobytes():
     html = render_report(large_plan(2000), ReportExtras(), sign_command=SIGN)
     assert len(html.encode("utf-8")) < 400_000
     assert len(parse(html).one("div", id="all-lines").all("tbody")[0].all("tr")) == 400
+
+
+def test_lines_are_said_to_be_even_only_where_the_plan_is_the_best_split():
+    held, short = "held there by a limit", "this plan stops short of it"
+    for objective, said, unsaid in ((None, held, short), (2.0, short, held)):
+        plan = sample_plan()
+        reached = plan.expected.mean * (objective or 1.0)
+        best = plan.certificate.model_copy(update={"objective": reached, "upper_bound": reached})
+        told = plan.model_copy(update={"certificate": best})
+        html = render_report(told, sample_extras(told), sign_command=SIGN)
+        assert said in html
+        assert unsaid not in html

@@ -13,6 +13,7 @@ from pipeline.core.types import FloatArray, IntArray
 from pipeline.response.experiments import covers
 from pipeline.response.maturity import learn_maturity
 from pipeline.response.plausible import judge
+from pipeline.response.predict import Predictive
 from pipeline.runs.decide import Facts, Models
 
 RECENT_DAYS = 28
@@ -91,7 +92,7 @@ def _ordinary_over_tomorrow(facts: Facts, models: Models) -> float:
 
     The curves are tomorrow's. The same weekday of a coming week tells its name from its weekday.
     """
-    if facts.day not in facts.history.special or models.ahead is None:
+    if facts.day not in facts.history.special or not isinstance(models.ahead, Predictive):
         return 1.0
     demand = models.ahead.demand.mean(axis=1)
     for ahead in range(7, len(demand), 7):

@@ -165,8 +165,9 @@ def test_what_comes_beside_spend_is_that_of_the_dense_normal() -> None:
 
     kept, share = NOISES[kind]
     columns = np.hstack([design.columns, design.untold])
+    n_calendar, n_seen = design.n_calendar, design.sd.size - design.n_calendar
     coming = np.hstack(
-        [calendar[:, : design.n_calendar], np.zeros((n_ahead, 2)), calendar[:, design.n_calendar :]]
+        [calendar[:, :n_calendar], np.zeros((n_ahead, n_seen)), calendar[:, n_calendar:]]
     )
     assert np.allclose(design.columns[:, design.n_calendar :], 0)  # one line moves with nothing
     table = np.vstack([columns, coming])

@@ -159,3 +159,11 @@ def _amount(value: float, plan: Plan) -> str:
 def share_of(part: float, whole: float) -> str:
     """Return a part as a percentage of the whole; not known where the whole is nothing."""
     return percent(part / whole) if whole else percent(None)
+
+
+def moved_to_learn(plan: Plan) -> float:
+    """Return the money that is moved to learn; what one line gains is what another gives."""
+    if plan.exploration is not None and plan.exploration.moves:
+        return plan.exploration.moved
+    away = [line.exploration for line in plan.lines]
+    return max(sum(amount for amount in away if amount > 0), -sum(a for a in away if a < 0))

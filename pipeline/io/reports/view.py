@@ -26,6 +26,7 @@ from pipeline.io.reports.headline import (
     Headline,
     headline,
     metric_name,
+    moved_to_learn,
     outcome_words,
     share_of,
     total_words,
@@ -167,7 +168,7 @@ def plan_view(plan: Plan, extras: ReportExtras, sign_command: str) -> PlanView:
     flat, flat_rest = table_of(lines, plan.currency)
     prices, price_scale = price_rows(lines, plan.budget_price)
     per = worth_saying(max((v.marginal.mean for v in lines if v.marginal), default=0.0))
-    exploration = _moved_to_learn(plan)
+    exploration = moved_to_learn(plan)
     compared, zero = _compared(plan)
     return PlanView(
         plan=plan,
@@ -251,14 +252,6 @@ def _whole(plan: Plan, exploration: float) -> list[str]:
         spent = money(exploration, plan.currency)
         out.append(f"{spent} {plan.currency} of it is moved to learn.")
     return out
-
-
-def _moved_to_learn(plan: Plan) -> float:
-    """Return the money that is moved to learn; what one line gains is what another gives."""
-    if plan.exploration is not None and plan.exploration.moves:
-        return plan.exploration.moved
-    away = [line.exploration for line in plan.lines]
-    return max(sum(amount for amount in away if amount > 0), -sum(a for a in away if a < 0))
 
 
 def _compared(plan: Plan) -> tuple[list[Compared], str | None]:

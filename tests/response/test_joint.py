@@ -19,6 +19,7 @@ from pipeline.response.joint.health import learned_ratio, mixing_finding, share_
 from pipeline.response.joint.library import library_for
 from pipeline.response.joint.moments import NOISES, series_moments, whitened
 from pipeline.response.joint.sampler import MIXED, THINNINGS, WARM_UP, potential_reduction
+from pipeline.response.joint.state import MEDIA_SHARE, Experiments, Series
 from pipeline.simulation.mix import Mix, make_mix
 
 SEEDS = range(201, 207)
@@ -265,7 +266,7 @@ def test_the_sampler_draws_from_the_exact_posterior_of_one_line(shown):
         state=State(mean=np.zeros((1, 2)), variance=np.zeros(1)),
         count=1_000_000,
     )
-    item = sampler.Series(
+    item = Series(
         moments=moments,
         lines=np.array([0]),
         full=np.ones(1),
@@ -273,16 +274,14 @@ def test_the_sampler_draws_from_the_exact_posterior_of_one_line(shown):
         kind=np.array([0]),
         noise_scale=1.0,
     )
-    nothing = sampler.Experiments(
-        effect=np.zeros((0, 1, 1)), lifts=np.zeros(0), precisions=np.zeros(0)
-    )
+    nothing = Experiments(effect=np.zeros((0, 1, 1)), lifts=np.zeros(0), precisions=np.zeros(0))
     chains = sampler.sample((item,), nothing, np.zeros(1), rng())
     grid = np.linspace(1e-4, min(1.5, 1 / shown), 4000)
     assert chains.coefficient.max() <= 1 / shown
     prior = np.zeros_like(grid)
     for mean, weight in zip(
         sampler.SHARES,
-        np.exp(-0.5 * (np.log(sampler.SHARES / sampler.MEDIA_SHARE) / sampler.MEDIA_LOG_SD) ** 2),
+        np.exp(-0.5 * (np.log(sampler.SHARES / MEDIA_SHARE) / sampler.MEDIA_LOG_SD) ** 2),
         strict=True,
     ):
         for spread in sampler.SPREADS:

@@ -13,6 +13,7 @@ from pipeline.response import fit_joint
 from pipeline.response.joint import sampler
 from pipeline.response.joint.design import common_drift, common_factor
 from pipeline.response.joint.moments import Moments
+from pipeline.response.joint.state import Experiments, Series
 
 HALVES = np.array([1.0, 1.0, 0.7, 0.5])
 RETURNS = np.array([1.5, 2.25, 1.67, 0.87])  # per money at the usual spend
@@ -136,7 +137,7 @@ def test_a_kind_in_two_regions_is_drawn_from_its_exact_posterior():
     """Weak days in two regions, one line each: the sampler against sums over a fine grid."""
     precise, pulls = 30.0, (12.0, 3.0)
     series = tuple(
-        sampler.Series(
+        Series(
             moments=Moments(
                 gram=np.full((1, 1, 1), precise),
                 cross=np.full((1, 1), pull),
@@ -152,9 +153,7 @@ def test_a_kind_in_two_regions_is_drawn_from_its_exact_posterior():
         )
         for index, pull in enumerate(pulls)
     )
-    nothing = sampler.Experiments(
-        effect=np.zeros((0, 2, 1)), lifts=np.zeros(0), precisions=np.zeros(0)
-    )
+    nothing = Experiments(effect=np.zeros((0, 2, 1)), lifts=np.zeros(0), precisions=np.zeros(0))
     drawn = sampler.sample(series, nothing, np.zeros(1), np.random.default_rng(3)).coefficient
 
     def cut_normal(value, mean, relative):

@@ -13,20 +13,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import log_ndtr, ndtri_exp
 
 from pipeline.core.types import FloatArray, IntArray
-from pipeline.response.joint.moments import Moments
+from pipeline.response.joint.cut_normal import draw_between, log_between, log_density
+from pipeline.response.joint.state import CHAINS, MEDIA_SHARE, Experiments, Series, State
 
-CHAINS, WARM_UP, KEPT = 40, 80, 10
+WARM_UP, KEPT = 80, 10
 """As many draws are kept as a night decides with, so that its draws and its mean are one set."""
 THINNINGS = (6, 12, 24, 48)
 """Sweeps from one kept draw to the next: longer, until the chains agree; all before is warm-up."""
 MIXED = 1.2
 """Potential scale reduction above which chains still differ. Source: Brooks and Gelman (1998),
 "General methods for monitoring convergence of iterative simulations"."""
-MEDIA_SHARE, MEDIA_LOG_SD = 0.25, 0.8
-"""Prior of the share of all outcomes that all lines cause, and its deviation in logs."""
+MEDIA_LOG_SD = 0.8
+"""Prior deviation of the log of the share of all outcomes that all lines cause."""
 SHARES = np.geomspace(0.01, 1.2, 40)
 LOG_PRIOR = -0.5 * np.square(np.log(SHARES / MEDIA_SHARE) / MEDIA_LOG_SD)
 TINY = 1e-9  # of the mean outcome; no coefficient is below, and no baseline
@@ -38,43 +38,6 @@ POWER = 0.5
 """What a day counts for: the model of what moves outcomes beside spend is never quite right, and
 full weight made intervals too narrow. Source: Miller and Dunson (2019), "Robust Bayesian inference
 via coarsening"."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Series:
-    """One measured outcome and its lines.
-
-    Attributes:
-        moments: of the days.
-        lines: (n,), which lines of the portfolio.
-        full: (n,), the coefficient at which a line's money returns what all outcomes are over all
-            money: as if spend caused everything, and one unit of money as much in every series.
-        shown: (n, n_nodes), what a coefficient of 1 causes on an average day; the mean outcome is
-            1, and all lines together cause no more.
-        kind: (n,), lines of one kind return alike in every series.
-        noise_scale: a guess of the noise's variance.
-    """
-
-    moments: Moments
-    lines: IntArray
-    full: FloatArray
-    shown: FloatArray
-    kind: IntArray
-    noise_scale: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Experiments:
-    """Lift tests as the coefficients see them.
-
-    Attributes:
-        effect: (n_tests, n_lines, n_nodes), the lift that a coefficient of 1 would show.
-        lifts, precisions: (n_tests,), as measured.
-    """
-
-    effect: FloatArray
-    lifts: FloatArray
-    precisions: FloatArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,39 +65,6 @@ class Chains:
     apart: float
 
 
-class _State:
-    """Where the chains are; only this module changes it.
-
-    `places` says for each kind in which series its lines are and at which positions there.
-    """
-
-    def __init__(
-        self, series: tuple[Series, ...], experiments: Experiments, n_lines: int, n_nodes: int
-    ) -> None:
-        self.series = series
-        self.experiments = experiments
-        self.n_nodes = n_nodes
-        self.node = np.zeros((CHAINS, n_lines), dtype=np.int64)
-        self.coefficient = np.zeros((CHAINS, n_lines))
-        self.media = np.full(CHAINS, MEDIA_SHARE)
-        self.spread = np.full(CHAINS, 0.6)
-        n_kinds = 1 + max(int(item.kind.max()) for item in series)
-        # With one line a kind, kinds are lines and there is no level between.
-        self.has_kinds = sum(item.lines.size for item in series) > n_kinds
-        self.places: list[list[tuple[int, IntArray]]] = [
-            [
-                (index, np.flatnonzero(item.kind == kind))
-                for index, item in enumerate(series)
-                if (item.kind == kind).any()
-            ]
-            for kind in range(n_kinds)
-        ]
-        self.everywhere = [(index, np.arange(item.lines.size)) for index, item in enumerate(series)]
-        self.kind_share = np.full((CHAINS, n_kinds), MEDIA_SHARE)
-        self.noise_index = np.zeros((CHAINS, len(series)), dtype=np.int64)
-        self.noise = np.tile([item.noise_scale for item in series], (CHAINS, 1))
-
-
 def sample(
     series: tuple[Series, ...],
     experiments: Experiments,
@@ -152,12 +82,12 @@ def sample(
         decisive: from nodes and coefficients of all draws, (n_draws, n_lines) each, what decisions
             rest on and chains have to agree on, (n_draws, n).
     """
-    state = _State(series, experiments, experiments.effect.shape[1], log_prior.size)
+    state = State(series, experiments, experiments.effect.shape[1], log_prior.size)
     state.node = rng.choice(log_prior.size, size=state.node.shape, p=np.exp(log_prior))
     for index, item in enumerate(series):
         start = MEDIA_SHARE * item.full * rng.lognormal(0, 0.5, (CHAINS, item.full.size))
         state.coefficient[:, item.lines] = start
-        most = _caused(state, item).sum(axis=1, keepdims=True)
+        most = state.caused(item).sum(axis=1, keepdims=True)
         state.coefficient[:, item.lines] = start / np.maximum(1.0, most / 0.9)
         state.noise_index[:, index] = rng.integers(item.moments.square.size, size=CHAINS)
     sweeps, chain = WARM_UP, np.repeat(np.arange(CHAINS), KEPT)
@@ -205,7 +135,7 @@ def potential_reduction(draws: FloatArray, chain: IntArray) -> FloatArray:
     return np.asarray(np.sqrt(np.where(total > 0, total / np.maximum(within, 1e-300), 1.0)))
 
 
-def _sweep(state: _State, count: int, log_prior: FloatArray, rng: np.random.Generator) -> None:
+def _sweep(state: State, count: int, log_prior: FloatArray, rng: np.random.Generator) -> None:
     for _ in range(count):
         for index in range(len(state.series)):
             _draw_lines(state, index, log_prior, rng)
@@ -214,7 +144,7 @@ def _sweep(state: _State, count: int, log_prior: FloatArray, rng: np.random.Gene
         _draw_scales(state, rng)
 
 
-def _draw_lines(state: _State, index: int, log_prior: FloatArray, rng: np.random.Generator) -> None:
+def _draw_lines(state: State, index: int, log_prior: FloatArray, rng: np.random.Generator) -> None:
     """Draw every line's node and coefficient given the others."""
     item, n_nodes = state.series[index], state.n_nodes
     gram, noise = item.moments.gram, state.noise_index[:, index]
@@ -226,10 +156,10 @@ def _draw_lines(state: _State, index: int, log_prior: FloatArray, rng: np.random
     for position in range(item.lines.size):
         left -= value[:, position, None] * gram[noise, column[:, position]]
     effects, precisions = state.experiments.effect, state.experiments.precisions
-    missing = _missing(state)
+    missing = state.missing()
     centre, width = _prior(state, item)
     diagonal = np.einsum("qcc->qc", gram)[noise]
-    caused = _caused(state, item)
+    caused = state.caused(item)
     for position in rng.permutation(item.lines.size):
         block = slice(place[position], place[position] + n_nodes)
         old = column[:, position]
@@ -247,10 +177,10 @@ def _draw_lines(state: _State, index: int, log_prior: FloatArray, rng: np.random
         room = np.maximum(1.0 - caused.sum(axis=1) + caused[:, position], TINY)
         most = room[:, None] / np.maximum(item.shown[position], TINY)
         low, high = -mean * root, (most - mean) * root
-        log_weight = 0.5 * np.square(low) - np.log(root) + _log_between(low, high)
+        log_weight = 0.5 * np.square(low) - np.log(root) + log_between(low, high)
         node = _draw_index(log_weight + log_prior, rng)
         at = (np.arange(CHAINS), node)
-        new = mean[at] + _draw_between(low[at], high[at], rng) / root[at]
+        new = mean[at] + draw_between(low[at], high[at], rng) / root[at]
         new = np.clip(new, TINY, most[at])
         caused[:, position] = new * item.shown[position, node]
         column[:, position] = place[position] + node
@@ -261,38 +191,7 @@ def _draw_lines(state: _State, index: int, log_prior: FloatArray, rng: np.random
     state.coefficient[:, item.lines] = value
 
 
-def _caused(state: _State, item: Series) -> FloatArray:
-    """Return what each line causes on an average day, in shares of the outcome, (chains, n)."""
-    shown = item.shown[np.arange(item.lines.size), state.node[:, item.lines]]
-    return np.asarray(shown * state.coefficient[:, item.lines])
-
-
-def _log_between(low: FloatArray, high: FloatArray) -> FloatArray:
-    """Return the log probability that a standard normal lies between two bounds."""
-    flipped = low + high > 0  # the tail that both are in keeps its digits
-    below = log_ndtr(np.where(flipped, -high, low))
-    above = log_ndtr(np.where(flipped, -low, high))
-    return np.asarray(above + np.log1p(-np.exp(np.minimum(below - above, -1e-15))))
-
-
-def _draw_between(low: FloatArray, high: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """Return draws of a standard normal between two bounds, one each."""
-    flipped = low + high > 0
-    below = log_ndtr(np.where(flipped, -high, low))
-    above = log_ndtr(np.where(flipped, -low, high))
-    point = rng.random(low.size)
-    drawn = ndtri_exp(np.minimum(np.logaddexp(above + np.log(point), below + np.log1p(-point)), 0))
-    return np.asarray(np.where(flipped, -drawn, drawn))
-
-
-def _missing(state: _State) -> FloatArray:
-    """Return what of each lift the present state leaves unexplained, (n_tests, chains)."""
-    lines = np.arange(state.node.shape[1])
-    shown = state.experiments.effect[:, lines, state.node]  # (n_tests, chains, n_lines)
-    return np.asarray(state.experiments.lifts[:, None] - (shown * state.coefficient).sum(axis=2))
-
-
-def _draw_noise(state: _State, index: int, rng: np.random.Generator) -> None:
+def _draw_noise(state: State, index: int, rng: np.random.Generator) -> None:
     """Draw a series' kind of noise with its size integrated out, then its size."""
     item = state.series[index]
     moments = item.moments
@@ -317,7 +216,7 @@ def _draw_noise(state: _State, index: int, rng: np.random.Generator) -> None:
     state.noise[:, index] = scale[chosen, np.arange(CHAINS)] / rng.chisquare(dof, CHAINS)
 
 
-def _draw_population(state: _State, rng: np.random.Generator) -> None:
+def _draw_population(state: State, rng: np.random.Generator) -> None:
     """Draw the mean return and its spread given the coefficients, kinds between them."""
     n_kinds = state.kind_share.shape[1]
     of_kind: list[list[FloatArray]] = [[] for _ in range(n_kinds)]
@@ -329,23 +228,21 @@ def _draw_population(state: _State, rng: np.random.Generator) -> None:
         state.kind_share = np.stack([values[0] for values in of_kind], axis=1)
     else:
         for kind, values in enumerate(of_kind):
-            told = np.log(SHARES) + _log_cut_normal(
-                state.media[:, None], state.spread[:, None], SHARES
-            )
+            told = np.log(SHARES) + log_density(state.media[:, None], state.spread[:, None], SHARES)
             for value in values:
-                told = told + _log_cut_normal(SHARES, WITHIN, value[:, None])
+                told = told + log_density(SHARES, WITHIN, value[:, None])
             state.kind_share[:, kind] = SHARES[_draw_index(told, rng)]
     log_weight = np.zeros((CHAINS, SHARES.size, SPREADS.size))
     for kind in range(n_kinds):
         share = state.kind_share[:, kind, None, None]
-        log_weight += _log_cut_normal(SHARES[:, None], SPREADS, share)
+        log_weight += log_density(SHARES[:, None], SPREADS, share)
     log_weight += LOG_PRIOR[:, None]
     chosen = _draw_index(log_weight.reshape(CHAINS, -1), rng)
     state.media = SHARES[chosen // SPREADS.size]
     state.spread = SPREADS[chosen % SPREADS.size]
 
 
-def _draw_scales(state: _State, rng: np.random.Generator) -> None:
+def _draw_scales(state: State, rng: np.random.Generator) -> None:
     """Draw each kind's return, and then all kinds' mean, with the lines' ratios to it held.
 
     Source: Yu and Meng (2011), "To center or not to center: that is not the question".
@@ -357,22 +254,22 @@ def _draw_scales(state: _State, rng: np.random.Generator) -> None:
             precision = 1 / np.square(width) + weight / np.square(old)
             mean = (state.media / np.square(width) + pull / old) / precision
             root = np.sqrt(precision)
-            drawn = mean + _draw_between(-mean * root, (most * old - mean) * root, rng) / root
+            drawn = mean + draw_between(-mean * root, (most * old - mean) * root, rng) / root
             factor = np.clip(drawn / old, TINY, most)
             state.kind_share[:, kind] = factor * old
-            _scale(state, places, factor)
+            state.scale(places, factor)
     weight, pull, most = _along(state, state.everywhere)
     factor = SHARES / state.media[:, None]
     told = (pull[:, None] - 0.5 * weight[:, None] * factor) * factor + LOG_PRIOR
     told = np.where(factor <= np.maximum(most, 1.0)[:, None], told, -np.inf)
     media = SHARES[_draw_index(told, rng)]
     state.kind_share *= (media / state.media)[:, None]
-    _scale(state, state.everywhere, media / state.media)
+    state.scale(state.everywhere, media / state.media)
     state.media = media
 
 
 def _along(
-    state: _State, places: list[tuple[int, IntArray]]
+    state: State, places: list[tuple[int, IntArray]]
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return what is known of one factor on the coefficients of some lines, (chains,) each.
 
@@ -391,7 +288,7 @@ def _along(
         precision = POWER / state.noise[:, index]
         weight += precision * square
         pull += precision * ((left * value).sum(axis=1) + square)
-        caused = _caused(state, item)
+        caused = state.caused(item)
         by_own = caused[:, own].sum(axis=1)
         most = np.minimum(most, (1 + by_own - caused.sum(axis=1)) / np.maximum(by_own, TINY))
         lines = item.lines[own]
@@ -399,30 +296,15 @@ def _along(
         lift += (shown * value).sum(axis=2)
     precisions = state.experiments.precisions
     weight += precisions @ np.square(lift)
-    pull += precisions @ (lift * (_missing(state) + lift))
+    pull += precisions @ (lift * (state.missing() + lift))
     return weight, pull, np.maximum(most, 2 * TINY)
 
 
-def _scale(state: _State, places: list[tuple[int, IntArray]], factor: FloatArray) -> None:
-    for index, own in places:
-        state.coefficient[:, state.series[index].lines[own]] *= factor[:, None]
-
-
-def _prior(state: _State, item: Series) -> tuple[FloatArray, FloatArray]:
+def _prior(state: State, item: Series) -> tuple[FloatArray, FloatArray]:
     """Return centre and width of every line's coefficient, (chains, n) each."""
     mean = state.kind_share[:, item.kind] if state.has_kinds else state.media[:, None]
     relative = WITHIN if state.has_kinds else state.spread[:, None]
     return mean * item.full, relative * mean * item.full
-
-
-def _log_cut_normal(
-    mean: FloatArray, relative_sd: FloatArray | float, value: FloatArray
-) -> FloatArray:
-    """Return the log density of a normal cut off at zero; its deviation is relative to its mean."""
-    sd = relative_sd * mean
-    return np.asarray(
-        -0.5 * np.square((value - mean) / sd) - np.log(sd) - log_ndtr(1 / np.asarray(relative_sd))
-    )
 
 
 def _draw_index(log_weight: FloatArray, rng: np.random.Generator) -> IntArray:

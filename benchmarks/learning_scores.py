@@ -19,7 +19,6 @@ import numpy as np
 from benchmarks.learning import table
 from pipeline.core.forecast import HORIZONS, LEVELS, Forecast
 from pipeline.core.types import FloatArray
-from pipeline.response.fit import channel_index
 from pipeline.response.maturity import learn_maturity
 from pipeline.runs.decide import decide
 from pipeline.runs.fitting import fit_models
@@ -101,8 +100,7 @@ def world_scores(kind: str, seed: int, nights: int) -> list[Found]:
 def realised_of(facts: Any) -> Realised:
     """Return what came by then, as a night reads it."""
     history = facts.history
-    channels, groups = channel_index(history)
-    maturity = learn_maturity(facts.vintages, len(history.days), channels, groups)
+    maturity = learn_maturity(facts.vintages, len(history.days), history.outermost)
     return Realised(
         days=history.days,
         lines=history.lines,

@@ -14,12 +14,12 @@ from pipeline.core.errors import PipelineError
 from pipeline.core.history import History, LiftTest, Measured
 from pipeline.response import fit_joint
 from pipeline.response.blocks import LOST
+from pipeline.response.joint.chain_state import MEDIA_SHARE, Experiments, Series
 from pipeline.response.joint.design import common_factor
 from pipeline.response.joint.health import learned_ratio, mixing_finding, share_finding
 from pipeline.response.joint.library import library_for
-from pipeline.response.joint.moments import NOISES, series_moments, whitened
+from pipeline.response.joint.moments import NOISES, Moments, State, series_moments, whitened
 from pipeline.response.joint.sampler import MIXED, THINNINGS, WARM_UP, potential_reduction
-from pipeline.response.joint.state import MEDIA_SHARE, Experiments, Series
 from pipeline.simulation.mix import Mix, make_mix
 
 SEEDS = range(201, 207)
@@ -249,14 +249,9 @@ def test_moments_are_those_of_the_dense_covariance():
         np.testing.assert_allclose(found.logdet[index], logdet, rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("shown", [0.5, 8.0])
-def test_the_sampler_draws_from_the_exact_posterior_of_one_line(shown):
-    """One line at one node with a known noise: a normal cut off at zero and at no baseline."""
-    from pipeline.response.joint import sampler
-    from pipeline.response.joint.moments import Moments, State
-
-    precise, pull = 400.0, 40.0
-    moments = Moments(
+def of_one_line(precise: float, pull: float) -> Moments:
+    """Return what days tell of one line with one response, and nothing beside it."""
+    return Moments(
         gram=np.full((1, 1, 1), precise),
         cross=np.full((1, 1), pull),
         square=np.array([1e6]),
@@ -266,8 +261,16 @@ def test_the_sampler_draws_from_the_exact_posterior_of_one_line(shown):
         state=State(mean=np.zeros((1, 2)), variance=np.zeros(1)),
         count=1_000_000,
     )
+
+
+@pytest.mark.parametrize("shown", [0.5, 8.0])
+def test_the_sampler_draws_from_the_exact_posterior_of_one_line(shown):
+    """One line at one node with a known noise: a normal cut off at zero and at no baseline."""
+    from pipeline.response.joint import sampler
+
+    precise, pull = 400.0, 40.0
     item = Series(
-        moments=moments,
+        moments=of_one_line(precise, pull),
         lines=np.array([0]),
         full=np.ones(1),
         shown=np.full((1, 1), shown),

@@ -11,9 +11,9 @@ from scipy.special import log_ndtr
 from pipeline.core.history import ALL_LINES, History, Measured
 from pipeline.response import fit_joint
 from pipeline.response.joint import sampler
+from pipeline.response.joint.chain_state import Experiments, Series
 from pipeline.response.joint.design import common_drift, common_factor
-from pipeline.response.joint.moments import Moments
-from pipeline.response.joint.state import Experiments, Series
+from tests.response.test_joint import of_one_line
 
 HALVES = np.array([1.0, 1.0, 0.7, 0.5])
 RETURNS = np.array([1.5, 2.25, 1.67, 0.87])  # per money at the usual spend
@@ -138,13 +138,7 @@ def test_a_kind_in_two_regions_is_drawn_from_its_exact_posterior():
     precise, pulls = 30.0, (12.0, 3.0)
     series = tuple(
         Series(
-            moments=Moments(
-                gram=np.full((1, 1, 1), precise),
-                cross=np.full((1, 1), pull),
-                square=np.array([1e6]),
-                logdet=np.zeros(1),
-                count=1_000_000,
-            ),
+            moments=of_one_line(precise, pull),
             lines=np.array([index]),
             full=np.ones(1),
             shown=np.full((1, 1), 0.8),

@@ -16,13 +16,13 @@ from pipeline.response.curves import carried_spend
 from pipeline.response.experiments import experiment_finding, treatments
 from pipeline.response.fit import reference_spend
 from pipeline.response.joint.beside import Beside, beside_of
+from pipeline.response.joint.chain_state import Experiments
 from pipeline.response.joint.design import averaged
 from pipeline.response.joint.health import joint_findings, share_finding
 from pipeline.response.joint.library import Library, library_for
 from pipeline.response.joint.posterior import JointPosterior
 from pipeline.response.joint.residuals import Left, alike_share, left_of, residual_findings
 from pipeline.response.joint.sampler import Chains, sample
-from pipeline.response.joint.state import Experiments
 from pipeline.response.joint.units import Unit, make_unit, per_money
 from pipeline.response.threads import one_thread
 

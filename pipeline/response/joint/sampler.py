@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.core.types import FloatArray, IntArray
+from pipeline.response.joint.chain_state import CHAINS, MEDIA_SHARE, ChainState, Experiments, Series
 from pipeline.response.joint.cut_normal import draw_between, log_between, log_density
-from pipeline.response.joint.state import CHAINS, MEDIA_SHARE, Experiments, Series, State
 
 WARM_UP, KEPT = 80, 10
 """As many draws are kept as a night decides with, so that its draws and its mean are one set."""
@@ -82,7 +82,7 @@ def sample(
         decisive: from nodes and coefficients of all draws, (n_draws, n_lines) each, what decisions
             rest on and chains have to agree on, (n_draws, n).
     """
-    state = State(series, experiments, experiments.effect.shape[1], log_prior.size)
+    state = ChainState(series, experiments, experiments.effect.shape[1], log_prior.size)
     state.node = rng.choice(log_prior.size, size=state.node.shape, p=np.exp(log_prior))
     for index, item in enumerate(series):
         start = MEDIA_SHARE * item.full * rng.lognormal(0, 0.5, (CHAINS, item.full.size))
@@ -135,7 +135,7 @@ def potential_reduction(draws: FloatArray, chain: IntArray) -> FloatArray:
     return np.asarray(np.sqrt(np.where(total > 0, total / np.maximum(within, 1e-300), 1.0)))
 
 
-def _sweep(state: State, count: int, log_prior: FloatArray, rng: np.random.Generator) -> None:
+def _sweep(state: ChainState, count: int, log_prior: FloatArray, rng: np.random.Generator) -> None:
     for _ in range(count):
         for index in range(len(state.series)):
             _draw_lines(state, index, log_prior, rng)
@@ -144,7 +144,9 @@ def _sweep(state: State, count: int, log_prior: FloatArray, rng: np.random.Gener
         _draw_scales(state, rng)
 
 
-def _draw_lines(state: State, index: int, log_prior: FloatArray, rng: np.random.Generator) -> None:
+def _draw_lines(
+    state: ChainState, index: int, log_prior: FloatArray, rng: np.random.Generator
+) -> None:
     """Draw every line's node and coefficient given the others."""
     item, n_nodes = state.series[index], state.n_nodes
     gram, noise = item.moments.gram, state.noise_index[:, index]
@@ -191,7 +193,7 @@ def _draw_lines(state: State, index: int, log_prior: FloatArray, rng: np.random.
     state.coefficient[:, item.lines] = value
 
 
-def _draw_noise(state: State, index: int, rng: np.random.Generator) -> None:
+def _draw_noise(state: ChainState, index: int, rng: np.random.Generator) -> None:
     """Draw a series' kind of noise with its size integrated out, then its size."""
     item = state.series[index]
     moments = item.moments
@@ -216,7 +218,7 @@ def _draw_noise(state: State, index: int, rng: np.random.Generator) -> None:
     state.noise[:, index] = scale[chosen, np.arange(CHAINS)] / rng.chisquare(dof, CHAINS)
 
 
-def _draw_population(state: State, rng: np.random.Generator) -> None:
+def _draw_population(state: ChainState, rng: np.random.Generator) -> None:
     """Draw the mean return and its spread given the coefficients, kinds between them."""
     n_kinds = state.kind_share.shape[1]
     of_kind: list[list[FloatArray]] = [[] for _ in range(n_kinds)]
@@ -242,7 +244,7 @@ def _draw_population(state: State, rng: np.random.Generator) -> None:
     state.spread = SPREADS[chosen % SPREADS.size]
 
 
-def _draw_scales(state: State, rng: np.random.Generator) -> None:
+def _draw_scales(state: ChainState, rng: np.random.Generator) -> None:
     """Draw each kind's return, and then all kinds' mean, with the lines' ratios to it held.
 
     Source: Yu and Meng (2011), "To center or not to center: that is not the question".
@@ -269,7 +271,7 @@ def _draw_scales(state: State, rng: np.random.Generator) -> None:
 
 
 def _along(
-    state: State, places: list[tuple[int, IntArray]]
+    state: ChainState, places: list[tuple[int, IntArray]]
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return what is known of one factor on the coefficients of some lines, (chains,) each.
 
@@ -300,7 +302,7 @@ def _along(
     return weight, pull, np.maximum(most, 2 * TINY)
 
 
-def _prior(state: State, item: Series) -> tuple[FloatArray, FloatArray]:
+def _prior(state: ChainState, item: Series) -> tuple[FloatArray, FloatArray]:
     """Return centre and width of every line's coefficient, (chains, n) each."""
     mean = state.kind_share[:, item.kind] if state.has_kinds else state.media[:, None]
     relative = WITHIN if state.has_kinds else state.spread[:, None]

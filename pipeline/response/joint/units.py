@@ -9,11 +9,11 @@ import numpy as np
 from pipeline.core.history import History, Measured
 from pipeline.core.types import BoolArray, FloatArray, IntArray
 from pipeline.response.fit import reference_spend
+from pipeline.response.joint.chain_state import Series
 from pipeline.response.joint.design import Design, averaged, baseline_design
 from pipeline.response.joint.library import Library
 from pipeline.response.joint.moments import series_moments
 from pipeline.response.joint.residuals import Seen
-from pipeline.response.joint.state import Series
 
 OPEN_DAYS = 3  # the newest totals may still grow; they teach nothing yet
 ODD_DOF = 4.0

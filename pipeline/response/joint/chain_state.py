@@ -51,7 +51,7 @@ class Experiments:
     precisions: FloatArray
 
 
-class State:
+class ChainState:
     """Where the chains are; only the sampler changes it.
 
     `places` says for each kind in which series its lines are and at which positions there.

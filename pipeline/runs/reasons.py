@@ -66,7 +66,11 @@ def reason_of(
     against = _against(facts, decision, index, action, marginal, is_bound=bool(binding))
     if action == "test":
         is_over = decision.explored[index] == 0
-        why = "goes back: its lesson is over" if is_over else "moved to learn its curve, for a week"
+        why = (
+            "goes back: its lesson is over"
+            if is_over
+            else "moved to learn its curve until the week ends"
+        )
         return f"{why}; {earns}"
     if action == "hold" and LEARNING not in binding:
         return f"{earns}{against}; no move is likely enough to pay"

@@ -27,6 +27,12 @@ def facts(*, elasticity=(0.2, 0.8, 0.5, 0.3), noise=0.05, days=60, **more) -> Fa
     revenue = (
         3 * CURRENT * (spend / CURRENT) ** np.array(elasticity) * rng.lognormal(0, noise, (days, 4))
     )
+    return morning(LINES, CURRENT, spend, revenue, **more)
+
+
+def morning(lines, current, spend, revenue, **more) -> Facts:
+    """Return a morning of lines that may move freely, with a thousand to split."""
+    days, n_lines = spend.shape
     policy = parse_policy(
         {
             "portfolio": "acme",
@@ -43,18 +49,18 @@ def facts(*, elasticity=(0.2, 0.8, 0.5, 0.3), noise=0.05, days=60, **more) -> Fa
         day=DAY,
         history=History(
             days=tuple(DAY - timedelta(days=back) for back in range(days, 0, -1)),
-            lines=LINES,
+            lines=lines,
             spend=spend,
             outcomes={"revenue": revenue},
-            trusted=np.ones((days, 4), dtype=bool),
+            trusted=np.ones((days, n_lines), dtype=bool),
         ),
         vintages=None,
         lift_tests=(),
-        current=CURRENT,
+        current=current,
         caps=(),
         held_scopes=(),
         wanted=1000.0,
-        distrusted=np.zeros(4, dtype=bool),
+        distrusted=np.zeros(n_lines, dtype=bool),
     )
 
 

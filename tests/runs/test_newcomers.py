@@ -11,14 +11,13 @@ import pytest
 
 from pipeline.core.caps import Cap, CapStatus
 from pipeline.core.errors import ConfigError
-from pipeline.core.history import History
-from pipeline.core.policy import parse_policy
 from pipeline.runs.checking import replay_plan
 from pipeline.runs.decide import Decision, Facts, decide
 from pipeline.runs.fitting import fit_models
 from pipeline.runs.newcomers import Stand
 from pipeline.runs.reasons import binding_limits, reason_of
 from tests.runs.shop import DAY, Shop
+from tests.runs.test_decide import morning
 
 LINES = (("search",), ("social",), ("trial",), ("tv",), ("video",))
 CURRENT = np.array([300.0, 200.0, 40.0, 250.0, 210.0])
@@ -40,36 +39,8 @@ def facts(begun: int, returns: float, *, days: int = 90, late: int = 0, **more: 
     earned[:, NEW] *= returns / 3
     if late:
         earned[-late:, NEW] = 0.0
-    policy = parse_policy(
-        {
-            "portfolio": "acme",
-            "currency": "EUR",
-            "line": ["channel"],
-            "budget": {"daily": 1000},
-            "exploration": {"max_share": 0.0},
-            "sources": {"spend": {"path": "x"}, "outcomes": {"path": "x"}},
-            **more,
-        },
-        "portfolio.yaml",
-    )
-    return Facts(
-        policy=policy,
-        day=DAY,
-        history=History(
-            days=tuple(DAY - timedelta(days=back) for back in range(days, 0, -1)),
-            lines=LINES,
-            spend=spend,
-            outcomes={"revenue": earned},
-            trusted=np.ones((days, 5), dtype=bool),
-        ),
-        vintages=None,
-        lift_tests=(),
-        current=CURRENT,
-        caps=(),
-        held_scopes=(),
-        wanted=1000.0,
-        distrusted=np.zeros(5, dtype=bool),
-    )
+    settings = {"exploration": {"max_share": 0.0}, **more}
+    return morning(LINES, CURRENT, spend, earned, **settings)
 
 
 def decided(known: Facts) -> Decision:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.core.history import Vintages
-from pipeline.core.types import FloatArray
+from pipeline.core.types import BoolArray, FloatArray, IntArray
 
 MAX_AGE = 60
 """Days after which nothing more is expected."""
@@ -28,13 +28,16 @@ PRIOR_SD, PRIOR_SD_DAYS = 0.6, 15.0
 
 GROUP_COUNT = 200.0  # outcomes that the portfolio's curve is worth to a channel, at each age
 
+SETTLED_AGE, REWRITTEN = 30, 0.05
+"""A night that moves days older than this by more than this share counts in another way."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Maturity:
     """The completeness curve of the portfolio and what it says of every past day.
 
     Attributes:
-        curve: (MAX_AGE,), share reported 1, 2, ... days later, all lines together.
+        curve: (MAX_AGE,), share reported 1, 2, ... days later, all lines together; at most 1.
         share: (n_days, n_lines), of each day that has been reported by now.
         log_sd: (n_days,), standard deviation of log `share` that all lines have in common.
         snapshots: how many nights taught it: those that can be held against the night before.
@@ -62,7 +65,7 @@ def learn_maturity(vintages: Vintages | None, n_days: int, outermost: Sequence[s
     hazard = (arrived.sum(axis=0) + PRIOR_COUNT * prior) / total
     own = (arrived + GROUP_COUNT * hazard) / (known + GROUP_COUNT)
     curve, by_channel = _share(hazard), _share(own)
-    hazard = np.minimum(hazard, 0.95)  # at age 1 everything is new
+    hazard = np.clip(hazard, 0.0, 0.95)  # at age 1 everything is new
     variance = _later(hazard / ((1 - hazard) * total))
     ages = np.arange(1, MAX_AGE + 1)
     doubt = np.square(np.log(curve)) + np.square(PRIOR_SD * np.exp(-ages / PRIOR_SD_DAYS))
@@ -98,12 +101,34 @@ def _arrivals(
     follows &= late[1:] == late[:-1]
     # A day that was silent in either snapshot says nothing about lateness.
     follows &= (outcome[1:] > 0) & (outcome[:-1] > 0)
-    new = np.maximum(outcome[1:] - outcome[:-1], 0.0)[follows]
+    night = day + age
+    follows &= ~_rewritten(group, night, age, outcome, follows)
+    # Corrections go both ways: counting only what was added would take them for late outcomes.
     where = (group[1:][follows], age[1:][follows] - 1)
-    np.add.at(arrived, where, new)
+    np.add.at(arrived, where, (outcome[1:] - outcome[:-1])[follows])
     np.add.at(known, where, outcome[1:][follows])
-    night = (day + age)[1:][follows]
-    return arrived, known, int(np.unique([night, night - 1]).size)
+    taught = night[1:][follows]
+    return arrived, known, int(np.unique([taught, taught - 1]).size)
+
+
+def _rewritten(
+    group: IntArray, night: FloatArray, age: IntArray, outcome: FloatArray, follows: BoolArray
+) -> BoolArray:
+    """Return which pairs of snapshots lie in a night that rewrote its group's settled days.
+
+    Args:
+        group, night, age, outcome: (n_snapshots,), in order of group, day and age.
+        follows: (n_snapshots - 1,), where a snapshot is of the night after the one before.
+
+    Returns:
+        (n_snapshots - 1,).
+    """
+    of_night = np.unique(np.stack([group[1:], night[1:]]), axis=1, return_inverse=True)[1].ravel()
+    settled = follows & (age[1:] > SETTLED_AGE)
+    before, after = (
+        np.bincount(of_night, np.where(settled, seen, 0.0)) for seen in (outcome[:-1], outcome[1:])
+    )
+    return np.asarray((np.abs(after - before) > REWRITTEN * before)[of_night])
 
 
 def _prior_hazard() -> FloatArray:
@@ -119,8 +144,11 @@ def _prior_hazard() -> FloatArray:
 
 
 def _share(hazard: FloatArray) -> FloatArray:
-    """Return the share known at each age, from hazards along the last axis."""
-    return np.asarray(np.exp(_later(np.log1p(-np.minimum(hazard, 0.95)))))
+    """Return the share known at each age, from hazards along the last axis.
+
+    Never above 1: what is taken back later is left to the day it was sold on.
+    """
+    return np.minimum(np.exp(_later(np.log1p(-np.minimum(hazard, 0.95)))), 1.0)
 
 
 def _later(terms: FloatArray) -> FloatArray:

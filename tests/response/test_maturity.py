@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from pipeline.core.history import Vintages
 from pipeline.response.maturity import MAX_AGE, learn_maturity
@@ -68,3 +69,22 @@ def test_each_channel_is_late_in_its_own_way():
     assert share[-1, 1] < 0.45
     assert share.shape == (90, 2)
     assert MAX_AGE >= 45
+
+
+def test_totals_that_are_corrected_up_and_down_every_night_are_not_late():
+    rng = np.random.default_rng(5)
+    seen = snapshots(np.full(45, 1.0), 12, 5000.0)
+    corrected = replace(seen, outcome=seen.outcome * (1 + 0.01 * rng.standard_normal(540)))
+    learned = learn_maturity(corrected, 90, ("search",)).curve
+    exact = learn_maturity(seen, 90, ("search",)).curve
+    np.testing.assert_allclose(learned, exact, atol=0.02)
+    assert (learned <= 1).all()
+
+
+@pytest.mark.parametrize("factor", [0.7, 1.4])
+def test_a_night_that_counts_all_days_in_another_way_says_nothing_of_lateness(factor):
+    curve = np.linspace(0.6, 1.0, 45)
+    seen = snapshots(curve, 12, 5000.0)
+    moved = replace(seen, outcome=np.where(seen.seen_on >= 106, factor, 1.0) * seen.outcome)
+    learned = learn_maturity(moved, 90, ("search",)).curve
+    np.testing.assert_allclose(learned, learn_maturity(seen, 90, ("search",)).curve, atol=0.02)

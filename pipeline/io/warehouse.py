@@ -56,7 +56,8 @@ def build(
 ) -> None:
     """Stage the snapshot: write `line_day.parquet`, `vintages.parquet` and what rows offend.
 
-    Rows dated `day` or later are left out, so a night over a longer file plans the same. Without
+    Rows dated `day` or later are left out, so a night over a longer file plans the same; only that
+    it was read later is kept. Without
     a usable spend row before `day` nothing is written, which validation reports.
 
     Args:
@@ -65,6 +66,7 @@ def build(
     """
     with staged(work, policy, day, today) as connection:
         findings = [*run_checks(connection), *_too_old(connection, day)]
+        read_on = today if _goes_on(connection, day) else day
         is_small = all(finding.check != "too-many-cells" for finding in findings)
         if is_small:
             create_marts(connection)
@@ -77,7 +79,7 @@ def build(
     work.write_parquet(LINE_DAY, _line_day_table(facts))
     if facts.measured is not None:
         work.write_parquet(UNIT_DAY, _line_day_table(facts.measured))
-    work.write_parquet(VINTAGES, vintage_table(facts.outcome_side, policy, day, today, previous))
+    work.write_parquet(VINTAGES, vintage_table(facts.outcome_side, policy, day, read_on, previous))
 
 
 @contextmanager
@@ -268,6 +270,16 @@ def _create_night(connection: DuckDBPyConnection, policy: Policy, day: date, tod
         "create table part as select range::integer as number from range($period_days)",
         {"period_days": period_days},
     )
+
+
+def _goes_on(connection: DuckDBPyConnection, day: date) -> bool:
+    """Return whether outcomes go on from `day`, so that they were read later than its morning.
+
+    Outcomes that end before are what its morning saw, whenever the night is run: so is learned how
+    late they are where past nights are lived again, each over the file of its own day.
+    """
+    later = connection.table("stg_outcomes").filter(f"day >= date '{day}' and value is not null")
+    return bool(later.limit(1).fetchall())
 
 
 def _too_old(connection: DuckDBPyConnection, day: date) -> list[Finding]:

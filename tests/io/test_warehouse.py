@@ -93,8 +93,11 @@ def test_later_rows_do_not_change_a_night(tables: Any, tmp_path: Path) -> None:
     tables.spend = [row for row in tables.spend if row["date"] < limit]
     tables.outcomes = [row for row in tables.outcomes if row["date"] < limit]
     build(tables, cut, DAY - timedelta(days=10), today=DAY)
-    for name in ("line_day.parquet", "vintages.parquet", "row_findings.json"):
+    for name in ("line_day.parquet", "row_findings.json"):
         assert whole.read_bytes(name) == cut.read_bytes(name)
+    seen, alike = (run.read_parquet("vintages.parquet") for run in (whole, cut))
+    assert seen.drop(["late_days"]).equals(alike.drop(["late_days"]))
+    assert set(seen["late_days"].to_pylist()) == {10}  # read when more had come in
 
 
 def test_the_order_of_rows_does_not_change_a_bit(tables: Any, tmp_path: Path) -> None:
@@ -156,6 +159,23 @@ def test_how_late_a_night_was_is_kept_with_what_it_saw(tables: Any, tmp_path: Pa
     expected = learn_maturity(None, 60, ("search", "social"))
     assert learned.snapshots == 0
     np.testing.assert_array_equal(learned.share, expected.share)
+
+
+def test_outcomes_that_end_the_day_before_are_of_that_morning_whenever_the_night_runs(
+    tables: Any, tmp_path: Path
+) -> None:
+    runs = str(tmp_path / "runs")
+    previous, rows = None, list(tables.outcomes)
+    for back in (2, 1, 0):
+        day = DAY - timedelta(days=back)
+        tables.outcomes = [row for row in rows if row["date"] < day.isoformat()]
+        work = begin_run(runs, f"night{back}")
+        build(tables, work, day, today=DAY + timedelta(days=100), previous=previous)
+        previous = work.complete(f"run{back}")
+    assert previous is not None
+    seen = read_vintages(previous, "revenue")
+    assert not np.any(seen.late_days)
+    assert learn_maturity(seen, 60, ("search", "social")).snapshots == 3
 
 
 def test_a_run_that_did_not_keep_how_late_it_was_is_carried_on(tables: Any, tmp_path: Path) -> None:

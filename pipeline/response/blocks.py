@@ -38,6 +38,7 @@ class BlockJob:
         reference, level: (n_lines,).
         common: (n_nuisances, n_days, n_lines).
         drift_prior: (n_lines, n_drifts).
+        steps: (n_days, n_lines), as `evaluate` takes them.
     """
 
     is_full: bool
@@ -48,6 +49,7 @@ class BlockJob:
     level: FloatArray
     common: SingleArray
     drift_prior: FloatArray
+    steps: SingleArray
 
     @property
     def grid(self) -> Grid:
@@ -66,6 +68,7 @@ class BlockJob:
             level=self.level[one],
             common=self.common[:, :, one],
             drift_prior=self.drift_prior[one],
+            steps=self.steps[:, one],
         )
 
 
@@ -172,6 +175,7 @@ def _checked(job: BlockJob, scratch: Scratch) -> BlockEvidence:
         job.level,
         job.common,
         job.drift_prior,
+        job.steps,
         scale_dof=SCALE_DOF,
         scratch=scratch,
     )

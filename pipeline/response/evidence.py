@@ -49,6 +49,7 @@ def evaluate(
     level_guess: FloatArray,
     nuisance: RealArray,
     drift_prior: FloatArray,
+    steps: RealArray,
     *,
     scale_dof: float,
     scratch: Scratch,
@@ -65,6 +66,8 @@ def evaluate(
         nuisance: (n_nuisances, n_days, n_lines), movements that must teach nothing about the
             response; each has a free coefficient, normal with sd `level_guess`.
         drift_prior: (n_lines, n_drifts), each line's summing to 1.
+        steps: (n_days, n_lines), variance of the relative level's step after each day beside its
+            drift: a jump whose size is not quite known.
         scale_dof: how many observations the given variances are worth; the rest is learned from
             the residuals, which makes the likelihood a Student t.
         scratch: memory to work in.
@@ -79,7 +82,7 @@ def evaluate(
     series[:, 0], series[:, 2:n_fixed] = 1.0, np.swapaxes(nuisance, 0, 1)
     series[:, 1] = np.where(known, outcome / level_guess - 1.0, 0.0)
     write_responses(series[:, n_fixed:])
-    sums = inner_products(grid, series, n_fixed, single(noise), known, scratch)
+    sums = inner_products(grid, series, n_fixed, single(noise), known, single(steps), scratch)
     count = known.sum(axis=0).astype(np.float32)
     return _over_shares(
         grid, _project_out(sums), count, level_guess, drift_prior, np.float32(scale_dof)

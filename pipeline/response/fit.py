@@ -9,6 +9,7 @@ import numpy as np
 from pipeline.core.errors import PipelineError
 from pipeline.core.history import History, LiftTest, Vintages
 from pipeline.core.types import BoolArray, FloatArray, IntArray
+from pipeline.response.belief import Prepared
 from pipeline.response.blocks import RunBlocks, run_here
 from pipeline.response.curves import RETENTIONS, carried_spend
 from pipeline.response.experiments import experiment_finding, treatments
@@ -18,7 +19,7 @@ from pipeline.response.leads import Lead, complete, lead_findings
 from pipeline.response.maturity import Maturity, learn_maturity
 from pipeline.response.posterior import Posterior
 from pipeline.response.special_days import NamedDays, special_findings
-from pipeline.response.sweep import Prepared, sweep
+from pipeline.response.sweep import sweep
 from pipeline.response.threads import one_thread
 from pipeline.response.worth import counted, worth_per_count
 
@@ -84,6 +85,7 @@ def fit_response(
         leads=lead_findings(leads, name, history.leads),
         special=special_findings(history.days[-1], data.named, fitted.special),
         told=fitted.taught.told,
+        jumps=fitted.breaks.named(history.lines, history.days),
     )
     return Posterior(
         metric=settings.metric,

@@ -11,6 +11,7 @@ import numpy as np
 from pipeline.core.findings import Finding, Level
 from pipeline.core.types import BoolArray, FloatArray, IntArray, Line, SingleArray, line_label
 from pipeline.response.blocks import lost_findings
+from pipeline.response.breaks import Jump
 from pipeline.response.plausible import far_from_days
 from pipeline.response.population import POOLED_LINES, Population
 from pipeline.response.taught import Told, told_whole
@@ -58,6 +59,7 @@ class Health:
         lost: (n_lines,), nothing could be learned.
         leads, special: what else is said of the fit.
         told: what lift tests say beside the days.
+        jumps: of lines' levels.
     """
 
     n_days: int
@@ -75,6 +77,7 @@ class Health:
     leads: tuple[Finding, ...] = ()
     special: tuple[Finding, ...] = ()
     told: tuple[Told, ...] = ()
+    jumps: tuple[Jump, ...] = ()
 
     def findings(
         self, lines: tuple[Line, ...], experiments: tuple[Finding, ...]
@@ -90,6 +93,7 @@ class Health:
             _identified(lines, self.doubt, self.money),
             surprise_finding(*self.surprise),
             _recent(lines, self.away),
+            *_jumped(self.jumps),
             _faults(self.silent, self.slipped),
             _late(self.completeness, self.snapshots),
             *uncounted_finding(lines, self.uncounted, self.count),
@@ -121,6 +125,7 @@ def told_as_one(parts: Sequence[Health], places: Sequence[IntArray]) -> Health:
         silent=sum(part.silent for part in parts),
         slipped=sum(part.slipped for part in parts),
         told=told_whole([part.told for part in parts]),
+        jumps=tuple(jump for part in parts for jump in part.jumps),
         **{name: lines(name) for name in ("doubt", "money", "away", "uncounted", "lost")},
     )
 
@@ -163,6 +168,29 @@ def uncounted_finding(
             "it was learned from the money",
             advice=f"see whether {count} of these lines are still reported",
             value=str(int(uncounted.sum())),
+        ),
+    )
+
+
+def _jumped(jumps: tuple[Jump, ...]) -> tuple[Finding, ...]:
+    """Return what the signer is told of levels that jumped, newest first."""
+    if not jumps:
+        return ()
+    latest = sorted(jumps, key=lambda jump: (jump.age, jump.line))
+    named = ", ".join(
+        f"{line_label(jump.line)} {jump.ratio - 1:+.0%} around {jump.day}"
+        for jump in latest[:SHOWN]
+    )
+    more = f" and {len(jumps) - SHOWN} more" if len(jumps) > SHOWN else ""
+    is_new = latest[0].age < RECENT_DAYS
+    return (
+        Finding(
+            level=Level.REVIEW if is_new else Level.PASS,
+            check="model.jumps",
+            message=f"what lines bring at the same spend jumped and stayed: {named}{more}; days "
+            "before a jump teach the curve, not the level",
+            advice="see what changed there: the plan takes it to last" if is_new else "",
+            value=str(len(jumps)),
         ),
     )
 

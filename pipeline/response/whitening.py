@@ -39,6 +39,7 @@ def inner_products(
     n_fixed: int,
     noise: SingleArray,
     known: BoolArray,
+    steps: SingleArray,
     scratch: Scratch,
 ) -> Sums:
     """Return the inner products under every drift, by a Kalman filter that starts today.
@@ -53,9 +54,10 @@ def inner_products(
         n_fixed: how many of them are fixed regressors.
         noise: (n_days, n_lines), variance.
         known: (n_days, n_lines), whether there is an outcome.
+        steps: (n_days, n_lines), variance of the walk's step after each day beside its drift.
     """
     n_days, n_series, n_lines = series.shape
-    gains, weight, logdet = _gains(grid, noise, known, scratch)
+    gains, weight, logdet = _gains(grid, noise, known, steps, scratch)
     shape, kept = weight.shape[1:], weight.dtype.type(SHOCK_KEPT)
     states = scratch.take("states", (4, n_series, *shape), weight.dtype)
     states[:2] = 0.0
@@ -106,7 +108,7 @@ def _products(left: SingleArray, right: SingleArray, scratch: Scratch) -> Single
 
 
 def _gains(
-    grid: Grid, noise: SingleArray, known: BoolArray, scratch: Scratch
+    grid: Grid, noise: SingleArray, known: BoolArray, steps: SingleArray, scratch: Scratch
 ) -> tuple[SingleArray, SingleArray, SingleArray]:
     """Return what walk and shock take of a day's error, its weight, and the log determinant.
 
@@ -125,6 +127,7 @@ def _gains(
     for day in range(noise.shape[0] - 1, -1, -1):
         spread *= fade
         spread += step
+        spread[0] += steps[day]
         to = spread[:2] + spread[2]
         np.add(to[0], to[1], out=total[day])
         total[day] += noise[day]

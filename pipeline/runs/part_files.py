@@ -44,6 +44,7 @@ def part_bytes(part: Part) -> bytes:
     for name in ("leads", "special"):
         words[name] = [item.model_dump(mode="json") for item in getattr(health, name)]
     words["told"] = [asdict(item) for item in health.told]
+    words["jumps"] = [{**asdict(item), "day": item.day.isoformat()} for item in health.jumps]
     if isinstance(ahead, Predictive):
         arrays |= {f"ahead.{name}": getattr(ahead, name) for name in _AHEAD}
         words |= {"day": ahead.day.isoformat(), "lasting_sd": ahead.lasting_sd}
@@ -57,6 +58,7 @@ def part_of(fit: Fit, data: bytes, name: str) -> Part:
     Raises:
         DamagedError: they are not what was written.
     """
+    from pipeline.response.breaks import Jump
     from pipeline.response.health import Health
     from pipeline.response.predict import Predictive
     from pipeline.response.taught import Told
@@ -77,6 +79,10 @@ def part_of(fit: Fit, data: bytes, name: str) -> Part:
     day, lasting = words.pop("day", None), words.pop("lasting_sd", 0.0)
     words["surprise"] = tuple(words["surprise"])
     words["told"] = tuple(Told(**item) for item in words["told"])
+    words["jumps"] = tuple(
+        Jump(**{**item, "line": tuple(item["line"]), "day": date.fromisoformat(item["day"])})
+        for item in words["jumps"]
+    )
     table = ResponseTable(metric=fit.metric, lines=lines, **of("table", _TABLE))
     return Part(
         learned=Learned(table=table, mean=arrays["mean"]),

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pipeline.runs.fitting import Fit, Part
 
 _COUNT = "lines.json"
-_JOB = ("freed", "variance", "spend", "reference", "level", "common", "drift_prior")
+_JOB = ("freed", "variance", "spend", "reference", "level", "common", "drift_prior", "steps")
 _FOUND = ("log_likelihood", "level_mean", "level_sd", "drift")
 
 

@@ -21,8 +21,10 @@ def test_the_filter_is_the_inverse_covariance(drift):
     noise = rng.uniform(0.01, 0.05, (n_days, 2))
     known = rng.random((n_days, 2)) > 0.2
     responses = rng.normal(size=(n_days, 4, 2))
+    steps = np.zeros((n_days, 2))
+    steps[11] = 0.2**2, 0.0
     sums = inner_products(
-        FULL, np.concatenate([fixed, responses], axis=1), 3, noise, known, Scratch()
+        FULL, np.concatenate([fixed, responses], axis=1), 3, noise, known, steps, Scratch()
     )
     walk, shock = FULL.drifts[drift]
     age = np.arange(n_days, 0, -1)
@@ -31,7 +33,9 @@ def test_the_filter_is_the_inverse_covariance(drift):
     covariance = covariance + shock**2 / (1 - SHOCK_KEPT**2) * SHOCK_KEPT**apart
     for line in range(2):
         use = known[:, line]
-        whole = (covariance + np.diag(noise[:, line]))[np.ix_(use, use)]
+        before = np.arange(n_days) <= 11  # a step after day 11 moves the days up to it
+        jump = steps[11, line] * np.outer(before, before)
+        whole = (covariance + jump + np.diag(noise[:, line]))[np.ix_(use, use)]
         inverse = np.linalg.inv(whole)
         x, h = fixed[use][:, :, line].T, responses[use][:, :, line]
         np.testing.assert_allclose(sums.fixed[line, drift], x @ inverse @ x.T, rtol=1e-7)
@@ -55,7 +59,7 @@ def test_single_precision_gives_the_evidence_of_plain_algebra():
     alone = np.eye(len(FULL.drifts))[3]
     found = evaluate(
         FULL, outcome, variance, lambda out: np.copyto(out, responses), np.array([level]), slow,
-        np.maximum(alone, 1e-30)[None], scale_dof=dof, scratch=Scratch(),
+        np.maximum(alone, 1e-30)[None], np.zeros(outcome.shape), scale_dof=dof, scratch=Scratch(),
     )  # fmt: skip
     use = np.isfinite(variance[:, 0])
     walk, shock = FULL.drifts[3]

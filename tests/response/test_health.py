@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ import pytest
 from pipeline.core.findings import Finding, Level
 from pipeline.core.history import History
 from pipeline.response import FitSettings, fit_response
+from pipeline.response.breaks import Jump
 from tests.response.advertiser import advertiser
+from tests.response.test_fit import marginal_draws
 
 REVENUE = FitSettings(metric="revenue", count="conversions")
 
@@ -78,3 +81,36 @@ def test_many_lines_that_stood_still_are_not_taken_for_learned_because_they_are_
     doubt = fit_response(past, REVENUE).health.doubt
     np.testing.assert_allclose(doubt[:20], 1.0, atol=0.02)
     assert (doubt[20:] < 0.5).all()
+
+
+def doubled(history: History, line: int, first: int) -> History:
+    """Return the history as if all that a line brings had doubled on a day, to what it is now."""
+    outcomes = {name: table.copy() for name, table in history.outcomes.items()}
+    for table in outcomes.values():
+        table[:first, line] = np.floor(table[:first, line] / 2)
+    return replace(history, outcomes=outcomes)
+
+
+def test_a_level_that_jumped_is_named_and_its_curve_stays() -> None:
+    truth = advertiser(1)
+    jumped = doubled(truth.history, 4, 110)
+    found = said(jumped, "model.jumps")
+    assert "channel_1 / aud_04 +" in found.message
+    assert any(f"around {day}" in found.message for day in truth.history.days[108:113])
+    assert found.level is Level.PASS
+    before, after = (
+        marginal_draws(fit_response(history, REVENUE))[:, 4].mean()
+        for history in (truth.history, jumped)
+    )
+    assert after == pytest.approx(before, rel=0.35)
+
+
+def test_a_level_that_jumped_lately_is_above_the_signature() -> None:
+    lines, health = advertiser(2).history.lines, fit_response(advertiser(2).history, REVENUE).health
+    assert all(item.check != "model.jumps" for item in health.findings(lines, ()))
+    jump = Jump(line=lines[3], day=date(2026, 6, 20), age=13, ratio=0.5)
+    for age, level in ((13, Level.REVIEW), (14, Level.PASS)):
+        told = replace(health, jumps=(replace(jump, age=age),)).findings(lines, ())
+        (found,) = [item for item in told if item.check == "model.jumps"]
+        assert found.level is level
+        assert "aud_03 -50% around 2026-06-20" in found.message

@@ -169,6 +169,7 @@ def test_a_line_that_breaks_its_block_is_lost_alone() -> None:
         level=np.full(lines, 20.0),
         common=np.zeros((1, days, lines)),
         drift_prior=np.tile(COARSE.drift_prior, (lines, 1)),
+        steps=np.zeros((days, lines)),
     )
     whole = learn_block(job, Scratch())
     job.freed[3, 2] = np.nan

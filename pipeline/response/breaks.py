@@ -1,0 +1,267 @@
+"""Days on which a line's level jumped for good: found in what curves and demand leave over.
+
+A level that wanders cannot jump. Left to the wandering, one jump makes all of a line's past look
+worthless, and one that meets a change of its budget is taken for its response. So every day is
+asked what a step there would explain beyond the wandering and whatever slope the line may have.
+Sources: de Jong and Penzer (1998), "Diagnosing shocks in time series", for the statistic of all
+days from two passes of a filter. Mathematics: docs/model.md, "Evidence".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TypeVar
+
+import numpy as np
+
+from pipeline.core.types import BoolArray, FloatArray, IntArray, Line, RealArray, SingleArray
+from pipeline.response.grid import SHOCK_KEPT
+
+STEP_SD = 0.5  # of a jump, as a share of today's level
+EVIDENCE = 4.5  # log Bayes factor from which a jump is believed
+FEWEST_BEFORE, FEWEST_AFTER = 14, 7  # days with an outcome
+ODDEST = 3.0  # deviations that one day may speak for a jump with: a few odd days are none
+MOST = 3  # jumps of a line
+LEAST_LEVEL, MOST_LEVEL = 0.1, 10.0  # of a level before its jumps, over today's
+WALK_SD = 0.006  # a level's daily step beside its jumps, at most
+REGRESSOR_SD = np.array([0.5, 0.4, 0.2])  # level, slope and bend of a line beside what is believed
+BLOCK_LINES = 1_000
+
+Table = TypeVar("Table", bound=RealArray)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Jump:
+    """One jump as it is told.
+
+    Attributes:
+        day: the first at the new level, `age` days before the last of history.
+        ratio: new level over the one before.
+    """
+
+    line: Line
+    day: date
+    age: int
+    ratio: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breaks:
+    """Where levels jumped, in order of line and day.
+
+    Attributes:
+        line: (n,), of each jump.
+        day: (n,), row of the first day at the new level.
+        ratio: (n,), level before over level after.
+        sd: (n,), standard deviation of `ratio`.
+    """
+
+    line: IntArray
+    day: IntArray
+    ratio: FloatArray
+    sd: FloatArray
+
+    @classmethod
+    def none(cls) -> Breaks:
+        """Return no jumps at all."""
+        empty = np.zeros(0, dtype=np.int64)
+        return cls(line=empty, day=empty, ratio=np.zeros(0), sd=np.zeros(0))
+
+    def scale(self, table: Table) -> Table:
+        """Bring a table of today's levels, (n_days, n_lines), to those of its days, in place."""
+        for line, day, ratio in zip(self.line, self.day, self.ratio, strict=True):
+            table[:day, line] *= ratio
+        return table
+
+    def steps(self, shape: tuple[int, ...], first: int) -> SingleArray:
+        """Return the variance of each level's step after each day, for lines from `first` on.
+
+        Args:
+            shape: of what comes back, (n_days, n_lines).
+        """
+        out = np.zeros(shape, dtype=np.float32)
+        own = (self.line >= first) & (self.line < first + shape[1])
+        np.add.at(
+            out,
+            (self.day[own] - 1, self.line[own] - first),
+            np.square(self.sd[own] / self.ratio[own]),
+        )
+        return out
+
+    def named(self, lines: Sequence[Line], days: Sequence[date]) -> tuple[Jump, ...]:
+        """Return the jumps by their lines and days."""
+        return tuple(
+            Jump(
+                line=lines[line],
+                day=days[day],
+                age=len(days) - 1 - int(day),
+                ratio=float(1 / ratio),
+            )
+            for line, day, ratio in zip(self.line, self.day, self.ratio, strict=True)
+        )
+
+
+def find_breaks(
+    away: RealArray, variance: RealArray, movement: RealArray, usable: BoolArray, shock: FloatArray
+) -> Breaks:
+    """Return the jumps that explain what neither slope nor wandering does.
+
+    Args:
+        away: (n_days, n_lines), outcome freed of demand over what is expected, less 1.
+        variance: (n_days, n_lines), of `away`, independent from day to day.
+        movement: (n_days, n_lines), log of carried spend over its reference.
+        usable: (n_days, n_lines), where there is an outcome.
+        shock: (n_lines,), variance of a level's own shocks.
+    """
+    parts = [
+        _in_block(
+            block.start,
+            away[:, block],
+            variance[:, block],
+            movement[:, block],
+            usable[:, block],
+            shock[block],
+        )
+        for block in (slice(at, at + BLOCK_LINES) for at in range(0, shock.size, BLOCK_LINES))
+    ]
+    found = [row for part in parts for row in part]
+    if not found:
+        return Breaks.none()
+    line, day, ratio, sd = map(np.array, zip(*sorted(found), strict=True))
+    return Breaks(line=line, day=day, ratio=ratio, sd=sd)
+
+
+def _in_block(
+    first: int,
+    away: RealArray,
+    variance: RealArray,
+    movement: RealArray,
+    usable: BoolArray,
+    shock: FloatArray,
+) -> list[tuple[int, int, float, float]]:
+    """Return line, day, ratio and its deviation of the jumps in a block of lines."""
+    n_days = len(away)
+    series = np.stack([away, np.ones_like(away), movement, np.square(movement)], axis=1)
+    series = np.where(usable[:, None], series, 0.0).astype(np.float64)
+    noise = np.where(usable, variance, 1.0).astype(np.float64)
+    believed = series.copy()
+    believed[:, 0] = np.clip(series[:, 0], -ODDEST * np.sqrt(noise), ODDEST * np.sqrt(noise))
+    where = np.zeros((MOST, shock.size), dtype=np.int64)  # 0 for none
+    active = np.arange(shock.size)
+    for turn in range(MOST):
+        loose = np.zeros((n_days, active.size))
+        for earlier in where[:turn, active]:
+            loose[earlier - 1, np.arange(active.size)] += np.where(earlier > 0, STEP_SD**2, 0.0)
+        day, gain = _likeliest(
+            believed[..., active], noise[:, active], usable[:, active], shock[active], loose
+        )
+        is_jump = gain > EVIDENCE
+        active, day = active[is_jump], day[is_jump]
+        if not active.size:
+            break
+        where[turn, active] = day
+    out = []
+    for line in np.flatnonzero(where[0]):
+        days = np.sort(where[:, line][where[:, line] > 0])
+        out += [
+            (first + int(line), *jump)
+            for jump in _sizes(
+                series[..., line], noise[:, line], usable[:, line], shock[line], days
+            )
+        ]
+    return out
+
+
+def _likeliest(
+    series: FloatArray, noise: FloatArray, usable: BoolArray, shock: FloatArray, loose: FloatArray
+) -> tuple[IntArray, FloatArray]:
+    """Return each line's likeliest day of a jump, and the log Bayes factor for it, (n_lines,)."""
+    solved, told = _solve(series, noise, usable, shock, loose)
+    products = np.einsum("tkl,tjl->lkj", series, solved)
+    known = products[:, 1:, 1:] + np.diag(1 / np.square(REGRESSOR_SD))
+    sums = np.cumsum(solved, axis=0)  # of a step after each day, with every series
+    own, beside = sums[:, 0], sums[:, 1:]
+    fitted = np.linalg.solve(known, products[:, 1:, :1])[..., 0]
+    spread = np.linalg.solve(known, beside.transpose(2, 1, 0))
+    score = own - np.einsum("tkl,lk->tl", beside, fitted)
+    told = told - np.einsum("tkl,lkt->tl", beside, spread)
+    told = np.maximum(told, 1e-12)
+    gain = 0.5 * np.square(score) / (told + 1 / STEP_SD**2) - 0.5 * np.log1p(told * STEP_SD**2)
+    before = np.cumsum(usable, axis=0)
+    far = (before >= FEWEST_BEFORE) & (before[-1] - before >= FEWEST_AFTER)
+    gain = np.where(far, gain, -np.inf)
+    last = gain.argmax(axis=0)
+    return last + 1, gain[last, np.arange(last.size)]
+
+
+def _solve(
+    series: FloatArray, noise: FloatArray, usable: BoolArray, shock: FloatArray, loose: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return the inverse covariance times each series, and its quadratic form with every step.
+
+    Args:
+        series: (n_days, n_series, n_lines).
+        loose: (n_days, n_lines), variance of a level's step after each day beside its walk.
+
+    Returns:
+        (n_days, n_series, n_lines), (n_days, n_lines).
+    """
+    n_days, n_lines = noise.shape
+    kept, walk = SHOCK_KEPT, WALK_SD**2
+    spread = np.zeros((3, n_lines))  # of walk, of shock, between the two
+    spread[1] = shock
+    gains, weight = np.zeros((n_days, 2, n_lines)), np.zeros((n_days, n_lines))
+    states = np.zeros((2, *series.shape[1:]))
+    errors = np.empty(series.shape)
+    fresh = shock * (1 - kept**2)
+    for day in range(n_days - 1, -1, -1):
+        spread *= np.array([1.0, kept**2, kept])[:, None]
+        spread[0] += walk + loose[day]
+        spread[1] += fresh
+        to = spread[:2] + spread[2]
+        weight[day] = np.where(usable[day], 1.0 / (to.sum(axis=0) + noise[day]), 0.0)
+        gains[day] = to * weight[day]
+        states[1] *= kept
+        error = series[day] - states[0] - states[1]
+        states += gains[day][:, None] * error
+        errors[day] = error * weight[day]
+        spread[:2] -= gains[day] * to
+        spread[2] -= gains[day, 0] * to[1]
+    back = np.zeros_like(states)
+    told, around = np.empty((n_days, n_lines)), np.zeros((2, 2, n_lines))
+    fade = np.array([[1.0, kept], [kept, kept**2]])[..., None]
+    for day in range(n_days):
+        of_walk, of_shock = gains[day]
+        errors[day] += of_walk * back[0] + of_shock * back[1]
+        back -= errors[day]
+        back[1] *= kept
+        step = np.array([[1 - of_walk, -of_shock], [-of_walk, 1 - of_shock]])
+        around = np.einsum("ijl,jkl,mkl->iml", step, around, step) + weight[day]
+        around *= fade
+        told[day] = around[0, 0]
+    return errors, told
+
+
+def _sizes(
+    series: FloatArray, noise: FloatArray, usable: BoolArray, shock: float, days: IntArray
+) -> list[tuple[int, float, float]]:
+    """Return day, ratio and its deviation of one line's jumps, all estimated together."""
+    n_days = len(series)
+    steps = (np.arange(n_days)[:, None] < days) * usable[:, None]
+    whole = np.concatenate([series, steps], axis=1)[..., None]
+    solved, _ = _solve(
+        whole, noise[:, None], usable[:, None], np.array([shock]), np.zeros((n_days, 1))
+    )
+    products = np.einsum("tkl,tjl->kj", whole, solved)
+    prior = np.concatenate([1 / np.square(REGRESSOR_SD), np.full(days.size, 1 / STEP_SD**2)])
+    covariance = np.linalg.inv(products[1:, 1:] + np.diag(prior))
+    size = (covariance @ products[1:, 0])[len(REGRESSOR_SD) :]
+    sd = np.sqrt(np.diag(covariance))[len(REGRESSOR_SD) :]
+    level = np.clip(1 + np.cumsum(size[::-1])[::-1], LEAST_LEVEL, MOST_LEVEL)
+    after = np.append(level[1:], 1.0)
+    return [
+        (int(day), float(now / then), float(deviation / then))
+        for day, now, then, deviation in zip(days, level, after, sd, strict=True)
+    ]

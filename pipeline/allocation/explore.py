@@ -1,7 +1,7 @@
 """Spending a little money away from the best known split, in order to learn, while that pays.
 
-Lines are paired by seeded chance: in every pair one goes up and one comes down by the same money,
-so the total stays. A perfect optimiser removes the variation that identifies its curves; this
+Lines are paired by chance: in every pair one goes up and one comes down by the same money, so the
+total stays. A perfect optimiser removes the variation that identifies its curves; this
 gives some back, as an account of its own. A pair is moved only while what its lines would teach is
 worth more, over the nights that would use it, than tonight's move costs.
 
@@ -13,13 +13,15 @@ expected value of sample information, for a response that is locally a power of 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.allocation.pairs import Pair, pair_up
 from pipeline.allocation.problem import Problem
 from pipeline.core.curves import SUMMED_LINES, ResponseTable
-from pipeline.core.types import BoolArray, FloatArray
+from pipeline.core.types import BoolArray, FloatArray, IntArray
 
 STEP_SHARE = 0.10
 """Of a line's budget: what it moves when it explores."""
@@ -94,8 +96,8 @@ def explore(
     budgets: FloatArray,
     table: ResponseTable,
     prices: Prices,
-    rng: np.random.Generator,
-    begun: FloatArray | None = None,
+    dice: IntArray,
+    begun: Collection[Pair] = (),
 ) -> Exploration:
     """Return the budgets with balanced moves inside the limits, same total, and what they cost.
 
@@ -105,16 +107,14 @@ def explore(
         problem: whose limits `budgets` keeps.
         budgets: (n_lines,), the best known split as far as it is to be followed.
         table: joint draws of the objective.
-        rng: the dice of the week.
-        begun: (n_lines,), what lines have more or less already in order to learn. A lesson that
-            has begun is not given up for what one night thinks of it.
+        dice: (n_lines,), the week's, see `pair_up`.
+        begun: pairs that were moved earlier in the week. A lesson that has begun is not given up
+            for what one night thinks of it.
     """
-    begun = np.zeros(budgets.size) if begun is None else begun
     limits, lessons = _Limits(problem, budgets), _lessons(budgets, table, prices)
-    order = rng.permutation(budgets.size).tolist()
     wishes = [
         lessons.move(up, down, STEP_SHARE * float(min(budgets[up], budgets[down])))
-        for up, down in zip(order[0::2], order[1::2], strict=False)
+        for up, down in pair_up(dice, begun)
     ]
     most_cost = prices.cost_share * lessons.earned()
     left, account = prices.money_share * float(budgets.sum()), most_cost
@@ -133,7 +133,7 @@ def explore(
         move = lessons.move(wish.up, wish.down, min(room, left))
         pair = [move.up, move.down]
         in_all = lessons.after(pair, move.money, nights=prices.horizon_days)
-        goes_on = begun[move.up] > 0 > begun[move.down]
+        goes_on = (move.up, move.down) in begun
         if not goes_on and (move.worth <= move.cost or in_all.max() < LEAST_LESSON):
             unpaid += 1
             continue

@@ -152,8 +152,21 @@ class PlanHoldout(_Frozen):
     gain_high: float | None = None
 
 
-class ExplorationMove(_Frozen):
-    """Money that one line gets from another in order to learn.
+class Lesson(_Frozen):
+    """Money that one line has from another in order to learn.
+
+    Attributes:
+        since: its first day; a plan of before that was written has it for tonight only.
+    """
+
+    up: str
+    down: str
+    money: float
+    since: date | None = Field(default=None, exclude_if=lambda since: since is None)
+
+
+class ExplorationMove(Lesson):
+    """A lesson with its price tonight.
 
     Attributes:
         cost: expected outcome given up tonight; below 0 it is expected to gain.
@@ -162,9 +175,6 @@ class ExplorationMove(_Frozen):
             shrink over a horizon of such nights.
     """
 
-    up: str
-    down: str
-    money: float
     cost: float
     worth: float
     surer_up: float

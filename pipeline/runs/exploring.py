@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline.allocation.explore import Exploration, Prices, explore
+from pipeline.allocation.pairs import FACES, Pair
 from pipeline.allocation.problem import Problem
 from pipeline.allocation.solve import is_allowed
-from pipeline.core.types import FloatArray
+from pipeline.core.learning import Lesson
+from pipeline.core.types import FloatArray, IntArray, line_label
 from pipeline.response.predict import Predictive
 
 if TYPE_CHECKING:
@@ -20,13 +24,12 @@ USUAL_NOISE = 0.25**2
 
 
 def explore_tonight(
-    facts: Facts, problem: Problem, budgets: FloatArray, models: Models, rng: np.random.Generator
+    facts: Facts, problem: Problem, budgets: FloatArray, models: Models
 ) -> Exploration | None:
     """Return tonight's exploration; None where there may be none.
 
     Args:
         budgets: (n_lines,), the best known split as far as it is to be followed.
-        rng: the dice of the week.
     """
     rules = facts.policy.exploration
     if rules.max_share <= 0 or problem.guardrails:
@@ -45,7 +48,52 @@ def explore_tonight(
             if isinstance(ahead, Predictive)
             else np.full(budgets.size, USUAL_NOISE),
         ),
-        rng,
-        facts.explored,
+        _dice(facts),
+        begun_this_week(facts),
     )
     return found if is_allowed(problem, found.budgets) else None
+
+
+def lessons_of(facts: Facts, exploration: Exploration | None) -> tuple[Lesson, ...]:
+    """Return tonight's lessons as later nights need them: lines by name, and since when."""
+    if exploration is None:
+        return ()
+    names, begun = [line_label(line) for line in facts.history.lines], begun_this_week(facts)
+    return tuple(
+        Lesson(
+            up=names[move.up],
+            down=names[move.down],
+            money=move.money,
+            since=begun.get((move.up, move.down), facts.day),
+        )
+        for move in exploration.moves
+    )
+
+
+def begun_this_week(facts: Facts) -> dict[Pair, date]:
+    """Return the pairs that were moved earlier in the week, with their first days.
+
+    Lessons end with the week, and with either of their lines.
+    """
+    place = {line_label(line): index for index, line in enumerate(facts.history.lines)}
+    return {
+        (place[lesson.up], place[lesson.down]): lesson.since
+        for lesson in facts.lessons
+        if lesson.since is not None
+        and lesson.since >= _monday(facts.day)
+        and {lesson.up, lesson.down} <= place.keys()
+    }
+
+
+def _dice(facts: Facts) -> IntArray:
+    """Return a number for each line that it has all week, whatever other lines there are."""
+    week = f"{facts.policy.portfolio}|{_monday(facts.day).isoformat()}|explore"
+    thrown = (
+        hashlib.sha256(f"{week}|{line_label(line)}".encode()).digest()
+        for line in facts.history.lines
+    )
+    return np.array([int.from_bytes(each[:8], "big") % FACES for each in thrown], dtype=np.int64)
+
+
+def _monday(day: date) -> date:
+    return day - timedelta(days=day.weekday())

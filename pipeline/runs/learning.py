@@ -16,6 +16,7 @@ from pipeline.core.learning import (
 from pipeline.core.money import minor_digits
 from pipeline.core.types import FloatArray, line_label
 from pipeline.runs.decide import Decision, Facts, Models, best_split
+from pipeline.runs.exploring import lessons_of
 from pipeline.runs.kept import HOLDOUT, Kept
 
 
@@ -70,7 +71,6 @@ def exploration_account(facts: Facts, decision: Decision) -> PlanExploration | N
         return None
     if account is None:
         return _switched_off(facts, decision)
-    names = [line_label(line) for line in facts.history.lines]
     digits = minor_digits(facts.policy.currency)
     cost = sum(max(move.cost, 0.0) for move in account.moves)
     return PlanExploration(
@@ -85,15 +85,16 @@ def exploration_account(facts: Facts, decision: Decision) -> PlanExploration | N
         uncovered=account.uncovered,
         moves=tuple(
             ExplorationMove(
-                up=names[move.up],
-                down=names[move.down],
-                money=round(float(move.money), digits),
+                up=lesson.up,
+                down=lesson.down,
+                money=round(float(lesson.money), digits),
+                since=lesson.since,
                 cost=_number(move.cost),
                 worth=_number(move.worth),
                 surer_up=_number(float(account.surer[move.up])),
                 surer_down=_number(float(account.surer[move.down])),
             )
-            for move in account.moves
+            for lesson, move in zip(lessons_of(facts, account), account.moves, strict=True)
         ),
     )
 

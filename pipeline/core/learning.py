@@ -191,6 +191,8 @@ class PlanExploration(_Frozen):
         unpaid: pairs left alone because they teach less than they cost.
         uncovered: pairs left alone because the account was used up.
         off: why nothing may be moved tonight at all; nothing where it may.
+        stays: lessons of the plan in force, on a night that decides nothing. They stay with its
+            budgets, and nobody has computed what they cost tonight.
     """
 
     moved: float
@@ -204,3 +206,4 @@ class PlanExploration(_Frozen):
     uncovered: int
     moves: tuple[ExplorationMove, ...] = ()
     off: str = Field(default="", exclude_if=lambda off: not off)
+    stays: tuple[Lesson, ...] = Field(default=(), exclude_if=lambda stays: not stays)

@@ -91,8 +91,8 @@ class Inputs(BaseModel):
         if last is None or last.exploration is None or not self.published_budgets():
             return ()
         return tuple(
-            item if item.since else item.model_copy(update={"since": last.date})
-            for item in last.exploration.moves
+            Lesson(up=item.up, down=item.down, money=item.money, since=item.since or last.date)
+            for item in (*last.exploration.moves, *last.exploration.stays)
         )
 
     def learned_for(self) -> float:

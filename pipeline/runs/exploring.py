@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.allocation.explore import Exploration, Prices, explore
+from pipeline.allocation.explore import Exploration, explore
+from pipeline.allocation.lessons import Prices
 from pipeline.allocation.pairs import FACES, Pair
 from pipeline.allocation.problem import Problem
 from pipeline.allocation.solve import is_allowed
+from pipeline.core.curves import ResponseTable
 from pipeline.core.learning import Lesson
 from pipeline.core.types import FloatArray, IntArray, line_label
 from pipeline.response.predict import Predictive
 
 if TYPE_CHECKING:
-    from pipeline.runs.decide import Facts, Models
+    from pipeline.runs.decide import Ahead, Facts, Models
 
 USUAL_NOISE = 0.25**2
-"""Relative variance of a line's day, where the fit says nothing of lines' own days."""
+"""Relative variance of a line's day, where the fit says nothing of days ahead."""
 
 
 def explore_tonight(
@@ -34,24 +36,40 @@ def explore_tonight(
     rules = facts.policy.exploration
     if rules.max_share <= 0 or problem.guardrails:
         return None
-    ahead = models.ahead
+    table = models.objective.table
+    noise, series = _taught_by(models.ahead, budgets, table)
     found = explore(
         problem,
         budgets,
-        models.objective.table,
+        table,
         Prices(
             money_share=rules.max_share,
             cost_share=rules.max_cost_share,
             horizon_days=rules.horizon_days,
             ramp_share=facts.policy.max_daily_change,
-            noise=ahead.line_variance
-            if isinstance(ahead, Predictive)
-            else np.full(budgets.size, USUAL_NOISE),
+            noise=noise,
+            series=series,
         ),
         _dice(facts),
         begun_this_week(facts),
     )
     return found if is_allowed(problem, found.budgets) else None
+
+
+def _taught_by(
+    ahead: Ahead | None, budgets: FloatArray, table: ResponseTable
+) -> tuple[FloatArray, IntArray | None]:
+    """Return what noise a line's lesson must stand out of, and what the line is known by.
+
+    Both as in `Prices`. Where outcomes are known of groups, a group's noise is a multiple of what
+    a line of it has.
+    """
+    if ahead is None:
+        return np.full(budgets.size, USUAL_NOISE), None
+    if isinstance(ahead, Predictive):
+        return ahead.line_variance, None
+    own = np.maximum((table.at(budgets) + table.organic).mean(axis=0), 1e-12)
+    return ahead.night_variance() / np.square(own), ahead.unit_of % (len(ahead.units) + 1)
 
 
 def lessons_of(facts: Facts, exploration: Exploration | None) -> tuple[Lesson, ...]:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.allocation.explore import STEP_SHARE, Prices, explore
+from pipeline.allocation.explore import STEP_SHARE, explore
+from pipeline.allocation.lessons import Prices
 from pipeline.allocation.pairs import FACES, pair_up
 from pipeline.allocation.problem import Group, Problem
 from pipeline.allocation.solve import is_allowed
@@ -172,6 +173,35 @@ def test_what_a_night_removes_of_the_doubt_is_what_regression_removes():
     information = 28 * (0.5 * move.money / BUDGETS[line]) ** 2 / 0.2**2
     expected = marginal_doubt * information / (1 + marginal_doubt * information)
     assert found.surer[line] == pytest.approx(expected, rel=0.2)
+
+
+def test_lines_of_one_series_are_taught_by_one_number_a_night():
+    """What is left of the doubt, against a normal vector of which only a noisy sum is seen."""
+    known, pairs = table(0.2), pair_up(dice(0))
+    rich = {"money_share": 1.0, "cost_share": 1.0}
+    apart, in_two = (
+        explore(within(known), BUDGETS, known, prices(series=series, **rich), dice(0), pairs)
+        for series in (None, np.arange(N) % 2)
+    )
+    assert len(apart.moves) == len(in_two.moves) == N // 2
+    told = apart.surer / (1 - apart.surer)  # of a line alone: doubt over the noise of all nights
+    for place in range(2):
+        inside = np.flatnonzero(np.arange(N) % 2 == place)
+        row = np.sqrt(told[inside])
+        left = np.linalg.inv(np.eye(inside.size) + np.outer(row, row))
+        assert in_two.surer[inside] == pytest.approx(1 - np.diag(left))
+    worth = [sum(move.worth for move in each.moves) for each in (apart, in_two)]
+    assert 0 < worth[1] < worth[0]
+
+
+def test_a_series_that_moves_of_other_lines_have_used_up_teaches_little_more():
+    """One number a night cannot tell many lines apart, however far it is from its noise."""
+    known = table(0.3)
+    rich = {"money_share": 1.0, "cost_share": 1.0, "noise": np.full(N, 0.01**2)}
+    together = tried(known, series=np.zeros(N, dtype=np.int64), **rich)
+    assert len(tried(known, **rich).moves) == N // 2
+    assert together.surer.sum() < 1
+    assert all(move.worth > move.cost for move in together.moves)
 
 
 def _relative(known: ResponseTable) -> np.ndarray:

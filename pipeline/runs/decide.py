@@ -31,7 +31,7 @@ from pipeline.core.watch import Watch
 from pipeline.response.blocks import LOST
 from pipeline.response.joint import JointPredictive
 from pipeline.response.predict import Predictive
-from pipeline.runs.exploring import explore_tonight
+from pipeline.runs.exploring import explore_tonight, stuck_lessons
 from pipeline.runs.guardrails import guardrails_of, loosened
 from pipeline.runs.kept import Kept, reasons_of
 from pipeline.runs.limits import Limits, day_budget, month_words, night_limits
@@ -166,10 +166,10 @@ def decide(facts: Facts, models: Models) -> Decision:
     others = {name: model.table for name, model in models.others.items()}
     budgets, held = take_step(facts, problem, solution, table)
     exploration = explore_tonight(facts, problem, budgets, models)
-    explored = np.zeros_like(budgets) if exploration is None else exploration.budgets - budgets
+    moved = np.zeros_like(budgets) if exploration is None else exploration.budgets - budgets
     return Decision(
-        budgets=budgets + explored,
-        explored=explored,
+        budgets=budgets + moved,
+        explored=moved + stuck_lessons(facts, problem),
         exploration=exploration,
         total=best.total,
         limits=best.limits,

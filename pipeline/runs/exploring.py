@@ -88,6 +88,17 @@ def lessons_of(facts: Facts, exploration: Exploration | None) -> tuple[Lesson, .
     )
 
 
+def stuck_lessons(facts: Facts, problem: Problem) -> FloatArray:
+    """Return what lines that cannot move from today's budgets have on them to learn, (n_lines,).
+
+    It stays there for as long as they do, and is no part of what they start from afterwards.
+    """
+    if facts.explored is None:
+        return np.zeros_like(facts.current)
+    is_stuck = (problem.lower == facts.current) & (problem.upper == facts.current)
+    return np.where(is_stuck, facts.explored, 0.0)
+
+
 def begun_this_week(facts: Facts) -> dict[Pair, date]:
     """Return the pairs that were moved earlier in the week, with their first days.
 

@@ -99,6 +99,20 @@ def test_a_lesson_ends_with_either_of_its_lines_and_no_other_does():
     assert pairs(tonight(second)) == pairs(lessons) - {(lessons[0].up, gone)}
 
 
+def test_what_a_held_line_has_to_learn_stays_that_until_it_moves_again():
+    known, first = begun()
+    lessons = lessons_of(known, first.exploration)
+    place = NAMES.index(lessons[0].up)
+    second = after(known, first, market(NAMES, 7, **NO_USE))
+    held = replace(second, held_scopes=({"channel": NAMES[place]},))
+    plan = decide(held, fit_models(held))
+    assert plan.budgets[place] == first.budgets[place]
+    assert np.flatnonzero(plan.explored).tolist() == [place]
+    assert plan.explored[place] == first.explored[place]
+    free = replace(second, current=plan.budgets, explored=plan.explored, lessons=())
+    assert decide(free, fit_models(free)).budgets == pytest.approx(known.current, abs=1.5)
+
+
 def test_in_a_new_week_every_lesson_begins_anew_and_must_pay():
     known, first = begun()
     for week in range(1, 5):

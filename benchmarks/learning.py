@@ -184,6 +184,7 @@ def _policy(share: float, horizon: float, log: list[dict[str, float]]) -> Callab
     """Return our night with an exploration of its own, which notes its account."""
     from pipeline.core.policy import Exploration
     from pipeline.runs.decide import decide
+    from pipeline.runs.exploring import lessons_of
     from pipeline.runs.fitting import fit_models
     from pipeline.simulation.ours import facts_of
     from pipeline.simulation.policies import Decision
@@ -210,7 +211,11 @@ def _policy(share: float, horizon: float, log: list[dict[str, float]]) -> Callab
                 "unpaid": account.unpaid,
             }
         )
-        return Decision(budgets=decision.budgets, explored=decision.explored)
+        return Decision(
+            budgets=decision.budgets,
+            explored=decision.explored,
+            lessons=lessons_of(known, account),
+        )
 
     return choose_budgets
 

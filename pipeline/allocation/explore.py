@@ -1,25 +1,23 @@
 """Spending a little money away from the best known split, in order to learn, while that pays.
 
-Lines are paired by seeded chance: in every pair one goes up and one comes down by the same money,
-so the total stays. A perfect optimiser removes the variation that identifies its curves; this
+Lines are paired by chance: in every pair one goes up and one comes down by the same money, so the
+total stays. A perfect optimiser removes the variation that identifies its curves; this
 gives some back, as an account of its own. A pair is moved only while what its lines would teach is
 worth more, over the nights that would use it, than tonight's move costs.
-
-The worth of knowing a line's marginal return: with what is known now, money goes where the mean
-says; with the truth it would go further or less far, and gain half the square of the error over
-the curvature, as far as the daily change limit lets it. Source: Raiffa and Schlaifer (1961),
-expected value of sample information, for a response that is locally a power of spend.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.allocation.lessons import Lessons, Move, Prices, known_of
+from pipeline.allocation.pairs import Pair, pair_up
 from pipeline.allocation.problem import Problem
-from pipeline.core.curves import SUMMED_LINES, ResponseTable
-from pipeline.core.types import BoolArray, FloatArray
+from pipeline.core.curves import ResponseTable
+from pipeline.core.types import BoolArray, FloatArray, IntArray
 
 STEP_SHARE = 0.10
 """Of a line's budget: what it moves when it explores."""
@@ -29,42 +27,6 @@ LEAST_LESSON = 0.02
 more, its worth is a small number times a doubtful one, while the pair costs money for sure."""
 
 LEAST_MOVE = 1e-9  # of the budget; less is no move
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prices:
-    """What an exploration may cost, and how long what it teaches is used.
-
-    Attributes:
-        money_share: of all money that may be moved away from the best known split.
-        cost_share: of tonight's expected outcome that may be given up.
-        horizon_days: nights that use what is learned.
-        ramp_share: the daily change limit, which bounds how far knowledge can be followed.
-        noise: (n_lines,), relative variance of a line's day.
-    """
-
-    money_share: float
-    cost_share: float
-    horizon_days: float
-    ramp_share: float
-    noise: FloatArray
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Move:
-    """One pair: money from one line to another.
-
-    Attributes:
-        up, down: lines, by place.
-        cost: expected outcome that the move gives up tonight; below 0 it is expected to gain.
-        worth: expected gain over the horizon from what the two lines then teach.
-    """
-
-    up: int
-    down: int
-    money: float
-    cost: float
-    worth: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,8 +56,8 @@ def explore(
     budgets: FloatArray,
     table: ResponseTable,
     prices: Prices,
-    rng: np.random.Generator,
-    begun: FloatArray | None = None,
+    dice: IntArray,
+    begun: Collection[Pair] = (),
 ) -> Exploration:
     """Return the budgets with balanced moves inside the limits, same total, and what they cost.
 
@@ -105,21 +67,19 @@ def explore(
         problem: whose limits `budgets` keeps.
         budgets: (n_lines,), the best known split as far as it is to be followed.
         table: joint draws of the objective.
-        rng: the dice of the week.
-        begun: (n_lines,), what lines have more or less already in order to learn. A lesson that
-            has begun is not given up for what one night thinks of it.
+        dice: (n_lines,), the week's, see `pair_up`.
+        begun: pairs that were moved earlier in the week. A lesson that has begun is not given up
+            for what one night thinks of it.
     """
-    begun = np.zeros(budgets.size) if begun is None else begun
-    limits, lessons = _Limits(problem, budgets), _lessons(budgets, table, prices)
-    order = rng.permutation(budgets.size).tolist()
+    limits = _Limits(problem, budgets)
+    lessons = Lessons(known_of(budgets, table, prices), prices)
     wishes = [
         lessons.move(up, down, STEP_SHARE * float(min(budgets[up], budgets[down])))
-        for up, down in zip(order[0::2], order[1::2], strict=False)
+        for up, down in pair_up(dice, begun)
     ]
     most_cost = prices.cost_share * lessons.earned()
     left, account = prices.money_share * float(budgets.sum()), most_cost
     least = LEAST_MOVE * max(float(budgets.sum()), 1.0)
-    surer = np.zeros(budgets.size)
     moves: list[Move] = []
     unpaid = uncovered = 0
     # The account goes first to where what is learned is worth most for its money.
@@ -131,9 +91,8 @@ def explore(
             uncovered += 1
             continue
         move = lessons.move(wish.up, wish.down, min(room, left))
-        pair = [move.up, move.down]
-        in_all = lessons.after(pair, move.money, nights=prices.horizon_days)
-        goes_on = begun[move.up] > 0 > begun[move.down]
+        in_all = lessons.after(move)
+        goes_on = (move.up, move.down) in begun
         if not goes_on and (move.worth <= move.cost or in_all.max() < LEAST_LESSON):
             unpaid += 1
             continue
@@ -143,7 +102,7 @@ def explore(
         limits.move(move.up, move.down, move.money)
         left -= move.money
         account -= max(move.cost, 0.0)
-        surer[pair] = in_all
+        lessons.take(move)
         moves.append(move)
     return Exploration(
         budgets=limits.budgets,
@@ -151,7 +110,7 @@ def explore(
         most_cost=most_cost,
         unpaid=unpaid,
         uncovered=uncovered,
-        surer=surer,
+        surer=lessons.surer(),
     )
 
 
@@ -196,93 +155,3 @@ class _Limits:
         """Return the groups that money between two lines comes into, and those it leaves."""
         has_up, has_down = self._member[:, up], self._member[:, down]
         return has_up & ~has_down, has_down & ~has_up
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Lessons:
-    """What is to be learned of each line.
-
-    Attributes:
-        spend, mean: (n_lines, n_knots), what spends are expected to earn; linear between knots, so
-            the mean of all draws needs no draws.
-        horizon: nights that use what is learned.
-        worth: (n_lines,), outcome a day that perfect knowledge of the marginal return is worth.
-        doubt: (n_lines,), relative variance of the marginal return.
-        signal: (n_lines,), change of log outcome per relative change of spend, over its noise.
-    """
-
-    budgets: FloatArray
-    spend: FloatArray
-    mean: FloatArray
-    horizon: float
-    worth: FloatArray
-    doubt: FloatArray
-    signal: FloatArray
-
-    def earned(self) -> float:
-        """Return what the budgets are expected to earn."""
-        return max(sum(self._earns(line, 0.0) for line in range(self.budgets.size)), 0.0)
-
-    def move(self, up: int, down: int, money: float) -> Move:
-        """Return a move with its price and what it teaches."""
-        pair, step = [up, down], [money, -money]
-        cost = sum(
-            self._earns(line, 0.0) - self._earns(line, change)
-            for line, change in zip(pair, step, strict=True)
-        )
-        taught = self.after(pair, money, nights=1.0)
-        worth = self.horizon * float((self.worth[pair] * taught).sum())
-        return Move(up=up, down=down, money=money, cost=cost, worth=worth)
-
-    def _earns(self, line: int, change: float) -> float:
-        spend = self.budgets[line] + change
-        return float(np.interp(spend, self.spend[line], self.mean[line]))
-
-    def after(self, lines: list[int], money: float, nights: float) -> FloatArray:
-        """Return the share of these lines' doubt that so many nights of a step remove."""
-        moved = money / np.maximum(self.budgets[lines], 1e-12)
-        known = self.doubt[lines] * nights * np.square(self.signal[lines] * moved)
-        return np.asarray(known / (1.0 + known))
-
-
-def _lessons(budgets: FloatArray, table: ResponseTable, prices: Prices) -> _Lessons:
-    step = np.maximum(0.05 * budgets, 1e-3 * table.spend[:, 1])
-    low, high = np.maximum(budgets - step, 0.0), budgets + step
-    blocks = [slice(i, i + SUMMED_LINES) for i in range(0, budgets.size, SUMMED_LINES)]
-    weight = budgets / max(float(budgets.sum()), 1e-12)
-
-    def ratios(lines: slice) -> tuple[FloatArray, FloatArray]:
-        """Return the marginal return's mean, and each draw over it."""
-        rise = table.at(high, lines) - table.at(low, lines)  # (n_draws, n_lines)
-        marginal = rise / (high - low)[lines]
-        mean = np.maximum(marginal.mean(axis=0), 1e-12)
-        return mean, marginal / mean
-
-    # What all lines have in common moves no money; what one has over the others does.
-    common = np.sum([ratios(lines)[1] @ weight[lines] for lines in blocks], axis=0)
-    worth, doubt, signal = np.empty((3, budgets.size))
-    for lines in blocks:
-        budget = budgets[lines]
-        mean, ratio = ratios(lines)
-        value = np.maximum(table.at(budgets, lines).mean(axis=0), 1e-12)
-        elasticity = np.clip(mean * budget / value, 0.05, 0.95)
-        ratio -= common[:, None]
-        off = ratio * mean
-        bend = (1 - elasticity) * mean / np.maximum(budget, 1e-12)  # - curvature
-        reach = prices.ramp_share * budget
-        free = np.square(off) / (2 * bend)
-        bounded = np.abs(off) * reach - 0.5 * bend * reach**2
-        gain = np.where(np.abs(off) <= bend * reach, free, bounded)
-        caused = value / np.maximum(value + table.organic[:, lines].mean(axis=0), 1e-12)
-        worth[lines] = np.where(budget > 0, gain.mean(axis=0), 0.0)
-        doubt[lines] = np.square(ratio).mean(axis=0)
-        signal[lines] = elasticity * caused / np.sqrt(np.maximum(prices.noise[lines], 1e-6))
-    return _Lessons(
-        budgets=budgets,
-        spend=table.spend,
-        mean=table.mean(),
-        horizon=prices.horizon_days,
-        worth=worth,
-        doubt=doubt,
-        signal=signal,
-    )

@@ -9,6 +9,7 @@ import numpy as np
 from pipeline.allocation.neighbours import Whole, best_near
 from pipeline.allocation.problem import Problem
 from pipeline.allocation.solution import AT
+from pipeline.allocation.solve import is_allowed
 from pipeline.allocation.tree import ROOT, Sets, Tree, plant
 from pipeline.core.errors import ConfigError, InfeasibleError
 from pipeline.core.types import FloatArray
@@ -16,6 +17,9 @@ from pipeline.core.types import FloatArray
 _WHOLE = 1e-6  # of a unit: closer than this to a whole number is that number
 _DIGIT = float(np.finfo(float).eps)
 _COUNTABLE = 2.0**53  # whole numbers from here on are not all floats
+
+KEPT = 2.0
+"""Units: a split as near to today's as this is today's, but for what rounding left of it."""
 
 
 def round_spend(problem: Problem, spend: FloatArray, unit: float) -> FloatArray:
@@ -64,6 +68,27 @@ def round_spend(problem: Problem, spend: FloatArray, unit: float) -> FloatArray:
     broken = {rail.id for rail in problem.broken(spend)}  # before rounding: no cent mends these
     kept = tuple(rail for rail in problem.guardrails if rail.id not in broken)
     return amounts_of(_mend(problem.changed(guardrails=kept), units, whole, unit), unit)
+
+
+def round_or_keep(
+    problem: Problem, spend: FloatArray, today: FloatArray, unit: float
+) -> FloatArray:
+    """Return the split in whole units; today's amounts where only rounding parts it from them.
+
+    What goes on from day to day, in whole units each day, would else wander by a unit.
+
+    Args:
+        today: (n_lines,), whole units.
+
+    Raises:
+        ConfigError, InfeasibleError: as `round_spend`.
+    """
+    whole = np.round(today / unit) * unit
+    is_near = np.abs(spend - whole).max(initial=0.0) <= KEPT * unit
+    is_same = abs(float(whole.sum() - spend.sum())) <= unit / 2
+    if is_near and is_same and is_allowed(problem, whole):
+        return whole
+    return round_spend(problem, spend, unit)
 
 
 def _total(problem: Problem, unit: float) -> float:

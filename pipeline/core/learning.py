@@ -152,8 +152,21 @@ class PlanHoldout(_Frozen):
     gain_high: float | None = None
 
 
-class ExplorationMove(_Frozen):
-    """Money that one line gets from another in order to learn.
+class Lesson(_Frozen):
+    """Money that one line has from another in order to learn.
+
+    Attributes:
+        since: its first day; a plan of before that was written has it for tonight only.
+    """
+
+    up: str
+    down: str
+    money: float
+    since: date | None = Field(default=None, exclude_if=lambda since: since is None)
+
+
+class ExplorationMove(Lesson):
+    """A lesson with its price tonight.
 
     Attributes:
         cost: expected outcome given up tonight; below 0 it is expected to gain.
@@ -162,9 +175,6 @@ class ExplorationMove(_Frozen):
             shrink over a horizon of such nights.
     """
 
-    up: str
-    down: str
-    money: float
     cost: float
     worth: float
     surer_up: float
@@ -181,6 +191,8 @@ class PlanExploration(_Frozen):
         unpaid: pairs left alone because they teach less than they cost.
         uncovered: pairs left alone because the account was used up.
         off: why nothing may be moved tonight at all; nothing where it may.
+        stays: lessons of the plan in force, on a night that decides nothing. They stay with its
+            budgets, and nobody has computed what they cost tonight.
     """
 
     moved: float
@@ -194,3 +206,4 @@ class PlanExploration(_Frozen):
     uncovered: int
     moves: tuple[ExplorationMove, ...] = ()
     off: str = Field(default="", exclude_if=lambda off: not off)
+    stays: tuple[Lesson, ...] = Field(default=(), exclude_if=lambda stays: not stays)

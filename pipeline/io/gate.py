@@ -260,19 +260,25 @@ def check_cut_off(open_files: list[str], verdict: Verdict) -> None:
 
 
 def check_outcome_cover(facts: Facts, metric: str, verdict: Verdict) -> None:
-    """Check how far the outcomes reach."""
+    """Check how far the outcomes reach: a look where they end before spend, then no plan."""
     covered = np.flatnonzero(np.isfinite(facts.outcomes[metric]).all(axis=1))
     if not covered.size:
         return
     behind = len(facts.days) - 1 - int(covered[-1])
     if behind == 0:
         return
-    level = Level.FAIL if behind > STALE_OUTCOME_DAYS else Level.REVIEW
+    rows = "day" if facts.period_days == 1 else "row"
+    is_old = behind > STALE_OUTCOME_DAYS
     verdict.add(
-        level,
+        Level.FAIL if is_old else Level.REVIEW,
         "stale-outcomes",
-        f"outcomes: newest day is {facts.days[int(covered[-1])]}, {behind} days before "
-        f"{facts.days[-1]}; at most {STALE_OUTCOME_DAYS} are normal",
+        f"outcomes: newest day is {facts.days[int(covered[-1])]}, {behind} "
+        f"{rows}{'s' if behind > 1 else ''} before that of spend, {facts.days[-1]}; "
+        + (
+            f"at most {STALE_OUTCOME_DAYS} {rows}s are worked with"
+            if is_old
+            else "what is missing teaches nothing yet"
+        ),
         "fetch the source again",
         source="outcomes",
         column="date",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import date
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -24,13 +24,14 @@ from pipeline.core.curves import ResponseTable
 from pipeline.core.errors import InfeasibleError, UndecidedError
 from pipeline.core.findings import Finding
 from pipeline.core.history import History, LiftTest, Vintages
+from pipeline.core.learning import Lesson
 from pipeline.core.policy import Policy
 from pipeline.core.types import BoolArray, FloatArray, Line, line_label
 from pipeline.core.watch import Watch
 from pipeline.response.blocks import LOST
 from pipeline.response.joint import JointPredictive
 from pipeline.response.predict import Predictive
-from pipeline.runs.exploring import explore_tonight
+from pipeline.runs.exploring import explore_tonight, stuck_lessons
 from pipeline.runs.guardrails import guardrails_of, loosened
 from pipeline.runs.kept import Kept, reasons_of
 from pipeline.runs.limits import Limits, day_budget, month_words, night_limits
@@ -52,6 +53,7 @@ class Facts:
     Attributes:
         current: (n_lines,), in `history.lines` order.
         explored: (n_lines,), what of `current` is there to learn only; the step starts without it.
+        lessons: the pairs of lines that were moved for it.
         caps: in force on the day; `held_scopes` wait for finance.
         wanted: the day's money.
         distrusted: (n_lines,), lines whose newest day cannot be trusted.
@@ -72,6 +74,7 @@ class Facts:
     wanted: float
     distrusted: BoolArray
     explored: FloatArray | None = None
+    lessons: tuple[Lesson, ...] = ()
     watch: Watch = field(default_factory=Watch)
     learned_for: float = 0.0
     kept: Mapping[Line, Kept] = field(default_factory=dict)
@@ -162,11 +165,11 @@ def decide(facts: Facts, models: Models) -> Decision:
     table = models.objective.table
     others = {name: model.table for name, model in models.others.items()}
     budgets, held = take_step(facts, problem, solution, table)
-    exploration = explore_tonight(facts, problem, budgets, models, week_rng(facts, "explore"))
-    explored = np.zeros_like(budgets) if exploration is None else exploration.budgets - budgets
+    exploration = explore_tonight(facts, problem, budgets, models)
+    moved = np.zeros_like(budgets) if exploration is None else exploration.budgets - budgets
     return Decision(
-        budgets=budgets + explored,
-        explored=explored,
+        budgets=budgets + moved,
+        explored=moved + stuck_lessons(facts, problem),
         exploration=exploration,
         total=best.total,
         limits=best.limits,
@@ -290,14 +293,5 @@ def _solve(
 
 def day_rng(facts: Facts, purpose: str) -> np.random.Generator:
     """Return the generator of one use of chance on the day: the same night rolls the same dice."""
-    return _rng(facts, facts.day, purpose)
-
-
-def week_rng(facts: Facts, purpose: str) -> np.random.Generator:
-    """Return the generator of a use of chance that all nights of a week share."""
-    return _rng(facts, facts.day - timedelta(days=facts.day.weekday()), purpose)
-
-
-def _rng(facts: Facts, day: date, purpose: str) -> np.random.Generator:
-    text = f"{facts.policy.portfolio}|{day.isoformat()}|{purpose}"
+    text = f"{facts.policy.portfolio}|{facts.day.isoformat()}|{purpose}"
     return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big"))

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
 
 import numpy as np
 
-from pipeline.core.caps import Cap
 from pipeline.core.findings import Finding, Level
 from pipeline.core.plan import Mode, Plan, PlanLine
-from pipeline.core.policy import Policy
 from pipeline.core.types import Line
 from pipeline.io import warehouse
 from pipeline.io.artefacts import RunFolder
 from pipeline.runs.inputs import Inputs
+from pipeline.runs.learning import resting_account
 from pipeline.runs.plan import Heading, plain_cap, total_money
 from pipeline.runs.standing import current_budgets
 from pipeline.runs.verification import cap_breaches
@@ -64,9 +62,7 @@ def fallback_plan(
             f"the last approved plan, {heading.based_on}, stays in force",
             f"{what}: {first}",
         ]
-    return _resting_plan(
-        heading, inputs.policy, inputs.day, mode, budgets, inputs.caps, findings, why, days
-    )
+    return _resting_plan(heading, inputs, mode, budgets, findings, why, days)
 
 
 def _standing(work: RunFolder, inputs: Inputs) -> dict[Line, float]:
@@ -77,26 +73,29 @@ def _standing(work: RunFolder, inputs: Inputs) -> dict[Line, float]:
 
 def _resting_plan(
     heading: Heading,
-    policy: Policy,
-    day: date,
+    inputs: Inputs,
     mode: Mode,
     budgets: Mapping[Line, float],
-    caps: Sequence[Cap],
     findings: Sequence[Finding],
     reasons: Sequence[str],
     fallback_days: int,
 ) -> Plan:
-    """Return a plan that leaves budgets as they are, and says why."""
+    """Return a plan that leaves budgets as they are, and says why.
+
+    What of them is there to learn stays that: the next plan starts without it.
+    """
+    policy, explored = inputs.policy, inputs.explored()
     amounts = [budgets[line] for line in sorted(budgets)]
+    total = total_money(np.array(amounts), policy.currency)
     return Plan(
         plan_id=heading.plan_id,
         portfolio=policy.portfolio,
-        date=day,
+        date=inputs.day,
         currency=policy.currency,
         line_columns=policy.line,
         mode=mode,
         reasons=tuple(reasons),
-        budget=total_money(np.array(amounts), policy.currency),
+        budget=total,
         lines=tuple(
             PlanLine(
                 line=dict(zip(policy.line, line, strict=True)),
@@ -104,11 +103,13 @@ def _resting_plan(
                 proposed=budgets[line],
                 action="hold",
                 reason="stays as last approved" if mode is Mode.FALLBACK else "stays as it is",
+                exploration=explored.get(line, 0.0),
             )
             for line in sorted(budgets)
         ),
-        caps=tuple(plain_cap(cap) for cap in caps),
+        caps=tuple(plain_cap(cap) for cap in inputs.caps),
         caps_version=heading.caps_version,
+        exploration=resting_account(inputs, total),
         findings=tuple(findings),
         inputs_hash=heading.inputs_hash,
         based_on=heading.based_on,

@@ -16,6 +16,7 @@ import pipeline
 from pipeline.core.canonical import content_hash
 from pipeline.core.caps import Cap
 from pipeline.core.decision import Document
+from pipeline.core.learning import Lesson
 from pipeline.core.plan import Plan, Status
 from pipeline.core.policy import Policy
 from pipeline.core.trial import Trial
@@ -83,6 +84,16 @@ class Inputs(BaseModel):
             return {}
         columns = last.line_columns
         return {tuple(item.line[c] for c in columns): item.exploration for item in last.lines}
+
+    def lessons(self) -> tuple[Lesson, ...]:
+        """Return the pairs of lines that the plan in force moves to learn, and since when."""
+        last = self.published
+        if last is None or last.exploration is None or not self.published_budgets():
+            return ()
+        return tuple(
+            Lesson(up=item.up, down=item.down, money=item.money, since=item.since or last.date)
+            for item in (*last.exploration.moves, *last.exploration.stays)
+        )
 
     def learned_for(self) -> float:
         """Return the outcome that published plans gave up for learning, as they expected it."""

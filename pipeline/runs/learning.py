@@ -14,8 +14,11 @@ from pipeline.core.learning import (
     PlanNewLines,
 )
 from pipeline.core.money import minor_digits
+from pipeline.core.policy import Policy
 from pipeline.core.types import FloatArray, line_label
 from pipeline.runs.decide import Decision, Facts, Models, best_split
+from pipeline.runs.exploring import lessons_of
+from pipeline.runs.inputs import Inputs
 from pipeline.runs.kept import HOLDOUT, Kept
 
 
@@ -66,11 +69,10 @@ def new_lines(facts: Facts, decision: Decision) -> PlanNewLines | None:
 def exploration_account(facts: Facts, decision: Decision) -> PlanExploration | None:
     """Return what tonight spends to learn and what that costs; None where nobody wants that."""
     account = decision.exploration
-    if facts.policy.exploration.max_share <= 0:
+    if facts.policy.exploration.max_share <= 0 and facts.learned_for <= 0:
         return None
     if account is None:
         return _switched_off(facts, decision)
-    names = [line_label(line) for line in facts.history.lines]
     digits = minor_digits(facts.policy.currency)
     cost = sum(max(move.cost, 0.0) for move in account.moves)
     return PlanExploration(
@@ -85,37 +87,56 @@ def exploration_account(facts: Facts, decision: Decision) -> PlanExploration | N
         uncovered=account.uncovered,
         moves=tuple(
             ExplorationMove(
-                up=names[move.up],
-                down=names[move.down],
-                money=round(float(move.money), digits),
+                up=lesson.up,
+                down=lesson.down,
+                money=round(float(lesson.money), digits),
+                since=lesson.since,
                 cost=_number(move.cost),
                 worth=_number(move.worth),
                 surer_up=_number(float(account.surer[move.up])),
                 surer_down=_number(float(account.surer[move.down])),
             )
-            for move in account.moves
+            for lesson, move in zip(lessons_of(facts, account), account.moves, strict=True)
         ),
     )
 
 
 def _switched_off(facts: Facts, decision: Decision) -> PlanExploration:
     """Return the account of a night that learns nothing on purpose, though the settings ask."""
-    why = (
-        "guardrails are set, and moves that only learn could break them"
-        if decision.problem.guardrails
-        else "the moves that would teach most do not keep tonight's limits"
-    )
+    if facts.policy.exploration.max_share <= 0:
+        why = "the settings give no money for it"
+    elif decision.problem.guardrails:
+        why = "guardrails are set, and moves that only learn could break them"
+    else:
+        why = "the moves that would teach most do not keep tonight's limits"
+    return _still_account(facts.policy, decision.total, facts.learned_for, why)
+
+
+def resting_account(inputs: Inputs, total: float) -> PlanExploration | None:
+    """Return the account of a night that decides nothing; None where nobody wants one.
+
+    Args:
+        total: of the budgets that stay.
+    """
+    stays, learned_for = inputs.lessons(), inputs.learned_for()
+    if inputs.policy.exploration.max_share <= 0 and not stays and learned_for <= 0:
+        return None
+    account = _still_account(inputs.policy, total, learned_for, "no new plan could be made")
+    moved = round(sum(lesson.money for lesson in stays), minor_digits(inputs.policy.currency))
+    return account.model_copy(update={"moved": moved, "stays": stays})
+
+
+def _still_account(policy: Policy, total: float, learned_for: float, why: str) -> PlanExploration:
+    """Return the account of a night on which no move is made to learn, and why."""
+    rules = policy.exploration
     return PlanExploration(
         moved=0.0,
-        most=round(
-            facts.policy.exploration.max_share * decision.total,
-            minor_digits(facts.policy.currency),
-        ),
+        most=round(rules.max_share * total, minor_digits(policy.currency)),
         cost=0.0,
         most_cost=0.0,
-        total_cost=_number(facts.learned_for),
+        total_cost=_number(learned_for),
         worth=0.0,
-        horizon_days=facts.policy.exploration.horizon_days,
+        horizon_days=rules.horizon_days,
         unpaid=0,
         uncovered=0,
         off=why,

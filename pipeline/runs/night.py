@@ -9,8 +9,6 @@ from collections.abc import Callable
 from datetime import date
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from pipeline.core.errors import InfeasibleError
 from pipeline.core.findings import Finding, Level, worst_level
 from pipeline.core.money import minor_digits
@@ -195,7 +193,7 @@ def _allocate(work: RunFolder) -> None:
 
 
 def _decided(work: RunFolder, inputs: Inputs, heading: Heading, findings: list[Finding]) -> Plan:
-    from pipeline.allocation.rounding import round_spend
+    from pipeline.allocation.rounding import round_or_keep
     from pipeline.runs.decide import day_rng, decide
     from pipeline.runs.outlook import look_out
 
@@ -203,14 +201,7 @@ def _decided(work: RunFolder, inputs: Inputs, heading: Heading, findings: list[F
     models = storage.read_models(work)
     decision = decide(facts, models)
     unit = 10.0 ** -minor_digits(inputs.policy.currency)
-    whole = np.round(facts.current / unit) * unit
-    budgets = decision.budgets
-    # A lesson that goes on is what it was, but for what rounding left of it.
-    if (
-        np.abs(budgets - facts.current).max() > 2 * unit
-        or abs(whole.sum() - decision.total) > unit / 2
-    ):
-        budgets = round_spend(decision.problem, budgets, unit)
+    budgets = round_or_keep(decision.problem, decision.budgets, facts.current, unit)
     storage.write_decision(work, decision)
     if models.ahead is not None:
         rng = day_rng(facts, "forecast")

@@ -93,6 +93,7 @@ def read_facts(work: RunFolder, inputs: Inputs) -> Facts:
         lift_tests=(*known, *evidence(inputs.trials, known, history, inputs.policy.line)),
         current=current,
         explored=np.array([explored.get(line, 0.0) for line in history.lines]),
+        lessons=inputs.lessons(),
         caps=inputs.caps,
         held_scopes=inputs.held_scopes,
         wanted=wanted_budget(staged, inputs),

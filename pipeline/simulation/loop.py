@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pipeline.core.errors import PipelineError
+from pipeline.core.learning import Lesson
 from pipeline.core.types import FloatArray
 from pipeline.simulation import policies
 from pipeline.simulation.policies import Decision, Policy
@@ -84,15 +85,17 @@ def run_loop(
     scores: list[NightScore] = []
     budgets = np.empty((nights, len(world.truth.lines)))
     explored: FloatArray | None = None
+    lessons: tuple[Lesson, ...] = ()
     for night in range(nights):
-        morning = replace(world.morning(), explored=explored)
+        morning = replace(world.morning(), explored=explored, lessons=lessons)
         world.take_snapshot()
         answer = policy(morning)
         decision = answer if isinstance(answer, Decision) else Decision(budgets=answer)
         _check(decision.budgets, morning, name)
         if decision.marginal is not None or decision.uplift is not None:
             scores.append(_score(world, decision))
-        budgets[night], explored = decision.budgets, decision.explored
+        budgets[night] = decision.budgets
+        explored, lessons = decision.explored, decision.lessons
         world.live(decision.budgets)
         if progress is not None:
             progress()

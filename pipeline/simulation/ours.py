@@ -17,6 +17,7 @@ from pipeline.core.types import FloatArray
 from pipeline.io.facts import Facts as Tables
 from pipeline.io.quality import judge_tables
 from pipeline.runs.decide import Facts, decide
+from pipeline.runs.exploring import lessons_of
 from pipeline.runs.fitting import fit_models
 from pipeline.runs.standing import newest_distrusted
 from pipeline.simulation.files import LINE_COLUMNS
@@ -36,6 +37,7 @@ def nightly_decision(morning: Morning) -> Decision:
     return Decision(
         budgets=decision.budgets,
         explored=decision.explored,
+        lessons=lessons_of(facts, decision.exploration),
         marginal=marginal_returns(decision.table, morning.current),
         uplift=(float(gain.mean()), float(low), float(high)),
         probability_positive=float((gain > 0).mean()) if np.ptp(gain) > 0 else None,
@@ -60,6 +62,7 @@ def facts_of(morning: Morning) -> Facts | None:
         lift_tests=(),
         current=morning.current,
         explored=morning.explored,
+        lessons=morning.lessons,
         caps=tuple(
             Cap(
                 id=f"cap-{index}",

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from pipeline.core.learning import Lesson
 from pipeline.core.types import FloatArray
 from pipeline.simulation.plain_grid import plain_grid
 from pipeline.simulation.worlds import Morning, World
@@ -27,6 +28,7 @@ class Decision:
     Attributes:
         budgets: (n_lines,)
         explored: (n_lines,), what of them is there to learn only.
+        lessons: the pairs of lines that are moved for it.
         marginal: (n_lines, 3), mean, p05 and p95 of the marginal return at the current budget.
         uplift: mean, p05 and p95 of plan minus status quo, per night.
         probability_positive: that the uplift is above 0.
@@ -34,6 +36,7 @@ class Decision:
 
     budgets: FloatArray
     explored: FloatArray | None = None
+    lessons: tuple[Lesson, ...] = ()
     marginal: FloatArray | None = None
     uplift: tuple[float, float, float] | None = None
     probability_positive: float | None = None

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.allocation.explore import STEP_SHARE, Prices, explore
+from pipeline.allocation.explore import STEP_SHARE, explore
+from pipeline.allocation.lessons import Prices
+from pipeline.allocation.pairs import FACES, pair_up
 from pipeline.allocation.problem import Group, Problem
 from pipeline.allocation.solve import is_allowed
 from pipeline.core.curves import ResponseTable
@@ -44,8 +46,12 @@ def prices(**changes: object) -> Prices:
     return Prices(**{**values, **changes})
 
 
+def dice(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(FACES, size=N)
+
+
 def tried(known: ResponseTable, seed: int = 0, **changes: object):
-    return explore(within(known), BUDGETS, known, prices(**changes), np.random.default_rng(seed))
+    return explore(within(known), BUDGETS, known, prices(**changes), dice(seed))
 
 
 def within(known: ResponseTable, **limits: object) -> Problem:
@@ -91,9 +97,9 @@ def test_limits_of_groups_hold_back_their_pairs_and_no_others(seed: int, slack: 
     known = table(0.3, draws=60)
     problem = within(known, groups=tuple(groups))
     rich = prices(money_share=1.0, cost_share=1.0)
-    found = explore(problem, BUDGETS, known, rich, np.random.default_rng(seed))
+    found = explore(problem, BUDGETS, known, rich, dice(seed))
     assert is_allowed(problem, found.budgets)
-    free = explore(within(known), BUDGETS, known, rich, np.random.default_rng(seed))
+    free = explore(within(known), BUDGETS, known, rich, dice(seed))
     kept = {(move.up, move.down): move.money for move in found.moves}
     for move in free.moves:
         if all((move.up in one) == (move.down in one) for one in sets):
@@ -110,7 +116,7 @@ def test_one_full_channel_leaves_the_rest_to_learn():
                 BUDGETS,
                 known,
                 prices(),
-                np.random.default_rng(seed),
+                dice(seed),
             ).moves
         )
         for seed in range(50)
@@ -169,6 +175,35 @@ def test_what_a_night_removes_of_the_doubt_is_what_regression_removes():
     assert found.surer[line] == pytest.approx(expected, rel=0.2)
 
 
+def test_lines_of_one_series_are_taught_by_one_number_a_night():
+    """What is left of the doubt, against a normal vector of which only a noisy sum is seen."""
+    known, pairs = table(0.2), pair_up(dice(0))
+    rich = {"money_share": 1.0, "cost_share": 1.0}
+    apart, in_two = (
+        explore(within(known), BUDGETS, known, prices(series=series, **rich), dice(0), pairs)
+        for series in (None, np.arange(N) % 2)
+    )
+    assert len(apart.moves) == len(in_two.moves) == N // 2
+    told = apart.surer / (1 - apart.surer)  # of a line alone: doubt over the noise of all nights
+    for place in range(2):
+        inside = np.flatnonzero(np.arange(N) % 2 == place)
+        row = np.sqrt(told[inside])
+        left = np.linalg.inv(np.eye(inside.size) + np.outer(row, row))
+        assert in_two.surer[inside] == pytest.approx(1 - np.diag(left))
+    worth = [sum(move.worth for move in each.moves) for each in (apart, in_two)]
+    assert 0 < worth[1] < worth[0]
+
+
+def test_a_series_that_moves_of_other_lines_have_used_up_teaches_little_more():
+    """One number a night cannot tell many lines apart, however far it is from its noise."""
+    known = table(0.3)
+    rich = {"money_share": 1.0, "cost_share": 1.0, "noise": np.full(N, 0.01**2)}
+    together = tried(known, series=np.zeros(N, dtype=np.int64), **rich)
+    assert len(tried(known, **rich).moves) == N // 2
+    assert together.surer.sum() < 1
+    assert all(move.worth > move.cost for move in together.moves)
+
+
 def _relative(known: ResponseTable) -> np.ndarray:
     high, low = known.at(1.05 * BUDGETS), known.at(0.95 * BUDGETS)
     ratio = (high - low) / (high - low).mean(axis=0)
@@ -186,14 +221,24 @@ def test_lines_whose_days_tell_next_to_nothing_are_left_alone() -> None:
 def test_a_lesson_that_has_begun_goes_on_though_it_would_not_begin_any_more():
     known = table(0.2)
     first = tried(known)
-    begun = first.budgets - BUDGETS
     assert first.moves
     sure = table(0.0)
     assert not tried(sure).moves
-    again = explore(within(sure), BUDGETS, sure, prices(), np.random.default_rng(0), begun)
+    begun = [(move.up, move.down) for move in first.moves]
+    again = explore(within(sure), BUDGETS, sure, prices(), dice(0), begun)
     assert again.budgets == pytest.approx(first.budgets)
     broke = prices(cost_share=0.0)
-    assert not explore(within(sure), BUDGETS, sure, broke, np.random.default_rng(0), begun).moves
+    assert not explore(within(sure), BUDGETS, sure, broke, dice(0), begun).moves
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_lines_that_learned_with_others_before_are_no_begun_lesson(seed: int):
+    """Of eight lines that all went up or down, the pairs that begin anew must pay."""
+    sure = table(0.0)
+    begun = [pair_up(dice(seed))[0]]
+    found = explore(within(sure), BUDGETS, sure, prices(cost_share=1.0), dice(seed + 100), begun)
+    assert [(move.up, move.down) for move in found.moves] == begun
+    assert found.unpaid == N // 2 - 1
 
 
 def test_a_small_account_goes_to_the_lessons_that_are_worth_most():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.allocation.rounding import round_spend
+from pipeline.allocation.rounding import round_or_keep, round_spend
 from pipeline.allocation.solve import is_allowed, solve
 from pipeline.core.errors import ConfigError, InfeasibleError
 from tests.allocation.problems import concave_curves, hill, line, problem
@@ -192,3 +192,16 @@ def test_no_amount_is_less_than_nothing():
     for unit in (0.01, 7.0):
         whole = round_spend(made, np.array([-0.0, 100.0, -0.0]), unit)
         assert not np.signbit(whole).any()
+
+
+def test_what_only_rounding_parts_from_today_stays_to_the_cent_where_it_may():
+    lines = [line(name, hill(10, 20)) for name in "abc"]
+    today = np.array([10.01, 20.02, 69.97])
+    near = today + np.array([0.016, -0.006, -0.010])  # a cent more if each were rounded alone
+    free = problem(budget=100, lines=lines)
+    assert _cents(round_or_keep(free, near, today, CENT)).tolist() == [1001, 2002, 6997]
+    far = today + np.array([0.5, -0.2, -0.3])
+    assert _cents(round_or_keep(free, far, today, CENT)).tolist() == [1051, 1982, 6967]
+    capped = problem(budget=100, lines=[{**lines[0], "max": 10.0}, *lines[1:]])
+    near = np.array([10.0, 20.02, 69.98])
+    assert _cents(round_or_keep(capped, near, today, CENT)).tolist() == [1000, 2002, 6998]

@@ -331,13 +331,17 @@ def test_a_line_that_stopped_long_ago_is_paused(tables: Any, night: Any) -> None
 
 
 @pytest.mark.parametrize(("late", "level"), [(1, "reviews"), (3, "reviews"), (5, "fails")])
-def test_late_outcomes_are_normal_for_three_days(
+def test_outcomes_may_end_three_days_before_spend_and_are_then_looked_at(
     tables: Any, night: Any, late: int, level: str
 ) -> None:
     limit = (DAY - timedelta(days=late)).isoformat()
     tables.outcomes = [row for row in tables.outcomes if row["date"] < limit]
     tables.write()
-    assert "stale-outcomes" in getattr(night(), level)
+    found = night()
+    assert "stale-outcomes" in getattr(found, level)
+    said = found.named("stale-outcomes").message
+    assert f", {late} day{'s' if late > 1 else ''} before that of spend, {NEWEST}; " in said
+    assert ("at most 3 days are worked with" in said) == (level == "fails")
 
 
 def test_incomplete_last_days_are_normal(tables: Any, night: Any) -> None:

@@ -83,40 +83,6 @@ def test_the_same_facts_give_the_same_budgets_to_the_last_bit():
     assert decide(known, models).budgets.tobytes() == decide(known, models).budgets.tobytes()
 
 
-def learning(weeks: int) -> Facts:
-    """Return a morning, a Monday, on which something is worth learning."""
-    monday = DAY + timedelta(days=1 + 7 * weeks)
-    return replace(facts(noise=0.2, elasticity=(0.4,) * 4), day=monday)
-
-
-def test_another_week_rolls_other_dice_within_the_same_limits():
-    models = fit_models(learning(0))
-    rolled = {decide(learning(week), models).budgets.tobytes() for week in range(6)}
-    assert len(rolled) > 1
-
-
-def test_a_lesson_lasts_a_week_and_leaves_nothing_behind():
-    """Nights of a week move the same pairs; the next week starts from where they came from."""
-    known = next(
-        item for item in map(learning, range(12)) if decide(item, fit_models(item)).explored.any()
-    )
-    models = fit_models(known)
-    first = decide(known, models)
-    plain = first.budgets - first.explored
-    again = replace(
-        known,
-        day=known.day + timedelta(days=6),
-        current=first.budgets,
-        explored=first.explored,
-        wanted=float(first.budgets.sum()),
-    )
-    sixth = decide(again, models)
-    assert set(np.flatnonzero(sixth.explored)) == set(np.flatnonzero(first.explored))
-    assert (np.sign(sixth.explored) == np.sign(first.explored)).all()
-    over = facts(exploration={"max_share": 0.0}, min_probability=0.999).policy
-    assert decide(replace(again, policy=over), models).budgets == pytest.approx(plain)
-
-
 def test_a_held_line_keeps_its_money_and_the_rest_is_split():
     known = replace(facts(), held_scopes=({"channel": "social"},))
     budgets = propose_budgets(known)

@@ -25,9 +25,9 @@ ROBYN = DATA / "robyn_dt_simulated_weekly.csv"
 MERIDIAN = DATA / "meridian_geo_media_weekly.parquet"
 
 
-def totals(shop: Shop, *, days: int = 200, seed: int = 3) -> Shop:
+def totals(shop: Shop, *, days: int = 200, seed: int = 3, n_lines: int = 3) -> Shop:
     """Turn a shop into one that knows only the day's total, with curves of a known market."""
-    mix = make_mix(seed, n_lines=3, n_days=days)
+    mix = make_mix(seed, n_lines=n_lines, n_days=days)
     begin = DAY - timedelta(days=days)
     names = [(begin + timedelta(days=i)).isoformat() for i in range(days)]
     shop.columns, shop.settings["line"] = ("channel",), ["channel"]

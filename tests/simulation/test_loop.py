@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.core.errors import PipelineError
+from pipeline.core.learning import Lesson
 from pipeline.simulation.loop import (
     captured,
     lift,
@@ -72,3 +73,15 @@ def test_one_who_claims_the_truth_is_always_covered() -> None:
 
     result = run_loop(world, honest, name="honest", nights=3)
     assert all(night.marginal_covered == 1 and night.uplift_covered for night in result.nights)
+
+
+def test_a_policy_is_told_the_lessons_that_it_began_and_nothing_else(make) -> None:
+    told = []
+
+    def learner(morning: Morning) -> Decision:
+        told.append(morning.lessons)
+        lesson = Lesson(up="a", down="b", money=len(told), since=morning.day)
+        return Decision(budgets=morning.current, lessons=(lesson,))
+
+    run_loop(make(), learner, name="learner", nights=3)
+    assert [[lesson.money for lesson in lessons] for lessons in told] == [[], [1], [2]]

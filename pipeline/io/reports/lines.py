@@ -74,6 +74,11 @@ class LineView:
         ]
 
     @property
+    def unsaid_lesson(self) -> float:
+        """What of the budget is there to learn, 0 where the reason says how much."""
+        return 0.0 if " of it to learn" in self.reason else self.exploration
+
+    @property
     def held_by(self) -> Sequence[str]:
         """The limits that hold the line, in a reader's words."""
         return [_limit_words(limit) for limit in self.binding]

@@ -21,6 +21,7 @@ from pipeline.response.joint.beside import baseline_ahead
 from pipeline.response.joint.design import calendar_ahead
 from pipeline.response.joint.moments import NOISES
 from pipeline.response.joint.posterior import JointPosterior
+from pipeline.response.joint.sampler import POWER
 from pipeline.response.predict import STEP
 
 
@@ -132,6 +133,15 @@ class JointPredictive:
                 slope=risen / np.maximum(step, 1e-12),
             ),
         )
+
+    def night_variance(self) -> FloatArray:
+        """Return the noise that a night of each line must stand out of, (n_lines,), variance.
+
+        It is that of the line's series, of which a period of many nights is one observation, as
+        it counts when curves are learned. Infinite for a line that no series knows.
+        """
+        of_night = self.period_days * self.variance.mean(axis=0) / POWER
+        return np.append(of_night, np.inf)[self.unit_of]
 
     def _with_lines(self, spend: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return `expected`, and the mean of what each line causes a day, (n_days, n_lines)."""

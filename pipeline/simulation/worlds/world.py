@@ -9,6 +9,7 @@ import numpy as np
 
 from pipeline.core.errors import UsageError
 from pipeline.core.history import History, Vintages
+from pipeline.core.learning import Lesson
 from pipeline.core.types import FloatArray, IntArray, Line
 from pipeline.simulation.worlds.curves import TrueCurves
 from pipeline.simulation.worlds.demand import DemandPath
@@ -85,6 +86,7 @@ class Morning:
         total: to be spent in full.
         floor, cap: (n_lines,), limits for this day, ramp included.
         explored: (n_lines,), what of `current` the policy had set to learn only; None for nothing.
+        lessons: the pairs of lines that it had moved for it.
     """
 
     day: date
@@ -95,6 +97,7 @@ class Morning:
     floor: FloatArray
     cap: FloatArray
     explored: FloatArray | None = None
+    lessons: tuple[Lesson, ...] = ()
 
 
 class World:

@@ -83,7 +83,7 @@ def round_or_keep(
     Raises:
         ConfigError, InfeasibleError: as `round_spend`.
     """
-    whole = np.round(today / unit) * unit
+    whole = amounts_of(today / unit, unit)
     is_near = np.abs(spend - whole).max(initial=0.0) <= KEPT * unit
     is_same = abs(float(whole.sum() - spend.sum())) <= unit / 2
     if is_near and is_same and is_allowed(problem, whole):

@@ -43,6 +43,8 @@ from pipeline.response.taught import Taught
 SWEEPS = (COARSE, COARSE, FULL)
 """The grid of each sweep: demand settles on few nodes, the answer is given on all."""
 
+LOADING_SD = 0.3  # of how strongly a line feels the demand that lines share, around 1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitted:
@@ -197,11 +199,13 @@ def _nuisances(
 ) -> SingleArray:
     """Return the movements that must teach nothing, (n_nuisances, n_days, n_lines in block)."""
     modes = demand.modes_of(block)
-    out = np.empty((2 + len(modes), *modes.shape[1:]), dtype=np.float32)
+    out = np.empty((3 + len(modes), *modes.shape[1:]), dtype=np.float32)
     relative = belief.expected[:, block] / single(belief.level[block])
     out[0] = common[:, None]
     np.multiply(fast[:, block], relative, out=out[1])
-    np.multiply(modes, relative, out=out[2:])
+    np.log(demand.factor[:, block], out=out[2])
+    out[2] *= np.float32(LOADING_SD) * relative
+    np.multiply(modes, relative, out=out[3:])
     return out
 
 

@@ -113,6 +113,25 @@ def test_what_was_given_up_is_not_raised_to_its_beginning_again():
     assert item.least == pytest.approx(12.0)
 
 
+def test_a_lesson_never_raises_a_learning_budget():
+    lesson = np.array([0.0, 0.0, 4.0, -4.0, 0.0])
+    known = facts(5, 0.05)
+    for way in (1.0, -1.0):
+        taught = replace(known, current=CURRENT + way * lesson, explored=way * lesson)
+        taught.history.spend[-5:, NEW] = 45.0
+        (item,) = decided(taught).learning.lines
+        assert item.least == pytest.approx(40.0 if way > 0 else 36.0)
+
+
+def test_a_line_is_given_up_also_while_the_ramp_keeps_it_above_its_beginning():
+    known = facts(12, 0.05)
+    raised = replace(known, current=np.array([300.0, 200.0, 90.0, 220.0, 190.0]))
+    decision = decided(raised)
+    (item,) = decision.learning.lines
+    assert decision.budgets[NEW] > item.least
+    assert item.stand is Stand.GIVEN_UP
+
+
 def test_caps_and_the_days_money_go_before_learning():
     cap = Cap(
         id="c", scope={"channel": "trial"}, max=20.0, status=CapStatus.APPROVED, proposed_by="fin"

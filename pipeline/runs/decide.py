@@ -35,7 +35,7 @@ from pipeline.runs.guardrails import guardrails_of, loosened
 from pipeline.runs.kept import Kept, reasons_of
 from pipeline.runs.limits import Limits, day_budget, month_words, night_limits
 from pipeline.runs.newcomers import LearningBudgets, kept_in, learning_budgets
-from pipeline.runs.step import take_step
+from pipeline.runs.step import is_trifle, take_step
 
 if TYPE_CHECKING:
     from pipeline.runs.holdouts import HoldoutScore
@@ -164,8 +164,12 @@ def decide(facts: Facts, models: Models) -> Decision:
     budgets, held = take_step(facts, problem, solution, table)
     exploration = explore_tonight(facts, problem, budgets, models, week_rng(facts, "explore"))
     explored = np.zeros_like(budgets) if exploration is None else exploration.budgets - budgets
+    budgets = budgets + explored
+    if is_trifle(facts, problem, budgets, explored):
+        budgets, held = facts.current, True
+        explored = np.zeros_like(budgets) if facts.explored is None else facts.explored
     return Decision(
-        budgets=budgets + explored,
+        budgets=budgets,
         explored=explored,
         exploration=exploration,
         total=best.total,

@@ -30,7 +30,14 @@ from pipeline.runs.guardrails import rail_name, ratio_of
 from pipeline.runs.kpi import kpi_of
 from pipeline.runs.learning import exploration_account, holdout_rows, kept_rows, new_lines
 from pipeline.runs.limits import cap_name
-from pipeline.runs.reasons import TOUCH, action_of, binding_limits, reason_of
+from pipeline.runs.reasons import (
+    TOUCH,
+    Returns,
+    action_of,
+    binding_limits,
+    lesson_change,
+    reason_of,
+)
 
 OTHER_TOTAL = 0.1
 """Share by which the day's money must differ from today's before the plan speaks of it."""
@@ -198,8 +205,9 @@ def _lines(
         block = slice(first, first + SUMMED_LINES)
         earned = _intervals(table.at(budgets, block))
         returned = _intervals(table.marginal(budgets, block))
-        for index, pair in enumerate(zip(earned, returned, strict=True), start=first):
-            yield _line(facts, decision, index, budgets, *pair, binding[index])
+        today = table.marginal(facts.current, block).mean(axis=0).tolist()
+        for index, parts in enumerate(zip(earned, returned, today, strict=True), start=first):
+            yield _line(facts, decision, index, budgets, *parts, binding[index])
 
 
 def _line(
@@ -209,14 +217,17 @@ def _line(
     budgets: FloatArray,
     earned: Interval,
     returned: Interval,
+    today: float,
     binding: tuple[str, ...],
 ) -> PlanLine:
     currency = facts.policy.currency
     line = facts.history.lines[index]
     now, proposed = _money(facts.current[index], currency), _money(budgets[index], currency)
     explored = _money(decision.explored[index], currency)
-    before = 0.0 if facts.explored is None else _money(facts.explored[index], currency)
-    action = action_of(now, proposed, explored - before)
+    lesson = _money(lesson_change(facts, decision)[index], currency)
+    action = action_of(now, proposed, lesson)
+    # What stays is worth what it was, to the digit.
+    returns = Returns(now=returned.mean if now == proposed else today, then=returned.mean)
     return PlanLine(
         line=dict(zip(facts.policy.line, line, strict=True)),
         current=now,
@@ -225,7 +236,7 @@ def _line(
         marginal_return=returned,
         binding=binding,
         action=action,
-        reason=reason_of(facts, decision, index, action, returned.mean, binding),
+        reason=reason_of(facts, decision, index, action, returns, binding),
         exploration=explored,
     )
 

@@ -15,7 +15,7 @@ from pipeline.runs.checking import replay_plan
 from pipeline.runs.decide import Decision, Facts, decide
 from pipeline.runs.fitting import fit_models
 from pipeline.runs.newcomers import Stand
-from pipeline.runs.reasons import binding_limits, reason_of
+from pipeline.runs.reasons import Returns, binding_limits, reason_of
 from tests.runs.shop import DAY, Shop
 from tests.runs.test_decide import morning
 
@@ -66,7 +66,7 @@ def test_a_line_says_that_its_learning_budget_stops_it():
     binding = binding_limits(known, decision, decision.budgets)[NEW]
     assert binding == ("learning budget",)
     for action in ("reduce", "hold"):
-        said = reason_of(known, decision, NEW, action, 0.5, binding)
+        said = reason_of(known, decision, NEW, action, Returns(now=0.6, then=0.5), binding)
         assert said.endswith("stopped by its learning budget, as it has only just begun")
 
 

@@ -144,7 +144,7 @@ ROUNDED = "Unchanged, but for the rounding that makes all lines add up."
 
 _TITLES = {
     Kind.MOVE: ("Move", "Money changes here for what it is expected to earn."),
-    Kind.TEST: ("Test", "Moved away from the best known split on purpose, in order to learn."),
+    Kind.TEST: ("Test", "Moved on purpose in order to learn, or back because a lesson is over."),
     Kind.WATCH: ("Watch", "Unchanged, but something here needs a look."),
     Kind.HOLD: ("Hold", "Unchanged."),
 }

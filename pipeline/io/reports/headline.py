@@ -49,7 +49,9 @@ def headline(plan: Plan, lines: Sequence[LineView]) -> Headline:
         ask=ask,
         promise=_promise(plan),
         stress=_stress(plan),
-        reasons=[sentence(reason) for reason in (*plan.reasons, *_special_days(plan))],
+        reasons=[
+            sentence(reason) for reason in (*plan.reasons, *_split(plan), *_special_days(plan))
+        ],
     )
 
 
@@ -57,6 +59,27 @@ def _special_days(plan: Plan) -> list[str]:
     """Return what the model expects of the plan's day where it has a name."""
     checks = plan.model_health.checks if plan.model_health else ()
     return [check.message for check in checks if check.check == SPECIAL_DAY]
+
+
+def _split(plan: Plan) -> list[str]:
+    """Return what of the gain is the other money's and what the split's, where the two differ."""
+    split, uplift = plan.split, plan.uplift
+    if split is None or uplift is None or not is_known(uplift.mean):
+        return []
+    side = "more" if plan.budget > sum(line.current for line in plan.lines) else "less"
+    money = (
+        f"{side} money in today's proportions would bring {_gain_words(uplift.mean - split.mean)}"
+    )
+    if split.better is None:
+        return [f"{money}, and the plan keeps those proportions"]
+    return [
+        f"{money}; this split brings {_gain_words(split.mean)} than that, "
+        f"and the chance that it is better than those proportions is {chance(split.better)}"
+    ]
+
+
+def _gain_words(gain: float) -> str:
+    return f"{number(abs(gain))} {'less' if gain < 0 else 'more'}"
 
 
 def metric_name(plan: Plan) -> str:

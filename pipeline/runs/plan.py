@@ -36,6 +36,7 @@ from pipeline.runs.reasons import (
     lesson_change,
     reason_of,
 )
+from pipeline.runs.step import without_lessons
 from pipeline.runs.uplift import interval, intervals, number, other_total, split_of, uplift_of
 
 
@@ -185,8 +186,13 @@ def _lines(
         block = slice(first, first + SUMMED_LINES)
         earned = intervals(table.at(budgets, block))
         returned = intervals(table.marginal(budgets, block))
-        today = table.marginal(facts.current, block).mean(axis=0).tolist()
-        for index, parts in enumerate(zip(earned, returned, today, strict=True), start=first):
+        today, plain = (
+            table.marginal(start, block).mean(axis=0).tolist()
+            for start in (facts.current, without_lessons(facts))
+        )
+        for index, parts in enumerate(
+            zip(earned, returned, today, plain, strict=True), start=first
+        ):
             yield _line(facts, decision, index, budgets, *parts, binding[index])
 
 
@@ -198,6 +204,7 @@ def _line(
     earned: Interval,
     returned: Interval,
     today: float,
+    plain: float,
     binding: tuple[str, ...],
 ) -> PlanLine:
     currency = facts.policy.currency
@@ -207,7 +214,11 @@ def _line(
     lesson = _money(lesson_change(facts, decision)[index], currency)
     action = action_of(now, proposed, lesson)
     # What stays is worth what it was, to the digit.
-    returns = Returns(now=returned.mean if now == proposed else today, then=returned.mean)
+    returns = Returns(
+        now=returned.mean if now == proposed else today,
+        then=returned.mean,
+        plain=None if abs(today - plain) < 1e-9 else plain,
+    )
     return PlanLine(
         line=dict(zip(facts.policy.line, line, strict=True)),
         current=now,

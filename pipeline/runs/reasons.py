@@ -33,10 +33,17 @@ TOUCH = 0.51
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Returns:
-    """What a line's next unit of money earns: `now` at today's budget, `then` at the new one."""
+    """What a line's next unit of money earns.
+
+    Attributes:
+        now: at today's budget; `then` at the new one.
+        plain: at today's budget without what is on it to learn, from which every step starts;
+            None where nothing is.
+    """
 
     now: float
     then: float
+    plain: float | None = None
 
 
 def action_of(now: float, proposed: float, lesson: float) -> str:
@@ -169,6 +176,10 @@ def _although(
         return [f"the guardrail {rail} asks for it"]
     if lesson and sign * float(lesson_change(facts, decision)[index]) > 0:
         return [lesson]
+    if returns.plain is not None and sign * (returns.plain - price) >= -NEAR * price:
+        amount = f"{_explored_before(facts)[index]:+,.{minor_digits(facts.policy.currency)}f}"
+        plain = _rate(returns.plain * worth_saying(_best(decision)))
+        return [f"without the {amount} that are on it to learn it earns {plain}"]
     today = float(facts.current.sum())
     more = float(decision.budgets.sum()) - today
     if sign * more > SAME_MONEY * max(today, 1.0):

@@ -124,7 +124,11 @@ def test_a_lesson_that_stays_explains_no_move(known, decision):
     taught, learned = replace(known, explored=lesson), replace(decision, explored=lesson)
     said = reason_of(taught, learned, 0, "reduce", same(1.4), ())
     assert "lesson" not in said
-    assert "learn" not in said
+    assert "to learn" not in said
+    said = reason_of(taught, learned, 0, "reduce", Returns(now=1.4, then=1.4, plain=0.9), ())
+    assert said == EARNS.format(
+        "1.40", "1.00 elsewhere; without the -115.00 that are on it to learn it earns 0.90"
+    )
     resized = replace(learned, explored=lesson + 0.5)
     assert "lesson" not in reason_of(taught, resized, 0, "scale", same(1.4), ())
 

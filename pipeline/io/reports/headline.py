@@ -190,3 +190,17 @@ def moved_to_learn(plan: Plan) -> float:
         return plan.exploration.moved
     away = [line.exploration for line in plan.lines]
     return max(sum(amount for amount in away if amount > 0), -sum(a for a in away if a < 0))
+
+
+def paid_lessons(plan: Plan) -> str:
+    """Return what lessons bring that cost nothing, which the cost of learning leaves out."""
+    moves = plan.exploration.moves if plan.exploration is not None else ()
+    paid = [-move.cost for move in moves if move.cost < 0]
+    if not paid:
+        return ""
+    which = plural(len(paid), "pair")
+    is_one = len(paid) == 1
+    return (
+        f"{which} that should bring {number(sum(paid))} more even tonight "
+        f"{'is' if is_one else 'are'} not set off against that."
+    )

@@ -11,8 +11,10 @@ from pipeline.cli.show import HERE, AsJson, Workspace, iso_day, print_json, prin
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import date
 
     from pipeline.runs.decision_scores import DecisionScore
+    from pipeline.runs.portfolio import Portfolio
     from pipeline.runs.scoring import ScoreCard
     from pipeline.scoring.calibration import Calibration
 
@@ -50,7 +52,7 @@ def score(
         print_json(card.to_json() | {"decisions": [item.to_json() for item in decisions]})
         return
     if not card.adoptions and not card.scores:
-        say("no plan of an earlier day has a forecast yet; scores begin with the second night")
+        say(_unscored(portfolio, morning))
     else:
         _plans(card)
         _calibration(card, lines)
@@ -58,6 +60,25 @@ def score(
     _holdouts(card)
     _watch(card)
     _decisions(decisions)
+
+
+def _unscored(portfolio: Portfolio, morning: date) -> str:
+    """Return why no plan is scored, and what to do."""
+    from datetime import timedelta
+
+    from pipeline.core.forecast import HORIZONS
+    from pipeline.runs.promises import kept_span, newest_promise
+
+    newest, kept = newest_promise(portfolio, morning), kept_span(portfolio)
+    if newest is None:
+        return "no plan of an earlier day has a forecast yet; scores begin with the second night"
+    if newest < morning - kept:
+        then = newest + timedelta(days=HORIZONS[-1] + 1)
+        return (
+            f"the newest plan with a forecast is of {newest}; scores look {kept.days} days back "
+            f"from {morning}: name a morning nearer to it, such as --date {then}"
+        )
+    return f"nothing is known yet of the days that plans up to {newest} forecast"
 
 
 def _plans(card: ScoreCard) -> None:

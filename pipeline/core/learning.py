@@ -97,8 +97,8 @@ class PlanNewLine(_Frozen):
         least: its learning budget, account currency.
         chance: that its next unit of money earns more than one elsewhere; None where there is
             nothing to hold it against.
-        stand: `kept`, `untouched` where it is not cut below it anyway, `given up`, or `no room`
-            where caps, guardrails or the day's money leave it none.
+        stand: `kept`, `untouched` where the best split leaves it that much anyway, `given up`, or
+            `no room` where caps, guardrails or the day's money leave it none.
     """
 
     line: str

@@ -25,7 +25,7 @@ from pipeline.core.learning import (
 from pipeline.core.money import minor_digits, to_minor
 from pipeline.core.types import Line
 
-OPTIONAL_PARTS = frozenset({"kpi", "exploration", "kept", "new_lines", "holdouts"})
+OPTIONAL_PARTS = frozenset({"split", "kpi", "exploration", "kept", "new_lines", "holdouts"})
 """Keys of a plan's content that are there only where they say something."""
 
 Amounts: TypeAlias = tuple[Line, int, int]
@@ -183,7 +183,11 @@ class Signed(Frozen):
 
 
 class Plan(Signed):
-    """A day's budgets. `status` and `content_hash` are not part of what is hashed."""
+    """A day's budgets. `status` and `content_hash` are not part of what is hashed.
+
+    `split` is what they are expected to earn over today's budgets in the same proportions, where
+    the day's money is noticeably another: the rest of `uplift` comes from that money.
+    """
 
     kind: ClassVar[Kind] = Kind.BUDGET
 
@@ -198,6 +202,7 @@ class Plan(Signed):
     expected: Expected | None = None
     status_quo: Interval | None = None
     uplift: Uplift | None = None
+    split: Uplift | None = None
     lines: tuple[PlanLine, ...]
     caps: tuple[PlanCap, ...] = ()
     caps_version: str = ""

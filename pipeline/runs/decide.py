@@ -36,7 +36,7 @@ from pipeline.runs.guardrails import guardrails_of, loosened
 from pipeline.runs.kept import Kept, reasons_of
 from pipeline.runs.limits import Limits, day_budget, month_words, night_limits
 from pipeline.runs.newcomers import LearningBudgets, kept_in, learning_budgets
-from pipeline.runs.step import take_step
+from pipeline.runs.step import is_trifle, take_step
 
 if TYPE_CHECKING:
     from pipeline.runs.holdouts import HoldoutScore
@@ -167,9 +167,13 @@ def decide(facts: Facts, models: Models) -> Decision:
     budgets, held = take_step(facts, problem, solution, table)
     exploration = explore_tonight(facts, problem, budgets, models)
     moved = np.zeros_like(budgets) if exploration is None else exploration.budgets - budgets
+    budgets, explored = budgets + moved, moved + stuck_lessons(facts, problem)
+    if is_trifle(facts, problem, budgets, explored):
+        budgets, held = facts.current, True
+        explored = np.zeros_like(budgets) if facts.explored is None else facts.explored
     return Decision(
-        budgets=budgets + moved,
-        explored=moved + stuck_lessons(facts, problem),
+        budgets=budgets,
+        explored=explored,
         exploration=exploration,
         total=best.total,
         limits=best.limits,

@@ -18,6 +18,7 @@ import numpy as np
 from pipeline.core.curves import SUMMED_LINES, ResponseTable
 from pipeline.core.history import History
 from pipeline.core.types import FloatArray
+from pipeline.runs.step import without_lessons
 
 if TYPE_CHECKING:
     from pipeline.runs.decide import BestSplit, Facts
@@ -47,7 +48,7 @@ class Newcomer:
         least: its learning budget, account currency: what it is not cut below.
         chance: that its next unit of money earns more there than money does elsewhere; None
             where there is nothing to hold it against.
-        stand: `untouched` where it would not be cut below anyway.
+        stand: `untouched` where the best split leaves it that much anyway.
     """
 
     place: int
@@ -86,7 +87,7 @@ def learning_budgets(facts: Facts, best: BestSplit, table: ResponseTable) -> Lea
     rules, held = facts.policy.new_lines, best.limits.held
     found = [
         item
-        for item in _newcomers(facts.history, facts.current, int(rules.days))
+        for item in _newcomers(facts.history, _own(facts), int(rules.days))
         if not held[item.place]
     ]
     most = rules.max_share * best.total
@@ -122,6 +123,14 @@ def kept_in(spend: FloatArray, found: LearningBudgets) -> LearningBudgets:
     return replace(found, lines=lines)
 
 
+def _own(facts: Facts) -> FloatArray:
+    """Return today's budgets, (n_lines,), without money that a lesson has added to them.
+
+    What a lesson adds goes back when it ends, and it is in what the line spent on its first days.
+    """
+    return np.minimum(facts.current, without_lessons(facts))
+
+
 def _newcomers(history: History, current: FloatArray, days: int) -> Iterator[Newcomer]:
     """Yield the lines that have begun of late and have a budget, with what they began with."""
     spends = history.spend > 0
@@ -140,10 +149,10 @@ def _newcomers(history: History, current: FloatArray, days: int) -> Iterator[New
 
 
 def _stand(item: Newcomer, best: BestSplit, chance: float | None, give_up_below: float) -> Stand:
-    if best.solution.spend[item.place] >= item.least:
-        return Stand.UNTOUCHED
-    is_known = item.days >= FIRST_DAYS and chance is not None and chance < give_up_below
-    return Stand.GIVEN_UP if is_known else Stand.KEPT
+    if item.days >= FIRST_DAYS and chance is not None and chance < give_up_below:
+        return Stand.GIVEN_UP
+    is_above = best.solution.spend[item.place] >= item.least
+    return Stand.UNTOUCHED if is_above else Stand.KEPT
 
 
 def _shared(item: Newcomer, best: BestSplit, share: float) -> Newcomer:

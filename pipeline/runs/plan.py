@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -22,7 +21,6 @@ from pipeline.core.plan import (
     PlanCap,
     PlanGuardrail,
     PlanLine,
-    Uplift,
 )
 from pipeline.core.types import FloatArray, in_scope, line_label
 from pipeline.runs.decide import Decision, Facts, Models
@@ -30,10 +28,16 @@ from pipeline.runs.guardrails import rail_name, ratio_of
 from pipeline.runs.kpi import kpi_of
 from pipeline.runs.learning import exploration_account, holdout_rows, kept_rows, new_lines
 from pipeline.runs.limits import cap_name
-from pipeline.runs.reasons import TOUCH, action_of, binding_limits, reason_of
-
-OTHER_TOTAL = 0.1
-"""Share by which the day's money must differ from today's before the plan speaks of it."""
+from pipeline.runs.reasons import (
+    TOUCH,
+    Returns,
+    action_of,
+    binding_limits,
+    lesson_change,
+    reason_of,
+)
+from pipeline.runs.step import without_lessons
+from pipeline.runs.uplift import interval, intervals, number, other_total, split_of, uplift_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,10 +70,9 @@ def optimised_plan(
     before = table.total(current)
     # Less than a cent is residue: what keeps every budget cannot be better than itself.
     after = before if held else table.total(budgets)
-    gain = after - before
     binding = binding_limits(facts, decision, budgets)
     health = (*models.objective.findings, *facts.watch.calibration())
-    reasons = [*_other_total(facts, budgets), *decision.reasons]
+    reasons = [*other_total(facts, budgets), *decision.reasons]
     if held:
         reasons.append("no change is likely enough to pay; budgets stay as they are")
     return Plan(
@@ -81,12 +84,10 @@ def optimised_plan(
         mode=Mode.HOLD if held else Mode.OPTIMISED,
         reasons=tuple(reasons),
         budget=total_money(budgets, facts.policy.currency),
-        expected=Expected(metric=table.metric, **_interval(after).model_dump()),
-        status_quo=_interval(before),
-        uplift=Uplift(
-            **_interval(gain).model_dump(),
-            probability_positive=_number(float((gain > 0).mean() + 0.5 * (gain == 0).mean())),
-        ),
+        expected=Expected(metric=table.metric, **interval(after).model_dump()),
+        status_quo=interval(before),
+        uplift=uplift_of(after - before),
+        split=split_of(facts, decision, budgets),
         lines=tuple(_lines(facts, decision, budgets, binding)),
         caps=tuple(_cap(facts, decision, cap, budgets) for cap in facts.caps),
         caps_version=heading.caps_version,
@@ -99,27 +100,14 @@ def optimised_plan(
         findings=tuple(findings),
         model_health=ModelHealth(level=worst_level(health).value, checks=tuple(health)),
         certificate=Certificate(
-            objective=_number(decision.solution.objective),
-            upper_bound=_number(decision.solution.upper_bound),
-            gap=_number(decision.solution.gap),
+            objective=number(decision.solution.objective),
+            upper_bound=number(decision.solution.upper_bound),
+            gap=number(decision.solution.gap),
         ),
-        budget_price=_number(decision.solution.prices.get("budget", 0.0)),
+        budget_price=number(decision.solution.prices.get("budget", 0.0)),
         inputs_hash=heading.inputs_hash,
         based_on=heading.based_on,
     )
-
-
-def _other_total(facts: Facts, budgets: FloatArray) -> list[str]:
-    """Return that the day's money is not today's, which the gain then also shows."""
-    now, then = float(facts.current.sum()), float(budgets.sum())
-    if abs(then - now) <= OTHER_TOTAL * max(now, 1.0):
-        return []
-    side = "above" if then > now else "below"
-    words = f"{abs(then - now):,.{minor_digits(facts.policy.currency)}f}"
-    return [
-        f"the day's money is {words} {side} the budgets of today; "
-        "the gain shown is against leaving those alone"
-    ]
 
 
 def guardrail_rows(
@@ -148,10 +136,10 @@ def guardrail_rows(
                 limit=limit,
                 kind="min" if rail.min is not None else "max",
                 scope=dict(rail.scope),
-                expected=None if planned is None else _number(planned),
-                current=None if today is None else _number(today),
+                expected=None if planned is None else number(planned),
+                current=None if today is None else number(today),
                 status=status,
-                shadow_price=_number(decision.solution.prices.get(rail_name(rail), 0.0)),
+                shadow_price=number(decision.solution.prices.get(rail_name(rail), 0.0)),
             )
         )
     return tuple(rows)
@@ -196,10 +184,16 @@ def _lines(
     table = decision.table
     for first in range(0, budgets.size, SUMMED_LINES):
         block = slice(first, first + SUMMED_LINES)
-        earned = _intervals(table.at(budgets, block))
-        returned = _intervals(table.marginal(budgets, block))
-        for index, pair in enumerate(zip(earned, returned, strict=True), start=first):
-            yield _line(facts, decision, index, budgets, *pair, binding[index])
+        earned = intervals(table.at(budgets, block))
+        returned = intervals(table.marginal(budgets, block))
+        today, plain = (
+            table.marginal(start, block).mean(axis=0).tolist()
+            for start in (facts.current, without_lessons(facts))
+        )
+        for index, parts in enumerate(
+            zip(earned, returned, today, plain, strict=True), start=first
+        ):
+            yield _line(facts, decision, index, budgets, *parts, binding[index])
 
 
 def _line(
@@ -209,14 +203,22 @@ def _line(
     budgets: FloatArray,
     earned: Interval,
     returned: Interval,
+    today: float,
+    plain: float,
     binding: tuple[str, ...],
 ) -> PlanLine:
     currency = facts.policy.currency
     line = facts.history.lines[index]
     now, proposed = _money(facts.current[index], currency), _money(budgets[index], currency)
     explored = _money(decision.explored[index], currency)
-    before = 0.0 if facts.explored is None else _money(facts.explored[index], currency)
-    action = action_of(now, proposed, explored - before)
+    lesson = _money(lesson_change(facts, decision)[index], currency)
+    action = action_of(now, proposed, lesson)
+    # What stays is worth what it was, to the digit.
+    returns = Returns(
+        now=returned.mean if now == proposed else today,
+        then=returned.mean,
+        plain=None if abs(today - plain) < 1e-9 else plain,
+    )
     return PlanLine(
         line=dict(zip(facts.policy.line, line, strict=True)),
         current=now,
@@ -225,7 +227,7 @@ def _line(
         marginal_return=returned,
         binding=binding,
         action=action,
-        reason=reason_of(facts, decision, index, action, returned.mean, binding),
+        reason=reason_of(facts, decision, index, action, returns, binding),
         exploration=explored,
     )
 
@@ -253,9 +255,7 @@ def _cap(facts: Facts, decision: Decision, cap: Cap, budgets: FloatArray) -> Pla
         label = line_label(facts.history.lines[members[0]])
         prices = decision.solution.prices
         price = prices.get(name, prices.get(f"{label}: {name}", 0.0)) or price
-    return plain_cap(cap).model_copy(
-        update={"binding": bool(sides), "shadow_price": _number(price)}
-    )
+    return plain_cap(cap).model_copy(update={"binding": bool(sides), "shadow_price": number(price)})
 
 
 def plain_cap(cap: Cap) -> PlanCap:
@@ -268,26 +268,6 @@ def plain_cap(cap: Cap) -> PlanCap:
         fixed=cap.fixed,
         approved_by=cap.decided_by,
     )
-
-
-def _interval(draws: FloatArray) -> Interval:
-    return _intervals(draws[:, None])[0]
-
-
-def _intervals(draws: FloatArray) -> list[Interval]:
-    """Return mean and 90 % interval of every column."""
-    rows = np.ascontiguousarray(draws.T)
-    low, high = np.quantile(rows, (0.05, 0.95), axis=1)
-    return [
-        Interval(mean=_number(mean), p05=_number(p05), p95=_number(p95))
-        for mean, p05, p95 in zip(rows.mean(axis=1), low, high, strict=True)
-    ]
-
-
-def _number(value: Any) -> float:
-    """Return a number with the nine digits that any machine agrees on."""
-    short = float(f"{float(value):.9g}")
-    return short if abs(short) > 1e-200 else 0.0  # what is left of a subtraction is nothing
 
 
 def _money(amount: float, currency: str) -> float:

@@ -68,9 +68,21 @@ def read_promises(work: RunFolder) -> list[Promised]:
     ]
 
 
+def kept_span(portfolio: Portfolio) -> timedelta:
+    """Return for how long a promise is held against what comes."""
+    return timedelta(days=KEPT_PERIODS * portfolio.policy.sources.period_days)
+
+
+def newest_promise(portfolio: Portfolio, day: date) -> date | None:
+    """Return the day of the newest earlier plan that promised something, however old; or None."""
+    records = portfolio.ledger.plans(portfolio.policy.portfolio)
+    days = (record.plan.date for record in records if record.plan.expected is not None)
+    return max((when for when in days if when < day), default=None)
+
+
 def _by_weight(portfolio: Portfolio, day: date) -> list[PlanRecord]:
     """Return one plan for each day, published ones last, and else the newest last."""
-    kept = timedelta(days=KEPT_PERIODS * portfolio.policy.sources.period_days)
+    kept = kept_span(portfolio)
     chosen: dict[date, PlanRecord] = {}
     for record in portfolio.ledger.plans(portfolio.policy.portfolio):
         when = record.plan.date

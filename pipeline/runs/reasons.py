@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,10 +22,28 @@ NEAR = 0.03
 SAME_MONEY = 1e-4
 """Of today's budgets: what the day's money may differ from them and still be the same."""
 
+WORTH_SAYING = 0.1
+"""Of a line's move: a lesson that is less of it does not explain it."""
+
 MOVES = ("scale", "reduce", "stop")
 
 TOUCH = 0.51
 """Minor units: a budget this near to a limit touches it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Returns:
+    """What a line's next unit of money earns.
+
+    Attributes:
+        now: at today's budget; `then` at the new one.
+        plain: at today's budget without what is on it to learn, from which every step starts;
+            None where nothing is.
+    """
+
+    now: float
+    then: float
+    plain: float | None = None
 
 
 def action_of(now: float, proposed: float, lesson: float) -> str:
@@ -48,11 +67,10 @@ def reason_of(
     decision: Decision,
     index: int,
     action: str,
-    marginal: float,
+    returns: Returns,
     binding: tuple[str, ...],
 ) -> str:
-    """Return why, in one plain sentence with the two numbers that decide."""
-    metric = decision.table.metric
+    """Return why, in one plain sentence with the numbers that decide."""
     if decision.limits.held[index]:
         return f"held: {decision.limits.why[index]}"
     if decision.limits.upper[index] <= 0 and "ramp" in binding:
@@ -60,87 +78,150 @@ def reason_of(
             "has no budget, and a share of nothing is nothing: "
             "to start it, have finance approve a fixed amount"
         )
-    unit = worth_saying(float(np.max(decision.solution.marginal_return, initial=0.0)))
-    money = f"{sum_words(unit, facts.policy.currency)} {'earns' if unit == 1 else 'earn'}"
-    earns = f"the next {money} {_rate(marginal * unit)} {metric}"
-    against = _against(facts, decision, index, action, marginal, is_bound=bool(binding))
+    earns, against = _earns(facts, decision, returns), _against(facts, decision, returns)
     if action == "test":
-        is_over = decision.explored[index] == 0
-        why = (
-            "goes back: its lesson is over"
-            if is_over
-            else "moved to learn its curve until the week ends"
-        )
-        return f"{why}; {earns}"
+        return f"{_test_words(facts, decision, index)}; {earns}"
     if action == "hold" and LEARNING not in binding:
-        return f"{earns}{against}; no move is likely enough to pay"
+        return f"{earns}{against}; {_why_still(facts, decision, index)}"
+    parts = [f"{earns}{against}"]
     if action in MOVES and _is_rounding(facts, decision, index):
-        earns, against = f"only rounded, so that all lines add up to the day's money; {earns}", ""
-    if not binding:
-        return f"{earns}{against}"
-    said = {
-        "ramp": f"the daily limit of {facts.policy.max_daily_change:.0%}",
-        LEARNING: "its learning budget, as it has only just begun",
-    }
-    return f"{earns}{against}; stopped by {' and '.join(said.get(name, name) for name in binding)}"
+        parts = ["only rounded, so that all lines add up to the day's money", earns]
+    elif action in MOVES:
+        parts += _although(facts, decision, index, action, returns, is_bound=bool(binding))
+    if binding:
+        said = {
+            "ramp": _ramp_words(facts),
+            LEARNING: "its learning budget, as it has only just begun",
+        }
+        parts.append(f"stopped by {' and '.join(said.get(name, name) for name in binding)}")
+    return "; ".join(parts)
+
+
+def lesson_change(facts: Facts, decision: Decision) -> FloatArray:
+    """Return the part of every line's move that begins, changes or ends a lesson, (n_lines,)."""
+    return decision.explored - _explored_before(facts)
+
+
+def _explored_before(facts: Facts) -> FloatArray:
+    return np.zeros_like(facts.current) if facts.explored is None else facts.explored
+
+
+def _ramp_words(facts: Facts) -> str:
+    return f"the daily limit of {facts.policy.max_daily_change:.0%}"
 
 
 def _is_rounding(facts: Facts, decision: Decision, index: int) -> bool:
     """Return whether the decision moves a line by no more than a minor unit."""
-    unit = 10.0 ** -minor_digits(facts.policy.currency)
-    return abs(float(decision.budgets[index] - facts.current[index])) <= 2 * TOUCH * unit
+    return abs(_change(facts, decision, index)) <= 2 * TOUCH * _unit(facts)
 
 
-def _against(
-    facts: Facts, decision: Decision, index: int, action: str, marginal: float, *, is_bound: bool
-) -> str:
-    """Return what the next unit earns elsewhere, and why a line moves against that, if it does.
+def _change(facts: Facts, decision: Decision, index: int) -> float:
+    return float(decision.budgets[index] - facts.current[index])
+
+
+def _unit(facts: Facts) -> float:
+    return 10.0 ** -minor_digits(facts.policy.currency)
+
+
+def _earns(facts: Facts, decision: Decision, returns: Returns) -> str:
+    """Return what the next unit of money earns today, and with the plan where that differs."""
+    unit = worth_saying(_best(decision))
+    money = f"{sum_words(unit, facts.policy.currency)} {'earns' if unit == 1 else 'earn'}"
+    now, then = _rate(returns.now * unit), _rate(returns.then * unit)
+    earns = f"the next {money} {now} {decision.table.metric}"
+    return earns if now == then else f"{earns} at today's budget and {then} at the new one"
+
+
+def _against(facts: Facts, decision: Decision, returns: Returns) -> str:
+    """Return what the next unit earns elsewhere in the plan: a line above that rises.
 
     Where no line is free to take money the price is nothing, which says nothing of other lines; and
     where there is one line there are no others.
+    """
+    price = _price(facts, decision)
+    if price is None:
+        return ""
+    elsewhere = _rate(price * worth_saying(_best(decision)))
+    if abs(returns.now - price) <= NEAR * price:
+        return f", about as much as elsewhere ({elsewhere})"
+    return f", {elsewhere} elsewhere"
+
+
+def _best(decision: Decision) -> float:
+    return float(np.max(decision.solution.marginal_return, initial=0.0))
+
+
+def _price(facts: Facts, decision: Decision) -> float | None:
+    """Return what the next unit of money earns where it is free to go; None where that is idle."""
+    price = decision.solution.prices.get("budget", 0.0)
+    return None if price <= FREE * _best(decision) or len(facts.history.lines) == 1 else price
+
+
+def _although(
+    facts: Facts, decision: Decision, index: int, action: str, returns: Returns, *, is_bound: bool
+) -> list[str]:
+    """Return why a line moves against what its next unit earns, or stops before that is even.
 
     Args:
         is_bound: whether the line touches a limit, which is said anyway.
     """
-    price = decision.solution.prices.get("budget", 0.0)
-    best = float(np.max(decision.solution.marginal_return, initial=0.0))
-    if price <= FREE * best or len(facts.history.lines) == 1:
-        return ""
-    elsewhere = _rate(price * worth_saying(best))
-    if action not in MOVES:
-        return f", {elsewhere} elsewhere"
-    sign = 1.0 if action == "scale" else -1.0
-    is_near, is_so = abs(marginal - price) <= NEAR * price, sign * (marginal - price) >= 0
-    if is_near and not is_so:
-        return f", about as much as elsewhere ({elsewhere})"
-    if is_near or (is_bound and is_so):
-        return f", {elsewhere} elsewhere"
-    why = _although(facts, decision, index, sign, is_more=marginal > price)
-    return f", {elsewhere} elsewhere{why}"
-
-
-def _although(facts: Facts, decision: Decision, index: int, sign: float, *, is_more: bool) -> str:
-    """Return why a line moves against what its next unit earns, or stops before that is even.
-
-    Args:
-        sign: 1 where it moves up, -1 where it moves down.
-        is_more: whether its next unit earns more than elsewhere.
-    """
-    rail = _guardrail_of(facts, decision, index)
-    if (sign > 0) == is_more:
-        return f"; held back by the guardrail {rail}" if rail else ""
-    if rail:
-        return f"; the guardrail {rail} asks for it"
-    digits = minor_digits(facts.policy.currency)
-    explored = float(decision.explored[index])
-    if sign * explored >= 10.0**-digits:
-        return f"; {explored:+,.{digits}f} of it to learn"
+    lesson = _lesson_words(facts, decision, index)
+    price, sign = _price(facts, decision), 1.0 if action == "scale" else -1.0
+    if price is None or sign * (returns.now - price) >= -NEAR * price:
+        rail = "" if is_bound or price is None else _guardrail_of(facts, decision, index)
+        is_short = price is not None and sign * (returns.then - price) > NEAR * price
+        held_back = [f"held back by the guardrail {rail}"] if rail and is_short else []
+        return [*([lesson] if lesson else []), *held_back]
+    if rail := _guardrail_of(facts, decision, index):
+        return [f"the guardrail {rail} asks for it"]
+    if lesson and sign * float(lesson_change(facts, decision)[index]) > 0:
+        return [lesson]
+    if returns.plain is not None and sign * (returns.plain - price) >= -NEAR * price:
+        amount = f"{_explored_before(facts)[index]:+,.{minor_digits(facts.policy.currency)}f}"
+        plain = _rate(returns.plain * worth_saying(_best(decision)))
+        return [f"without the {amount} that are on it to learn it earns {plain}"]
     today = float(facts.current.sum())
     more = float(decision.budgets.sum()) - today
     if sign * more > SAME_MONEY * max(today, 1.0):
         side = "more" if more > 0 else "less"
-        return f"; it moves with the day's money, which is {side} than today's budgets"
-    return "; it is part of the best split of all lines"
+        return [f"it moves with the day's money, which is {side} than today's budgets"]
+    return ["it is part of the best split of all lines"]
+
+
+def _test_words(facts: Facts, decision: Decision, index: int) -> str:
+    """Return what a line does whose move is a lesson for the most part."""
+    before, now = float(_explored_before(facts)[index]), float(decision.explored[index])
+    is_whole = abs(_change(facts, decision, index) - (now - before)) < 1.5 * _unit(facts)
+    if is_whole and abs(before) < _unit(facts):
+        return "moved to learn its curve until the week ends"
+    if is_whole and abs(now) < _unit(facts):
+        return "goes back: its lesson is over"
+    return _lesson_words(facts, decision, index) or "moved to learn its curve until the week ends"
+
+
+def _lesson_words(facts: Facts, decision: Decision, index: int) -> str:
+    """Return what tonight does to a line's lesson; empty where that is no part of its move."""
+    before, now = float(_explored_before(facts)[index]), float(decision.explored[index])
+    change, unit = _change(facts, decision, index), _unit(facts)
+    if abs(now - before) < max(unit, WORTH_SAYING * abs(change)):
+        return ""
+    digits = minor_digits(facts.policy.currency)
+    if abs(before) < unit:
+        return f"a lesson begins, {now:+,.{digits}f} until the week ends"
+    if abs(now) < unit:
+        return f"its lesson is over, {-before:+,.{digits}f}"
+    return f"its lesson goes from {before:+,.{digits}f} to {now:+,.{digits}f}"
+
+
+def _why_still(facts: Facts, decision: Decision, index: int) -> str:
+    """Return why a line stays that nothing holds."""
+    now, unit = float(facts.current[index]), _unit(facts)
+    if facts.policy.max_daily_change * now < unit:
+        return (
+            f"{_ramp_words(facts)} is less than {unit:g} {facts.policy.currency} here: "
+            "to move it, have finance approve a fixed amount"
+        )
+    return "no move is likely enough to pay"
 
 
 def _guardrail_of(facts: Facts, decision: Decision, index: int) -> str:

@@ -11,10 +11,17 @@ from pipeline.allocation.solution import Solution
 from pipeline.allocation.solve import is_allowed
 from pipeline.allocation.step import choose_step
 from pipeline.core.curves import ResponseTable
+from pipeline.core.money import minor_digits
 from pipeline.core.types import FloatArray
 
 if TYPE_CHECKING:
     from pipeline.runs.decide import Facts
+
+TRIFLE = 1e-3
+"""Of the day's money: a night that moves no more of it has found nothing new."""
+
+TRIFLE_OF_LINE = 0.01
+"""Of a line's budget: what it may change by in such a night, or by two minor units."""
 
 
 def take_step(
@@ -40,6 +47,31 @@ def without_lessons(facts: Facts) -> FloatArray:
     if facts.explored is None:
         return facts.current
     return np.maximum(facts.current - facts.explored, 0.0)
+
+
+def is_trifle(facts: Facts, problem: Problem, budgets: FloatArray, explored: FloatArray) -> bool:
+    """Return whether a night does no more than carry along what has drifted by a trifle.
+
+    Nobody should sign a move of cents. Where a limit or the day's money asks for one, where a
+    lesson begins or ends, or where a line changes noticeably, it is none.
+
+    Args:
+        budgets: (n_lines,), as they would be proposed, lessons included.
+        explored: (n_lines,), what of them is there to learn.
+    """
+    unit = 10.0 ** -minor_digits(facts.policy.currency)
+    change = np.abs(budgets - facts.current)
+    before = np.zeros_like(budgets) if facts.explored is None else facts.explored
+    return (
+        0.5 * float(change.sum()) <= max(TRIFLE * problem.budget, 2 * unit)
+        and bool((change <= np.maximum(TRIFLE_OF_LINE * facts.current, 2 * unit)).all())
+        and np.array_equal(_signs(explored, unit), _signs(before, unit))
+        and is_allowed(problem, facts.current)
+    )
+
+
+def _signs(amounts: FloatArray, unit: float) -> FloatArray:
+    return np.sign(np.where(np.abs(amounts) < unit / 2, 0.0, amounts))
 
 
 def status_quo(problem: Problem, current: FloatArray) -> FloatArray | None:

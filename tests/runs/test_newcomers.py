@@ -15,7 +15,7 @@ from pipeline.runs.checking import replay_plan
 from pipeline.runs.decide import Decision, Facts, decide
 from pipeline.runs.fitting import fit_models
 from pipeline.runs.newcomers import Stand
-from pipeline.runs.reasons import binding_limits, reason_of
+from pipeline.runs.reasons import Returns, binding_limits, reason_of
 from tests.runs.shop import DAY, Shop
 from tests.runs.test_decide import morning
 
@@ -66,7 +66,7 @@ def test_a_line_says_that_its_learning_budget_stops_it():
     binding = binding_limits(known, decision, decision.budgets)[NEW]
     assert binding == ("learning budget",)
     for action in ("reduce", "hold"):
-        said = reason_of(known, decision, NEW, action, 0.5, binding)
+        said = reason_of(known, decision, NEW, action, Returns(now=0.6, then=0.5), binding)
         assert said.endswith("stopped by its learning budget, as it has only just begun")
 
 
@@ -111,6 +111,25 @@ def test_what_was_given_up_is_not_raised_to_its_beginning_again():
     cut = replace(known, current=np.array([300.0, 200.0, 12.0, 270.0, 218.0]))
     (item,) = decided(cut).learning.lines
     assert item.least == pytest.approx(12.0)
+
+
+def test_a_lesson_never_raises_a_learning_budget():
+    lesson = np.array([0.0, 0.0, 4.0, -4.0, 0.0])
+    known = facts(5, 0.05)
+    for way in (1.0, -1.0):
+        taught = replace(known, current=CURRENT + way * lesson, explored=way * lesson)
+        taught.history.spend[-5:, NEW] = 45.0
+        (item,) = decided(taught).learning.lines
+        assert item.least == pytest.approx(40.0 if way > 0 else 36.0)
+
+
+def test_a_line_is_given_up_also_while_the_ramp_keeps_it_above_its_beginning():
+    known = facts(12, 0.05)
+    raised = replace(known, current=np.array([300.0, 200.0, 90.0, 220.0, 190.0]))
+    decision = decided(raised)
+    (item,) = decision.learning.lines
+    assert decision.budgets[NEW] > item.least
+    assert item.stand is Stand.GIVEN_UP
 
 
 def test_caps_and_the_days_money_go_before_learning():

@@ -116,3 +116,20 @@ def test_a_first_night_has_nothing_to_score(shop: Shop) -> None:
     card = scoring.score_portfolio(shop.portfolio, DAY)
     assert card.scores == ()
     assert card.judged.to_json()["gain"] is None
+
+
+def test_plans_that_are_too_old_to_score_are_told_with_the_date_to_ask_for(
+    lived: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = DAY + timedelta(days=100)
+    monkeypatch.setenv("EQUIMARGINAL_NOW", f"{later}T06:00:00+01:00")
+    done = CliRunner().invoke(build_app(), ["score", "-w", str(lived.folder)])
+    assert done.exit_code == 0, done.output
+    newest = DAY + timedelta(days=2)
+    said = (
+        f"the newest plan with a forecast is of {newest}; scores look 60 days back from {later}: "
+    )
+    then = newest + timedelta(days=15)
+    assert f"{said}name a morning nearer to it, such as --date {then}" in done.output
+    asked = ["score", "--date", then.isoformat(), "-w", str(lived.folder)]
+    assert "scores look" not in CliRunner().invoke(build_app(), asked).output

@@ -49,7 +49,9 @@ def headline(plan: Plan, lines: Sequence[LineView]) -> Headline:
         ask=ask,
         promise=_promise(plan),
         stress=_stress(plan),
-        reasons=[sentence(reason) for reason in (*plan.reasons, *_special_days(plan))],
+        reasons=[
+            sentence(reason) for reason in (*plan.reasons, *_split(plan), *_special_days(plan))
+        ],
     )
 
 
@@ -57,6 +59,27 @@ def _special_days(plan: Plan) -> list[str]:
     """Return what the model expects of the plan's day where it has a name."""
     checks = plan.model_health.checks if plan.model_health else ()
     return [check.message for check in checks if check.check == SPECIAL_DAY]
+
+
+def _split(plan: Plan) -> list[str]:
+    """Return what of the gain is the other money's and what the split's, where the two differ."""
+    split, uplift = plan.split, plan.uplift
+    if split is None or uplift is None or not is_known(uplift.mean):
+        return []
+    side = "more" if plan.budget > sum(line.current for line in plan.lines) else "less"
+    money = (
+        f"{side} money in today's proportions would bring {_gain_words(uplift.mean - split.mean)}"
+    )
+    if split.better is None:
+        return [f"{money}, and the plan keeps those proportions"]
+    return [
+        f"{money}; this split brings {_gain_words(split.mean)} than that, "
+        f"and the chance that it is better than those proportions is {chance(split.better)}"
+    ]
+
+
+def _gain_words(gain: float) -> str:
+    return f"{number(abs(gain))} {'less' if gain < 0 else 'more'}"
 
 
 def metric_name(plan: Plan) -> str:
@@ -167,3 +190,17 @@ def moved_to_learn(plan: Plan) -> float:
         return plan.exploration.moved
     away = [line.exploration for line in plan.lines]
     return max(sum(amount for amount in away if amount > 0), -sum(a for a in away if a < 0))
+
+
+def paid_lessons(plan: Plan) -> str:
+    """Return what lessons bring that cost nothing, which the cost of learning leaves out."""
+    moves = plan.exploration.moves if plan.exploration is not None else ()
+    paid = [-move.cost for move in moves if move.cost < 0]
+    if not paid:
+        return ""
+    which = plural(len(paid), "pair")
+    is_one = len(paid) == 1
+    return (
+        f"{which} that should bring {number(sum(paid))} more even tonight "
+        f"{'is' if is_one else 'are'} not set off against that."
+    )

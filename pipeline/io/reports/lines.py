@@ -75,8 +75,8 @@ class LineView:
 
     @property
     def unsaid_lesson(self) -> float:
-        """What of the budget is there to learn, 0 where the reason says how much."""
-        return 0.0 if " of it to learn" in self.reason else self.exploration
+        """What of the budget is there to learn, 0 where the reason speaks of it."""
+        return 0.0 if "learn" in self.reason or "lesson" in self.reason else self.exploration
 
     @property
     def held_by(self) -> Sequence[str]:
@@ -149,7 +149,7 @@ ROUNDED = "Unchanged, but for the rounding that makes all lines add up."
 
 _TITLES = {
     Kind.MOVE: ("Move", "Money changes here for what it is expected to earn."),
-    Kind.TEST: ("Test", "Moved away from the best known split on purpose, in order to learn."),
+    Kind.TEST: ("Test", "Moved on purpose in order to learn, or back because a lesson is over."),
     Kind.WATCH: ("Watch", "Unchanged, but something here needs a look."),
     Kind.HOLD: ("Hold", "Unchanged."),
 }

@@ -9,7 +9,7 @@ import unicodedata
 
 from pipeline.core.plan import Interval, Plan
 from pipeline.io.reports.concerns import concerns
-from pipeline.io.reports.headline import headline, outcome_words, total_words
+from pipeline.io.reports.headline import headline, outcome_words, paid_lessons, total_words
 from pipeline.io.reports.lines import Kind, LineView, line_views
 from pipeline.io.reports.words import money, money_change, number, plural, visible
 
@@ -71,15 +71,16 @@ def plan_csv(plan: Plan) -> str:
 
 
 def _learning(plan: Plan) -> list[str]:
-    """Return what is given up tonight to learn, which the promise has been reduced by."""
+    """Return what is given up tonight to learn, beside the best known split."""
     account = plan.exploration
     if account is None or not account.cost > 0:
         return []
     cost, worth = number(account.cost), number(account.worth)
     text = (
-        f"Learning is expected to cost {cost} {outcome_words(plan)} of that tonight, and to earn "
-        f"{worth} over {account.horizon_days:,.0f} nights."
-    )
+        f"Beside the same plan without lessons, learning is expected to cost {cost} "
+        f"{outcome_words(plan)} tonight, and to earn {worth} over "
+        f"{account.horizon_days:,.0f} nights. {paid_lessons(plan)}"
+    ).strip()
     return [markdown_text(text)]
 
 

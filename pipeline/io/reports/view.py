@@ -28,6 +28,7 @@ from pipeline.io.reports.headline import (
     metric_name,
     moved_to_learn,
     outcome_words,
+    paid_lessons,
     share_of,
     total_words,
 )
@@ -148,6 +149,7 @@ class PlanView:
     exploration: float
     exploration_share: str
     exploration_cost: float | None
+    paid_lessons: str
     experiments: Sequence[RunningView]
     brought: BroughtView | None
     frontier: FrontierView | None
@@ -216,6 +218,7 @@ def plan_view(plan: Plan, extras: ReportExtras, sign_command: str) -> PlanView:
         exploration=exploration,
         exploration_share=share_of(exploration, plan.budget),
         exploration_cost=extras.exploration_cost,
+        paid_lessons=paid_lessons(plan),
         experiments=running_views(extras.experiments, plan),
         brought=brought_view(extras.brought, outcome_words(plan)) if extras.brought else None,
         frontier=frontier_view(extras.frontier, plan.budget) if extras.frontier else None,
@@ -250,7 +253,7 @@ def _whole(plan: Plan, exploration: float) -> list[str]:
             out.append("Every guardrail holds.")
     if exploration:
         spent = money(exploration, plan.currency)
-        out.append(f"{spent} {plan.currency} of it is moved to learn.")
+        out.append(f"{spent} {plan.currency} of it is there to learn.")
     return out
 
 

@@ -40,6 +40,24 @@ def test_a_plan_expected_to_lose_says_less():
     assert promise.startswith("Expected to bring 50.0 less revenue a day")
 
 
+def test_another_total_is_told_apart_from_the_split():
+    uplift = Uplift(mean=-634.0, p05=-900.0, p95=-300.0, probability_positive=0.02)
+    split = Uplift(mean=234.0, p05=-50.0, p95=500.0, probability_positive=0.86)
+    lines = list(sample_plan().lines)
+    lines[0] = lines[0].model_copy(update={"current": lines[0].current + 1000.0})
+    plan = sample_plan(uplift=uplift, split=split, lines=tuple(lines))
+    assert headline(plan, line_views(plan)).reasons[0] == (
+        "Less money in today's proportions would bring 868 less; this split brings 234 more than "
+        "that, and the chance that it is better than those proportions is 86 in 100"
+    )
+    same = Uplift(mean=0.0, p05=0.0, p95=0.0, probability_positive=0.5)
+    plan = sample_plan(uplift=uplift, split=same, lines=tuple(lines))
+    assert headline(plan, line_views(plan)).reasons[0] == (
+        "Less money in today's proportions would bring 634 less, and the plan keeps those "
+        "proportions"
+    )
+
+
 def test_a_budget_that_grows_is_said():
     lines = list(sample_plan().lines)
     lines[0] = lines[0].model_copy(update={"proposed": lines[0].current + 100.0})

@@ -3,8 +3,8 @@ from __future__ import annotations
 import csv
 import io
 
-from pipeline.core.learning import PlanExploration
-from pipeline.io.reports import plan_csv, render_markdown
+from pipeline.core.learning import ExplorationMove, PlanExploration
+from pipeline.io.reports import ReportExtras, plan_csv, render_markdown, render_report
 from pipeline.io.reports.summary import MOST_ROWS
 from tests.io.reports.samples import SIGN, large_plan, sample_plan
 
@@ -25,10 +25,27 @@ def test_a_message_says_what_learning_costs():
         horizon_days=30.0, unpaid=0, uncovered=0,
     )  # fmt: skip
     text = render_markdown(sample_plan(exploration=account))
-    cost = "Learning is expected to cost 129 EUR of revenue of that tonight, and to earn 310 over"
-    assert f"{cost} 30 nights" in text
+    cost = "learning is expected to cost 129 EUR of revenue tonight, and to earn 310 over 30 nights"
+    assert f"Beside the same plan without lessons, {cost}" in text
     nothing = account.model_copy(update={"cost": 0.0})
-    assert "Learning" not in render_markdown(sample_plan(exploration=nothing))
+    assert "learning" not in render_markdown(sample_plan(exploration=nothing))
+
+
+def test_a_message_says_that_lessons_which_cost_nothing_are_not_set_off():
+    pair = ExplorationMove(
+        up="tv", down="social", money=40.0, cost=34.6, worth=310.0, surer_up=0.1, surer_down=0.1
+    )
+    earns = pair.model_copy(update={"cost": -84.5})
+    account = PlanExploration(
+        moved=80.0, most=90.0, cost=34.6, most_cost=200.0, total_cost=34.6, worth=620.0,
+        horizon_days=30.0, unpaid=0, uncovered=0, moves=(pair, earns),
+    )  # fmt: skip
+    plan = sample_plan(exploration=account)
+    said = "1 pair that should bring 84.5 more even tonight is not set off against that."
+    assert said in render_markdown(plan)
+    assert said in render_report(plan, ReportExtras(), sign_command=SIGN)
+    alone = account.model_copy(update={"moves": (pair,)})
+    assert "set off" not in render_markdown(sample_plan(exploration=alone))
 
 
 def test_a_message_of_many_moves_stays_short():

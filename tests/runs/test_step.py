@@ -1,0 +1,91 @@
+"""Nights on which nothing is new move nothing, and what must hold is never traded for that."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from pipeline.core.caps import Cap, CapStatus
+from pipeline.runs.decide import Decision, Facts, Models, decide
+from pipeline.runs.fitting import fit_models
+from pipeline.runs.step import is_trifle
+from tests.runs.test_decide import DAY, facts
+
+LESSON = np.array([0.3, -0.3, 0.2, -0.2])
+
+
+@pytest.fixture(scope="module")
+def models() -> Models:
+    return fit_models(facts())
+
+
+def resting(**changes: object) -> Facts:
+    """Return a night on which no step is likely enough to pay, and no lesson is wanted."""
+    policy = facts(min_probability=0.999, exploration={"max_share": 0.0}).policy
+    return replace(facts(), policy=policy, **changes)
+
+
+def taught(models: Models) -> tuple[Facts, Decision]:
+    """Return the second night of a lesson, and what the first decided."""
+    monday = DAY + timedelta(days=1)
+    policy = facts(min_probability=0.999).policy
+    for week in range(12):
+        night = replace(facts(), policy=policy, day=monday + timedelta(weeks=week))
+        first = decide(night, models)
+        if first.explored.any():
+            day = night.day + timedelta(days=1)
+            return replace(night, day=day, current=first.budgets, explored=first.explored), first
+    raise AssertionError("nothing was worth learning in twelve weeks")
+
+
+def test_a_lesson_that_goes_on_moves_no_cent(models):
+    night, _ = taught(models)
+    drift = np.where(night.explored > 0, 0.01, np.where(night.explored < 0, -0.01, 0.0))
+    drifted = replace(night, explored=night.explored + drift, current=night.current + drift)
+    decision = decide(drifted, models)
+    assert decision.is_hold
+    assert decision.budgets.tolist() == drifted.current.tolist()
+    assert decision.explored.tolist() == drifted.explored.tolist()
+
+
+def test_a_lesson_that_ends_is_no_trifle_however_small(models):
+    small = resting(current=facts().current + LESSON, explored=LESSON)
+    decision = decide(small, models)
+    assert decision.budgets == pytest.approx(small.current - LESSON)
+    assert not decision.explored.any()
+
+
+def test_a_total_of_some_cents_more_is_met_exactly(models):
+    decision = decide(resting(wanted=1000.4), models)
+    assert decision.budgets.sum() == pytest.approx(1000.4)
+
+
+def test_a_cap_that_takes_some_cents_is_kept(models):
+    cap = Cap(
+        id="c", scope={"channel": "tv"}, max=299.9, status=CapStatus.APPROVED, proposed_by="fin"
+    )
+    decision = decide(resting(caps=(cap,)), models)
+    assert decision.budgets[2] <= 299.9
+    assert decision.budgets.sum() == pytest.approx(1000)
+
+
+def test_a_step_that_is_worth_its_name_is_made(models):
+    decision = decide(facts(), models)
+    assert not decision.is_hold
+    assert np.abs(decision.budgets - facts().current).sum() > 2
+
+
+def test_one_line_that_changes_noticeably_is_no_trifle(models):
+    """Two thousandths of a large line's money may be a tenth of a small one's."""
+    small = resting(current=np.array([4.0, 296.0, 300.0, 400.0]))
+    problem, none = decide(small, models).problem, np.zeros(4)
+
+    def by(*change: float) -> np.ndarray:
+        return small.current + np.array(change)
+
+    assert not is_trifle(small, problem, by(0.4, -0.4, 0.0, 0.0), none)
+    assert is_trifle(small, problem, by(0.0, -0.4, 0.0, 0.4), none)
+    assert not is_trifle(small, problem, by(0.0, -2.0, 0.0, 2.0), none)

@@ -1,0 +1,56 @@
+"""Where the day's money is another, what the split is worth is told apart from it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipeline.core.plan import Plan
+from pipeline.runs.decide import Facts, Models, decide
+from pipeline.runs.fitting import fit_models
+from pipeline.runs.plan import Heading, optimised_plan
+from pipeline.runs.uplift import split_of, uplift_of
+from tests.runs.test_decide import facts
+
+
+@pytest.fixture(scope="module")
+def models() -> Models:
+    return fit_models(facts())
+
+
+def planned(known: Facts, models: Models) -> Plan:
+    decision = decide(known, models)
+    heading = Heading(plan_id="p", inputs_hash="", caps_version="")
+    return optimised_plan(heading, known, models, decision, decision.budgets.round(2), ())
+
+
+def test_a_smaller_total_is_told_apart_from_a_better_split(models):
+    known = replace(facts(), wanted=906.0)
+    plan = planned(known, models)
+    assert plan.split is not None
+    assert plan.uplift is not None
+    assert any("94.00 below the budgets of today" in reason for reason in plan.reasons)
+    budgets = np.array([line.proposed for line in plan.lines])
+    table = models.objective.table
+    gain = table.total(budgets) - table.total(0.906 * known.current)
+    assert plan.split.mean == pytest.approx(gain.mean())
+    # The gate asks for the same: a plan of less money is judged by its split.
+    assert plan.split.probability_positive >= known.policy.min_probability
+    assert plan.split.mean > plan.uplift.mean
+
+
+def test_a_plan_that_cuts_all_lines_alike_has_no_gain_of_its_split(models):
+    known = replace(facts(), wanted=906.66)
+    decision, alike = decide(known, models), 0.90666 * known.current
+    assert split_of(known, decision, alike.round(2)) == uplift_of(np.zeros(3))
+    taken = alike + np.array([9.0, 0.0, 0.0, -9.0])
+    assert split_of(known, decision, taken) != uplift_of(np.zeros(3))
+
+
+def test_the_same_money_is_all_split_and_older_plans_keep_their_bytes(models):
+    plan = planned(replace(facts(), wanted=1009.0), models)
+    assert plan.split is None
+    assert not any("budgets of today" in reason for reason in plan.reasons)
+    assert "split" not in plan.content()

@@ -13,10 +13,11 @@ from datetime import date, timedelta
 import numpy as np
 
 from pipeline.core.types import FloatArray
-from pipeline.response.special_days import ALIKE_SD, OWN_SD, NamedDays
+from pipeline.response.special_days import NamedDays
 
 INTERCEPT_SD, TREND_SD, SEASON_SD, WEEKDAY_SD, CONTROL_SD, COMMON_SD = 1.0, 0.3, 0.2, 0.2, 0.3, 0.3
 """Prior deviation of each coefficient, in shares of the mean outcome; a regressor has sd 1."""
+ALIKE_SD, OWN_SD = 0.15, 0.25
 
 SEASON_DAYS, HALF_YEAR_DAYS = 180, 540
 """Days that show a season and its half-year bend; less cannot tell them from a trend. A season that

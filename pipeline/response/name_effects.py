@@ -119,4 +119,4 @@ def _weights(likely: FloatArray, votes: BoolArray) -> FloatArray:
         joint += (alike - np.where(votes[:, None], own, 0.0))[:, None]
         weight = np.exp(joint - logsumexp(joint, axis=(1, 2), keepdims=True))
         spread = np.where(votes[:, None], weight.sum(axis=2), 0.0)
-    return weight
+    return np.asarray(weight)

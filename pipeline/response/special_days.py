@@ -162,16 +162,34 @@ def special_findings(last_day: date, named: NamedDays, effects: Effects) -> tupl
         return ()
     place = int(named.kind[-DAYS_AHEAD])
     mean, sd = (float(values[0]) for values in effects.ahead())
-    low, high = (np.expm1(mean + away * sd) for away in (-1.645, 1.645))
+    low, expected, high = (float(np.expm1(mean + away * sd)) for away in (-1.645, 0.0, 1.645))
     own, others = int(effects.seen[place]), int(effects.seen[effects.votes].sum())
     others -= own if effects.votes[place] else 0
-    return (
-        Finding(
-            level=Level.PASS,
-            check=SPECIAL_DAY,
-            message=f"{last_day + timedelta(days=1)} is {named.names[place]}: demand is expected "
-            f"{np.expm1(mean):+.0%} against an ordinary day ({low:+.0%} to {high:+.0%}), learned "
-            f"from {own} such day{'' if own == 1 else 's'} and {others} other special "
-            f"day{'' if others == 1 else 's'}",
-        ),
+    day, name = last_day + timedelta(days=1), named.names[place]
+    return (special_finding(day, name, (expected, low, high), own, others),)
+
+
+def special_finding(
+    day: date,
+    name: str,
+    found: tuple[float, float, float],
+    own: int,
+    others: int,
+    span: str = "day",
+) -> Finding:
+    """Return what is expected of a day with a name, and what that rests on.
+
+    Args:
+        found: share by which demand is expected to differ, least and most.
+        own, others: days of that name, and of others, that taught.
+        span: what is held against an ordinary one.
+    """
+    expected, low, high = found
+    what = "demand" if span == "day" else f"its {span}'s demand"
+    return Finding(
+        level=Level.PASS,
+        check=SPECIAL_DAY,
+        message=f"{day} is {name}: {what} is expected {expected:+.0%} against an ordinary {span} "
+        f"({low:+.0%} to {high:+.0%}), learned from {own} such day{'' if own == 1 else 's'} and "
+        f"{others} other special day{'' if others == 1 else 's'}",
     )

@@ -314,6 +314,8 @@ def odd_budgets(facts: Facts) -> BoolArray:
         budget = facts.budget[-1, line]
         if (spent > 0).any() and np.isfinite(budget) and budget > 0:
             ratio[line] = budget / np.median(spent[spent > 0])
+        elif budget == 0 and spent[-1] > 0 and (facts.budget[:, line] > 0).any():
+            ratio[line] = np.inf  # off, and it spent; a column that is always 0 tells nothing
     return np.asarray(np.maximum(ratio, 1 / ratio) > BUDGET_FACTOR)
 
 

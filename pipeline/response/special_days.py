@@ -1,9 +1,9 @@
 """Days that are unlike others: what a holiday or a sale does to demand, learned from its likes.
 
 A named day is compared with the same weekday a week before and after, line by line, so that level,
-season and weekday fall out. What one name did is shrunk to what such days do in general, which is
-shrunk to nothing: a name that was never seen is expected to be like the others, and says how little
-is known of it. Mathematics: docs/model.md, "Demand".
+season and weekday fall out. What one name did is believed as far as days of other names make it
+likely: a name that was never seen is expected to be like the others, and says how little is known
+of it. An outage that was given a name says nothing of sales. Mathematics: docs/model.md, "Demand".
 """
 
 from __future__ import annotations
@@ -16,9 +16,7 @@ import numpy as np
 
 from pipeline.core.findings import SPECIAL_DAY, Finding, Level
 from pipeline.core.types import BoolArray, FloatArray, IntArray
-
-ALIKE_SD, OWN_SD = 0.15, 0.25
-"""Of log demand, a priori: what all named days do alike, and what each name does beyond that."""
+from pipeline.response.name_effects import Told, believed
 
 WEEK = 7
 DAYS_AHEAD = 35
@@ -26,6 +24,11 @@ DAYS_AHEAD = 35
 
 USUAL_NOISE = 0.15  # of a comparison, where there are too few to tell
 FEWEST = 14
+OCCASION_DAYS = 21
+"""Days of one name that are no further apart are one occasion: a sale of a week, a feast of two."""
+ALMOST_NOTHING = float(np.log(0.1))
+"""Of log demand: what is below is no effect of a name, but an outage, or a shop that was closed."""
+SURE = 3.0  # deviations: a thin line's empty day is no outage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,17 +60,24 @@ class Effects:
     Attributes:
         mean, sd: (n_days + DAYS_AHEAD,), oldest first.
         seen: (n_names,), how many days of each name taught.
+        votes: (n_names,), names that taught something of other names: no outages.
     """
 
     mean: FloatArray
     sd: FloatArray
     seen: IntArray
+    votes: BoolArray
 
     @staticmethod
     def none(n_days: int = 0) -> Effects:
         """Return what a calendar without names says."""
         nothing = np.zeros(n_days + DAYS_AHEAD)
-        return Effects(mean=nothing, sd=nothing, seen=np.zeros(0, dtype=np.int64))
+        return Effects(
+            mean=nothing,
+            sd=nothing,
+            seen=np.zeros(0, dtype=np.int64),
+            votes=np.zeros(0, dtype=bool),
+        )
 
     def ahead(self) -> tuple[FloatArray, FloatArray]:
         """Return mean and deviation of the coming days, (DAYS_AHEAD,) each, tomorrow first."""
@@ -86,28 +96,47 @@ def learn_effects(log: FloatArray, variance: FloatArray, named: NamedDays) -> Ef
     if n_names == 0:
         return Effects.none(n_days)
     kind = named.kind[:n_days]
-    told, known = _against_weeks(log, variance, kind)
+    told, scatter, known = _against_weeks(log, variance, kind)
     ordinary = told[known & (kind < 0)]
     noise = USUAL_NOISE if ordinary.size < FEWEST else 1.4826 * float(np.median(np.abs(ordinary)))
-    precision = 1.0 / max(noise, 1e-3) ** 2
+    error = np.where(known, np.maximum(max(noise, 1e-3) ** 2, scatter), np.inf)
+    days = np.flatnonzero(named.kind >= 0)
     taught = known & (kind >= 0)
     seen = np.bincount(kind[taught], minlength=n_names)
     total = np.bincount(kind[taught], weights=told[taught], minlength=n_names)
-    prior = ALIKE_SD**2 + OWN_SD**2 * np.eye(n_names)
-    spread = np.linalg.inv(np.linalg.inv(prior) + precision * np.diag(seen))
-    mean = spread @ (precision * total)
-    is_named, place = named.kind >= 0, np.maximum(named.kind, 0)
-    return Effects(
-        mean=np.where(is_named, mean[place], 0.0),
-        sd=np.where(is_named, np.sqrt(np.diag(spread))[place], 0.0),
-        seen=seen,
+    votes = (seen > 0) & (total > ALMOST_NOTHING * seen)
+    coming = np.full(DAYS_AHEAD, np.inf)
+    mean, sd = np.zeros((2, named.kind.size))
+    mean[days], sd[days] = believed(
+        Told(
+            kind=named.kind[days],
+            occasion=_occasions(days, named.kind[days]),
+            effect=np.append(told, np.zeros(DAYS_AHEAD))[days],
+            variance=np.append(error, coming)[days],
+            votes=votes,
+        )
     )
+    return Effects(mean=mean, sd=sd, seen=seen, votes=votes)
+
+
+def _occasions(days: IntArray, kind: IntArray) -> IntArray:
+    """Return a number for each named day that days of one name share if they follow closely."""
+    order = np.lexsort((days, kind))
+    begins = (np.diff(kind[order]) != 0) | (np.diff(days[order]) > OCCASION_DAYS)
+    out = np.empty(days.size, dtype=np.int64)
+    out[order] = np.append(0, np.cumsum(begins))
+    return out
 
 
 def _against_weeks(
     log: FloatArray, variance: FloatArray, kind: IntArray
-) -> tuple[FloatArray, BoolArray]:
-    """Return each day's log demand over the ordinary days a week away, and where there is one."""
+) -> tuple[FloatArray, FloatArray, BoolArray]:
+    """Return each day's log demand over the ordinary days a week away, and how it is known.
+
+    Returns:
+        (n_days,) each: what lines show of a day in the mean, the variance of that mean as they
+        disagree, and whether there is anything to hold the day against.
+    """
     usable = np.isfinite(variance)
     total, count = np.zeros(log.shape), np.zeros(log.shape)
     ordinary = usable & (kind < 0)[:, None]
@@ -118,9 +147,13 @@ def _against_weeks(
     both = usable & (count > 0)
     away = np.where(both, log - total / np.maximum(count, 1), 0.0)
     weight = np.where(both, 1.0 / np.where(usable, variance, 1.0), 0.0)
+    out = both & (away < ALMOST_NOTHING) & (np.square(away) * weight > SURE**2)
+    went_on = 2 * (weight * out).sum(axis=1) < weight.sum(axis=1)
+    weight[out & went_on[:, None]] = 0.0  # one line's outage is nothing that the day did
     known = weight.sum(axis=1) > 0
-    told = (weight * away).sum(axis=1) / np.where(known, weight.sum(axis=1), 1.0)
-    return told, known
+    weight /= np.where(known, weight.sum(axis=1), 1.0)[:, None]
+    told = (weight * away).sum(axis=1)
+    return told, np.square(weight * (away - told[:, None])).sum(axis=1), known
 
 
 def special_findings(last_day: date, named: NamedDays, effects: Effects) -> tuple[Finding, ...]:
@@ -129,15 +162,34 @@ def special_findings(last_day: date, named: NamedDays, effects: Effects) -> tupl
         return ()
     place = int(named.kind[-DAYS_AHEAD])
     mean, sd = (float(values[0]) for values in effects.ahead())
-    low, high = (np.expm1(mean + away * sd) for away in (-1.645, 1.645))
-    own, others = int(effects.seen[place]), int(effects.seen.sum() - effects.seen[place])
-    return (
-        Finding(
-            level=Level.PASS,
-            check=SPECIAL_DAY,
-            message=f"{last_day + timedelta(days=1)} is {named.names[place]}: demand is expected "
-            f"{np.expm1(mean):+.0%} against an ordinary day ({low:+.0%} to {high:+.0%}), learned "
-            f"from {own} such day{'' if own == 1 else 's'} and {others} other special "
-            f"day{'' if others == 1 else 's'}",
-        ),
+    low, expected, high = (float(np.expm1(mean + away * sd)) for away in (-1.645, 0.0, 1.645))
+    own, others = int(effects.seen[place]), int(effects.seen[effects.votes].sum())
+    others -= own if effects.votes[place] else 0
+    day, name = last_day + timedelta(days=1), named.names[place]
+    return (special_finding(day, name, (expected, low, high), own, others),)
+
+
+def special_finding(
+    day: date,
+    name: str,
+    found: tuple[float, float, float],
+    own: int,
+    others: int,
+    span: str = "day",
+) -> Finding:
+    """Return what is expected of a day with a name, and what that rests on.
+
+    Args:
+        found: share by which demand is expected to differ, least and most.
+        own, others: days of that name, and of others, that taught.
+        span: what is held against an ordinary one.
+    """
+    expected, low, high = found
+    what = "demand" if span == "day" else f"its {span}'s demand"
+    return Finding(
+        level=Level.PASS,
+        check=SPECIAL_DAY,
+        message=f"{day} is {name}: {what} is expected {expected:+.0%} against an ordinary {span} "
+        f"({low:+.0%} to {high:+.0%}), learned from {own} such day{'' if own == 1 else 's'} and "
+        f"{others} other special day{'' if others == 1 else 's'}",
     )

@@ -31,10 +31,10 @@ from pipeline.runs.inputs import (
 )
 from pipeline.runs.misnamed import misnamed
 from pipeline.runs.pages import write_night_page
+from pipeline.runs.pauses import ended, resumed
 from pipeline.runs.plan import Heading, optimised_plan
 from pipeline.runs.portfolio import Portfolio
 from pipeline.runs.promises import keep_promises, write_forecast
-from pipeline.runs.standing import resumed
 from pipeline.runs.trials import unread
 from pipeline.runs.verification import verify_night
 
@@ -91,17 +91,18 @@ def _validate(work: RunFolder) -> None:
             *found,
             *quality.validate(work, inputs.policy, inputs.day, previous_run(work)),
             *_without_data(work, inputs),
-            *_resumed(work, inputs),
+            *_paused(work, inputs),
             *_misnamed(work, inputs),
             *unread(inputs.trials, inputs.day),
         ]
     storage.write_findings(work, storage.FINDINGS, found)
 
 
-def _resumed(work: RunFolder, inputs: Inputs) -> list[Finding]:
+def _paused(work: RunFolder, inputs: Inputs) -> list[Finding]:
     if not work.exists(warehouse.LINE_DAY):
         return []
-    return resumed(warehouse.read_likely_facts(work), inputs)
+    facts = warehouse.read_likely_facts(work)
+    return [*resumed(facts, inputs), *ended(facts, inputs)]
 
 
 def _misnamed(work: RunFolder, inputs: Inputs) -> list[Finding]:

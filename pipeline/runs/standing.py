@@ -6,22 +6,19 @@ import calendar
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
-from itertools import groupby
 
 import numpy as np
 
 from pipeline.allocation.pacing import Pace, pace_day
-from pipeline.core.findings import Finding, Level
 from pipeline.core.history import History
 from pipeline.core.money import round_money
-from pipeline.core.types import BoolArray, FloatArray, line_label
+from pipeline.core.types import BoolArray, FloatArray
 from pipeline.core.watch import Watch
 from pipeline.io.facts import Facts
 from pipeline.io.gate import odd_budgets
 from pipeline.runs.inputs import Inputs
 
 MEAN_DAYS = 7
-PATTERN_DAYS = 28  # in which a line that rests on weekends has shown it
 USUAL_DAYS = 56  # eight of each weekday
 KEPT_EVERY = 3
 """Of the days before a break, one in so many still teaches; not a multiple of the week."""
@@ -40,7 +37,7 @@ def current_budgets(facts: Facts, inputs: Inputs) -> FloatArray:
     """
     published = inputs.published_budgets()
     out = np.zeros(len(facts.lines))
-    believed = _believed(facts)
+    believed = believed_budgets(facts)
     for index, line in enumerate(facts.lines):
         if line in published:
             amount = published[line]
@@ -52,10 +49,14 @@ def current_budgets(facts: Facts, inputs: Inputs) -> FloatArray:
     return out
 
 
-def _believed(facts: Facts) -> BoolArray:
-    """Return the lines whose newest budget is taken as what is set, (n_lines,)."""
+def believed_budgets(facts: Facts) -> BoolArray:
+    """Return the lines whose newest budget is taken as what is set, (n_lines,).
+
+    A zero is what is set where the column has told of more and nothing was spent: the line ended.
+    """
     newest = facts.budget[-1]
-    return np.asarray(np.isfinite(newest) & (newest > 0) & ~odd_budgets(facts))
+    is_off = (newest == 0) & (facts.budget > 0).any(axis=0)
+    return np.asarray(((newest > 0) | is_off) & ~odd_budgets(facts))
 
 
 def _mean_spend(spend: FloatArray) -> float:
@@ -66,54 +67,6 @@ def _mean_spend(spend: FloatArray) -> float:
     """
     had = spend[int(np.argmax(spend > 0)) :] if (spend > 0).any() else spend[:0]
     return float(had[-MEAN_DAYS:].mean()) if had.size else 0.0
-
-
-def resumed(facts: Facts, inputs: Inputs) -> list[Finding]:
-    """Return a finding for every line whose mean of seven days counts days of a pause.
-
-    Before the first plan that mean is what its limits count from, and a line that has just come
-    back spends more. A pause is longer than any that the line had in the four weeks before.
-
-    Args:
-        facts: as `current_budgets`.
-    """
-    current = current_budgets(facts, inputs)
-    published = inputs.published_budgets()
-    is_read = _believed(facts) | np.array([line in published for line in facts.lines])
-    found = []
-    for index in np.flatnonzero(~is_read).tolist():
-        days = _days_since_pause(facts.spend[:, index])
-        if not days:
-            continue
-        back, set_to = float(facts.spend[-days:, index].mean()), float(current[index])
-        when = f"each of its last {days} days" if days > 1 else f"{facts.days[-1]}"
-        found.append(
-            Finding(
-                level=Level.REVIEW,
-                check="resumed",
-                message=f"spend: {line_label(facts.lines[index])} spent {back:,.2f} a day on "
-                f"{when}, after a pause; its current budget is taken as {set_to:,.2f}, the mean "
-                f"of {MEAN_DAYS} days",
-                advice="deliver a budget column with what is set, or have finance fix the line's "
-                "budget until the pause is seven days ago",
-                source="spend",
-                column="budget",
-                line=facts.lines[index],
-                value=f"{set_to:.2f}",
-            )
-        )
-    return found
-
-
-def _days_since_pause(spend: FloatArray) -> int:
-    """Return on how many newest days a line has spent since a pause of late, 0 without one."""
-    runs = [(is_on, len(list(run))) for is_on, run in groupby((spend > 0).tolist())]
-    if len(runs) < 3 or not runs[-1][0] or runs[-1][1] >= MEAN_DAYS:
-        return 0  # not heard of before, silent now, or back for a week
-    days, pause = runs[-1][1], runs[-2][1]
-    before = (spend[: -days - pause] > 0)[-PATTERN_DAYS:].tolist()
-    usual = max((len(list(run)) for is_on, run in groupby(before) if not is_on), default=0)
-    return days if pause > usual else 0
 
 
 def wanted_budget(facts: Facts, inputs: Inputs) -> float:

@@ -62,7 +62,8 @@ def test_a_name_that_was_never_seen_is_expected_to_be_like_the_others():
     assert sd[2] > 0.2  # little is known of it all the same
     assert not mean[[0, 1, 3]].any()
     nothing = learn_effects(log, variance, NamedDays.of(days, coming))
-    assert nothing.ahead()[0][2] == 0.0
+    assert nothing.ahead()[0][2] == pytest.approx(0.0)
+    assert nothing.ahead()[1][2] > sd[2]
 
 
 def test_one_feast_beside_another_or_lost_days_teach_nothing_wrong():
@@ -77,6 +78,47 @@ def test_one_feast_beside_another_or_lost_days_teach_nothing_wrong():
     assert effects.mean[60] == pytest.approx(-0.5, abs=0.12)
     assert list(effects.seen) == [2, 0]
     assert effects.mean[100] < 0.0  # like the feasts, as far as is known
+
+
+def test_a_sale_on_which_all_lines_agree_is_believed_and_tomorrows_may_be_unlike_it():
+    days = calendar(300)
+    named = NamedDays.of(days, {days[100]: "sale", days[-1] + timedelta(days=1): "sale"})
+    log = log_demand(named, {"sale": np.log(3.0)})
+    effects = learn_effects(log, np.full(log.shape, 0.05**2), named)
+    assert np.exp(effects.mean[100]) == pytest.approx(3.0, rel=0.1)
+    mean, sd = (values[0] for values in effects.ahead())
+    assert np.exp(mean) == pytest.approx(3.0, rel=0.1)
+    assert sd > 0.2
+
+
+def test_lines_that_disagree_teach_less_of_the_day():
+    days = calendar(300)
+    named = NamedDays.of(days, {days[100]: "sale"})
+    log = log_demand(named, {"sale": 0.5})
+    agreed = learn_effects(log, np.full(log.shape, 0.05**2), named)
+    log[100] += [0.9, -0.9, 0.6, -0.6]
+    split = learn_effects(log, np.full(log.shape, 0.05**2), named)
+    assert abs(split.mean[100]) < agreed.mean[100]
+    assert split.sd[100] > 2 * agreed.sd[100]
+
+
+@pytest.mark.parametrize("lines", [slice(0, 1), slice(0, 4)], ids=["one line", "all lines"])
+def test_an_outage_with_a_name_says_nothing_of_a_sale(lines):
+    days = calendar(300)
+    coming = {days[-1] + timedelta(days=2): "sale"}
+    names = {days[60]: "outage", days[120]: "spring", days[200]: "autumn"}
+    log = log_demand(NamedDays.of(days, names), {"spring": 0.8, "autumn": 1.0})
+    variance = np.full(log.shape, 0.05**2)
+    without = dict(list(names.items())[1:])
+    expected = learn_effects(log, variance, NamedDays.of(days, without | coming)).ahead()
+    log[60, lines] -= 3.5
+    effects = learn_effects(log, variance, NamedDays.of(days, names | coming))
+    if lines == slice(0, 4):
+        assert effects.mean[60] == pytest.approx(-3.5, abs=0.3)
+        assert effects.ahead()[0][1] == pytest.approx(expected[0][1], abs=0.01)
+        assert list(effects.votes) == [True, False, False, True]
+    else:
+        assert abs(effects.mean[60]) < 0.1  # that day, the others went on
 
 
 def with_sales(history: History, at: list[int], factor: float) -> History:

@@ -7,8 +7,6 @@ from datetime import timedelta
 
 import pytest
 
-from pipeline.core.findings import Finding
-from pipeline.core.plan import Plan
 from tests.runs.shop import BUDGET, DAY, LINES, SPENDS, Shop
 
 LINE = LINES[1]  # 300 a day
@@ -71,52 +69,3 @@ def test_a_budget_that_can_be_believed_is_what_is_set(shop):
     current = {tuple(item.line.values()): item.current for item in plan.lines}[LINE]
     assert current == pytest.approx(1.5 * SPENDS[1])
     assert "budget-against-spend" not in {finding.check for finding in plan.findings}
-
-
-def paused(shop: Shop, *backs: int) -> None:
-    """Have the line spend nothing so many days before the plan's."""
-    rows = shop.line_rows(*LINE)
-    for back in backs:
-        rows[-back]["spend"] = rows[-back]["impressions"] = rows[-back]["clicks"] = 0
-
-
-def resumed(plan: Plan) -> list[Finding]:
-    return [finding for finding in plan.findings if finding.check == "resumed"]
-
-
-def test_a_line_that_is_back_from_a_pause_is_named_with_what_counts_as_its_budget(shop):
-    """The mean of seven days is the rule; whoever signs must see that days of a pause are in it."""
-    paused(shop, *range(3, 15))
-    for row in shop.line_rows(*LINE)[-2:]:
-        row["spend"] = 350
-    plan = shop.night()
-    current = {tuple(item.line.values()): item.current for item in plan.lines}[LINE]
-    assert current == 100.0
-    (finding,) = resumed(plan)
-    assert finding.level == "review"
-    assert finding.message == (
-        "spend: search / generic spent 350.00 a day on each of its last 2 days, after a pause; its "
-        "current budget is taken as 100.00, the mean of 7 days"
-    )
-    assert "budget column" in finding.advice
-
-
-def test_no_pause_is_seen_where_a_budget_is_told_or_a_line_always_rests_so(open_shop):
-    told = open_shop("told")
-    paused(told, *range(3, 15))
-    cell(1, "budget", 1.0)(told)
-    assert resumed(told.night()) == []
-    weekends = open_shop("weekends")
-    paused(weekends, *(back for back in range(1, 43) if back % 7 in {2, 3}))
-    assert resumed(weekends.night()) == []
-    begun = open_shop("begun")
-    begun_with_zeros(begun)
-    assert resumed(begun.night()) == []
-
-
-def test_no_pause_is_seen_once_a_plan_is_in_force(shop):
-    shop.night()
-    shop.approve()
-    day = shop.later()
-    paused(shop, *range(3, 15))
-    assert resumed(shop.night(day)) == []

@@ -53,8 +53,13 @@ class Beside:
     root: FloatArray
     state: State
 
-    def draw(self, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
-        """Return coefficients, (n_draws, n_regressors), and the wandering part, (n_draws,)."""
+    def draw(self, unlike: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+        """Return coefficients, (n_draws, n_regressors + n_coming), and the wandering, (n_draws,).
+
+        Args:
+            unlike: as `unlike_past`.
+            rng: the only source of chance.
+        """
         gamma, wandering = self.gamma.copy(), self.wandering.copy()
         deviation = np.sqrt(self.variance / POWER)
         chance = rng.standard_normal((self.kind.size, 1 + gamma.shape[1]))
@@ -65,7 +70,7 @@ class Beside:
             wandering[rows] -= gamma[rows] @ self.state.mean[kind]
             spread = np.sqrt(self.state.variance[kind])
             wandering[rows] += spread * deviation[rows] * chance[rows, 0]
-        return gamma, wandering
+        return np.hstack([gamma, self.design.unlike_sd * unlike]), wandering
 
 
 def beside_of(
@@ -110,6 +115,14 @@ def beside_of(
     )
 
 
+def unlike_past(series: Sequence[Beside], rng: np.random.Generator) -> FloatArray:
+    """Return how unlike the past coming named days are, (n_draws, n_coming), standard normal.
+
+    A sale that goes better than last year's does so in every series.
+    """
+    return rng.standard_normal((series[0].kind.size, series[0].design.unlike_sd.size))
+
+
 def baseline_ahead(
     series: Sequence[Beside], calendar: FloatArray, period_days: int, rng: np.random.Generator
 ) -> FloatArray:
@@ -127,9 +140,9 @@ def baseline_ahead(
     n_ahead, n_draws = calendar.shape[0], series[0].kind.size
     last = int(np.flatnonzero(np.any([item.known for item in series], axis=0))[-1])
     begin = _alike(last, series[0].known.size - 1 - last + n_ahead, period_days, n_draws, rng)
-    out = np.empty((n_draws, n_ahead, len(series)))
+    out, unlike = np.empty((n_draws, n_ahead, len(series))), unlike_past(series, rng)
     for index, item in enumerate(series):
-        gamma, wandering = item.draw(rng)
+        gamma, wandering = item.draw(unlike, rng)
         n_calendar = item.design.n_calendar
         seen = _seen_ahead(item.design.columns[:, n_calendar:], last, begin, period_days, n_ahead)
         kept = np.asarray(NOISES)[item.kind, :1] ** np.arange(1, 1 + n_ahead)

@@ -7,16 +7,18 @@ outcome and of every regressor alike, so that weekly tables are fitted by the sa
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 import numpy as np
 
-from pipeline.core.types import FloatArray
-from pipeline.response.special_days import ALIKE_SD, OWN_SD, NamedDays
+from pipeline.core.types import FloatArray, IntArray
+from pipeline.response.special_days import DAYS_AHEAD, NamedDays
 
 INTERCEPT_SD, TREND_SD, SEASON_SD, WEEKDAY_SD, CONTROL_SD, COMMON_SD = 1.0, 0.3, 0.2, 0.2, 0.3, 0.3
 """Prior deviation of each coefficient, in shares of the mean outcome; a regressor has sd 1."""
+ALIKE_SD, OWN_SD = 0.15, 0.25
+"""The same of days with a name: what all do alike, and each beside it where nothing is known."""
 
 SEASON_DAYS, HALF_YEAR_DAYS = 180, 540
 """Days that show a season and its half-year bend; less cannot tell them from a trend. A season that
@@ -42,6 +44,7 @@ class Design:
             what spend does in common) are known only once they have been seen.
         untold: (n_periods, n_untold), seasons that the past is too short to tell from a trend.
         untold_sd: (n_untold,), prior deviation of their coefficients.
+        unlike_sd: (n_coming,), by how far coming days may be unlike past ones of their names.
     """
 
     columns: FloatArray
@@ -49,6 +52,25 @@ class Design:
     n_calendar: int
     untold: FloatArray
     untold_sd: FloatArray
+    unlike_sd: FloatArray = field(default_factory=lambda: np.zeros(0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NameSizes:
+    """How far days with a name may go, in shares of the mean outcome.
+
+    Attributes:
+        own: (n_names,), a name from an ordinary day.
+        change: (n_names,), a coming day from the past ones of its name.
+    """
+
+    own: FloatArray
+    change: FloatArray
+
+    @staticmethod
+    def usual(n_names: int) -> NameSizes:
+        """Return what is taken where a series does not tell."""
+        return NameSizes(own=np.full(n_names, OWN_SD), change=np.full(n_names, OWN_SD))
 
 
 def averaged(daily: FloatArray, period_days: int) -> FloatArray:
@@ -64,6 +86,7 @@ def baseline_design(
     spend: FloatArray,
     period_days: int,
     special: Mapping[date, str] | None = None,
+    sizes: NameSizes | None = None,
 ) -> Design:
     """Return trend, season, weekday, controls and what the lines' spend has in common.
 
@@ -72,8 +95,12 @@ def baseline_design(
         spend: (n_days, n_lines), of the series' lines, >= 0.
         period_days: days per observation.
         special: days that are unlike others, by name.
+        sizes: how far they may go, by default as usual.
     """
-    calendar, sds = _calendar(days, days, period_days, special or {})
+    named = NamedDays.of(days, special or {})
+    sizes = sizes or NameSizes.usual(len(named.names))
+    calendar, sds = _calendar(days, days, period_days, named)
+    sds += [ALIKE_SD, *sizes.own.tolist()] if named.names else []
     table = averaged(calendar, period_days)
     untold, untold_sds = _seasons(days, _orders(len(days))[1])
     moved = np.log(spend + 0.1 * (spend.mean(axis=0) + 1e-9))
@@ -97,13 +124,14 @@ def baseline_design(
         n_calendar=table.shape[1],
         untold=averaged(untold, period_days),
         untold_sd=np.array(untold_sds),
+        unlike_sd=sizes.change[coming_names(named)],
     )
 
 
 def calendar_ahead(
     days: tuple[date, ...], period_days: int, special: Mapping[date, str], n_days: int
 ) -> FloatArray:
-    """Return what the calendar says of the coming days, (n_periods, n_calendar + n_untold).
+    """Return what the calendar says of coming days, (n_periods, n_calendar + n_untold + n_coming).
 
     Args:
         days: of the history; whole periods.
@@ -111,22 +139,35 @@ def calendar_ahead(
         n_days: how many days ahead; whole periods, `DAYS_AHEAD` at most.
     """
     coming = tuple(days[-1] + timedelta(days=1 + ahead) for ahead in range(n_days))
-    columns, _ = _calendar(days, coming, period_days, special)
+    named = NamedDays.of(days, special)
+    columns, _ = _calendar(days, coming, period_days, named)
     untold, _ = _seasons(coming, _orders(len(days))[1])
-    return averaged(np.hstack([columns, untold]), period_days)
+    kind = named.kind[len(days) : len(days) + n_days]
+    unlike = (kind[:, None] == coming_names(named)).astype(float)
+    return averaged(np.hstack([columns, untold, unlike]), period_days)
+
+
+def coming_names(named: NamedDays) -> IntArray:
+    """Return the names of coming days, as places, in order."""
+    kind = named.kind[-DAYS_AHEAD:]
+    return np.unique(kind[kind >= 0])
 
 
 def _calendar(
     past: tuple[date, ...],
     days: tuple[date, ...],
     period_days: int,
-    special: Mapping[date, str],
+    named: NamedDays,
 ) -> tuple[FloatArray, list[float]]:
     """Return the calendar's regressors on some days, (n_days, n_calendar), and their deviations.
+
+    Those of names come last, what all do alike before each one's own; their deviations are not
+    of the calendar.
 
     Args:
         past: the history, which says what a trend is and which seasons can be told.
         days: consecutive, of the past or right after it.
+        named: of the same history.
     """
     n_past, first = len(past), (days[0] - past[0]).days
     time = first + np.arange(len(days))
@@ -138,12 +179,10 @@ def _calendar(
         weekday = np.array([day.weekday() for day in days])
         columns += [(weekday == name) - 1 / 7 for name in range(7)]
         sds += [WEEKDAY_SD] * 7
-    named = NamedDays.of(past, special)
     if named.names:
         kind = named.kind[first : first + len(days)]
         alike, own = kind >= 0, kind[:, None] == np.arange(len(named.names))
         columns += [alike.astype(float), *own.T.astype(float)]
-        sds += [ALIKE_SD] + [OWN_SD] * len(named.names)
     return np.column_stack(columns), sds
 
 

@@ -20,6 +20,7 @@ from pipeline.response.joint.chain_state import Experiments
 from pipeline.response.joint.design import averaged
 from pipeline.response.joint.health import joint_findings, share_finding
 from pipeline.response.joint.library import Library, library_for
+from pipeline.response.joint.named import special_findings
 from pipeline.response.joint.posterior import JointPosterior
 from pipeline.response.joint.residuals import Left, alike_share, left_of, residual_findings
 from pipeline.response.joint.sampler import Chains, sample
@@ -164,6 +165,7 @@ def _posterior(
             *lost_findings(
                 history.lines, silent, f"{metric} of its series is missing or never above zero"
             ),
+            *special_findings(history, posterior.beside, _usual(units, _period(history)), rng),
         ),
     )
 
@@ -201,6 +203,16 @@ def _left(history: History, units: list[Unit], library: Library, chains: Chains)
         caused = averaged(np.einsum("tln,ln->t", responses, weight), period)
         left.append(left_of(unit.seen, caused, period))
     return left
+
+
+def _usual(units: list[Unit], period_days: int) -> float:
+    """Return the outcome of all series on a usual day of the last four known weeks."""
+    last = max(28 // period_days, 1)
+    return sum(
+        unit.scale * float(np.median(unit.seen.outcome[unit.seen.known][-last:]))
+        for unit in units
+        if unit.seen.known.any()
+    )
 
 
 def _period(history: History) -> int:

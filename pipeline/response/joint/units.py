@@ -13,7 +13,9 @@ from pipeline.response.joint.chain_state import Series
 from pipeline.response.joint.design import Design, averaged, baseline_design
 from pipeline.response.joint.library import Library
 from pipeline.response.joint.moments import series_moments
+from pipeline.response.joint.named import name_sizes, series_effects
 from pipeline.response.joint.residuals import Seen
+from pipeline.response.special_days import NamedDays
 
 OPEN_DAYS = 3  # the newest totals may still grow; they teach nothing yet
 ODD_DOF = 4.0
@@ -63,7 +65,10 @@ def make_unit(
     scale = float(outcome[known].mean()) if known.any() else 1.0
     scale = scale if scale > 0 else 1.0
     controls = {name: table[:, unit] for name, table in measured.controls.items()}
-    design = baseline_design(history.days, controls, spend, period, history.special)
+    named, sizes = NamedDays.of(history.days, history.special), None
+    if period == 1 and named.names:
+        sizes = name_sizes(series_effects(outcome / scale, known, named), named)
+    design = baseline_design(history.days, controls, spend, period, history.special, sizes)
     daily = library.responses(spend, reference_spend(history.spend)[lines])
     responses = averaged(daily, period)
     usual, odd = _first_pass(outcome / scale, known, design, responses[:, :, FIRST_NODE])

@@ -1,0 +1,88 @@
+"""Days with a name where one series is known for many lines: how far they go, and what is said.
+
+How far days of a name may be from ordinary ones is read off the series itself, before the fit: a
+prior that fits quiet holidays would not believe a sale, and one that fits sales would believe any
+odd holiday.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+import numpy as np
+
+from pipeline.core.findings import Finding
+from pipeline.core.history import History
+from pipeline.core.types import BoolArray, FloatArray
+from pipeline.response.joint.beside import Beside, unlike_past
+from pipeline.response.joint.design import NameSizes, calendar_ahead, coming_names
+from pipeline.response.special_days import (
+    DAYS_AHEAD,
+    Effects,
+    NamedDays,
+    learn_effects,
+    special_finding,
+)
+
+LEAST = 0.03  # of a series' usual day: its log says nothing below
+
+
+def series_effects(outcome: FloatArray, known: BoolArray, named: NamedDays) -> Effects:
+    """Return what the names of days did to one daily series, its spend included.
+
+    Args:
+        outcome: (n_days,), in units of its mean.
+        known: (n_days,)
+    """
+    log = np.log(np.maximum(outcome, LEAST))[:, None]
+    return learn_effects(log, np.where(known, 1.0, np.inf)[:, None], named)
+
+
+def name_sizes(effects: Effects, named: NamedDays) -> NameSizes:
+    """Return how far names may be from ordinary days, and coming days from their names."""
+    last = np.array([np.flatnonzero(named.kind == k)[-1] for k in range(len(named.names))], int)
+    mean, sd = effects.mean[last], effects.sd[last]
+    return NameSizes(
+        own=np.expm1(np.hypot(mean, sd)),
+        # Of a name that was not seen, its own size says already how far its day may be off.
+        change=np.where(effects.seen > 0, np.exp(mean) * sd, 0.0),
+    )
+
+
+def special_findings(
+    history: History, series: Sequence[Beside], usual: float, rng: np.random.Generator
+) -> tuple[Finding, ...]:
+    """Return what the signer is told where the next period has days with a name.
+
+    Args:
+        history: of the fit; whole periods.
+        series: what comes beside spend.
+        usual: outcome of all series in a usual period, a day.
+        rng: the only source of chance.
+    """
+    named = NamedDays.of(history.days, history.special)
+    period = 1 if history.measured is None else history.measured.period_days
+    coming = np.flatnonzero(named.kind[-DAYS_AHEAD:][:period] >= 0)
+    if not coming.size:
+        return ()
+    (row,) = calendar_ahead(history.days, period, history.special, period)
+    effect, unlike = np.zeros(series[0].kind.size), unlike_past(series, rng)
+    for item in series:
+        n_calendar, n_fixed = item.design.n_calendar, item.design.sd.size
+        gamma, _ = item.draw(unlike, rng)
+        dated = np.delete(gamma, np.s_[n_calendar:n_fixed], axis=1)
+        is_name = np.zeros(row.size, dtype=bool)
+        is_name[n_calendar - 1 - len(named.names) : n_calendar] = True
+        is_name[row.size - coming_names(named).size :] = True
+        effect += item.scale * dated[:, is_name] @ row[is_name]
+    share = np.maximum(effect / max(usual, 1e-9), -1.0)
+    low, high = np.quantile(share, (0.05, 0.95))
+    day = date.fromordinal(history.days[-1].toordinal() + 1 + int(coming[0]))
+    place = int(named.kind[-DAYS_AHEAD + coming[0]])
+    known = np.any([item.known for item in series], axis=0).repeat(period)
+    past = named.kind[: known.size][known]
+    own, others = int((past == place).sum()), int(((past >= 0) & (past != place)).sum())
+    found = (float(share.mean()), float(low), float(high))
+    span = "day" if period == 1 else "week"
+    return (special_finding(day, named.names[place], found, own, others, span),)

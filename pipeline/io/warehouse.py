@@ -168,7 +168,8 @@ def read_history(work: RunFolder, policy: Policy) -> History:
     """Return what the model reads: the staged tables without the cells that were not trusted.
 
     Where the spend itself was in doubt, the likely amount stands in its place, for the carry-over.
-    A cell whose day the outcomes do not cover is untrusted too; its outcomes are 0 there.
+    A cell whose day the outcomes do not cover is untrusted too; its outcomes are 0 there, but what
+    is not known of a control stays unknown.
     """
     facts = read_facts(work)
     doubted = _doubted(work)
@@ -221,15 +222,22 @@ def _trusted(facts: Facts, doubted: Any) -> tuple[FloatArray, BoolArray]:
 
 
 def _measured(units: Facts, policy: Policy, levels: tuple[int, ...], doubted: Any) -> Measured:
-    """Return the outcomes of groups of lines, and what else moves them."""
+    """Return the outcomes of groups of lines, and what else moves them.
+
+    A cell is doubted here by the name of its group: where spend of a line is in doubt, its likely
+    amount stands for it and the group's outcome teaches all the same.
+    """
     controls = policy.sources.outcomes.controls
-    known = {name: np.nan_to_num(values) for name, values in units.outcomes.items()}
+    outcomes = {name: table for name, table in units.outcomes.items() if name not in controls}
+    trusted = _trusted(replace(units, outcomes=outcomes), doubted)[1]
+    # Before a group's first row nobody says that it sold nothing; other groups' rows do not.
+    trusted &= np.maximum.accumulate(units.has_outcome_row, axis=0)
     return Measured(
         levels=levels,
         units=units.lines,
-        outcomes={name: values for name, values in known.items() if name not in controls},
-        controls={name: values for name, values in known.items() if name in controls},
-        trusted=_trusted(units, doubted)[1],
+        outcomes={name: np.nan_to_num(table) for name, table in outcomes.items()},
+        controls={name: table for name, table in units.outcomes.items() if name in controls},
+        trusted=trusted,
         period_days=policy.sources.period_days,
     )
 

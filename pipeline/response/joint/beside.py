@@ -1,7 +1,8 @@
 """What comes beside spend: a series' level, calendar and controls, what wanders, and chance.
 
 Given a draw of the curves, the coefficients of the regressors and the wandering part are normal;
-both are known in closed form from the moments. Mathematics: docs/model.md, "Measured outcomes".
+both are known in closed form from the moments. A day counts half, what is known beforehand counts
+whole. Mathematics: docs/model.md, "Measured outcomes".
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import solve_triangular
+from scipy.linalg import cho_solve, solve_triangular
 
 from pipeline.core.types import BoolArray, FloatArray, IntArray, Line
 from pipeline.response.joint.design import Design
 from pipeline.response.joint.moments import NOISES, Moments, State
+from pipeline.response.joint.residuals import Seen
 from pipeline.response.joint.sampler import POWER
 
 RECENT_DAYS = 7
@@ -38,7 +40,8 @@ class Beside:
         wandering: (n_draws,), of the wandering part at the last period, were `gamma` 0.
         root: (n_noises, n_regressors, n_regressors), lower, of the coefficients' precision in
             units of the noise's.
-        state: wandering part of each regressor at the last period, and its variance.
+        state: wandering part of each regressor at the last period, and its variance, relative to
+            the noise's, given the coefficients.
     """
 
     unit: Line
@@ -56,7 +59,7 @@ class Beside:
     def draw(self, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
         """Return coefficients, (n_draws, n_regressors), and the wandering part, (n_draws,)."""
         gamma, wandering = self.gamma.copy(), self.wandering.copy()
-        deviation = np.sqrt(self.variance / POWER)
+        deviation = np.sqrt(self.variance)
         chance = rng.standard_normal((self.kind.size, 1 + gamma.shape[1]))
         for kind in np.unique(self.kind):
             rows = self.kind == kind
@@ -69,45 +72,58 @@ class Beside:
 
 
 def beside_of(
-    unit: Line,
+    seen: Seen,
     scale: float,
-    design: Design,
-    known: BoolArray,
-    odd: FloatArray,
     moments: Moments,
     draws: tuple[FloatArray, IntArray, FloatArray, IntArray],
 ) -> Beside:
     """Return what is known of one series beside its curves.
 
     Args:
-        unit, scale, design, known, odd: of the series.
+        seen, scale: of the series.
         moments: of its periods.
         draws: of its lines' coefficients, (n_draws, n_lines), and response columns, alike; of the
             noise's variance and kind, (n_draws,) each.
     """
     coefficient, column, variance, kind = draws
-    n_fixed = moments.root.shape[1]
-    gamma, wandering = np.empty((kind.size, n_fixed)), np.empty(kind.size)
+    sd = np.append(seen.design.sd, seen.design.untold_sd)
+    prior = np.diag(seen.usual / np.square(sd))
+    told = moments.root @ np.swapaxes(moments.root, 1, 2) - prior
+    root = np.asarray(np.linalg.cholesky(POWER * told + prior), dtype=float)
+    gamma, wandering = np.empty((kind.size, sd.size)), np.empty(kind.size)
     for noise in np.unique(kind):
         rows = kind == noise
         value, at = coefficient[rows], 1 + column[rows]
         explained, mean = moments.explained[noise], moments.state.mean[noise]
         left = explained[:, 0] - np.einsum("dl,kdl->dk", value, explained[:, at])
-        gamma[rows] = solve_triangular(moments.root[noise], left.T, trans="T", lower=True).T
-        wandering[rows] = mean[0] - (value * mean[n_fixed + at]).sum(axis=1)
+        pull = POWER * moments.root[noise] @ left.T
+        gamma[rows] = cho_solve((root[noise], True), pull).T
+        wandering[rows] = mean[0] - (value * mean[sd.size + at]).sum(axis=1)
     return Beside(
-        unit=unit,
+        unit=seen.name,
         scale=scale,
-        design=design,
-        known=known,
-        odd=odd,
+        design=seen.design,
+        known=seen.known,
+        odd=seen.odd,
         kind=kind,
         variance=variance,
         gamma=gamma,
         wandering=wandering,
-        root=moments.root,
-        state=State(mean=moments.state.mean[:, 1 : 1 + n_fixed], variance=moments.state.variance),
+        root=root,
+        state=State(
+            mean=moments.state.mean[:, 1 : 1 + sd.size],
+            variance=_counting_half(moments.state.variance),
+        ),
     )
+
+
+def _counting_half(variance: FloatArray) -> FloatArray:
+    """Return the wandering part's variance where days tell half of what they do, (n_noises,).
+
+    What they tell is how much the precision rises above that of a part of which nothing is known.
+    """
+    share = np.asarray(NOISES)[:, 1]
+    return np.asarray(variance * share / ((1 - POWER) * variance + POWER * share + 1e-300))
 
 
 def baseline_ahead(

@@ -173,11 +173,8 @@ def _beside(units: list[Unit], library: Library, chains: Chains) -> Iterator[Bes
     for index, unit in enumerate(units):
         lines = unit.series.lines
         yield beside_of(
-            unit.seen.name,
+            unit.seen,
             unit.scale,
-            unit.seen.design,
-            unit.seen.known,
-            unit.seen.odd,
             unit.series.moments,
             (
                 chains.coefficient[:, lines],

@@ -167,7 +167,7 @@ def test_what_comes_beside_spend_is_that_of_the_dense_normal() -> None:
     seen = Seen(name=("x",), outcome=outcome, known=known, odd=odd, usual=variance, design=design)
     calendar = calendar_ahead(days, 1, {}, n_ahead)
     beside = beside_of(seen, 1.0, moments, draws)
-    found = baseline_ahead([beside], calendar, 1, rng(1))[:, :, 0]
+    found = baseline_ahead([beside], [calendar], 1, rng(1))[:, :, 0]
 
     kept, share = NOISES[kind]
     columns = np.hstack([design.columns, design.untold])[known]
@@ -242,7 +242,7 @@ def controlled(control: np.ndarray) -> np.ndarray:
         root=np.tile(np.eye(2), (len(NOISES), 1, 1)),
         state=State(mean=np.zeros((len(NOISES), 2)), variance=np.zeros(len(NOISES))),
     )
-    return baseline_ahead([beside], np.ones((14, 1)), 1, rng())[:, :, 0]
+    return baseline_ahead([beside], [np.ones((14, 1))], 1, rng())[:, :, 0]
 
 
 def test_controls_go_on_as_they_used_to() -> None:

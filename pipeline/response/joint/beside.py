@@ -127,26 +127,34 @@ def _counting_half(variance: FloatArray) -> FloatArray:
 
 
 def baseline_ahead(
-    series: Sequence[Beside], calendar: FloatArray, period_days: int, rng: np.random.Generator
+    series: Sequence[Beside],
+    calendars: Sequence[FloatArray],
+    period_days: int,
+    rng: np.random.Generator,
 ) -> FloatArray:
     """Return what comes beside spend in the coming periods but for their chance, a day.
 
     Args:
-        series: of one fit.
-        calendar: what the calendar says of those periods, as `calendar_ahead`.
+        series: of one fit; some may have begun later than others.
+        calendars: what the calendar says of those periods to each series, as `calendar_ahead`.
         period_days: days per period.
         rng: the only source of chance.
 
     Returns:
         (n_draws, n_periods, n_series), in outcome a day.
     """
-    n_ahead, n_draws = calendar.shape[0], series[0].kind.size
-    last = int(np.flatnonzero(np.any([item.known for item in series], axis=0))[-1])
-    begin = _alike(last, series[0].known.size - 1 - last + n_ahead, period_days, n_draws, rng)
+    n_ahead, n_draws = calendars[0].shape[0], series[0].kind.size
+    gap = min(int(np.argmax(item.known[::-1])) for item in series)
+    reach, longest = gap + n_ahead, max(item.known.size for item in series)
+    common = _alike(longest - 1 - gap, reach, period_days, n_draws, rng)
     out = np.empty((n_draws, n_ahead, len(series)))
-    for index, item in enumerate(series):
+    for index, (item, calendar) in enumerate(zip(series, calendars, strict=True)):
         gamma, wandering = item.draw(rng)
-        n_calendar = item.design.n_calendar
+        late, n_calendar = longest - item.known.size, item.design.n_calendar
+        last, begin = longest - 1 - gap - late, common - late
+        too_early = begin < _window(period_days) - 1
+        if too_early.any():
+            begin = np.where(too_early, _alike(last, reach, period_days, n_draws, rng), begin)
         seen = _seen_ahead(item.design.columns[:, n_calendar:], last, begin, period_days, n_ahead)
         kept = np.asarray(NOISES)[item.kind, :1] ** np.arange(1, 1 + n_ahead)
         dated = np.delete(gamma, np.s_[n_calendar : item.design.sd.size], axis=1)
@@ -161,8 +169,8 @@ def _alike(
 ) -> IntArray:
     """Return the past period that each draw takes the present for, (n_draws,); of its weekday.
 
-    Every series takes the same one, so that what they share of it stays shared. Where the past is
-    too short it is the present itself, which `_seen_ahead` takes to go on.
+    Every series takes the same one, so that what they share of it stays shared, unless it began
+    later. Where the past is too short it is the present itself, which `_seen_ahead` takes to go on.
     """
     step = 7 if period_days == 1 else 1
     first = _window(period_days) - 1
@@ -183,7 +191,7 @@ def _seen_ahead(
         columns: (n_periods, n_columns), up to `last` as they were seen.
         begin: (n_draws,), the past period.
     """
-    gap, window = columns.shape[0] - 1 - last, _window(period_days)
+    gap, window = columns.shape[0] - 1 - last, min(_window(period_days), last + 1)
     head = np.zeros((1, columns.shape[1]))
     summed = np.cumsum(np.concatenate([head, columns[: last + 1]]), axis=0)
     recent = np.full(columns.shape, np.nan)

@@ -21,6 +21,8 @@ INTERCEPT_SD, TREND_SD, SEASON_SD, WEEKDAY_SD, CONTROL_SD, COMMON_SD = 1.0, 0.3,
 SEASON_DAYS, HALF_YEAR_DAYS = 180, 540
 """Days that show a season and its half-year bend; less cannot tell them from a trend. A season that
 is left out goes to the lines that follow it."""
+TREND_DAYS = 56
+"""Beforehand no trend is steeper than over so many days: that of a week would go on and on."""
 FACTOR_STEPS, FEW_LINES = 60, 3
 SMOOTHED_DAYS = 7
 STEP = 3.0
@@ -134,7 +136,7 @@ def _calendar(
     columns = [np.ones(len(days)), 2 * time / max(n_past - 1, 1) - 1]
     seasons, season_sds = _seasons(days, _orders(n_past)[0])
     columns += list(seasons.T)
-    sds = [INTERCEPT_SD, TREND_SD, *season_sds]
+    sds = [INTERCEPT_SD, TREND_SD * min(n_past / TREND_DAYS, 1.0), *season_sds]
     if period_days == 1:
         weekday = np.array([day.weekday() for day in days])
         columns += [(weekday == name) - 1 / 7 for name in range(7)]

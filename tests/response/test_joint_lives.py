@@ -11,8 +11,11 @@ import pytest
 from pipeline.core.history import History, Measured
 from pipeline.response import fit_joint
 from pipeline.response.joint import JointPosterior, joint_predictive
+from pipeline.response.joint.chain_state import MEDIA_SHARE
 from pipeline.response.joint.design import baseline_design
+from pipeline.response.joint.library import library_for
 from pipeline.response.joint.lives import CLOSED_DAYS, is_over, open_days
+from pipeline.response.joint.units import make_unit, per_money
 
 N_DAYS = 364
 USUAL = 1000.0
@@ -180,3 +183,37 @@ def test_what_was_spent_before_the_first_day_hardly_matters(before):
         found.append(margins(other).mean(axis=0))
     assert abs(np.log(np.mean(found) / np.mean(usual))) < 0.15
     assert abs(np.log(np.mean(found) / MARGIN)) < 0.35
+
+
+@pytest.mark.parametrize("late", [0, 200])
+def test_before_any_day_spend_causes_a_quarter_also_where_lines_are_seldom_on_air(late):
+    history = market(1, shut=slice(0, late))
+    spend = history.spend.copy()
+    spend[:, 1] = np.where(np.arange(N_DAYS) % 40 >= 36, 20 * USUAL, 0.0)
+    history = replace(history, spend=spend)
+    library = library_for(2)
+    reference = np.array([USUAL, 20 * USUAL, USUAL, USUAL])
+    made = [
+        make_unit(
+            history,
+            measured(history),
+            "revenue",
+            unit,
+            np.array([2 * unit, 2 * unit + 1]),
+            np.array([0, 1, 0, 1]),
+            library,
+        )
+        for unit in (0, 1)
+    ]
+    units = per_money([unit for unit in made if unit is not None], reference, library.log_prior)
+    r = rng()
+    node = r.choice(library.log_prior.size, p=np.exp(library.log_prior), size=(20_000, 2))
+    caused = sum(
+        unit.scale * MEDIA_SHARE * item.full * item.shown[np.arange(2), node]
+        for unit in units
+        for item in [unit.series]
+    )
+    whole = sum(unit.scale for unit in units)
+    assert caused.sum(axis=1).mean() / whole == pytest.approx(MEDIA_SHARE, rel=0.02)
+    by_money = units[0].series.full * units[0].scale / reference[:2]
+    np.testing.assert_allclose(by_money, by_money[0])  # a unit of usual money earns the same

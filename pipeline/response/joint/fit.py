@@ -63,7 +63,7 @@ def fit_joint(
         raise PipelineError(
             f"response: {metric} is never above zero on a day that teaches; check its column"
         )
-    units = per_money(units, reference)
+    units = per_money(units, reference, library.log_prior)
     scale = np.zeros(len(history.lines))
     for unit in units:
         scale[unit.series.lines] = unit.scale

@@ -116,14 +116,21 @@ def make_unit(
     )
 
 
-def per_money(units: list[Unit], reference: FloatArray) -> list[Unit]:
+def per_money(units: list[Unit], reference: FloatArray, log_prior: FloatArray) -> list[Unit]:
     """Return the series with returns in one unit for all: outcome per money.
 
     Coefficients are in units of their series' mean outcome. In these, a region that sells more
-    without any spend would seem to earn more with the same money.
+    without any spend would seem to earn more with the same money. With coefficients of `full`, the
+    average over the nodes' prior is that spend caused every outcome of the days that teach: a line
+    that is on air four days in forty counts for what it can have caused on forty.
+
+    Args:
+        reference: (n_lines,), spend at which every shape is 1.
+        log_prior: (n_nodes,), of a line's node.
     """
-    money = sum(float(reference[unit.series.lines].sum()) for unit in units)
-    whole = sum(unit.scale for unit in units) / money
+    node = np.exp(log_prior)
+    money = sum(float(reference[unit.series.lines] @ (unit.series.shown @ node)) for unit in units)
+    whole = sum(unit.scale for unit in units) / max(money, 1e-9)
     return [
         replace(
             unit,

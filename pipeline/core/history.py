@@ -24,8 +24,10 @@ class Measured:
         levels: positions in a line of the columns that outcomes are known by; none for a total.
         units: (n_units,), the values of those columns.
         outcomes: name -> (n_days, n_units), as reported.
-        controls: name -> (n_days, n_units), what else moves the outcomes.
-        trusted: (n_days, n_units), False where nothing may be learned.
+        controls: name -> (n_days, n_units), what else moves the outcomes; NaN where unknown.
+        trusted: (n_days, n_units), False where the outcome may teach nothing. Spend in doubt is no
+            reason: a slip of one line in eighty tells nothing against the total, and the likely
+            amount stands in its place.
         period_days: how many days a row of the source spans; days inside share it evenly.
     """
 
@@ -109,7 +111,9 @@ class History:
     def outcome_side(self) -> History:
         """The same days by what outcomes are known by: lines, or groups of them as if they were.
 
-        A group is trusted where its outcome is, and the spend of all its lines.
+        What forecasts are held against. A group is trusted where its outcome is, and the spend of
+        all its lines: a fit takes the likely spend of a day, but a forecast of other spend than
+        was paid for tells nothing.
         """
         measured = self.measured
         if measured is None:

@@ -23,7 +23,7 @@ class Facts:
         has_spend_row: whether the source spoke of the cell.
         budget, impressions, clicks: NaN where the source does not say.
         outcomes: metric -> table; NaN on days that the outcomes do not cover, 0 for a line
-            without a row on a covered day.
+            without a row on a covered day; a control is NaN wherever it has no row.
         has_outcome_row: whether any metric of the cell has a row.
         measured: the same night by what outcomes are known by, where that is not the line; then
             `outcomes` here is empty.

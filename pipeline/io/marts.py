@@ -42,6 +42,8 @@ def query_facts(connection: DuckDBPyConnection, policy: Policy) -> Facts | None:
         covered[covered_day.toordinal() - first] = True
     units = connection.execute("select * exclude (unit_id) from unit order by unit_id").fetchall()
     found, has_row = _outcome_arrays(connection, (len(days), len(units)), first, covered)
+    for name in found.keys() & set(policy.sources.outcomes.controls):
+        found[name][~has_row] = np.nan  # nobody sells an index: without a row it is not zero
     outcomes = with_objective(found, policy.objective)
     facts = Facts(
         days=days,

@@ -19,6 +19,7 @@ from pipeline.io.facts import Facts
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from duckdb import DuckDBPyConnection
 
 VINTAGES = "vintages.parquet"
 VINTAGE_DAYS = 45  # outcomes that are still moving after that are corrections, not delay
@@ -67,6 +68,16 @@ def vintage_table(
         pc.greater_equal(earlier.column("seen_on"), horizon),
     )
     return pa.concat_tables([earlier.filter(keep), tonight]).combine_chunks()
+
+
+def goes_on(connection: DuckDBPyConnection, day: date) -> bool:
+    """Return whether outcomes go on from `day`, so that they were read later than its morning.
+
+    Outcomes that end before are what its morning saw, whenever the night is run: so is learned how
+    late they are where past nights are lived again, each over the file of its own day.
+    """
+    later = connection.table("stg_outcomes").filter(f"day >= date '{day}' and value is not null")
+    return bool(later.limit(1).fetchall())
 
 
 def _read(run: RunFolder) -> pa.Table:

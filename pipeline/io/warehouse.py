@@ -27,7 +27,7 @@ from pipeline.io.facts import Facts
 from pipeline.io.lift_tests import LIFT_TESTS, lift_test_table
 from pipeline.io.marts import NUMBERS, create_marts, query_facts
 from pipeline.io.special_days import read_special_days
-from pipeline.io.vintages import VINTAGES, read_vintages, vintage_table
+from pipeline.io.vintages import VINTAGES, goes_on, read_vintages, vintage_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -66,7 +66,7 @@ def build(
     """
     with staged(work, policy, day, today) as connection:
         findings = [*run_checks(connection), *_too_old(connection, day)]
-        read_on = today if _goes_on(connection, day) else day
+        read_on = today if goes_on(connection, day) else day
         is_small = all(finding.check != "too-many-cells" for finding in findings)
         if is_small:
             create_marts(connection)
@@ -170,7 +170,8 @@ def read_history(work: RunFolder, policy: Policy) -> History:
     """Return what the model reads: the staged tables without the cells that were not trusted.
 
     Where the spend itself was in doubt, the likely amount stands in its place, for the carry-over.
-    A cell whose day the outcomes do not cover is untrusted too; its outcomes are 0 there.
+    A cell whose day the outcomes do not cover is untrusted too; its outcomes are 0 there, but what
+    is not known of a control stays unknown.
     """
     facts = read_facts(work)
     doubted = _doubted(work)
@@ -223,15 +224,22 @@ def _trusted(facts: Facts, doubted: Any) -> tuple[FloatArray, BoolArray]:
 
 
 def _measured(units: Facts, policy: Policy, levels: tuple[int, ...], doubted: Any) -> Measured:
-    """Return the outcomes of groups of lines, and what else moves them."""
+    """Return the outcomes of groups of lines, and what else moves them.
+
+    A cell is doubted here by the name of its group: where spend of a line is in doubt, its likely
+    amount stands for it and the group's outcome teaches all the same.
+    """
     controls = policy.sources.outcomes.controls
-    known = {name: np.nan_to_num(values) for name, values in units.outcomes.items()}
+    outcomes = {name: table for name, table in units.outcomes.items() if name not in controls}
+    trusted = _trusted(replace(units, outcomes=outcomes), doubted)[1]
+    # Before a group's first row nobody says that it sold nothing; other groups' rows do not.
+    trusted &= np.maximum.accumulate(units.has_outcome_row, axis=0)
     return Measured(
         levels=levels,
         units=units.lines,
-        outcomes={name: values for name, values in known.items() if name not in controls},
-        controls={name: values for name, values in known.items() if name in controls},
-        trusted=_trusted(units, doubted)[1],
+        outcomes={name: np.nan_to_num(table) for name, table in outcomes.items()},
+        controls={name: table for name, table in units.outcomes.items() if name in controls},
+        trusted=trusted,
         period_days=policy.sources.period_days,
     )
 
@@ -270,16 +278,6 @@ def _create_night(connection: DuckDBPyConnection, policy: Policy, day: date, tod
         "create table part as select range::integer as number from range($period_days)",
         {"period_days": period_days},
     )
-
-
-def _goes_on(connection: DuckDBPyConnection, day: date) -> bool:
-    """Return whether outcomes go on from `day`, so that they were read later than its morning.
-
-    Outcomes that end before are what its morning saw, whenever the night is run: so is learned how
-    late they are where past nights are lived again, each over the file of its own day.
-    """
-    later = connection.table("stg_outcomes").filter(f"day >= date '{day}' and value is not null")
-    return bool(later.limit(1).fetchall())
 
 
 def _too_old(connection: DuckDBPyConnection, day: date) -> list[Finding]:

@@ -99,3 +99,47 @@ def test_revenue_that_stops_while_conversions_go_on_is_an_outage(
     finding = night(policy(tables)).named("outage")
     assert finding.level is Level.REVIEW
     assert f"almost no revenue on {ago(14)} to {ago(10)}" in finding.message
+
+
+def test_before_its_first_row_a_total_is_unknown_though_others_have_rows(
+    tables: Any, night: Any
+) -> None:
+    add_up(tables, "channel")
+    drop(tables, {ago(back) for back in range(41, 61)}, channel="social")
+    settings = policy(tables, "channel")
+    night(settings)
+    measured = warehouse.read_history(night.work, settings).measured
+    assert measured is not None
+    np.testing.assert_array_equal(measured.trusted[:, 1], np.arange(60) >= 20)
+    assert measured.trusted[:, 0].all()
+
+
+def test_a_control_without_a_row_is_unknown_and_no_zero(tables: Any, night: Any) -> None:
+    add_up(tables, "channel")
+    for back, row in enumerate(tables.outcomes):
+        row["price_index"] = 100 + back % 3
+    drop(tables, {ago(back) for back in (1, 2)})
+    drop(tables, {ago(10)}, channel="social")
+    outcomes = {"path": "outcomes.csv", "by": ["channel"], "controls": ["price_index"]}
+    settings = tables.policy(sources={"spend": {"path": "spend.csv"}, "outcomes": outcomes})
+    night(settings)
+    measured = warehouse.read_history(night.work, settings).measured
+    assert measured is not None
+    index = measured.controls["price_index"]
+    assert np.argwhere(np.isnan(index)).tolist() == [[50, 1], [58, 0], [58, 1], [59, 0], [59, 1]]
+    assert np.nanmin(index) == 100
+    np.testing.assert_array_equal(measured.trusted, np.isfinite(index))
+
+
+def test_a_slip_of_one_line_costs_the_total_no_day(tables: Any, night: Any) -> None:
+    add_up(tables)
+    slip = next(row for row in tables.spend if row["date"] == ago(20))
+    slip["spend"] *= 1000
+    tables.write()
+    settings = policy(tables)
+    night(settings)
+    history = warehouse.read_history(night.work, settings)
+    assert history.measured is not None
+    assert history.measured.trusted.all()
+    assert history.spend[40].max() < 1000
+    assert np.argwhere(~history.outcome_side.trusted).tolist() == [[40, 0]]

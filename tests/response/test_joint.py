@@ -358,7 +358,7 @@ def test_a_fit_that_claims_more_than_there_is_cannot_be_used():
     found = fit_joint(replace(history, measured=measured), "revenue", rng())
     (share,) = [item for item in found.findings if item.check == "model.share"]
     assert share.level == "fail"
-    assert float(share.value) > 1
+    assert float(share.value) > 0.95  # what only the rule of a baseline keeps from more
     assert "in the same currency" in share.advice
     assert (found.organic >= 0).all()
 

@@ -15,6 +15,7 @@ from pipeline.response.joint import JointPredictive, joint_predictive
 from pipeline.response.joint.beside import Beside, baseline_ahead, beside_of
 from pipeline.response.joint.design import Design, baseline_design, calendar_ahead
 from pipeline.response.joint.moments import NOISES, State, series_moments
+from pipeline.response.joint.residuals import Seen
 from pipeline.simulation.mix import make_mix
 
 
@@ -135,7 +136,11 @@ def test_intervals_hold_what_comes() -> None:
 
 
 def test_what_comes_beside_spend_is_that_of_the_dense_normal() -> None:
-    """Level, wandering and what is not known of them, given curves, against plain conditioning."""
+    """Level, wandering and what is not known of them, given curves, against plain conditioning.
+
+    A day counts half: its density is taken to the power of one half, and what is known beforehand
+    counts whole. Given the coefficients, half of what the days tell of the wandering part counts.
+    """
     r, n, n_ahead, n_draws = rng(), 30, 3, 60_000
     days = tuple(date(2024, 1, 1) + timedelta(days=i) for i in range(n))
     design = baseline_design(days, {}, np.ones((n, 1)), 1)
@@ -156,33 +161,63 @@ def test_what_comes_beside_spend_is_that_of_the_dense_normal() -> None:
     draws = (
         np.tile(value, (n_draws, 1)),
         np.full((n_draws, 1), 1),
-        np.full(n_draws, 0.5 * variance),  # a day counts half, so this is what is doubted
+        np.full(n_draws, variance),
         np.full(n_draws, kind),
     )
-    beside = beside_of(("x",), 1.0, design, known, odd, moments, draws)
+    seen = Seen(name=("x",), outcome=outcome, known=known, odd=odd, usual=variance, design=design)
     calendar = calendar_ahead(days, 1, {}, n_ahead)
-    found = baseline_ahead([beside], calendar, 1, rng(1))[:, :, 0]
+    beside = beside_of(seen, 1.0, moments, draws)
+    found = baseline_ahead([beside], [calendar], 1, rng(1))[:, :, 0]
 
     kept, share = NOISES[kind]
-    columns = np.hstack([design.columns, design.untold])
+    columns = np.hstack([design.columns, design.untold])[known]
     n_calendar, n_seen = design.n_calendar, design.sd.size - design.n_calendar
     coming = np.hstack(
         [calendar[:, :n_calendar], np.zeros((n_ahead, n_seen)), calendar[:, n_calendar:]]
     )
     assert np.allclose(design.columns[:, design.n_calendar :], 0)  # one line moves with nothing
-    table = np.vstack([columns, coming])
-    lag = np.abs(np.subtract.outer(np.arange(n + n_ahead), np.arange(n + n_ahead)))
-    signal = (table * sds**2) @ table.T + variance * share * kept ** lag.astype(float)
-    noise = np.diag(variance * (1 - share) * odd)
-    rows, ahead = np.flatnonzero(known), np.arange(n, n + n_ahead)
-    gain = signal[np.ix_(ahead, rows)] @ np.linalg.inv(
-        signal[np.ix_(rows, rows)] + noise[np.ix_(rows, rows)]
-    )
-    mean = gain @ (outcome - response[:, 1] * value[0])[rows]
-    covariance = signal[np.ix_(ahead, ahead)] - gain @ signal[np.ix_(rows, ahead)]
-    chance = variance * share * (1 - kept ** (2 * np.arange(1, 1 + n_ahead)))  # drawn later
+    lag = np.abs(np.subtract.outer(np.arange(n), np.arange(n))).astype(float)
+    wandering = variance * share * kept**lag
+    noise = (wandering + np.diag(variance * (1 - share) * odd))[np.ix_(known, known)]
+    beside_curves = (outcome - response[:, 1] * value[0])[known]
+    told = columns.T @ np.linalg.inv(noise)
+    doubt = np.linalg.inv(0.5 * told @ columns + np.diag(1 / sds**2))
+    gamma = 0.5 * doubt @ told @ beside_curves
+    gain = wandering[-1, known] @ np.linalg.inv(noise)
+    left = variance * share - gain @ wandering[known, -1]
+    unknown = 1 / (1 / (variance * share) + 0.5 * (1 / left - 1 / (variance * share)))
+    fades = kept ** np.arange(1.0, 1 + n_ahead)
+    rows = coming - np.outer(fades, gain @ columns)
+    mean = coming @ gamma + fades * (gain @ (beside_curves - columns @ gamma))
+    spread = np.diag(rows @ doubt @ rows.T) + fades**2 * unknown
     np.testing.assert_allclose(found.mean(axis=0), mean, atol=0.01)
-    np.testing.assert_allclose(found.var(axis=0), np.diag(covariance) - chance, rtol=0.05)
+    np.testing.assert_allclose(found.var(axis=0), spread, rtol=0.05)
+
+
+def test_what_days_tell_nothing_of_is_as_doubtful_as_before_them() -> None:
+    """A season of which a month tells nothing, and a part that has wandered off since."""
+    n = 60
+    days = tuple(date(2024, 1, 1) + timedelta(days=i) for i in range(n))
+    design = baseline_design(days, {}, np.ones((n, 1)), 1)
+    known = np.arange(n) < 3
+    moments = series_moments(
+        np.ones(n), known, np.ones(n), design.columns, 1e-6 * design.sd, np.ones((n, 1))
+    )
+    seen = Seen(
+        name=("x",),
+        outcome=np.ones(n),
+        known=known,
+        odd=np.ones(n),
+        usual=1e12,
+        design=replace(design, untold_sd=np.empty(0), untold=np.empty((n, 0))),
+    )
+    draws = (np.zeros((9_000, 1)), np.zeros((9_000, 1), dtype=np.int64), np.ones(9_000))
+    beside = beside_of(seen, 1.0, moments, (*draws, np.full(9_000, 4)))
+    gamma, wandering = beside.draw(rng())
+    np.testing.assert_allclose(gamma.std(axis=0), 1e-6 * design.sd, rtol=0.05)
+    kept, share = NOISES[4]
+    assert wandering.var() == pytest.approx(share, rel=0.05)
+    assert kept**57 < 0.06
 
 
 def controlled(control: np.ndarray) -> np.ndarray:
@@ -207,7 +242,7 @@ def controlled(control: np.ndarray) -> np.ndarray:
         root=np.tile(np.eye(2), (len(NOISES), 1, 1)),
         state=State(mean=np.zeros((len(NOISES), 2)), variance=np.zeros(len(NOISES))),
     )
-    return baseline_ahead([beside], np.ones((14, 1)), 1, rng())[:, :, 0]
+    return baseline_ahead([beside], [np.ones((14, 1))], 1, rng())[:, :, 0]
 
 
 def test_controls_go_on_as_they_used_to() -> None:

@@ -133,37 +133,46 @@ def test_steps_of_single_budgets_do_not_hide_what_all_lines_do():
     assert np.mean(drifts) > np.mean(factors) + 0.15
 
 
-def test_a_kind_in_two_regions_is_drawn_from_its_exact_posterior():
-    """Weak days in two regions, one line each: the sampler against sums over a fine grid."""
-    precise, pulls = 30.0, (12.0, 3.0)
+@pytest.mark.parametrize(
+    ("shown", "precise", "pulls"), [(0.8, 30.0, (12.0, 3.0)), (0.1, 4.0, (12.0, 14.0))]
+)
+def test_a_kind_in_two_regions_is_drawn_from_its_exact_posterior(shown, precise, pulls):
+    """Weak days in two regions, one line each: the sampler against sums over a fine grid.
+
+    A line of little money, which shows little, may return several times the mean.
+    """
     series = tuple(
         Series(
             moments=of_one_line(precise, pull),
             lines=np.array([index]),
             full=np.ones(1),
-            shown=np.full((1, 1), 0.8),
+            shown=np.full((1, 1), shown),
             kind=np.array([0]),
             noise_scale=1.0,
         )
         for index, pull in enumerate(pulls)
     )
     nothing = Experiments(effect=np.zeros((0, 2, 1)), lifts=np.zeros(0), precisions=np.zeros(0))
-    drawn = sampler.sample(series, nothing, np.zeros(1), np.random.default_rng(3)).coefficient
+    chains = sampler.sample(series, nothing, np.zeros(1), np.random.default_rng(3))
+    drawn = chains.coefficient
 
     def cut_normal(value, mean, relative):
         sd = relative * mean
         return np.exp(-0.5 * ((value - mean) / sd) ** 2 - log_ndtr(1 / relative)) / sd
 
-    kind, value = np.geomspace(1e-3, 4, 500), np.linspace(1e-3, 1 / 0.8, 800)
+    kind, value = np.geomspace(1e-3, 12, 500), np.linspace(1e-3, min(1 / shown, 8), 1600)
     media = sampler.SHARES[:, None, None]
     hyper = np.exp(sampler.LOG_PRIOR)[:, None, None]
-    of_kind = (hyper * cut_normal(kind, media, sampler.SPREADS[:, None])).sum(axis=(0, 1))
-    of_kind = of_kind * kind  # the grid is even in logs
+    of_mean = (hyper * cut_normal(kind, media, sampler.SPREADS[:, None])).sum(axis=1)
+    of_mean = of_mean * kind  # the grid is even in logs
     within = cut_normal(value, kind[:, None], sampler.WITHIN)
     told = [
         within * np.exp(sampler.POWER * (pull * value - 0.5 * precise * value**2)) for pull in pulls
     ]
-    weight = of_kind * told[0].sum(axis=1) * told[1].sum(axis=1)
+    both = told[0].sum(axis=1) * told[1].sum(axis=1)
+    weight, of_mean = of_mean.sum(axis=0) * both, of_mean @ both
+    mean = float(of_mean @ sampler.SHARES / of_mean.sum())
+    assert chains.media_share.mean() == pytest.approx(mean, rel=0.08)
     for region in (0, 1):
         by_kind = told[region] / told[region].sum(axis=1, keepdims=True)
         posterior = weight @ by_kind / weight.sum()

@@ -1,7 +1,8 @@
 """What comes beside spend: a series' level, calendar and controls, what wanders, and chance.
 
 Given a draw of the curves, the coefficients of the regressors and the wandering part are normal;
-both are known in closed form from the moments. Mathematics: docs/model.md, "Measured outcomes".
+both are known in closed form from the moments. A day counts half, what is known beforehand counts
+whole. Mathematics: docs/model.md, "Measured outcomes".
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import solve_triangular
+from scipy.linalg import cho_solve, solve_triangular
 
 from pipeline.core.types import BoolArray, FloatArray, IntArray, Line
 from pipeline.response.joint.design import Design
 from pipeline.response.joint.moments import NOISES, Moments, State
+from pipeline.response.joint.residuals import Seen
 from pipeline.response.joint.sampler import POWER
 
 RECENT_DAYS = 7
@@ -38,7 +40,8 @@ class Beside:
         wandering: (n_draws,), of the wandering part at the last period, were `gamma` 0.
         root: (n_noises, n_regressors, n_regressors), lower, of the coefficients' precision in
             units of the noise's.
-        state: wandering part of each regressor at the last period, and its variance.
+        state: wandering part of each regressor at the last period, and its variance, relative to
+            the noise's, given the coefficients.
     """
 
     unit: Line
@@ -61,7 +64,7 @@ class Beside:
             rng: the only source of chance.
         """
         gamma, wandering = self.gamma.copy(), self.wandering.copy()
-        deviation = np.sqrt(self.variance / POWER)
+        deviation = np.sqrt(self.variance)
         chance = rng.standard_normal((self.kind.size, 1 + gamma.shape[1]))
         for kind in np.unique(self.kind):
             rows = self.kind == kind
@@ -74,44 +77,48 @@ class Beside:
 
 
 def beside_of(
-    unit: Line,
+    seen: Seen,
     scale: float,
-    design: Design,
-    known: BoolArray,
-    odd: FloatArray,
     moments: Moments,
     draws: tuple[FloatArray, IntArray, FloatArray, IntArray],
 ) -> Beside:
     """Return what is known of one series beside its curves.
 
     Args:
-        unit, scale, design, known, odd: of the series.
+        seen, scale: of the series.
         moments: of its periods.
         draws: of its lines' coefficients, (n_draws, n_lines), and response columns, alike; of the
             noise's variance and kind, (n_draws,) each.
     """
     coefficient, column, variance, kind = draws
-    n_fixed = moments.root.shape[1]
-    gamma, wandering = np.empty((kind.size, n_fixed)), np.empty(kind.size)
+    sd = np.append(seen.design.sd, seen.design.untold_sd)
+    prior = np.diag(seen.usual / np.square(sd))
+    told = moments.root @ np.swapaxes(moments.root, 1, 2) - prior
+    root = np.asarray(np.linalg.cholesky(POWER * told + prior), dtype=float)
+    gamma, wandering = np.empty((kind.size, sd.size)), np.empty(kind.size)
     for noise in np.unique(kind):
         rows = kind == noise
         value, at = coefficient[rows], 1 + column[rows]
         explained, mean = moments.explained[noise], moments.state.mean[noise]
         left = explained[:, 0] - np.einsum("dl,kdl->dk", value, explained[:, at])
-        gamma[rows] = solve_triangular(moments.root[noise], left.T, trans="T", lower=True).T
-        wandering[rows] = mean[0] - (value * mean[n_fixed + at]).sum(axis=1)
+        pull = POWER * moments.root[noise] @ left.T
+        gamma[rows] = cho_solve((root[noise], True), pull).T
+        wandering[rows] = mean[0] - (value * mean[sd.size + at]).sum(axis=1)
     return Beside(
-        unit=unit,
+        unit=seen.name,
         scale=scale,
-        design=design,
-        known=known,
-        odd=odd,
+        design=seen.design,
+        known=seen.known,
+        odd=seen.odd,
         kind=kind,
         variance=variance,
         gamma=gamma,
         wandering=wandering,
-        root=moments.root,
-        state=State(mean=moments.state.mean[:, 1 : 1 + n_fixed], variance=moments.state.variance),
+        root=root,
+        state=State(
+            mean=moments.state.mean[:, 1 : 1 + sd.size],
+            variance=_counting_half(moments.state.variance),
+        ),
     )
 
 
@@ -123,27 +130,44 @@ def unlike_past(series: Sequence[Beside], rng: np.random.Generator) -> FloatArra
     return rng.standard_normal((series[0].kind.size, series[0].design.unlike_sd.size))
 
 
+def _counting_half(variance: FloatArray) -> FloatArray:
+    """Return the wandering part's variance where days tell half of what they do, (n_noises,).
+
+    What they tell is how much the precision rises above that of a part of which nothing is known.
+    """
+    share = np.asarray(NOISES)[:, 1]
+    return np.asarray(variance * share / ((1 - POWER) * variance + POWER * share + 1e-300))
+
+
 def baseline_ahead(
-    series: Sequence[Beside], calendar: FloatArray, period_days: int, rng: np.random.Generator
+    series: Sequence[Beside],
+    calendars: Sequence[FloatArray],
+    period_days: int,
+    rng: np.random.Generator,
 ) -> FloatArray:
     """Return what comes beside spend in the coming periods but for their chance, a day.
 
     Args:
-        series: of one fit.
-        calendar: what the calendar says of those periods, as `calendar_ahead`.
+        series: of one fit; some may have begun later than others.
+        calendars: what the calendar says of those periods to each series, as `calendar_ahead`.
         period_days: days per period.
         rng: the only source of chance.
 
     Returns:
         (n_draws, n_periods, n_series), in outcome a day.
     """
-    n_ahead, n_draws = calendar.shape[0], series[0].kind.size
-    last = int(np.flatnonzero(np.any([item.known for item in series], axis=0))[-1])
-    begin = _alike(last, series[0].known.size - 1 - last + n_ahead, period_days, n_draws, rng)
+    n_ahead, n_draws = calendars[0].shape[0], series[0].kind.size
+    gap = min(int(np.argmax(item.known[::-1])) for item in series)
+    reach, longest = gap + n_ahead, max(item.known.size for item in series)
+    common = _alike(longest - 1 - gap, reach, period_days, n_draws, rng)
     out, unlike = np.empty((n_draws, n_ahead, len(series))), unlike_past(series, rng)
-    for index, item in enumerate(series):
+    for index, (item, calendar) in enumerate(zip(series, calendars, strict=True)):
         gamma, wandering = item.draw(unlike, rng)
-        n_calendar = item.design.n_calendar
+        late, n_calendar = longest - item.known.size, item.design.n_calendar
+        last, begin = longest - 1 - gap - late, common - late
+        too_early = begin < _window(period_days) - 1
+        if too_early.any():
+            begin = np.where(too_early, _alike(last, reach, period_days, n_draws, rng), begin)
         seen = _seen_ahead(item.design.columns[:, n_calendar:], last, begin, period_days, n_ahead)
         kept = np.asarray(NOISES)[item.kind, :1] ** np.arange(1, 1 + n_ahead)
         dated = np.delete(gamma, np.s_[n_calendar : item.design.sd.size], axis=1)
@@ -158,8 +182,8 @@ def _alike(
 ) -> IntArray:
     """Return the past period that each draw takes the present for, (n_draws,); of its weekday.
 
-    Every series takes the same one, so that what they share of it stays shared. Where the past is
-    too short it is the present itself, which `_seen_ahead` takes to go on.
+    Every series takes the same one, so that what they share of it stays shared, unless it began
+    later. Where the past is too short it is the present itself, which `_seen_ahead` takes to go on.
     """
     step = 7 if period_days == 1 else 1
     first = _window(period_days) - 1
@@ -180,7 +204,7 @@ def _seen_ahead(
         columns: (n_periods, n_columns), up to `last` as they were seen.
         begin: (n_draws,), the past period.
     """
-    gap, window = columns.shape[0] - 1 - last, _window(period_days)
+    gap, window = columns.shape[0] - 1 - last, min(_window(period_days), last + 1)
     head = np.zeros((1, columns.shape[1]))
     summed = np.cumsum(np.concatenate([head, columns[: last + 1]]), axis=0)
     recent = np.full(columns.shape, np.nan)

@@ -21,8 +21,8 @@ class Series:
     Attributes:
         moments: of the days.
         lines: (n,), which lines of the portfolio.
-        full: (n,), the coefficient at which a line's money returns what all outcomes are over all
-            money: as if spend caused everything, and one unit of money as much in every series.
+        full: (n,), the coefficient of a line as if spend caused everything, over the days that
+            teach, and one unit of usual money as much of it in every series.
         shown: (n, n_nodes), what a coefficient of 1 causes on an average day; the mean outcome is
             1, and all lines together cause no more.
         kind: (n,), lines of one kind return alike in every series.

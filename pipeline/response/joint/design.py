@@ -23,6 +23,8 @@ ALIKE_SD, OWN_SD = 0.15, 0.25
 SEASON_DAYS, HALF_YEAR_DAYS = 180, 540
 """Days that show a season and its half-year bend; less cannot tell them from a trend. A season that
 is left out goes to the lines that follow it."""
+TREND_DAYS = 56
+"""Beforehand no trend is steeper than over so many days: that of a week would go on and on."""
 FACTOR_STEPS, FEW_LINES = 60, 3
 SMOOTHED_DAYS = 7
 STEP = 3.0
@@ -91,7 +93,7 @@ def baseline_design(
     """Return trend, season, weekday, controls and what the lines' spend has in common.
 
     Args:
-        controls: name -> (n_days,), what else moves the outcome.
+        controls: name -> (n_days,), what else moves the outcome; NaN where nobody knows.
         spend: (n_days, n_lines), of the series' lines, >= 0.
         period_days: days per observation.
         special: days that are unlike others, by name.
@@ -108,7 +110,8 @@ def baseline_design(
     # A day's control and a day's common movement are noisy signs of a demand that lasts for days.
     for window in (1, SMOOTHED_DAYS) if period_days == 1 else (1,):
         for name in sorted(controls):
-            known.append(_standard(averaged(smoothed(controls[name], window), period_days)))
+            daily = _everywhere(controls[name])
+            known.append(_standard(averaged(smoothed(daily, window), period_days)))
             sds.append(CONTROL_SD)
         known.append(common_factor(_without(averaged(smoothed(moved, window), period_days), table)))
         sds.append(COMMON_SD)
@@ -174,7 +177,7 @@ def _calendar(
     columns = [np.ones(len(days)), 2 * time / max(n_past - 1, 1) - 1]
     seasons, season_sds = _seasons(days, _orders(n_past)[0])
     columns += list(seasons.T)
-    sds = [INTERCEPT_SD, TREND_SD, *season_sds]
+    sds = [INTERCEPT_SD, TREND_SD * min(n_past / TREND_DAYS, 1.0), *season_sds]
     if period_days == 1:
         weekday = np.array([day.weekday() for day in days])
         columns += [(weekday == name) - 1 / 7 for name in range(7)]
@@ -255,6 +258,19 @@ def common_drift(movements: FloatArray) -> FloatArray:
     for period, score in enumerate(common_factor(small), start=1):
         out[period] = DRIFT_KEPT * out[period - 1] + np.sqrt(1 - DRIFT_KEPT**2) * score
     return out
+
+
+def _everywhere(values: FloatArray) -> FloatArray:
+    """Return a control with its likely values where it is unknown: between those around.
+
+    Before the first known value and after the last it stays as it is there. A zero would be a fall
+    of a whole index, and the scale of its coefficient would be that of the gap.
+    """
+    known = np.isfinite(values)
+    if known.all() or not known.any():
+        return np.nan_to_num(values)
+    day = np.arange(values.size)
+    return np.asarray(np.interp(day, day[known], values[known]))
 
 
 def _standard(values: FloatArray) -> FloatArray:

@@ -54,14 +54,17 @@ def fit_joint(
     library = library_for(max(most, 1))
     reference = reference_spend(history.spend)
     kind = _kinds(history.lines, measured.levels)
-    units = [
+    made = (
         make_unit(history, measured, metric, unit, np.flatnonzero(unit_of == unit), kind, library)
         for unit in range(len(measured.units))
-        if (unit_of == unit).any() and np.nanmax(measured.outcomes[metric][:, unit]) > 0
-    ]
+        if (unit_of == unit).any()
+    )
+    units = [unit for unit in made if unit is not None]
     if not units:
-        raise PipelineError(f"response: {metric} is never above zero; check its column")
-    units = per_money(units, reference)
+        raise PipelineError(
+            f"response: {metric} is never above zero on a day that teaches; check its column"
+        )
+    units = per_money(units, reference, library.log_prior)
     scale = np.zeros(len(history.lines))
     for unit in units:
         scale[unit.series.lines] = unit.scale
@@ -158,12 +161,14 @@ def _posterior(
     return replace(
         posterior,
         findings=(
-            *joint_findings(history, metric, posterior, chains, rng, len(units)),
+            *joint_findings(history, metric, posterior, chains, rng, _spans(units)),
             share_finding(metric, caused, np.array([unit.recent for unit in units])),
             *residual_findings([unit.seen.name for unit in units], left, _period(history)),
             *experiment_finding(history, tests),
             *lost_findings(
-                history.lines, silent, f"{metric} of its series is missing or never above zero"
+                history.lines,
+                silent,
+                f"{metric} of its series is missing, never above zero or too new",
             ),
             *special_findings(history, posterior.beside, _usual(units, _period(history)), rng),
         ),
@@ -171,15 +176,15 @@ def _posterior(
 
 
 def _beside(units: list[Unit], library: Library, chains: Chains) -> Iterator[Beside]:
-    n_nodes = library.log_prior.size
+    """Yield what comes beside spend in the series that go on, of all where none does."""
+    n_nodes, all_over = library.log_prior.size, all(unit.is_over for unit in units)
     for index, unit in enumerate(units):
+        if unit.is_over and not all_over:
+            continue
         lines = unit.series.lines
         yield beside_of(
-            unit.seen.name,
+            unit.seen,
             unit.scale,
-            unit.seen.design,
-            unit.seen.known,
-            unit.seen.odd,
             unit.series.moments,
             (
                 chains.coefficient[:, lines],
@@ -201,6 +206,7 @@ def _left(history: History, units: list[Unit], library: Library, chains: Chains)
         np.add.at(weight, (np.arange(lines.size), node), drawn / len(drawn))
         responses = library.responses(history.spend[:, lines], reference[lines])
         caused = averaged(np.einsum("tln,ln->t", responses, weight), period)
+        caused = caused[caused.size - unit.seen.known.size :]
         left.append(left_of(unit.seen, caused, period))
     return left
 
@@ -213,6 +219,11 @@ def _usual(units: list[Unit], period_days: int) -> float:
         for unit in units
         if unit.seen.known.any()
     )
+
+
+def _spans(units: list[Unit]) -> list[int]:
+    """Return over how many periods each series teaches."""
+    return [unit.seen.known.size for unit in units]
 
 
 def _period(history: History) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from pipeline.core.findings import Finding, Level
@@ -27,26 +29,26 @@ def joint_findings(
     posterior: JointPosterior,
     chains: Chains,
     rng: np.random.Generator,
-    n_series: int,
+    spans: Sequence[int],
 ) -> tuple[Finding, ...]:
     """Return what the signer must know of a fit to outcomes that nobody attributed.
 
     Args:
-        n_series: of outcomes that the fit could learn from.
+        spans: periods over which each series of outcomes teaches.
     """
     return (
-        _basis(history, metric, n_series),
+        _basis(history, metric, spans),
         _identified(posterior, rng),
         mixing_finding(chains.apart, chains.sweeps),
     )
 
 
-def _basis(history: History, metric: str, n_series: int) -> Finding:
+def _basis(history: History, metric: str, spans: Sequence[int]) -> Finding:
     measured = history.measured
     period = 1 if measured is None else measured.period_days
-    periods = len(history.days) // period
+    periods = max(spans)
     is_total = measured is None or measured.units == (ALL_LINES,)
-    series = "one total" if is_total else f"{n_series} series"
+    series = "one total" if is_total else f"{len(spans)} series"
     name = "days" if period == 1 else "weeks"
     few = periods < FEW_PERIODS
     return Finding(

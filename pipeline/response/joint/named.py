@@ -64,24 +64,28 @@ def special_findings(
     named = NamedDays.of(history.days, history.special)
     period = 1 if history.measured is None else history.measured.period_days
     coming = np.flatnonzero(named.kind[-DAYS_AHEAD:][:period] >= 0)
-    if not coming.size:
+    if not coming.size or not series:
         return ()
-    (row,) = calendar_ahead(history.days, period, history.special, period)
     effect, unlike = np.zeros(series[0].kind.size), unlike_past(series, rng)
     for item in series:
+        days = history.days[-item.known.size * period :]
+        (row,) = calendar_ahead(days, period, history.special, period)
+        n_names = len(NamedDays.of(days, history.special).names)
         n_calendar, n_fixed = item.design.n_calendar, item.design.sd.size
         gamma, _ = item.draw(unlike, rng)
         dated = np.delete(gamma, np.s_[n_calendar:n_fixed], axis=1)
         is_name = np.zeros(row.size, dtype=bool)
-        is_name[n_calendar - 1 - len(named.names) : n_calendar] = True
+        is_name[n_calendar - 1 - n_names : n_calendar] = True
         is_name[row.size - coming_names(named).size :] = True
         effect += item.scale * dated[:, is_name] @ row[is_name]
     share = np.maximum(effect / max(usual, 1e-9), -1.0)
     low, high = np.quantile(share, (0.05, 0.95))
     day = date.fromordinal(history.days[-1].toordinal() + 1 + int(coming[0]))
     place = int(named.kind[-DAYS_AHEAD + coming[0]])
-    known = np.any([item.known for item in series], axis=0).repeat(period)
-    past = named.kind[: known.size][known]
+    known = np.zeros(len(history.days) // period, dtype=bool)
+    for item in series:
+        known[-item.known.size :] |= item.known
+    past = named.kind[: known.size * period][known.repeat(period)]
     own, others = int((past == place).sum()), int(((past >= 0) & (past != place)).sum())
     found = (float(share.mean()), float(low), float(high))
     span = "day" if period == 1 else "week"

@@ -14,7 +14,8 @@ from pipeline.response.joint.library import Library
 from pipeline.response.value import held_values, with_mean
 
 TAIL_DAYS = 56
-"""Days after a plan whose outcomes still count for it: long carry-over is remembered longer."""
+"""Days after a plan whose outcomes still count for it: of the longest carry-over, which keeps 94 %
+a day, four weeks leave a sixth and eight a thirtieth."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

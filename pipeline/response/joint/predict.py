@@ -228,8 +228,12 @@ def joint_predictive(
     period, next_day = past.measured.period_days, past.days[-1] + timedelta(days=1)
     past_days = 0 if day is None else (day - next_day).days
     lead_days = -(-past_days // period) * period
-    calendar = calendar_ahead(past.days, period, past.special, lead_days + n_days)
     series, library = posterior.beside, posterior.library
+    calendars = [
+        calendar_ahead(own, period, past.special, lead_days + n_days)
+        for item in series
+        for own in [past.days[-item.known.size * period :]]
+    ]
     place = {item.unit: index for index, item in enumerate(series)}
     placed = np.array([place.get(unit, -1) for unit in past.measured.units] + [-1], dtype=np.int64)
     retentions = np.unique(library.retention)
@@ -250,10 +254,19 @@ def joint_predictive(
         coefficient=posterior.coefficient,
         retention=np.searchsorted(retentions, library.retention)[posterior.node].astype(np.int8),
         shape=np.asarray(library.shape)[posterior.node].astype(np.int8),
-        baseline=baseline_ahead(series, calendar, period, rng),
+        baseline=baseline_ahead(series, calendars, period, rng),
         kept=noise[..., 0],
         share=noise[..., 1],
         variance=np.column_stack([item.variance for item in series]) * np.square(scale),
-        odd=np.column_stack([item.odd for item in series]),
+        odd=_side_by_side([item.odd for item in series]),
         alike=posterior.alike,
     )
+
+
+def _side_by_side(odd: Sequence[FloatArray]) -> FloatArray:
+    """Return how odd the past periods of all series were, (n_past, n_units).
+
+    A series that began later takes its own periods over again for those before.
+    """
+    longest = max(own.size for own in odd)
+    return np.column_stack([np.resize(own[::-1], longest)[::-1] for own in odd])

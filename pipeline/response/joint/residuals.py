@@ -49,6 +49,7 @@ class Left:
     Attributes:
         products, squares: sums of innovations times those of the period before, and of squares.
         innovation: (n_periods,), surprises over their deviation, clipped; 0 where nothing is known.
+            The last period is the history's.
         away: deviations that the last fortnight lies off the fit, by how earlier ones scattered; 0
             where there are too few.
     """
@@ -107,7 +108,9 @@ def alike_share(left: Sequence[Left], weight: FloatArray) -> float:
     Args:
         weight: (n_series,), how large each one's surprises are in their total.
     """
-    each = np.column_stack([item.innovation for item in left]) * weight
+    longest = max(item.innovation.size for item in left)
+    padded = [np.pad(item.innovation, (longest - item.innovation.size, 0)) for item in left]
+    each = np.column_stack(padded) * weight
     size = (each != 0) * weight
 
     def pairs(table: FloatArray) -> float:

@@ -28,6 +28,9 @@ MIXED = 1.2
 MEDIA_LOG_SD = 0.8
 """Prior deviation of the log of the share of all outcomes that all lines cause."""
 SHARES = np.geomspace(0.01, 1.2, 40)
+KIND_SHARES = np.geomspace(0.001, 12.0, 77)
+"""Returns of a kind. Nothing bounds them but their prior: those of little money may lie far off the
+mean, and what is cut off here would pull the mean towards the middle."""
 LOG_PRIOR = -0.5 * np.square(np.log(SHARES / MEDIA_SHARE) / MEDIA_LOG_SD)
 TINY = 1e-9  # of the mean outcome; no coefficient is below, and no baseline
 SPREADS = np.array([0.25, 0.4, 0.6, 0.9, 1.3, 2.0])
@@ -230,10 +233,11 @@ def _draw_population(state: ChainState, rng: np.random.Generator) -> None:
         state.kind_share = np.stack([values[0] for values in of_kind], axis=1)
     else:
         for kind, values in enumerate(of_kind):
-            told = np.log(SHARES) + log_density(state.media[:, None], state.spread[:, None], SHARES)
+            told = np.log(KIND_SHARES)
+            told = told + log_density(state.media[:, None], state.spread[:, None], KIND_SHARES)
             for value in values:
-                told = told + log_density(SHARES, WITHIN, value[:, None])
-            state.kind_share[:, kind] = SHARES[_draw_index(told, rng)]
+                told = told + log_density(KIND_SHARES, WITHIN, value[:, None])
+            state.kind_share[:, kind] = KIND_SHARES[_draw_index(told, rng)]
     log_weight = np.zeros((CHAINS, SHARES.size, SPREADS.size))
     for kind in range(n_kinds):
         share = state.kind_share[:, kind, None, None]

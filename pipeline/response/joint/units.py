@@ -12,6 +12,7 @@ from pipeline.response.fit import reference_spend
 from pipeline.response.joint.chain_state import Series
 from pipeline.response.joint.design import Design, averaged, baseline_design
 from pipeline.response.joint.library import Library
+from pipeline.response.joint.lives import is_over, open_days
 from pipeline.response.joint.moments import series_moments
 from pipeline.response.joint.named import name_sizes, series_effects
 from pipeline.response.joint.residuals import Seen
@@ -20,7 +21,10 @@ from pipeline.response.special_days import NamedDays
 OPEN_DAYS = 3  # the newest totals may still grow; they teach nothing yet
 ODD_DOF = 4.0
 """Odd periods count as under a Student t. Source: Lange, Little and Taylor (1989)."""
-FIRST_NODE = 2  # of the first pass: some carry-over, a middling Hill curve
+FIRST_NODE = 2  # of the first pass: no carry-over, a middling Hill curve
+FIRST_NOISE = 0.05  # of the mean outcome: where the first pass begins
+FEW_PERIODS = 7
+"""Of fewer, a regression leaves nothing over, and their noise is taken as no less than at first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,9 +33,11 @@ class Unit:
 
     Attributes:
         scale: its mean outcome a day, the unit of its coefficients.
-        recent, spend: its outcome and its lines' spend, (n,), a day in the last four known weeks.
+        recent, spend: its outcome and its lines' spend, (n,), a day in the last four known weeks;
+            nothing where it is over.
         money: (n,), each line's part of the series' usual spend.
         seen: what is needed to see what the fit leaves over.
+        is_over: whether it closed, and is not expected to go on.
     """
 
     series: Series
@@ -40,6 +46,7 @@ class Unit:
     recent: float
     spend: FloatArray
     money: FloatArray
+    is_over: bool
 
 
 def make_unit(
@@ -50,30 +57,39 @@ def make_unit(
     lines: IntArray,
     kind: IntArray,
     library: Library,
-) -> Unit:
-    """Return one measured outcome made ready.
+) -> Unit | None:
+    """Return one measured outcome made ready, None where no period of it teaches anything.
+
+    It begins with the first period that teaches: what is told from how long a series is, a trend or
+    a season, is told by its own length. What was spent before is in the carry-over.
 
     Args:
         unit: its column.
         lines: (n,), its lines among those of the history.
         kind: (n_lines,), as `Series` has it, of all lines.
     """
-    period = measured.period_days
-    spend = history.spend[:, lines]
-    outcome = averaged(np.nan_to_num(measured.outcomes[metric][:, unit]), period)
-    known = _known(measured.trusted[:, unit], period)
-    scale = float(outcome[known].mean()) if known.any() else 1.0
-    scale = scale if scale > 0 else 1.0
-    controls = {name: table[:, unit] for name, table in measured.controls.items()}
-    named, sizes = NamedDays.of(history.days, history.special), None
+    period, spend = measured.period_days, history.spend[:, lines]
+    daily = np.nan_to_num(measured.outcomes[metric][:, unit])
+    there = open_days(daily, spend)
+    known = _known(measured.trusted[:, unit] & there, period)
+    scale = float(averaged(daily, period)[known].mean()) if known.any() else 0.0
+    if scale <= 0:
+        return None
+    begin = int(np.argmax(known))
+    known, days = known[begin:], slice(begin * period, None)
+    outcome = averaged(daily[days], period) / scale
+    controls = {name: table[days, unit] for name, table in measured.controls.items()}
+    named, sizes = NamedDays.of(history.days[days], history.special), None
     if period == 1 and named.names:
-        sizes = name_sizes(series_effects(outcome / scale, known, named), named)
-    design = baseline_design(history.days, controls, spend, period, history.special, sizes)
-    daily = library.responses(spend, reference_spend(history.spend)[lines])
-    responses = averaged(daily, period)
-    usual, odd = _first_pass(outcome / scale, known, design, responses[:, :, FIRST_NODE])
+        sizes = name_sizes(series_effects(outcome, known, named), named)
+    design = baseline_design(
+        history.days[days], controls, spend[days], period, history.special, sizes
+    )
+    reference = reference_spend(history.spend)[lines]
+    responses = averaged(library.responses(spend, reference)[days], period)
+    usual, odd = _first_pass(outcome, known, design, responses[:, :, FIRST_NODE])
     moments = series_moments(
-        outcome / scale,
+        outcome,
         known,
         odd,
         design.columns,
@@ -81,40 +97,47 @@ def make_unit(
         responses.reshape(responses.shape[0], -1),
         (design.untold, design.untold_sd / np.sqrt(usual)),
     )
-    reference = reference_spend(history.spend)[lines]
-    last = np.flatnonzero(known)[-max(28 // period, 1) :]
+    over, last = is_over(there), np.flatnonzero(known)[-max(28 // period, 1) :]
     return Unit(
         series=Series(
             moments=moments,
             lines=lines,
-            full=reference / reference.sum(),
-            shown=responses[known].mean(axis=0) if known.any() else responses.mean(axis=0),
+            full=reference / scale,
+            shown=responses[known].mean(axis=0),
             kind=kind[lines],
             noise_scale=usual,
         ),
         seen=Seen(
             name=measured.units[unit],
-            outcome=outcome / scale,
+            outcome=outcome,
             known=known,
             odd=odd,
             usual=usual,
             design=design,
         ),
         scale=scale,
-        recent=float(outcome[last].mean()) if last.size else 0.0,
-        spend=averaged(spend, period)[last].mean(axis=0) if last.size else reference,
+        recent=0.0 if over else float(outcome[last].mean()) * scale,
+        spend=(0.0 if over else 1.0) * averaged(spend[days], period)[last].mean(axis=0),
         money=reference / reference.sum(),
+        is_over=over,
     )
 
 
-def per_money(units: list[Unit], reference: FloatArray) -> list[Unit]:
+def per_money(units: list[Unit], reference: FloatArray, log_prior: FloatArray) -> list[Unit]:
     """Return the series with returns in one unit for all: outcome per money.
 
     Coefficients are in units of their series' mean outcome. In these, a region that sells more
-    without any spend would seem to earn more with the same money.
+    without any spend would seem to earn more with the same money. With coefficients of `full`, the
+    average over the nodes' prior is that spend caused every outcome of the days that teach: a line
+    that is on air four days in forty counts for what it can have caused on forty.
+
+    Args:
+        reference: (n_lines,), spend at which every shape is 1.
+        log_prior: (n_nodes,), of a line's node.
     """
-    money = sum(float(reference[unit.series.lines].sum()) for unit in units)
-    whole = sum(unit.scale for unit in units) / money
+    node = np.exp(log_prior)
+    money = sum(float(reference[unit.series.lines] @ (unit.series.shown @ node)) for unit in units)
+    whole = sum(unit.scale for unit in units) / max(money, 1e-9)
     return [
         replace(
             unit,
@@ -138,11 +161,12 @@ def _first_pass(
     """Return the noise's variance and how odd each period is, from a ridge regression."""
     table = np.hstack([design.columns, responses])
     sd = np.concatenate([design.sd, np.full(responses.shape[1], 0.3)])
-    usual, odd = 0.05**2, np.ones(outcome.size)
+    usual, odd = FIRST_NOISE**2, np.ones(outcome.size)
+    least = FIRST_NOISE**2 if known.sum() < FEW_PERIODS else 1e-6
     for _ in range(4):
         weight = np.where(known, 1 / odd, 0.0)
         precision = (table.T * weight) @ table + np.diag(usual / np.square(sd))
         left = outcome - table @ np.linalg.solve(precision, table.T @ (weight * outcome))
-        usual = max(float(np.median(np.square(left[known])) / 0.455), 1e-6)
+        usual = max(float(np.median(np.square(left[known])) / 0.455), least)
         odd = np.maximum((ODD_DOF + np.square(left) / usual) / (ODD_DOF + 1), 1.0)
     return usual, np.where(known, np.where(odd > 2.0, odd, 1.0), 1.0)

@@ -271,8 +271,7 @@ def check_outcome_cover(facts: Facts, metric: str, verdict: Verdict) -> None:
     verdict.add(
         level,
         "stale-outcomes",
-        f"outcomes: newest day is {facts.days[int(covered[-1])]}, "
-        f"{behind} day{'' if behind == 1 else 's'} before "
+        f"outcomes: newest day is {facts.days[int(covered[-1])]}, {behind} days before "
         f"{facts.days[-1]}; at most {STALE_OUTCOME_DAYS} are normal",
         "fetch the source again",
         source="outcomes",

@@ -213,7 +213,7 @@ def test_what_days_tell_nothing_of_is_as_doubtful_as_before_them() -> None:
     )
     draws = (np.zeros((9_000, 1)), np.zeros((9_000, 1), dtype=np.int64), np.ones(9_000))
     beside = beside_of(seen, 1.0, moments, (*draws, np.full(9_000, 4)))
-    gamma, wandering = beside.draw(rng())
+    gamma, wandering = beside.draw(np.zeros((9_000, 0)), rng())
     np.testing.assert_allclose(gamma.std(axis=0), 1e-6 * design.sd, rtol=0.05)
     kept, share = NOISES[4]
     assert wandering.var() == pytest.approx(share, rel=0.05)

@@ -31,7 +31,7 @@ def test_a_smaller_total_is_told_apart_from_a_better_split(models):
     plan = planned(known, models)
     assert plan.split is not None
     assert plan.uplift is not None
-    assert any("94.00 below the budgets of today" in reason for reason in plan.reasons)
+    assert plan.reasons == ()
     budgets = np.array([line.proposed for line in plan.lines])
     table = models.objective.table
     gain = table.total(budgets) - table.total(0.906 * known.current)
@@ -52,5 +52,9 @@ def test_a_plan_that_cuts_all_lines_alike_has_no_gain_of_its_split(models):
 def test_the_same_money_is_all_split_and_older_plans_keep_their_bytes(models):
     plan = planned(replace(facts(), wanted=1009.0), models)
     assert plan.split is None
-    assert not any("budgets of today" in reason for reason in plan.reasons)
     assert "split" not in plan.content()
+
+
+def test_money_far_from_todays_is_one_of_the_plans_reasons(models):
+    plan = planned(replace(facts(), wanted=880.0), models)
+    assert any("120.00 below the budgets of today" in reason for reason in plan.reasons)

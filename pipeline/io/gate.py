@@ -259,24 +259,42 @@ def check_cut_off(open_files: list[str], verdict: Verdict) -> None:
         )
 
 
-def check_outcome_cover(facts: Facts, metric: str, verdict: Verdict) -> None:
-    """Check how far the outcomes reach."""
-    covered = np.flatnonzero(np.isfinite(facts.outcomes[metric]).all(axis=1))
-    if not covered.size:
+def check_outcome_cover(
+    facts: Facts, policy: Policy, day: date, verdict: Verdict, before: Facts | None = None
+) -> None:
+    """Check how far the outcomes reach: days that they do not cover yet are unknown.
+
+    A row that spans a week is late from the day after its week on.
+
+    Args:
+        before: the same as an earlier night had it. A source that is always as late is as usual.
+    """
+    metric = policy.objective.maximize
+    behind = _days_behind(facts, metric)
+    if not behind:
         return
-    behind = len(facts.days) - 1 - int(covered[-1])
-    if behind == 0:
-        return
-    level = Level.FAIL if behind > STALE_OUTCOME_DAYS else Level.REVIEW
+    late = (day - facts.days[-1]).days + behind - policy.sources.period_days
+    is_usual = before is not None and behind <= _days_behind(before, metric)
+    level = Level.PASS if is_usual else Level.REVIEW
+    rest = "they are unknown yet, and nothing is learned of them"
+    if late > STALE_OUTCOME_DAYS:
+        level, rest = Level.FAIL, f"at most {STALE_OUTCOME_DAYS} days late are worked with"
     verdict.add(
         level,
         "stale-outcomes",
-        f"outcomes: newest day is {facts.days[int(covered[-1])]}, {behind} days before "
-        f"{facts.days[-1]}; at most {STALE_OUTCOME_DAYS} are normal",
+        f"outcomes: newest day is {facts.days[-1 - behind]}, and spend has {behind} "
+        f"{'day' if behind == 1 else 'days'} more; {rest}",
         "fetch the source again",
         source="outcomes",
         column="date",
     )
+
+
+def _days_behind(facts: Facts, metric: str) -> int:
+    """Return how many of the newest days have no outcome yet, 0 where no day has any."""
+    known = facts.outcomes.get(metric)
+    covered = [] if known is None else np.flatnonzero(np.isfinite(known).all(axis=1)).tolist()
+    return len(facts.days) - 1 - covered[-1] if covered else 0
 
 
 def check_spend_level(facts: Facts, policy: Policy, verdict: Verdict) -> None:

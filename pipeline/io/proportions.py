@@ -28,13 +28,14 @@ def check_unit_cost(facts: Facts, verdict: Verdict) -> None:
     unit or another column.
     """
     ratios = [
-        ("spend", "a click cost", facts.spend, facts.clicks),
-        ("spend", "an impression cost", facts.spend, facts.impressions),
+        ("spend", "a click cost", facts.days[-1], facts.spend, facts.clicks),
+        ("spend", "an impression cost", facts.days[-1], facts.spend, facts.impressions),
     ]
     if {"revenue", "conversions"} <= facts.outcomes.keys():
-        earned, sold = facts.outcomes["revenue"], facts.outcomes["conversions"]
-        ratios.append(("outcomes", "a conversion brought", np.nan_to_num(earned), sold))
-    for source, words, money, counted in ratios:
+        seen = facts.reported()
+        earned, sold = np.nan_to_num(seen.outcomes["revenue"]), seen.outcomes["conversions"]
+        ratios.append(("outcomes", "a conversion brought", seen.days[-1], earned, sold))
+    for source, words, day, money, counted in ratios:
         found = _odd_price(_unit_costs(money, counted))
         if found is None:
             continue
@@ -42,7 +43,7 @@ def check_unit_cost(facts: Facts, verdict: Verdict) -> None:
         verdict.add(
             Level.FAIL,
             "unit-cost",
-            f"{source}: {words} {newest:.4g} on {facts.days[-1]}, usually {usual:.4g}",
+            f"{source}: {words} {newest:.4g} on {day}, usually {usual:.4g}",
             "check the unit of money, and whether what is counted is complete",
             source=source,
             column="spend" if source == "spend" else "revenue",

@@ -58,7 +58,9 @@ def screen(
         trusted: (n_days, n_lines), False where somebody already said no.
         share: (n_days, n_lines), of the outcome that has been reported by now.
     """
-    odd_spend = _too_large(spend) | ~trusted & _far_off(spend)
+    # Where nobody is trusted, outcomes are lost or have not come: that says nothing of the spend.
+    doubted = ~trusted & trusted.any(axis=1, keepdims=True)
+    odd_spend = _too_large(spend) | doubted & _far_off(spend)
     clean = spend.copy()
     for day, line in zip(*np.nonzero(odd_spend), strict=True):
         clean[day, line] = _neighbours(np.where(odd_spend, np.nan, spend), day, line)

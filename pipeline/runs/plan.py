@@ -30,7 +30,7 @@ from pipeline.runs.guardrails import rail_name, ratio_of
 from pipeline.runs.kpi import kpi_of
 from pipeline.runs.learning import exploration_account, holdout_rows, kept_rows, new_lines
 from pipeline.runs.limits import cap_name
-from pipeline.runs.reasons import TOUCH, action_of, binding_limits, reason_of
+from pipeline.runs.reasons import TOUCH, action_of, binding_limits, hold_reason, reason_of
 
 OTHER_TOTAL = 0.1
 """Share by which the day's money must differ from today's before the plan speaks of it."""
@@ -71,7 +71,7 @@ def optimised_plan(
     health = (*models.objective.findings, *facts.watch.calibration())
     reasons = [*_other_total(facts, budgets), *decision.reasons]
     if held:
-        reasons.append("no change is likely enough to pay; budgets stay as they are")
+        reasons.append(hold_reason(decision))
     return Plan(
         plan_id=heading.plan_id,
         portfolio=facts.policy.portfolio,

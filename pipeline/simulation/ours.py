@@ -18,7 +18,6 @@ from pipeline.io.facts import Facts as Tables
 from pipeline.io.quality import judge_tables
 from pipeline.runs.decide import Facts, decide
 from pipeline.runs.fitting import fit_models
-from pipeline.runs.standing import newest_distrusted
 from pipeline.simulation.files import LINE_COLUMNS
 from pipeline.simulation.policies import Decision
 from pipeline.simulation.worlds import Morning
@@ -73,7 +72,7 @@ def facts_of(morning: Morning) -> Facts | None:
         ),
         held_scopes=(),
         wanted=morning.total,
-        distrusted=newest_distrusted(history),
+        distrusted=~history.trusted[-1],  # worlds report every day the morning after
     )
 
 

@@ -24,9 +24,6 @@ RECENT_DAYS = 7
 PAUSED_DAYS = 7  # a line that is silent for longer was switched off
 MISSING_SHARE = 1 / 3  # of recent spend: with more than that unknown, the rest says too little
 STALE_OUTCOME_DAYS = 3
-BUDGET_FACTOR = 3.0
-"""How far a platform's budget may be from what the line spends. Beyond, it is in another unit, or a
-month's, or has not been delivered for weeks; none of these is what is set for a day."""
 MATERIAL = 0.01  # of the portfolio's recent daily spend
 PARTIAL = 0.6  # of the week's lowest; a night cuts a line by a quarter, and holidays halve
 
@@ -295,53 +292,3 @@ def _days_behind(facts: Facts, metric: str) -> int:
     known = facts.outcomes.get(metric)
     covered = [] if known is None else np.flatnonzero(np.isfinite(known).all(axis=1)).tolist()
     return len(facts.days) - 1 - covered[-1] if covered else 0
-
-
-def check_spend_level(facts: Facts, policy: Policy, verdict: Verdict) -> None:
-    """Compare a week's spend with the budget: cents and micros are a hundred times off."""
-    daily = policy.budget.daily
-    if daily is None:
-        daily = (policy.budget.monthly or 0.0) / 30.4
-    recent = float(facts.spend[-RECENT_DAYS:].sum(axis=1).mean())
-    if daily <= 0 or recent <= 0:
-        return
-    ratio = max(recent / daily, daily / recent)
-    if ratio > 3:
-        level = Level.FAIL if ratio > 20 else Level.REVIEW
-        verdict.add(
-            level,
-            "spend-against-budget",
-            f"spend: {recent:.2f} a day in the last {RECENT_DAYS} days, the budget is "
-            f"{daily:.2f} a day",
-            "check the unit of spend (whole currency, not cents or micros) and the budget",
-            source="spend",
-            column="spend",
-        )
-
-
-def odd_budgets(facts: Facts) -> BoolArray:
-    """Return the lines whose newest budget cannot be what is set for a day, (n_lines,)."""
-    ratio = np.ones(len(facts.lines))
-    for line, spent in enumerate(facts.spend[-2 * RECENT_DAYS :].T):
-        budget = facts.budget[-1, line]
-        if (spent > 0).any() and np.isfinite(budget) and budget > 0:
-            ratio[line] = budget / np.median(spent[spent > 0])
-    return np.asarray(np.maximum(ratio, 1 / ratio) > BUDGET_FACTOR)
-
-
-def check_budgets(facts: Facts, verdict: Verdict) -> None:
-    """Say which of the newest budgets are not believed; what the line spends stands in."""
-    odd = odd_budgets(facts)
-    if odd.any():
-        line = int(np.flatnonzero(odd)[0])
-        verdict.add(
-            Level.REVIEW,
-            "budget-against-spend",
-            f"spend: the budget of {named_lines(facts, odd)} is not what is spent, for example "
-            f"{facts.budget[-1, line]:.2f} set and {facts.spend[-1, line]:.2f} spent on "
-            f"{facts.days[-1]}; the mean spend of the week is taken as what is set",
-            "check the unit of the budget column, and that it is a day's",
-            source="spend",
-            column="budget",
-            line=facts.lines[line],
-        )

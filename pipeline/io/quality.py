@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING
 
 from pipeline.core.findings import Finding, Level, worst_level
 from pipeline.core.policy import Policy
-from pipeline.io import gaps, gate, jumps, objective, outages, proportions, restated, suites
+from pipeline.io import (
+    gaps,
+    gate,
+    jumps,
+    objective,
+    outages,
+    proportions,
+    restated,
+    set_budgets,
+    suites,
+)
 from pipeline.io.artefacts import RunFolder
 from pipeline.io.lift_tests import LIFT_TESTS
 from pipeline.io.named_days import as_ordinary, report_believed
@@ -150,8 +160,8 @@ def judge_facts(
     gaps.check_month(facts, policy, day, verdict)
     gate.check_outcome_cover(units, policy, day, verdict, before and before.outcome_side)
     gate.check_columns(facts, verdict)
-    gate.check_spend_level(facts, policy, verdict)
-    gate.check_budgets(facts, verdict)
+    set_budgets.check_spend_level(facts, policy, verdict)
+    set_budgets.check_budgets(facts, verdict)
     _judge_rows(rows, ordinary, metric, verdict)
     outages.check_outages(units, metric, verdict, are_totals=units is not facts)
     objective.check_totals(units, policy.objective, verdict)

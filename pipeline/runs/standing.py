@@ -17,7 +17,7 @@ from pipeline.core.money import round_money
 from pipeline.core.types import BoolArray, FloatArray, Line, line_label
 from pipeline.core.watch import Watch
 from pipeline.io.facts import Facts
-from pipeline.io.gate import odd_budgets
+from pipeline.io.set_budgets import odd_budgets
 from pipeline.runs.inputs import Inputs
 
 MEAN_DAYS = 7

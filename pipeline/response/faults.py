@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.core.types import BoolArray, FloatArray
+from pipeline.core.types import BoolArray, FloatArray, IntArray
 
 UNIT_FACTOR = 12.0
 """A cell this many times above its neighbours is in another unit (100 is the usual slip)."""
@@ -32,14 +32,14 @@ class Screened:
         spend: (n_days, n_lines), unit errors replaced by the neighbours' median.
         usable: (n_days, n_lines), outcomes that may teach.
         valued: (n_days, n_lines), cells whose money per outcome may teach.
-        silent, slipped: how many cells each test took out.
+        silent, slipped: (n_lines,), how many cells each test took out.
     """
 
     spend: FloatArray
     usable: BoolArray
     valued: BoolArray
-    silent: int
-    slipped: int
+    silent: IntArray
+    slipped: IntArray
 
 
 def screen(
@@ -69,13 +69,13 @@ def screen(
     silent = _silent(clean, outcome, usable, share) & usable
     usable &= ~silent
     valued = usable.copy()
-    slipped = int(odd_spend.sum() + odd_outcome.sum())
+    slipped = odd_spend.sum(axis=0) + odd_outcome.sum(axis=0)
     if money is not None:
         odd_money = _overpriced(outcome, money, usable)
         valued &= ~odd_money & np.isfinite(money)
-        slipped += int(odd_money.sum())
+        slipped = slipped + odd_money.sum(axis=0)
     return Screened(
-        spend=clean, usable=usable, valued=valued, silent=int(silent.sum()), slipped=slipped
+        spend=clean, usable=usable, valued=valued, silent=silent.sum(axis=0), slipped=slipped
     )
 
 

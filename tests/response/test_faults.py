@@ -75,4 +75,4 @@ def test_spend_of_days_without_outcomes_is_believed_however_far_a_plan_took_it()
     late[-1], one[-1, 0] = False, False
     seen = [screen(spend, 0.1 * spend, None, known, np.ones(spend.shape)) for known in (late, one)]
     assert [item.spend[-1, 0] for item in seen] == [20.0, 100.0]
-    assert [item.slipped for item in seen] == [0, 1]
+    assert [item.slipped.tolist() for item in seen] == [[0, 0], [1, 0]]

@@ -62,11 +62,15 @@ class Watched:
     """Series ready for the chart; column `i` is `kind[i]` of the line `line[i]`.
 
     `PORTFOLIO` instead of a line's index is the portfolio as a whole.
+
+    Attributes:
+        money: (n_days, n_lines), log spend, NaN on days without.
     """
 
     series: FloatArray
     kind: tuple[str, ...]
     line: tuple[int, ...]
+    money: FloatArray
 
 
 def watched_series(
@@ -94,7 +98,8 @@ def watched_series(
     wholes = {"tracking": _freed(_common(tables["tracking"])[:, None])}
     if whole is not None:
         wholes["residual"] = _freed(whole[:, None])
-    return _stacked(freed, wholes)
+    money = np.log(np.where(seen.spend > 0, seen.spend, np.nan))
+    return _stacked(freed, wholes, money)
 
 
 def _log_ratio(top: FloatArray, bottom: FloatArray, trusted: BoolArray) -> FloatArray:
@@ -172,7 +177,9 @@ def _median(table: FloatArray, axis: int) -> FloatArray:
     return np.where(known.any(axis=axis), middle, np.nan)
 
 
-def _stacked(tables: Mapping[str, FloatArray], wholes: Mapping[str, FloatArray]) -> Watched:
+def _stacked(
+    tables: Mapping[str, FloatArray], wholes: Mapping[str, FloatArray], money: FloatArray
+) -> Watched:
     columns, kinds, lines = [], [], []
     n_days = next(iter(tables.values())).shape[0]
     parts = [(kind, table, 0) for kind, table in tables.items()]
@@ -189,4 +196,4 @@ def _stacked(tables: Mapping[str, FloatArray], wholes: Mapping[str, FloatArray])
             kinds.append(kind)
             lines.append(line + first)
     series = np.stack(columns, axis=1) if columns else np.empty((n_days, 0))
-    return Watched(series=series, kind=tuple(kinds), line=tuple(lines))
+    return Watched(series=series, kind=tuple(kinds), line=tuple(lines), money=money)

@@ -250,6 +250,20 @@ def test_a_ratio_that_shows_only_rounding_is_no_alarm() -> None:
     assert not [alarm for alarm in found.alarms if alarm.kind in {"cpc", "cpm"}]
 
 
+@pytest.mark.parametrize(("cut", "alarmed"), [(0.3, False), (0.95, True)])
+def test_a_line_that_a_plan_cuts_below_its_threshold_is_no_broken_tag(cut, alarmed) -> None:
+    """What it earns for a click falls with its money; a tag that breaks needs no cut."""
+    data, rng = world(), np.random.default_rng(4)
+    moved = np.maximum(0.75 ** np.arange(1, 13), cut)
+    for name in ("spend", "budget", "clicks", "impressions"):
+        data[name][-12:, 2] *= moved
+    usual = data["clicks"][-12:, 2] * 0.05
+    data["conversions"][-12:, 2] = rng.poisson(usual * np.where(alarmed, 0.3, moved**2.7))
+    kinds = {alarm.kind for alarm in watch(data).alarms if alarm.line == LINES[2]}
+    assert ("tracking" in kinds) is alarmed
+    assert alarmed or not kinds
+
+
 def test_money_that_a_plan_moves_is_no_alarm_whatever_the_line_saturates_like() -> None:
     for steepness in (0.15, 0.5, 0.9):
         data = world()

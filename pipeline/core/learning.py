@@ -29,13 +29,14 @@ class KpiPart(_Frozen):
 class CreditRow(_Frozen):
     """What was credited to a scope beside what its money caused, a day of the last four weeks.
 
-    Days that the settings name are left out of both.
+    Both are of the same days: those that the settings name are left out, and cells that the fit
+    leaves out. A season or a weekday is in neither alone.
 
     Attributes:
         scope: empty for the portfolio.
         credit: who credited its outcomes; empty where nobody said, or where they were several.
         attributed: as credited, late outcomes completed.
-        incremental: caused by the money, with its 90 % interval.
+        incremental: caused by the money of those days, with its 90 % interval.
         factor: incremental over attributed; None where nothing was attributed.
         tests: experiments on its lines that the curves rest on; none supports the factor where
             it is empty.

@@ -47,6 +47,23 @@ class Facts:
         """The table whose rows outcomes are known by: this one, or that of the units."""
         return self.measured or self
 
+    def until(self, end: int) -> Facts:
+        """Return the first `end` rows."""
+        tables = ("spend", "has_spend_row", "budget", "impressions", "clicks", "has_outcome_row")
+        return replace(
+            self,
+            days=self.days[:end],
+            outcomes={name: table[:end] for name, table in self.outcomes.items()},
+            measured=None if self.measured is None else self.measured.until(end),
+            **{name: getattr(self, name)[:end] for name in tables},
+        )
+
+    def reported(self) -> Facts:
+        """Return the rows up to the newest that any outcome covers."""
+        covered = [np.isfinite(table).any(axis=1) for table in self.outcomes.values()]
+        rows = np.flatnonzero(np.any(covered, axis=0)) if covered else np.empty(0)
+        return self.until(int(rows[-1]) + 1) if rows.size else self
+
     def groups(self) -> tuple[str, ...]:
         """Return the outermost level of each line."""
         return tuple(line[0] for line in self.lines)

@@ -24,9 +24,6 @@ RECENT_DAYS = 7
 PAUSED_DAYS = 7  # a line that is silent for longer was switched off
 MISSING_SHARE = 1 / 3  # of recent spend: with more than that unknown, the rest says too little
 STALE_OUTCOME_DAYS = 3
-BUDGET_FACTOR = 3.0
-"""How far a platform's budget may be from what the line spends. Beyond, it is in another unit, or a
-month's, or has not been delivered for weeks; none of these is what is set for a day."""
 MATERIAL = 0.01  # of the portfolio's recent daily spend
 PARTIAL = 0.6  # of the week's lowest; a night cuts a line by a quarter, and holidays halve
 
@@ -259,79 +256,39 @@ def check_cut_off(open_files: list[str], verdict: Verdict) -> None:
         )
 
 
-def check_outcome_cover(facts: Facts, metric: str, verdict: Verdict) -> None:
-    """Check how far the outcomes reach: a look where they end before spend, then no plan."""
-    covered = np.flatnonzero(np.isfinite(facts.outcomes[metric]).all(axis=1))
-    if not covered.size:
+def check_outcome_cover(
+    facts: Facts, policy: Policy, day: date, verdict: Verdict, before: Facts | None = None
+) -> None:
+    """Check how far the outcomes reach: days that they do not cover yet are unknown.
+
+    A row that spans a week is late from the day after its week on.
+
+    Args:
+        before: the same as an earlier night had it. A source that is always as late is as usual.
+    """
+    metric = policy.objective.maximize
+    behind = _days_behind(facts, metric)
+    if not behind:
         return
-    behind = len(facts.days) - 1 - int(covered[-1])
-    if behind == 0:
-        return
-    rows = "day" if facts.period_days == 1 else "row"
-    is_old = behind > STALE_OUTCOME_DAYS
+    late = (day - facts.days[-1]).days + behind - policy.sources.period_days
+    is_usual = before is not None and behind <= _days_behind(before, metric)
+    level = Level.PASS if is_usual else Level.REVIEW
+    rest = "they are unknown yet, and nothing is learned of them"
+    if late > STALE_OUTCOME_DAYS:
+        level, rest = Level.FAIL, f"at most {STALE_OUTCOME_DAYS} days late are worked with"
     verdict.add(
-        Level.FAIL if is_old else Level.REVIEW,
+        level,
         "stale-outcomes",
-        f"outcomes: newest day is {facts.days[int(covered[-1])]}, {behind} "
-        f"{rows}{'s' if behind > 1 else ''} before that of spend, {facts.days[-1]}; "
-        + (
-            f"at most {STALE_OUTCOME_DAYS} {rows}s are worked with"
-            if is_old
-            else "what is missing teaches nothing yet"
-        ),
+        f"outcomes: newest day is {facts.days[-1 - behind]}, and spend has {behind} "
+        f"{'day' if behind == 1 else 'days'} more; {rest}",
         "fetch the source again",
         source="outcomes",
         column="date",
     )
 
 
-def check_spend_level(facts: Facts, policy: Policy, verdict: Verdict) -> None:
-    """Compare a week's spend with the budget: cents and micros are a hundred times off."""
-    daily = policy.budget.daily
-    if daily is None:
-        daily = (policy.budget.monthly or 0.0) / 30.4
-    recent = float(facts.spend[-RECENT_DAYS:].sum(axis=1).mean())
-    if daily <= 0 or recent <= 0:
-        return
-    ratio = max(recent / daily, daily / recent)
-    if ratio > 3:
-        level = Level.FAIL if ratio > 20 else Level.REVIEW
-        verdict.add(
-            level,
-            "spend-against-budget",
-            f"spend: {recent:.2f} a day in the last {RECENT_DAYS} days, the budget is "
-            f"{daily:.2f} a day",
-            "check the unit of spend (whole currency, not cents or micros) and the budget",
-            source="spend",
-            column="spend",
-        )
-
-
-def odd_budgets(facts: Facts) -> BoolArray:
-    """Return the lines whose newest budget cannot be what is set for a day, (n_lines,)."""
-    ratio = np.ones(len(facts.lines))
-    for line, spent in enumerate(facts.spend[-2 * RECENT_DAYS :].T):
-        budget = facts.budget[-1, line]
-        if (spent > 0).any() and np.isfinite(budget) and budget > 0:
-            ratio[line] = budget / np.median(spent[spent > 0])
-        elif budget == 0 and spent[-1] > 0 and (facts.budget[:, line] > 0).any():
-            ratio[line] = np.inf  # off, and it spent; a column that is always 0 tells nothing
-    return np.asarray(np.maximum(ratio, 1 / ratio) > BUDGET_FACTOR)
-
-
-def check_budgets(facts: Facts, verdict: Verdict) -> None:
-    """Say which of the newest budgets are not believed; what the line spends stands in."""
-    odd = odd_budgets(facts)
-    if odd.any():
-        line = int(np.flatnonzero(odd)[0])
-        verdict.add(
-            Level.REVIEW,
-            "budget-against-spend",
-            f"spend: the budget of {named_lines(facts, odd)} is not what is spent, for example "
-            f"{facts.budget[-1, line]:.2f} set and {facts.spend[-1, line]:.2f} spent on "
-            f"{facts.days[-1]}; the mean spend of the week is taken as what is set",
-            "check the unit of the budget column, and that it is a day's",
-            source="spend",
-            column="budget",
-            line=facts.lines[line],
-        )
+def _days_behind(facts: Facts, metric: str) -> int:
+    """Return how many of the newest days have no outcome yet, 0 where no day has any."""
+    known = facts.outcomes.get(metric)
+    covered = [] if known is None else np.flatnonzero(np.isfinite(known).all(axis=1)).tolist()
+    return len(facts.days) - 1 - covered[-1] if covered else 0

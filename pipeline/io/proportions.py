@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.core.findings import Level
-from pipeline.core.types import FloatArray
+from pipeline.core.types import FloatArray, line_label
 from pipeline.io.facts import Facts
 from pipeline.io.jumps import MATERIAL, RECENT_DAYS, SHORT_DAYS, neighbour_median, typical_total
 from pipeline.io.levels import typical_levels
@@ -18,6 +18,7 @@ COST_NOISE = (
 )
 DAY_JUMP = 1.8  # times the week's highest: a night raises a line by a quarter, a sale by a half
 LINE_STEP, LINE_BEYOND = 1.6, 1.15  # times the week's extreme; times the line's own largest step
+MOST = 0.5  # of what a price is off
 EXPLAINED = 1.3  # the price of a click on a day whose money is real stays within this factor
 
 
@@ -28,26 +29,42 @@ def check_unit_cost(facts: Facts, verdict: Verdict) -> None:
     unit or another column.
     """
     ratios = [
-        ("spend", "a click cost", facts.spend, facts.clicks),
-        ("spend", "an impression cost", facts.spend, facts.impressions),
+        ("spend", "a click cost", facts.days[-1], facts.spend, facts.clicks),
+        ("spend", "an impression cost", facts.days[-1], facts.spend, facts.impressions),
     ]
     if {"revenue", "conversions"} <= facts.outcomes.keys():
-        earned, sold = facts.outcomes["revenue"], facts.outcomes["conversions"]
-        ratios.append(("outcomes", "a conversion brought", np.nan_to_num(earned), sold))
-    for source, words, money, counted in ratios:
+        seen = facts.reported()
+        earned, sold = np.nan_to_num(seen.outcomes["revenue"]), seen.outcomes["conversions"]
+        ratios.append(("outcomes", "a conversion brought", seen.days[-1], earned, sold))
+    for source, words, day, money, counted in ratios:
         found = _odd_price(_unit_costs(money, counted))
         if found is None:
             continue
         newest, usual = found
+        line = _moved_by(money[-1], counted[-1], usual)
+        whose = "" if line is None else f", above all on {line_label(facts.lines[line])}"
         verdict.add(
             Level.FAIL,
             "unit-cost",
-            f"{source}: {words} {newest:.4g} on {facts.days[-1]}, usually {usual:.4g}",
+            f"{source}: {words} {newest:.4g} on {day}, usually {usual:.4g}{whose}",
             "check the unit of money, and whether what is counted is complete",
             source=source,
             column="spend" if source == "spend" else "revenue",
             value=f"{newest:.4g}",
+            line=None if line is None else facts.lines[line],
         )
+
+
+def _moved_by(money: FloatArray, counted: FloatArray, usual: float) -> int | None:
+    """Return the line that alone moves a day's price by more than half, None where several do.
+
+    Args:
+        money, counted: (n_lines,), of the day.
+        usual: price of one.
+    """
+    excess = np.where(np.isfinite(counted), money - usual * np.nan_to_num(counted), 0.0)
+    total, line = float(excess.sum()), int(np.argmax(np.abs(excess)))
+    return line if excess.size > 1 and excess[line] / total > MOST else None
 
 
 def _odd_price(prices: FloatArray) -> tuple[float, float] | None:

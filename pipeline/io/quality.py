@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING
 
 from pipeline.core.findings import Finding, Level, worst_level
 from pipeline.core.policy import Policy
-from pipeline.io import gaps, gate, jumps, objective, outages, proportions, restated, suites
+from pipeline.io import (
+    gaps,
+    gate,
+    jumps,
+    objective,
+    outages,
+    proportions,
+    restated,
+    set_budgets,
+    suites,
+)
 from pipeline.io.artefacts import RunFolder
 from pipeline.io.lift_tests import LIFT_TESTS
 from pipeline.io.named_days import as_ordinary, report_believed
@@ -84,11 +94,13 @@ def judge(
     if gate.check_counts(facts, policy, verdict) and facts is not None:
         if with_suites:
             tests = work.read_parquet(LIFT_TESTS) if work.exists(LIFT_TESTS) else None
-            pending = suites.begin(facts, policy.objective.maximize, tests)
-        judge_facts(facts, policy, day, verdict, read_special_days(work))
+            metric, days = policy.objective.maximize, policy.sources.period_days
+            pending = suites.begin(facts, metric, tests, period_days=days)
+        before = read_facts(previous) if previous and previous.exists(LINE_DAY) else None
+        judge_facts(facts, policy, day, verdict, read_special_days(work), before)
         gate.check_cut_off(work.read_json(SOURCES)["spend"]["ends_open"], verdict)
-        if previous is not None and previous.exists(LINE_DAY):
-            restated.check_restated(facts, read_facts(previous), policy.objective.maximize, verdict)
+        if before is not None:
+            restated.check_restated(facts, before, policy.objective.maximize, verdict)
     # Rows first: where a column cannot be read, that all of it is zero only follows.
     rows = work.read_json(ROW_FINDINGS) if work.exists(ROW_FINDINGS) else []
     findings = (*map(Finding.model_validate, rows), *verdict.findings)
@@ -127,6 +139,7 @@ def judge_facts(
     day: date,
     verdict: Verdict,
     named: Mapping[date, str] | None = None,
+    before: Facts | None = None,
 ) -> None:
     """Apply every rule that needs only tonight's tables.
 
@@ -134,6 +147,7 @@ def judge_facts(
 
     Args:
         named: days that the settings name; what such a day may bring is no fault of it.
+        before: an earlier night's tables, which say how late outcomes usually are.
     """
     metric = policy.objective.maximize
     units = facts.outcome_side
@@ -144,10 +158,10 @@ def judge_facts(
     if rows.measured is not None:
         gaps.check_outcome_gaps(rows.measured, verdict)
     gaps.check_month(facts, policy, day, verdict)
-    gate.check_outcome_cover(units, metric, verdict)
+    gate.check_outcome_cover(units, policy, day, verdict, before and before.outcome_side)
     gate.check_columns(facts, verdict)
-    gate.check_spend_level(facts, policy, verdict)
-    gate.check_budgets(facts, verdict)
+    set_budgets.check_spend_level(facts, policy, verdict)
+    set_budgets.check_budgets(facts, verdict)
     _judge_rows(rows, ordinary, metric, verdict)
     outages.check_outages(units, metric, verdict, are_totals=units is not facts)
     objective.check_totals(units, policy.objective, verdict)
@@ -164,11 +178,12 @@ def _judge_rows(rows: Facts, ordinary: Facts, metric: str, verdict: Verdict) -> 
     Args:
         ordinary: the rows without what named days may bring; amounts are told as they are.
     """
-    units, ordinary_units = rows.outcome_side, ordinary.outcome_side
+    # The newest outcomes are those that have come: a fault in them is one of tonight.
+    units, ordinary_units = rows.outcome_side.reported(), ordinary.outcome_side.reported()
     jumps.check_spend_jumps(rows, verdict, ordinary)
     jumps.check_outcome_jumps(units, metric, verdict, ordinary_units)
     jumps.check_unit_shift(rows, verdict, ordinary)
     jumps.check_outcome_shift(ordinary_units, metric, verdict, are_totals=rows.measured is not None)
-    proportions.check_unit_cost(ordinary_units, verdict)
+    proportions.check_unit_cost(ordinary.outcome_side, verdict)
     proportions.check_day_jump(rows, verdict, ordinary)
     proportions.check_line_steps(rows, verdict, ordinary)

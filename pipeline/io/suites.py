@@ -74,13 +74,16 @@ class PendingSuites:
         return results
 
 
-def begin(facts: Facts, metric: str, tests: pa.Table | None = None) -> PendingSuites:
+def begin(
+    facts: Facts, metric: str, tests: pa.Table | None = None, *, period_days: int = 1
+) -> PendingSuites:
     """Hand the night's tables of budgets to the suites and return at once.
 
     Args:
         tests: the mart `lift_test`, where the night has any.
+        period_days: how many days a row of the sources spans.
     """
-    return _begin(request_for(facts, metric, tests))
+    return _begin(request_for(facts, metric, tests, period_days))
 
 
 def begin_tables(
@@ -104,9 +107,12 @@ def _begin(request: dict[str, Any]) -> PendingSuites:
     return PendingSuites(request, running)
 
 
-def request_for(facts: Facts, metric: str, tests: pa.Table | None = None) -> dict[str, Any]:
+def request_for(
+    facts: Facts, metric: str, tests: pa.Table | None = None, period_days: int = 1
+) -> dict[str, Any]:
     """Return all that the suites need of a night, as plain values."""
     last_day = facts.days[-1]
+    late = timedelta(days=STALE_OUTCOME_DAYS + period_days - 1)
     tables = frames(facts, metric)
     if tests is not None and tests.num_rows:
         tables["experiments"] = experiment_frame(tests, facts)
@@ -117,7 +123,7 @@ def request_for(facts: Facts, metric: str, tests: pa.Table | None = None) -> dic
         "parameters": {
             "first_day": facts.days[0].isoformat(),
             "last_day": last_day.isoformat(),
-            "oldest_newest_outcome": (last_day - timedelta(days=STALE_OUTCOME_DAYS)).isoformat(),
+            "oldest_newest_outcome": (last_day - late).isoformat(),
             "cells": facts.spend.size,
             "days": len(facts.days),
         },

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.core.types import BoolArray, FloatArray
+from pipeline.core.types import BoolArray, FloatArray, IntArray
 
 UNIT_FACTOR = 12.0
 """A cell this many times above its neighbours is in another unit (100 is the usual slip)."""
@@ -32,14 +32,14 @@ class Screened:
         spend: (n_days, n_lines), unit errors replaced by the neighbours' median.
         usable: (n_days, n_lines), outcomes that may teach.
         valued: (n_days, n_lines), cells whose money per outcome may teach.
-        silent, slipped: how many cells each test took out.
+        silent, slipped: (n_lines,), how many cells each test took out.
     """
 
     spend: FloatArray
     usable: BoolArray
     valued: BoolArray
-    silent: int
-    slipped: int
+    silent: IntArray
+    slipped: IntArray
 
 
 def screen(
@@ -58,7 +58,9 @@ def screen(
         trusted: (n_days, n_lines), False where somebody already said no.
         share: (n_days, n_lines), of the outcome that has been reported by now.
     """
-    odd_spend = _too_large(spend) | ~trusted & _far_off(spend)
+    # Where nobody is trusted, outcomes are lost or have not come: that says nothing of the spend.
+    doubted = ~trusted & trusted.any(axis=1, keepdims=True)
+    odd_spend = _too_large(spend) | doubted & _far_off(spend)
     clean = spend.copy()
     for day, line in zip(*np.nonzero(odd_spend), strict=True):
         clean[day, line] = _neighbours(np.where(odd_spend, np.nan, spend), day, line)
@@ -67,13 +69,13 @@ def screen(
     silent = _silent(clean, outcome, usable, share) & usable
     usable &= ~silent
     valued = usable.copy()
-    slipped = int(odd_spend.sum() + odd_outcome.sum())
+    slipped = odd_spend.sum(axis=0) + odd_outcome.sum(axis=0)
     if money is not None:
         odd_money = _overpriced(outcome, money, usable)
         valued &= ~odd_money & np.isfinite(money)
-        slipped += int(odd_money.sum())
+        slipped = slipped + odd_money.sum(axis=0)
     return Screened(
-        spend=clean, usable=usable, valued=valued, silent=int(silent.sum()), slipped=slipped
+        spend=clean, usable=usable, valued=valued, silent=silent.sum(axis=0), slipped=slipped
     )
 
 

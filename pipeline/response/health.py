@@ -51,7 +51,7 @@ class Health:
         money: (n_lines,), spent in the last four weeks.
         surprise: sums over cells of residuals times those of the day before, and of their squares.
         away: (n_lines,), how far the last days are from the curves; 0 where there are too few.
-        silent, slipped: cells left out as faults.
+        silent, slipped: (n_lines,), cells left out as faults.
         completeness: share of a day's outcomes known 1, 2, ... days later.
         snapshots: how many nights taught it.
         count: what was counted.
@@ -67,8 +67,8 @@ class Health:
     money: FloatArray
     surprise: tuple[float, float]
     away: FloatArray
-    silent: int
-    slipped: int
+    silent: IntArray
+    slipped: IntArray
     completeness: FloatArray
     snapshots: int
     count: str
@@ -94,7 +94,7 @@ class Health:
             surprise_finding(*self.surprise),
             _recent(lines, self.away),
             *_jumped(self.jumps),
-            _faults(self.silent, self.slipped),
+            _faults(lines, self.silent, self.slipped),
             _late(self.completeness, self.snapshots),
             *uncounted_finding(lines, self.uncounted, self.count),
             *self.leads,
@@ -122,11 +122,12 @@ def told_as_one(parts: Sequence[Health], places: Sequence[IntArray]) -> Health:
             sum(part.surprise[0] for part in parts),
             sum(part.surprise[1] for part in parts),
         ),
-        silent=sum(part.silent for part in parts),
-        slipped=sum(part.slipped for part in parts),
         told=told_whole([part.told for part in parts]),
         jumps=tuple(jump for part in parts for jump in part.jumps),
-        **{name: lines(name) for name in ("doubt", "money", "away", "uncounted", "lost")},
+        **{
+            name: lines(name)
+            for name in ("doubt", "money", "away", "silent", "slipped", "uncounted", "lost")
+        },
     )
 
 
@@ -283,13 +284,18 @@ def recent_finding(off: Sequence[Line], differs: str, agrees: str, advice: str) 
     )
 
 
-def _faults(silent: int, slipped: int) -> Finding:
-    found = silent + slipped
+def _faults(lines: tuple[Line, ...], silent: IntArray, slipped: IntArray) -> Finding:
+    by_line = silent + slipped
+    found = int(by_line.sum())
+    where = [f"{line_label(lines[i])} ({by_line[i]})" for i in np.argsort(-by_line, kind="stable")]
+    n_lines = int((by_line > 0).sum())
+    more = f" and {n_lines - SHOWN} more" if n_lines > SHOWN else ""
     return Finding(
         level=Level.REVIEW if found else Level.PASS,
         check="model.faults",
         message=(
-            f"{silent} silent cells and {slipped} in another unit taught nothing"
+            f"{int(silent.sum())} silent cells and {int(slipped.sum())} in another unit taught "
+            f"nothing: {', '.join(where[: min(n_lines, SHOWN)])}{more}"
             if found
             else "no silent tracking and no unit errors in history"
         ),

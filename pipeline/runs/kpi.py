@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 import numpy as np
 
 from pipeline.core.history import History, LiftTest
 from pipeline.core.learning import CreditRow, KpiPart, PlanKpi
-from pipeline.core.types import FloatArray, IntArray
+from pipeline.core.types import BoolArray, FloatArray, IntArray
 from pipeline.response.experiments import covers
+from pipeline.response.faults import screen
 from pipeline.response.maturity import learn_maturity
 from pipeline.response.plausible import judge
 from pipeline.response.predict import Predictive
+from pipeline.response.worth import counted
 from pipeline.runs.decide import Facts, Models
 
 RECENT_DAYS = 28
+WEEK = 7
 
 
 def kpi_of(facts: Facts, models: Models) -> PlanKpi:
@@ -33,10 +35,9 @@ def kpi_of(facts: Facts, models: Models) -> PlanKpi:
 
 def _parts(history: History, values: dict[str, float]) -> tuple[KpiPart, ...]:
     known = history.outcomes if history.measured is None else history.measured.outcomes
-    amounts = {
-        name: float(known[name][-RECENT_DAYS:].sum() / len(known[name][-RECENT_DAYS:]))
-        for name in values
-    }
+    told = np.asarray(history.outcome_side.trusted[-RECENT_DAYS:].any(axis=1))
+    days = max(int(told.sum()), 1)  # those that outcomes cover
+    amounts = {name: float(known[name][-RECENT_DAYS:][told].sum() / days) for name in values}
     whole = sum(amounts[name] * worth for name, worth in values.items()) or 1.0
     return tuple(
         KpiPart(
@@ -52,18 +53,24 @@ def _parts(history: History, values: dict[str, float]) -> tuple[KpiPart, ...]:
 def _credited(facts: Facts, models: Models) -> tuple[CreditRow, ...]:
     """Return attributed beside incremental; nothing where outcomes are not attributed at all.
 
-    Both are of days without a name: the four weeks may hold a sale, and tomorrow may be one.
+    Both are of the same days: the last four weeks without days that have a name, and without
+    cells that the fit leaves out, whose outcomes are no outcomes.
     """
     history, table = facts.history, models.objective.table
     if history.measured is not None or table.metric not in history.outcomes:
         return ()
+    spend, whole, told = _told(facts, table.metric)
     recent = _ordinary_days(history)
-    attributed = (_whole(facts, table.metric)[recent]).mean(axis=0)
-    caused = table.at(history.spend[recent].mean(axis=0)) * _ordinary_over_tomorrow(facts, models)
+    days = np.maximum(told[recent].sum(axis=0), 1)
+    attributed = np.where(told, whole, 0.0)[recent].sum(axis=0) / days
+    paid = np.where(told, spend, 0.0)[recent].sum(axis=0) / days
     channels = list(dict.fromkeys(line[0] for line in history.lines))
     every = np.arange(len(history.lines))
     judged = judge(history, facts.policy.objective.maximize, facts.lift_tests, of_all=False)
     tests = [test for test in judged.tests if covers(history, test)]
+    tested = {line for test in tests for line in test.lines}
+    plain = np.array([line not in tested for line in history.lines])
+    caused = _caused(models, paid, attributed, plain)
 
     def row(scope: dict[str, str], members: IntArray) -> CreditRow:
         return _row(facts, scope, members, tests, attributed, caused)
@@ -87,18 +94,29 @@ def _ordinary_days(history: History) -> IntArray:
     return np.array(found) if found else places
 
 
-def _ordinary_over_tomorrow(facts: Facts, models: Models) -> float:
-    """Return how much less an ordinary day brings than tomorrow does for its name, 1 without one.
+def _caused(
+    models: Models, paid: FloatArray, attributed: FloatArray, plain: BoolArray
+) -> FloatArray:
+    """Return what money caused on a day like those attributed, (n_draws, n_lines).
 
-    The curves are tomorrow's. The same weekday of a coming week tells its name from its weekday.
+    The curves are tomorrow's, and tomorrow has a weekday, a season and perhaps a name of its own.
+    What the curves expect of tomorrow in all, over what was attributed, takes these out.
+
+    Args:
+        paid, attributed: (n_lines,), a day.
+        plain: (n_lines,), lines whose curve rests on their days alone; what a test says that
+            money causes may be more than was attributed.
     """
-    if facts.day not in facts.history.special or not isinstance(models.ahead, Predictive):
-        return 1.0
-    demand = models.ahead.demand.mean(axis=1)
-    for ahead in range(7, len(demand), 7):
-        if facts.day + timedelta(days=ahead) not in facts.history.special:
-            return float(demand[ahead] / demand[0])
-    return 1.0
+    table = models.objective.table
+    caused, organic = table.at(paid), np.asarray(table.organic, dtype=float)
+    if isinstance(models.ahead, Predictive):
+        week = models.ahead.demand[:WEEK]
+        usual = week.mean(axis=0) / np.maximum(week[0], 1e-12)
+        caused, organic = caused * usual, organic * usual
+    known = plain if plain.any() else np.ones_like(plain)
+    expected = float((caused + organic)[:, known].sum(axis=1).mean())
+    seen = float(attributed[known].sum())
+    return caused * (seen / expected if min(seen, expected) > 0 else 1.0)
 
 
 def _credit(facts: Facts, members: Sequence[int]) -> str:
@@ -132,11 +150,24 @@ def _row(
     )
 
 
-def _whole(facts: Facts, metric: str) -> FloatArray:
-    """Return a metric with what is still to come of its last days, (n_days, n_lines)."""
+def _told(facts: Facts, metric: str) -> tuple[FloatArray, FloatArray, BoolArray]:
+    """Return spend, a metric with what is still to come of its last days, and which cells count.
+
+    Each is (n_days, n_lines). The cells are those that the fit learns from, and those without
+    money: a pause is a part of the four weeks.
+    """
     history = facts.history
-    late = learn_maturity(facts.vintages, len(history.days), history.outermost)
-    return np.asarray(np.nan_to_num(history.outcomes[metric]) / late.share)
+    share = learn_maturity(facts.vintages, len(history.days), history.outermost).share
+    name = facts.policy.objective.counted(history.outcomes)
+    reported, money = history.outcomes[name], None
+    if name != metric:
+        money = history.outcomes[metric]
+        reported = counted(reported, money)[0]
+    screened = screen(
+        history.spend, np.maximum(np.nan_to_num(reported), 0.0), money, history.trusted, share
+    )
+    told = screened.valued | history.trusted & (history.spend <= 0)
+    return screened.spend, np.nan_to_num(history.outcomes[metric]) / share, np.asarray(told)
 
 
 def _number(value: float) -> float:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from pipeline.runs.fitting import Fit, Part
 
 _TABLE = ("spend", "value", "organic")
-_HEALTH = ("doubt", "money", "away", "completeness", "uncounted", "lost")
+_HEALTH = (
+    "doubt", "money", "away", "silent", "slipped", "completeness", "uncounted", "lost",
+)  # fmt: skip
 _AHEAD = (
     "reference", "carried", "level", "share", "retention", "shape", "walk_sd", "demand",
     "shared_sd", "line_variance",
@@ -38,8 +40,7 @@ def part_bytes(part: Part) -> bytes:
     arrays["mean"] = part.learned.mean
     arrays |= {f"health.{name}": getattr(health, name) for name in _HEALTH}
     words: dict[str, Any] = {
-        name: getattr(health, name)
-        for name in ("n_days", "surprise", "silent", "slipped", "snapshots", "count")
+        name: getattr(health, name) for name in ("n_days", "surprise", "snapshots", "count")
     }
     for name in ("leads", "special"):
         words[name] = [item.model_dump(mode="json") for item in getattr(health, name)]

@@ -33,6 +33,7 @@ from pipeline.runs.reasons import (
     Returns,
     action_of,
     binding_limits,
+    hold_reason,
     lesson_change,
     reason_of,
 )
@@ -74,7 +75,7 @@ def optimised_plan(
     health = (*models.objective.findings, *facts.watch.calibration())
     reasons = [*other_total(facts, budgets), *decision.reasons]
     if held:
-        reasons.append("no change is likely enough to pay; budgets stay as they are")
+        reasons.append(hold_reason(decision))
     return Plan(
         plan_id=heading.plan_id,
         portfolio=facts.policy.portfolio,

@@ -28,22 +28,27 @@ def realised_by_now(work: RunFolder, inputs: Inputs, tables: Tables, history: Hi
         # A total is whole enough to be held against where it is whole enough to learn from.
         trusted[-OPEN_DAYS:] = False
         spent = Spent(lines=history.lines, spend=tables.spend)
+    complete, doubt = _completeness(work, history, inputs.policy.objective)
     return Realised(
         days=history.days,
         lines=side.lines,
         spend=tables.outcome_side.spend,
         outcome=side.outcomes.get(metric, np.zeros_like(side.spend)),
-        complete=_completeness(work, history, inputs.policy.objective),
+        complete=complete,
+        doubt=doubt,
         trusted=trusted,
         spent=spent,
     )
 
 
-def _completeness(work: RunFolder, history: History, objective: Objective) -> FloatArray:
-    """Return the share of every day's outcome that is thought to be reported by now.
+def _completeness(
+    work: RunFolder, history: History, objective: Objective
+) -> tuple[FloatArray, FloatArray]:
+    """Return the share of every day's outcome that is thought to be reported by now, and its doubt.
 
-    Of what outcomes are known by, (n_days, n). Where nothing was seen to arrive late, measured
-    outcomes are taken as the fit takes them: as whole once the newest days are over.
+    Of what outcomes are known by, (n_days, n), and of all alike, (n_days,), in logs. Where nothing
+    was seen to arrive late, measured outcomes are taken as the fit takes them: as whole once the
+    newest days are over.
     """
     from pipeline.response.joint.units import OPEN_DAYS
     from pipeline.response.maturity import learn_maturity
@@ -57,4 +62,4 @@ def _completeness(work: RunFolder, history: History, objective: Objective) -> Fl
     share = maturity.share
     if measured is not None and not maturity.snapshots:
         share[:-OPEN_DAYS] = 1.0
-    return share
+    return share, maturity.log_sd

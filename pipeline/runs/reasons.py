@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,9 @@ from pipeline.runs.limits import LEARNING
 
 FREE = 1e-6
 """Share of the best marginal return below which a price of money says that nothing may take it."""
+
+HOLDS_SAID = 3
+"""Of the reasons that hold lines, so many are said; each line has its own beside it."""
 
 NEAR = 0.03
 """Relative: returns as near to each other as this are about the same."""
@@ -60,6 +64,17 @@ def action_of(now: float, proposed: float, lesson: float) -> str:
     if proposed == 0:
         return "stop"
     return "scale" if change > 0 else "reduce"
+
+
+def hold_reason(decision: Decision) -> str:
+    """Return why no budget moves: nothing pays, or no line is free to move."""
+    held = decision.limits.held
+    if not held.all():
+        return "no change is likely enough to pay; budgets stay as they are"
+    why = Counter(decision.limits.why[index] for index in range(held.size)).most_common()
+    said = [f"{words} ({count})" if len(why) > 1 else words for words, count in why[:HOLDS_SAID]]
+    more = ["and more"] if len(why) > HOLDS_SAID else []
+    return f"every line is held: {', '.join([*said, *more])}; budgets stay as they are"
 
 
 def reason_of(

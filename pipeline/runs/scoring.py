@@ -260,6 +260,7 @@ def _watch(
     # Of groups' outcomes nothing is watched line by line, so how late they are plays no part.
     by_line = history.measured is None
     complete = (realised.complete if by_line else np.ones(history.spend.shape))[recent]
+    doubt = np.zeros(len(history.days)) if realised.doubt is None else realised.doubt
     watched = watched_series(
         Seen(
             spend=tables.spend[recent],
@@ -269,6 +270,7 @@ def _watch(
             conversions=outcome.get("conversions", unknown)[recent],
             outcome=outcome.get(metric, unknown)[recent],
             complete=complete,
+            doubt=doubt[recent],
             trusted=history.trusted[recent],
         ),
         _residuals(history, scores)[recent] if by_line else None,

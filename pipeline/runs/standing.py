@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import calendar
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -12,10 +12,10 @@ import numpy as np
 from pipeline.allocation.pacing import Pace, pace_day
 from pipeline.core.history import History
 from pipeline.core.money import round_money
-from pipeline.core.types import BoolArray, FloatArray
+from pipeline.core.types import BoolArray, FloatArray, Line
 from pipeline.core.watch import Watch
 from pipeline.io.facts import Facts
-from pipeline.io.gate import odd_budgets
+from pipeline.io.set_budgets import odd_budgets
 from pipeline.runs.inputs import Inputs
 
 MEAN_DAYS = 7
@@ -127,9 +127,15 @@ def with_lines_without_data(
     return wide, np.append(current, [budgets[line] for line in unseen])[order]
 
 
-def newest_distrusted(history: History) -> BoolArray:
-    """Return the lines whose newest day cannot be trusted, (n_lines,)."""
-    return np.asarray(~history.trusted[-1])
+def newest_distrusted(history: History, doubted: Collection[Line]) -> BoolArray:
+    """Return the lines whose newest data cannot be trusted, (n_lines,).
+
+    Args:
+        doubted: lines with a fault in their newest days; one that nothing is known of at all is
+            distrusted as well.
+    """
+    found = np.array([line in doubted for line in history.lines], dtype=bool)
+    return np.asarray(found | ~history.trusted.any(axis=0))
 
 
 def month_days(day: date) -> list[date]:

@@ -14,6 +14,7 @@ from pipeline.core.plan import Plan
 from pipeline.core.watch import Watch
 from pipeline.io import vintages, warehouse
 from pipeline.io.artefacts import RunFolder
+from pipeline.io.doubts import newest_doubted
 from pipeline.io.lift_tests import read_lift_tests
 from pipeline.runs.ahead_files import fixed_lists, read_ahead, write_ahead
 from pipeline.runs.inputs import Inputs
@@ -97,7 +98,7 @@ def read_facts(work: RunFolder, inputs: Inputs) -> Facts:
         caps=inputs.caps,
         held_scopes=inputs.held_scopes,
         wanted=wanted_budget(staged, inputs),
-        distrusted=newest_distrusted(history),
+        distrusted=newest_distrusted(history, newest_doubted(work, staged)),
         watch=watch,
         kept=kept_lines(inputs.policy, inputs.trials, history, inputs.day),
         holdouts=read_holdouts(work),

@@ -38,6 +38,12 @@ MATERIAL = {"delivery": 0.2, "cpc": 0.2, "cpm": 0.2, "tracking": 0.6, "response"
 A ratio that hardly varies shows every rounding, and a line's conversions per click and outcome move
 when a plan moves its money; a tracker that breaks halves them or worse."""
 
+OF_MONEY, STEEPEST, FLATTEST, BASE_DAYS = ("tracking", "response"), 2.0, 1.0, 42
+"""A line whose money moved moves what it earns for it, and nobody knows its curve that far out. An
+S-shape's outcome goes with up to the third power of money, so its outcome per click goes along with
+the second; where a line is used up it goes against the first. What so much may explain is no news.
+The six weeks before say from where the money moved."""
+
 WHOLE_MATERIAL = 0.15
 """The same for the portfolio as a whole, whose ratios are steadier."""
 
@@ -241,8 +247,22 @@ def _is_material(watched: Watched, shift: Shift) -> bool:
     kind = watched.kind[shift.series]
     if kind == "residual":
         return True
-    whole = watched.line[shift.series] == PORTFOLIO
-    return abs(shift.step) >= (WHOLE_MATERIAL if whole else MATERIAL[kind])
+    if watched.line[shift.series] == PORTFOLIO:
+        return abs(shift.step) >= WHOLE_MATERIAL
+    moved = _moved_money(watched, shift) if kind in OF_MONEY else 0.0
+    power = STEEPEST if moved * shift.step > 0 else FLATTEST
+    return abs(shift.step) >= max(MATERIAL[kind], power * abs(moved))
+
+
+def _moved_money(watched: Watched, shift: Shift) -> float:
+    """Return how far the line's money moved with the shift, in logs."""
+    money = watched.money[:, watched.line[shift.series]]
+    before = money[max(shift.began - BASE_DAYS, 0) : shift.began]
+    after = money[shift.began : shift.noticed + 1]
+    known = [part[np.isfinite(part)] for part in (before, after)]
+    if not (known[0].size and known[1].size):
+        return 0.0
+    return float(np.median(known[1]) - np.median(known[0]))
 
 
 def _is_back(watched: Watched, shift: Shift, mornings_ago: int = 0) -> bool:

@@ -15,6 +15,11 @@ from pipeline.core.types import BoolArray, FloatArray
 
 WATCHED_DAYS = 150
 LEAST_COMPLETE = 0.6
+MOST_DOUBT = 0.15
+"""Of log completeness: beyond, outcomes that are merely late look like a broken tracker. So much is
+news of all lines together. Until nights have seen outcomes arrive, days of three weeks ago are
+sure."""
+
 LEAST_DAYS = 42
 LEAST_KNOWN = 0.6  # of the days: a series with more gaps is not watched
 USUAL_ELASTICITY = 0.5  # of outcomes to spend, only to free the response of moved budgets
@@ -31,7 +36,8 @@ class Seen:
 
     Attributes:
         budget, impressions, clicks: NaN where the sources do not say.
-        conversions, outcome: as reported; `complete` is the share that is thought to be reported.
+        conversions, outcome: as reported; `complete` is the share that is thought to be reported,
+            and `doubt`, (n_days,), the standard deviation of its log that all lines share.
     """
 
     spend: FloatArray
@@ -41,7 +47,14 @@ class Seen:
     conversions: FloatArray
     outcome: FloatArray
     complete: FloatArray
+    doubt: FloatArray
     trusted: BoolArray
+
+    @property
+    def reported(self) -> BoolArray:
+        """Where so much is known to be reported that the rest tells no tracker's fault."""
+        is_sure = self.doubt <= MOST_DOUBT
+        return np.asarray(self.trusted & (self.complete >= LEAST_COMPLETE) & is_sure[:, None])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +62,15 @@ class Watched:
     """Series ready for the chart; column `i` is `kind[i]` of the line `line[i]`.
 
     `PORTFOLIO` instead of a line's index is the portfolio as a whole.
+
+    Attributes:
+        money: (n_days, n_lines), log spend, NaN on days without.
     """
 
     series: FloatArray
     kind: tuple[str, ...]
     line: tuple[int, ...]
+    money: FloatArray
 
 
 def watched_series(
@@ -81,7 +98,8 @@ def watched_series(
     wholes = {"tracking": _freed(_common(tables["tracking"])[:, None])}
     if whole is not None:
         wholes["residual"] = _freed(whole[:, None])
-    return _stacked(freed, wholes)
+    money = np.log(np.where(seen.spend > 0, seen.spend, np.nan))
+    return _stacked(freed, wholes, money)
 
 
 def _log_ratio(top: FloatArray, bottom: FloatArray, trusted: BoolArray) -> FloatArray:
@@ -93,7 +111,7 @@ def _log_ratio(top: FloatArray, bottom: FloatArray, trusted: BoolArray) -> Float
 def _counts_ratio(seen: Seen) -> FloatArray:
     """Return log conversions per click, completed, steadied where counts are small."""
     usual = np.nansum(seen.conversions, axis=0) / np.maximum(np.nansum(seen.clicks, axis=0), 1e-9)
-    usable = seen.trusted & (seen.clicks > 0) & (seen.complete >= LEAST_COMPLETE) & (usual > 0)
+    usable = seen.reported & (seen.clicks > 0) & (usual > 0)
     clicks = np.where(usable, seen.clicks, 1.0)
     top = np.where(usable, seen.conversions / seen.complete, 0.0) + 2
     ratio = np.where(usable, np.log(top / (clicks * usual + 2)), np.nan)
@@ -102,7 +120,7 @@ def _counts_ratio(seen: Seen) -> FloatArray:
 
 def _response(seen: Seen) -> FloatArray:
     """Return the log outcome, completed, less what usual elasticity makes of spend."""
-    usable = seen.trusted & (seen.spend > 0) & (seen.complete >= LEAST_COMPLETE)
+    usable = seen.reported & (seen.spend > 0)
     outcome = np.where(usable, seen.outcome / np.maximum(seen.complete, 1e-9), np.nan)
     known = np.where(usable, outcome, 0.0)
     seen_days = np.maximum(np.isfinite(known).sum(axis=0), 1)  # no day where nobody knows the line
@@ -159,7 +177,9 @@ def _median(table: FloatArray, axis: int) -> FloatArray:
     return np.where(known.any(axis=axis), middle, np.nan)
 
 
-def _stacked(tables: Mapping[str, FloatArray], wholes: Mapping[str, FloatArray]) -> Watched:
+def _stacked(
+    tables: Mapping[str, FloatArray], wholes: Mapping[str, FloatArray], money: FloatArray
+) -> Watched:
     columns, kinds, lines = [], [], []
     n_days = next(iter(tables.values())).shape[0]
     parts = [(kind, table, 0) for kind, table in tables.items()]
@@ -176,4 +196,4 @@ def _stacked(tables: Mapping[str, FloatArray], wholes: Mapping[str, FloatArray])
             kinds.append(kind)
             lines.append(line + first)
     series = np.stack(columns, axis=1) if columns else np.empty((n_days, 0))
-    return Watched(series=series, kind=tuple(kinds), line=tuple(lines))
+    return Watched(series=series, kind=tuple(kinds), line=tuple(lines), money=money)

@@ -49,6 +49,8 @@ class Realised:
         lines: of the second axes; what outcomes are known by.
         spend, outcome: (n_days, n_lines), as reported.
         complete: (n_days, n_lines), share of the outcome that is thought to be reported.
+        doubt: (n_days,), standard deviation of its log that all lines share; None where it is not
+            asked for.
         trusted: (n_days, n_lines), False where a fault forbids a comparison.
         spent: by budget line, where `lines` are groups of them.
     """
@@ -60,6 +62,7 @@ class Realised:
     complete: FloatArray
     trusted: BoolArray
     spent: Spent | None = None
+    doubt: FloatArray | None = None
 
     @property
     def money(self) -> Spent:

@@ -19,7 +19,6 @@ from pipeline.io.quality import judge_tables
 from pipeline.runs.decide import Facts, decide
 from pipeline.runs.exploring import lessons_of
 from pipeline.runs.fitting import fit_models
-from pipeline.runs.standing import newest_distrusted
 from pipeline.simulation.files import LINE_COLUMNS
 from pipeline.simulation.policies import Decision
 from pipeline.simulation.worlds import Morning
@@ -76,7 +75,7 @@ def facts_of(morning: Morning) -> Facts | None:
         ),
         held_scopes=(),
         wanted=morning.total,
-        distrusted=newest_distrusted(history),
+        distrusted=~history.trusted[-1],  # worlds report every day the morning after
     )
 
 

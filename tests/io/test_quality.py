@@ -78,6 +78,24 @@ def test_a_spoilt_outcome_is_refused(tables: Any, night: Any, metric: str, cell:
     assert finding.row == 19
 
 
+def test_empty_revenue_where_nothing_was_sold_is_zero(tables: Any, night: Any) -> None:
+    for row in tables.outcomes[16:18]:
+        row["revenue"], row["conversions"] = "", 0
+    tables.write()
+    finding = night().named("empty-revenue")
+    assert (finding.level, finding.row) == (Level.PASS, 18)
+    assert "taken as 0 (2 such cells)" in finding.message
+    assert (warehouse.read_facts(night.work).outcomes["revenue"] == 0).sum() == 2
+
+
+def test_a_price_out_of_proportion_names_the_line_that_moves_it(tables: Any, night: Any) -> None:
+    tables.cell(tables.outcomes, 1, "search", "a1")["revenue"] *= 8
+    tables.write()
+    finding = night().named("unit-cost")
+    assert finding.line == ("search", "a1")
+    assert finding.message.endswith(", above all on search / a1")
+
+
 @pytest.mark.parametrize("cell", ["5", "5.", ".5", "+5", "5e1", "5E-1", "005"])
 def test_a_plain_number_is_read_in_any_plain_form(tables: Any, night: Any, cell: str) -> None:
     tables.spend[41]["spend"] = cell
@@ -340,8 +358,8 @@ def test_outcomes_may_end_three_days_before_spend_and_are_then_looked_at(
     found = night()
     assert "stale-outcomes" in getattr(found, level)
     said = found.named("stale-outcomes").message
-    assert f", {late} day{'s' if late > 1 else ''} before that of spend, {NEWEST}; " in said
-    assert ("at most 3 days are worked with" in said) == (level == "fails")
+    assert f"spend has {late} day{'s' if late > 1 else ''} more; " in said
+    assert ("at most 3 days late are worked with" in said) == (level == "fails")
 
 
 def test_incomplete_last_days_are_normal(tables: Any, night: Any) -> None:

@@ -150,3 +150,14 @@ def test_daily_rows_that_are_called_weeks_are_named(tables: Any, judge: Judge) -
             {**row, "date": (DAY - timedelta(days=back)).isoformat()} for back in range(1, 7)
         ]
     assert "week-start" in judge().fails
+
+
+@pytest.mark.parametrize(("day", "level"), [(0, Level.REVIEW), (2, Level.REVIEW), (3, Level.FAIL)])
+def test_a_week_of_outcomes_is_late_from_the_day_after_it(
+    tables: Any, night: Any, judge: Judge, day: int, level: Level
+) -> None:
+    tables.outcomes = tables.outcomes[:-1]
+    tables.write()
+    found = night(policy(tables), day=DAY + timedelta(days=day), suites=True)
+    assert found.named("stale-outcomes").level is level
+    assert found.fails == ({"stale-outcomes"} if level is Level.FAIL else set())

@@ -66,3 +66,13 @@ def test_a_short_gap_in_spend_is_an_ordinary_day():
     outcome[50:52] = 0.0
     spend = spend_with_pause(50, 52)
     assert usable(spend, outcome)[50:52].all()
+
+
+def test_spend_of_days_without_outcomes_is_believed_however_far_a_plan_took_it():
+    spend = np.full((DAYS, 2), 100.0)
+    spend[-1] = (20.0, 100.0)
+    late, one = np.ones(spend.shape, dtype=bool), np.ones(spend.shape, dtype=bool)
+    late[-1], one[-1, 0] = False, False
+    seen = [screen(spend, 0.1 * spend, None, known, np.ones(spend.shape)) for known in (late, one)]
+    assert [item.spend[-1, 0] for item in seen] == [20.0, 100.0]
+    assert [item.slipped.tolist() for item in seen] == [[0, 0], [1, 0]]

@@ -112,7 +112,9 @@ def test_a_day_without_tracking_is_not_a_day_without_demand():
     one, other = fit_response(history, REVENUE), fit_response(broken, REVENUE)
     knots = one.recent_spend[:, None] * np.array([0.8, 1.0])
     np.testing.assert_allclose(mean_value(other, knots), mean_value(one, knots), rtol=0.1)
-    assert any(f.check == "model.faults" and f.level == "review" for f in other.findings)
+    (found,) = [item for item in other.findings if item.check == "model.faults"]
+    assert found.level == "review"
+    assert f"taught nothing: {' / '.join(history.lines[2])} (9), " in found.message
 
 
 def test_amounts_in_another_unit_are_left_out():

@@ -61,6 +61,8 @@ def test_what_is_not_believed_is_not_what_is_set_either(shop, slip, check):
     assert SPENDS[1] / 2 < current < SPENDS[1] * 2
     assert plan.budget == pytest.approx(BUDGET)
     assert not check or check in {finding.check for finding in plan.findings}
+    said = [item.message for item in plan.findings if item.check == "budget-against-spend"]
+    assert all("or without one the week's mean spend, is taken" in words for words in said)
 
 
 def test_a_budget_that_can_be_believed_is_what_is_set(shop):
@@ -68,4 +70,13 @@ def test_a_budget_that_can_be_believed_is_what_is_set(shop):
     plan = shop.night()
     current = {tuple(item.line.values()): item.current for item in plan.lines}[LINE]
     assert current == pytest.approx(1.5 * SPENDS[1])
+    assert "budget-against-spend" not in {finding.check for finding in plan.findings}
+
+
+def test_a_budget_that_plans_cut_is_believed_where_it_is_what_is_spent(shop):
+    for nights, row in enumerate(shop.line_rows(*LINE)[-7:], start=1):
+        row["budget"] = row["spend"] = round(SPENDS[1] * 0.75**nights, 2)
+    plan = shop.night()
+    current = {tuple(item.line.values()): item.current for item in plan.lines}[LINE]
+    assert current == pytest.approx(SPENDS[1] * 0.75**7, abs=0.01)
     assert "budget-against-spend" not in {finding.check for finding in plan.findings}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -133,3 +134,27 @@ def test_credit_of_outcomes_that_nobody_credited_is_refused(tmp_path: Path):
 def test_a_plan_stored_without_credit_by_row_keeps_its_bytes():
     row = CreditRow(scope={}, attributed=1.0, incremental=0.5, p05=0.2, p95=0.8, factor=0.5)
     assert "credit" not in row.model_dump(mode="json")
+
+
+def all_lines(shop: Shop) -> CreditRow:
+    kpi = shop.night().kpi
+    assert kpi is not None
+    return kpi.credited[0]
+
+
+def test_tomorrows_weekday_is_in_neither_side_of_the_factor(open_shop):
+    plain, busy = open_shop("plain", days=120), open_shop("busy", days=120)
+    for row in busy.outcomes:
+        if date.fromisoformat(row["date"]).weekday() == DAY.weekday():
+            row["conversions"], row["revenue"] = 3 * row["conversions"], 3 * row["revenue"]
+    assert all_lines(busy).factor == pytest.approx(all_lines(plain).factor, rel=0.2)
+
+
+def test_what_the_fit_leaves_out_and_days_that_have_not_come_are_not_attributed(open_shop):
+    plain, odd = open_shop("plain"), open_shop("odd")
+    late = (DAY - timedelta(days=1)).isoformat()
+    odd.outcomes = [row for row in odd.outcomes if row["date"] < late]
+    odd.outcomes[-5 * 9]["revenue"] *= 19  # of search / brand, a little below what is refused
+    usual, found = all_lines(plain), all_lines(odd)
+    assert found.attributed == pytest.approx(usual.attributed, rel=0.05)
+    assert found.factor == pytest.approx(usual.factor, rel=0.2)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 import numpy as np
+import pytest
 
 from pipeline.core.types import Line
 from pipeline.core.watch import Watch
+from pipeline.response.maturity import Maturity, learn_maturity
 from pipeline.scoring.consequences import TOLD_DAYS, alarms_of, ends_of, watch_of
 from pipeline.scoring.drift import alarm_limit, find_shifts
 from pipeline.scoring.inputs import Seen, watched_series
@@ -34,7 +36,12 @@ def world(seed: int = 3) -> dict[str, np.ndarray]:
     }
 
 
-def watch(data: dict[str, np.ndarray], hold_days: float = 14, mornings_ago: int = 0) -> Watch:
+def watch(
+    data: dict[str, np.ndarray],
+    hold_days: float = 14,
+    mornings_ago: int = 0,
+    late: Maturity | None = None,
+) -> Watch:
     rows = slice(DAYS - mornings_ago)
     data, calendar = {name: table[rows] for name, table in data.items()}, CALENDAR[rows]
     today = TODAY - timedelta(days=mornings_ago)
@@ -42,7 +49,8 @@ def watch(data: dict[str, np.ndarray], hold_days: float = 14, mornings_ago: int 
     seen = Seen(
         **data,
         outcome=outcome,
-        complete=np.ones(outcome.shape),
+        complete=np.ones(outcome.shape) if late is None else late.share,
+        doubt=np.zeros(len(outcome)) if late is None else late.log_sd,
         trusted=np.ones(outcome.shape, dtype=bool),
     )
     watched = watched_series(seen)
@@ -73,6 +81,7 @@ def test_a_total_that_leaves_its_forecasts_widens_every_curve() -> None:
                 **(data | {"conversions": unknown}),
                 outcome=unknown,
                 complete=np.ones(unknown.shape),
+                doubt=np.zeros(DAYS),
                 trusted=np.ones(unknown.shape, dtype=bool),
             ),
             whole=whole,
@@ -209,6 +218,19 @@ def test_tracking_that_breaks_everywhere_falls_back() -> None:
     assert "all lines" in found.findings[0].message
 
 
+@pytest.mark.parametrize("mean_days", [0.5, 3.0, 6.0])
+def test_outcomes_whose_lateness_is_only_assumed_are_no_broken_tracker(mean_days: float) -> None:
+    data, rng = world(), np.random.default_rng(1)
+    age = np.arange(DAYS, 0, -1)[:, None]
+    data["conversions"] = rng.binomial(
+        data["conversions"].astype(int), 1 - np.exp(-age / mean_days)
+    )
+    assumed = learn_maturity(None, DAYS, [line[0] for line in LINES])
+    assert not watch(data, late=assumed).alarms
+    data["conversions"][-50:] //= 3
+    assert any(alarm.kind == "tracking" for alarm in watch(data, late=assumed).alarms)
+
+
 def test_a_better_week_of_all_lines_widens_but_does_not_fall_back() -> None:
     data = world()
     rng = np.random.default_rng(1)
@@ -226,6 +248,20 @@ def test_a_ratio_that_shows_only_rounding_is_no_alarm() -> None:
     data["impressions"] = data["clicks"] * 50
     found = watch(data)
     assert not [alarm for alarm in found.alarms if alarm.kind in {"cpc", "cpm"}]
+
+
+@pytest.mark.parametrize(("cut", "alarmed"), [(0.3, False), (0.95, True)])
+def test_a_line_that_a_plan_cuts_below_its_threshold_is_no_broken_tag(cut, alarmed) -> None:
+    """What it earns for a click falls with its money; a tag that breaks needs no cut."""
+    data, rng = world(), np.random.default_rng(4)
+    moved = np.maximum(0.75 ** np.arange(1, 13), cut)
+    for name in ("spend", "budget", "clicks", "impressions"):
+        data[name][-12:, 2] *= moved
+    usual = data["clicks"][-12:, 2] * 0.05
+    data["conversions"][-12:, 2] = rng.poisson(usual * np.where(alarmed, 0.3, moved**2.7))
+    kinds = {alarm.kind for alarm in watch(data).alarms if alarm.line == LINES[2]}
+    assert ("tracking" in kinds) is alarmed
+    assert alarmed or not kinds
 
 
 def test_money_that_a_plan_moves_is_no_alarm_whatever_the_line_saturates_like() -> None:

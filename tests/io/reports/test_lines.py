@@ -163,7 +163,7 @@ def test_a_row_leaves_out_of_its_reason_what_its_figures_say():
 
 def test_a_part_of_a_move_that_is_made_to_learn_is_told_once():
     lines = list(sample_plan().lines)
-    said = "the next EUR earns 0.80 revenue, 1.00 elsewhere; a lesson begins, +12.50 until the week ends"
+    said = "the next EUR earns 0.80 revenue; a lesson begins, +12.50 until the week ends"
     for reason, unsaid in ((said, 0.0), ("the next EUR earns 0.80 revenue", 12.5)):
         lines[0] = lines[0].model_copy(update={"exploration": 12.5, "reason": reason})
         assert line_views(sample_plan(lines=tuple(lines)))[0].unsaid_lesson == unsaid

@@ -22,6 +22,8 @@ from pipeline.response.value import held_values, with_mean
 TAIL_DAYS = 28
 """Days after that fortnight whose outcomes still count for it."""
 
+LEAST_LEVEL = 1e-9  # counts a day: of a line that never showed any
+
 BLOCK_LINES = 100
 """Lines whose unit values are held at once: they are half as large as the draws."""
 
@@ -182,7 +184,8 @@ class Posterior:
             rng: the only source of chance.
         """
         mean, sd = self.level_mean[line][node], self.level_sd[line][node]
-        level = np.maximum(mean + sd * rng.standard_normal(mean.size), 0.05 * mean)
+        least = np.maximum(0.05 * mean, LEAST_LEVEL)
+        level = np.maximum(mean + sd * rng.standard_normal(mean.size), least)
         worth = self.worth[line] + self.worth_sd[line] * rng.standard_normal(mean.size)
         return np.asarray(level * np.maximum(worth, 0.1 * self.worth[line]))
 

@@ -282,7 +282,7 @@ def day_noise(past: History, metric: str) -> tuple[float, float, FloatArray]:
     if n_days < LEAST_NOISE_DAYS + 14:
         return UNKNOWN_SHARED, LASTING_SD, np.full(n_lines, UNKNOWN_DAY**2)
     total = outcome.sum(axis=1)
-    logs = np.log(np.maximum(total, 1e-9 + 0.05 * np.median(total)))
+    logs = np.log(np.maximum(total, 0.05 * _usual(total)))
     shared = _robust_variance(_bends(logs[:, None], 7), np.ones((n_days - 14, 1), dtype=bool))
     mean = np.maximum(outcome.mean(axis=0), 1e-12)
     part = mean / mean.sum()
@@ -295,7 +295,8 @@ def day_noise(past: History, metric: str) -> tuple[float, float, FloatArray]:
     weeks = n_days // 7
     lasting = LASTING_SD**2
     if weeks >= LEAST_NOISE_WEEKS:
-        weekly = np.log(np.maximum(total[-7 * weeks :].reshape(weeks, 7).sum(axis=1), 1e-9))
+        sums = total[-7 * weeks :].reshape(weeks, 7).sum(axis=1)
+        weekly = np.log(np.maximum(sums, 0.05 * _usual(sums)))
         # The best guess of next week's demand is hardly better than last week's.
         lasting = max(lasting, float(np.square(np.diff(weekly)).mean()) - 2 * float(shared[0]) / 7)
     share = float(np.sum(part**2 * own))  # luck of lines, counted with theirs
@@ -322,11 +323,16 @@ def _robust_variance(bends: FloatArray, usable: FloatArray | np.ndarray) -> Floa
     return np.asarray(np.square(np.clip(bends, -3 * scale, 3 * scale)).mean(axis=0) / 1.5)
 
 
+def _usual(total: FloatArray) -> float:
+    """Return what is usual, > 0: the median, or the mean where most are empty."""
+    return max(float(np.median(total)) or float(total.mean()), 1e-9)
+
+
 def _weekday_factors(past: History, metric: str, days: Sequence[date]) -> FloatArray:
     """Return each day's usual outcome over that of the first day ahead, (n_days,)."""
     total = np.nan_to_num(past.outcomes[metric]).sum(axis=1)[-7 * WEEKDAY_WEEKS :]
     weekday = np.array([day.weekday() for day in past.days[-7 * WEEKDAY_WEEKS :]])
-    overall = max(float(np.median(total)), 1e-9)
+    overall = _usual(total)
     usual = np.array(
         [(np.sum(total[weekday == w]) + overall) / (np.sum(weekday == w) + 1) for w in range(7)]
     )

@@ -139,7 +139,7 @@ def _pairs(
         count = float(sums[0, 1, where] / unit)
         found.append(
             _Pairs(products=sums[:, 0, where] / sums[:, 1, where], count=count)
-            if count > 1e-6 * weight.size
+            if sums[:, 1, where].min() / unit > 1e-6 * weight.size  # neighbouring days, too
             else None
         )
     return found[0], found[1]

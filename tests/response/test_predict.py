@@ -79,3 +79,15 @@ def test_a_line_that_earns_nothing_is_forecast_to_earn_nothing() -> None:
     ahead = ahead_of(advertiser(6, n_lines=3).history)
     ahead = replace(ahead, level=0 * ahead.level)
     assert (ahead.outcomes(np.ones((4, 3)), np.random.default_rng(3)) == 0).all()
+
+
+def test_where_most_days_are_empty_no_forecast_explodes() -> None:
+    past = advertiser(1).history
+    sells = (np.arange(len(past.days)) % 9 == 0)[:, None]
+    few = replace(past, outcomes={name: table * sells for name, table in past.outcomes.items()})
+    ahead = ahead_of(few)
+    assert (ahead.level > 0).all()
+    assert ahead.lasting_sd < 3
+    assert ahead.demand.max() < 20
+    mean = ahead.expected(np.tile(past.spend[-1], (14, 1))).sum(axis=2).mean()
+    assert mean < 5 * past.outcomes["revenue"].sum(axis=1).mean()

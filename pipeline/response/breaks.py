@@ -17,6 +17,7 @@ from typing import TypeVar
 import numpy as np
 
 from pipeline.core.types import BoolArray, FloatArray, IntArray, Line, RealArray, SingleArray
+from pipeline.response.evidence import single
 from pipeline.response.grid import SHOCK_KEPT
 
 STEP_SD = 0.5  # of a jump, as a share of today's level
@@ -139,19 +140,20 @@ def _in_block(
     variance: RealArray,
     movement: RealArray,
     usable: BoolArray,
-    shock: FloatArray,
+    shock: RealArray,
 ) -> list[tuple[int, int, float, float]]:
     """Return line, day, ratio and its deviation of the jumps in a block of lines."""
     n_days = len(away)
     series = np.stack([away, np.ones_like(away), movement, np.square(movement)], axis=1)
-    series = np.where(usable[:, None], series, 0.0).astype(np.float64)
-    noise = np.where(usable, variance, 1.0).astype(np.float64)
+    series = single(np.where(usable[:, None], series, 0.0))
+    noise = single(np.where(usable, variance, 1.0))
+    shock = single(shock)
     believed = series.copy()
     believed[:, 0] = np.clip(series[:, 0], -ODDEST * np.sqrt(noise), ODDEST * np.sqrt(noise))
     where = np.zeros((MOST, shock.size), dtype=np.int64)  # 0 for none
     active = np.arange(shock.size)
     for turn in range(MOST):
-        loose = np.zeros((n_days, active.size))
+        loose = np.zeros((n_days, active.size), dtype=np.float32)
         for earlier in where[:turn, active]:
             loose[earlier - 1, np.arange(active.size)] += np.where(earlier > 0, STEP_SD**2, 0.0)
         day, gain = _likeliest(
@@ -175,18 +177,20 @@ def _in_block(
 
 
 def _likeliest(
-    series: FloatArray, noise: FloatArray, usable: BoolArray, shock: FloatArray, loose: FloatArray
+    series: RealArray, noise: RealArray, usable: BoolArray, shock: RealArray, loose: RealArray
 ) -> tuple[IntArray, FloatArray]:
     """Return each line's likeliest day of a jump, and the log Bayes factor for it, (n_lines,)."""
     solved, told = _solve(series, noise, usable, shock, loose)
-    products = np.einsum("tkl,tjl->lkj", series, solved)
-    known = products[:, 1:, 1:] + np.diag(1 / np.square(REGRESSOR_SD))
-    sums = np.cumsum(solved, axis=0)  # of a step after each day, with every series
-    own, beside = sums[:, 0], sums[:, 1:]
-    fitted = np.linalg.solve(known, products[:, 1:, :1])[..., 0]
-    spread = np.linalg.solve(known, beside.transpose(2, 1, 0))
-    score = own - np.einsum("tkl,lk->tl", beside, fitted)
-    told = told - np.einsum("tkl,lkt->tl", beside, spread)
+    products = _products(series, solved)
+    inverse = np.linalg.inv(products[:, 1:, 1:] + np.diag(1 / np.square(REGRESSOR_SD)))
+    fitted = (inverse @ products[:, 1:, :1])[..., 0].T.astype(told.dtype)
+    # Of a step after each day, with every series.
+    sums: SingleArray = np.cumsum(solved, axis=0, dtype=np.float32)
+    score = sums[:, 0].copy()
+    for one, of_one in enumerate(inverse.astype(told.dtype).transpose(1, 2, 0)):
+        score -= fitted[one] * sums[:, 1 + one]
+        for other, weight in enumerate(of_one):
+            told -= weight * sums[:, 1 + one] * sums[:, 1 + other]
     told = np.maximum(told, 1e-12)
     gain = 0.5 * np.square(score) / (told + 1 / STEP_SD**2) - 0.5 * np.log1p(told * STEP_SD**2)
     before = np.cumsum(usable, axis=0)
@@ -196,9 +200,20 @@ def _likeliest(
     return last + 1, gain[last, np.arange(last.size)]
 
 
+def _products(series: RealArray, solved: RealArray) -> FloatArray:
+    """Return every line's inner products over days, (n_lines, n_series, n_series)."""
+    n_series, n_lines = series.shape[1:]
+    out = np.empty((n_lines, n_series, n_series))
+    for one in range(n_series):
+        for other in range(one, n_series):
+            found = (series[:, one] * solved[:, other]).sum(axis=0, dtype=np.float64)
+            out[:, one, other] = out[:, other, one] = found
+    return out
+
+
 def _solve(
-    series: FloatArray, noise: FloatArray, usable: BoolArray, shock: FloatArray, loose: FloatArray
-) -> tuple[FloatArray, FloatArray]:
+    series: RealArray, noise: RealArray, usable: BoolArray, shock: RealArray, loose: RealArray
+) -> tuple[RealArray, RealArray]:
     """Return the inverse covariance times each series, and its quadratic form with every step.
 
     Args:
@@ -210,18 +225,19 @@ def _solve(
     """
     n_days, n_lines = noise.shape
     kept, walk = SHOCK_KEPT, WALK_SD**2
-    spread = np.zeros((3, n_lines))  # of walk, of shock, between the two
+    spread = np.zeros((3, n_lines), dtype=noise.dtype)  # of walk, of shock, between the two
     spread[1] = shock
-    gains, weight = np.zeros((n_days, 2, n_lines)), np.zeros((n_days, n_lines))
-    states = np.zeros((2, *series.shape[1:]))
-    errors = np.empty(series.shape)
+    gains, weight = np.empty((n_days, 2, n_lines), noise.dtype), np.empty_like(noise)
+    states = np.zeros((2, *series.shape[1:]), dtype=noise.dtype)
+    errors = np.empty_like(series)
     fresh = shock * (1 - kept**2)
     for day in range(n_days - 1, -1, -1):
-        spread *= np.array([1.0, kept**2, kept])[:, None]
+        spread[1] *= kept**2
+        spread[2] *= kept
         spread[0] += walk + loose[day]
         spread[1] += fresh
         to = spread[:2] + spread[2]
-        weight[day] = np.where(usable[day], 1.0 / (to.sum(axis=0) + noise[day]), 0.0)
+        weight[day] = usable[day] / (to[0] + to[1] + noise[day])
         gains[day] = to * weight[day]
         states[1] *= kept
         error = series[day] - states[0] - states[1]
@@ -229,30 +245,40 @@ def _solve(
         errors[day] = error * weight[day]
         spread[:2] -= gains[day] * to
         spread[2] -= gains[day, 0] * to[1]
-    back = np.zeros_like(states)
-    told, around = np.empty((n_days, n_lines)), np.zeros((2, 2, n_lines))
-    fade = np.array([[1.0, kept], [kept, kept**2]])[..., None]
+    back, told = np.zeros_like(states), np.empty_like(noise)
+    walks = shocks = both = np.zeros(n_lines, dtype=noise.dtype)
     for day in range(n_days):
         of_walk, of_shock = gains[day]
         errors[day] += of_walk * back[0] + of_shock * back[1]
         back -= errors[day]
         back[1] *= kept
-        step = np.array([[1 - of_walk, -of_shock], [-of_walk, 1 - of_shock]])
-        around = np.einsum("ijl,jkl,mkl->iml", step, around, step) + weight[day]
-        around *= fade
-        told[day] = around[0, 0]
+        left, other = (
+            (1 - of_walk) * walks - of_shock * both,
+            (1 - of_walk) * both - of_shock * shocks,
+        )
+        below, right = (
+            (1 - of_shock) * both - of_walk * walks,
+            (1 - of_shock) * shocks - of_walk * both,
+        )
+        told[day] = walks = left - of_walk * left - of_shock * other + weight[day]
+        both = kept * (other - of_walk * left - of_shock * other + weight[day])
+        shocks = kept**2 * (right - of_walk * below - of_shock * right + weight[day])
     return errors, told
 
 
 def _sizes(
-    series: FloatArray, noise: FloatArray, usable: BoolArray, shock: float, days: IntArray
+    series: RealArray, noise: RealArray, usable: BoolArray, shock: float, days: IntArray
 ) -> list[tuple[int, float, float]]:
     """Return day, ratio and its deviation of one line's jumps, all estimated together."""
     n_days = len(series)
     steps = (np.arange(n_days)[:, None] < days) * usable[:, None]
-    whole = np.concatenate([series, steps], axis=1)[..., None]
+    whole = np.concatenate([series, steps], axis=1, dtype=np.float64)[..., None]
     solved, _ = _solve(
-        whole, noise[:, None], usable[:, None], np.array([shock]), np.zeros((n_days, 1))
+        whole,
+        noise[:, None].astype(np.float64),
+        usable[:, None],
+        np.array([shock]),
+        np.zeros((n_days, 1)),
     )
     products = np.einsum("tkl,tjl->kj", whole, solved)
     prior = np.concatenate([1 / np.square(REGRESSOR_SD), np.full(days.size, 1 / STEP_SD**2)])

@@ -129,29 +129,36 @@ def _log_ratio(
 
 def jumped(
     known: Breaks,
-    relative: RealArray,
-    variance: RealArray,
+    freed: SingleArray,
+    base: SingleArray,
+    variance: SingleArray,
     movement: SingleArray,
     usable: BoolArray,
     shock: FloatArray,
-) -> Breaks:
-    """Return the jumps of lines' levels, looked for anew in outcomes that hold all of them.
+) -> tuple[Breaks, SingleArray]:
+    """Return the jumps of lines' levels, looked for anew, and the outcome freed of them.
+
+    What is expected next of a day's level, and how far days scatter around it, rests on an outcome
+    without its jumps: else a jump that has just been found passes for noise, and is lost again.
 
     Args:
-        known: the jumps that `relative` has been freed of.
-        relative: (n_days, n_lines), outcome freed of demand over what is expected.
-        variance: (n_days, n_lines), of `relative`, odd days not weighed down: a jump is odd.
+        known: the jumps that `freed` has been freed of.
+        freed: (n_days, n_lines), outcome freed of demand; overwritten.
+        base: (n_days, n_lines), what is expected of it.
+        variance: (n_days, n_lines), of `freed`, odd days not weighed down: a jump is odd.
         movement, usable: as `find_breaks` takes them.
         shock: (n_lines,), variance of levels' own shocks. A jump looks like large ones, so a
             line's are taken as what is usual where they seem larger.
     """
-    return find_breaks(
-        known.scale(relative) - 1,
-        known.scale(known.scale(variance)),
+    own = known.scale(freed)
+    found = find_breaks(
+        own / base - 1,
+        known.scale(known.scale(variance / np.square(base))),
         movement,
         usable,
         np.minimum(shock, np.median(shock)),
     )
+    return found, found.free(own)
 
 
 def log_movement(carried: FloatArray, reference: FloatArray) -> SingleArray:

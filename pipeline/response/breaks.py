@@ -76,6 +76,12 @@ class Breaks:
             table[:day, line] *= ratio
         return table
 
+    def free(self, table: Table) -> Table:
+        """Bring a table of days' own levels, (n_days, n_lines), to today's, in place."""
+        for line, day, ratio in zip(self.line, self.day, self.ratio, strict=True):
+            table[:day, line] /= ratio
+        return table
+
     def steps(self, shape: tuple[int, ...], first: int) -> SingleArray:
         """Return the variance of each level's step after each day, for lines from `first` on.
 

@@ -158,11 +158,11 @@ def _once(
     del relative
     kept = np.einsum("lrsk,r->l", weights, grid.retentions)
     base = _expected(grid, data, evidence, weights)
-    drifted = slow_drift(freed, base, variance)
     wander = evidence.drift @ np.square(grid.drifts) / np.array([1.0, 1 - SHOCK_KEPT**2])
     if grid is not FULL:
-        around = variance / (robust * np.square(base))
-        breaks = jumped(breaks, freed / base, around, movement, usable, wander[:, 1])
+        around = variance / robust
+        breaks, freed = jumped(breaks, freed, base, around, movement, usable, wander[:, 1])
+    drifted = slow_drift(freed, base, variance)
     expected = np.maximum(base * drifted, np.float32(1e-6))
     freed -= expected
     freed /= np.sqrt(variance, out=variance)

@@ -91,12 +91,14 @@ def doubled(history: History, line: int, first: int) -> History:
     return replace(history, outcomes=outcomes)
 
 
-def test_a_level_that_jumped_is_named_and_its_curve_stays() -> None:
+@pytest.mark.parametrize("first", [60, 110, 158])
+def test_a_level_that_jumped_is_named_and_its_curve_stays(first: int) -> None:
     truth = advertiser(1)
-    jumped = doubled(truth.history, 4, 110)
+    jumped = doubled(truth.history, 4, first)
     found = said(jumped, "model.jumps")
     assert "channel_1 / aud_04 +" in found.message
-    assert any(f"around {day}" in found.message for day in truth.history.days[108:113])
+    near = truth.history.days[first - 2 : first + 3]
+    assert any(f"around {day}" in found.message for day in near)
     assert found.level is Level.PASS
     before, after = (
         marginal_draws(fit_response(history, REVENUE))[:, 4].mean()

@@ -25,6 +25,7 @@ EVIDENCE = 4.5  # log Bayes factor from which a jump is believed
 FEWEST_BEFORE, FEWEST_AFTER = 14, 7  # days with an outcome
 ODDEST = 3.0  # deviations that one day may speak for a jump with: a few odd days are none
 MOST = 3  # jumps of a line
+SIZE_ROUNDS = 10  # until odd days weigh on sizes no more than they may
 LEAST_LEVEL, MOST_LEVEL = 0.1, 10.0  # of a level before its jumps, over today's
 WALK_SD = 0.006  # a level's daily step beside its jumps, at most
 REGRESSOR_SD = np.array([0.5, 0.4, 0.2])  # level, slope and bend of a line beside what is believed
@@ -275,25 +276,34 @@ def _solve(
 def _sizes(
     series: RealArray, noise: RealArray, usable: BoolArray, shock: float, days: IntArray
 ) -> list[tuple[int, float, float]]:
-    """Return day, ratio and its deviation of one line's jumps, all estimated together."""
+    """Return day, ratio and its deviation of one line's jumps, all estimated together.
+
+    No day counts for more than `ODDEST` deviations around what the jumps themselves explain
+    (Huber 1964, "Robust estimation of a location parameter", by winsorised residuals).
+    """
     n_days = len(series)
     steps = (np.arange(n_days)[:, None] < days) * usable[:, None]
-    whole = np.concatenate([series, steps], axis=1, dtype=np.float64)[..., None]
+    regressors = np.concatenate([series[:, 1:], steps], axis=1, dtype=np.float64)
     solved, _ = _solve(
-        whole,
+        regressors[..., None],
         noise[:, None].astype(np.float64),
         usable[:, None],
         np.array([shock]),
         np.zeros((n_days, 1)),
     )
-    products = np.einsum("tkl,tjl->kj", whole, solved)
+    weighed = solved[..., 0]
     prior = np.concatenate([1 / np.square(REGRESSOR_SD), np.full(days.size, 1 / STEP_SD**2)])
-    covariance = np.linalg.inv(products[1:, 1:] + np.diag(prior))
-    size = (covariance @ products[1:, 0])[len(REGRESSOR_SD) :]
+    covariance = np.linalg.inv(weighed.T @ regressors + np.diag(prior))
+    away, far = series[:, 0].astype(np.float64), ODDEST * np.sqrt(noise + shock)
+    size = covariance @ (weighed.T @ away)
+    for _ in range(SIZE_ROUNDS):
+        fitted = regressors @ size
+        size = covariance @ (weighed.T @ (fitted + np.clip(away - fitted, -far, far)))
+    size = size[len(REGRESSOR_SD) :]
     sd = np.sqrt(np.diag(covariance))[len(REGRESSOR_SD) :]
-    level = np.clip(1 + np.cumsum(size[::-1])[::-1], LEAST_LEVEL, MOST_LEVEL)
-    after = np.append(level[1:], 1.0)
+    before = np.clip(1 + np.cumsum(size[::-1])[::-1], LEAST_LEVEL, MOST_LEVEL)
+    after = np.append(before[1:], 1.0)
     return [
-        (int(day), float(now / then), float(deviation / then))
-        for day, now, then, deviation in zip(days, level, after, sd, strict=True)
+        (int(day), float(old / new), float(deviation / new))
+        for day, old, new, deviation in zip(days, before, after, sd, strict=True)
     ]

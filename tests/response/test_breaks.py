@@ -92,3 +92,16 @@ def test_levels_before_all_jumps_are_scaled_by_all_of_them():
     np.testing.assert_allclose(steps[[2, 5], 0], [0.01, 0.04], rtol=1e-6)
     assert steps.sum() == pytest.approx(0.05)
     assert Breaks.none().steps((8, 2), 0).sum() == 0
+
+
+@pytest.mark.parametrize("deviations", [6, 20, 60])
+def test_an_odd_day_after_a_jump_changes_neither_its_finding_nor_its_size(deviations):
+    market_of = market(np.random.default_rng(3), ((4, 160, 0.5),))
+    usual = find_breaks(*market_of)
+    market_of[0][168, 4] += deviations * 0.2
+    market_of[3][168, 4] = True
+    odd = find_breaks(*market_of)
+    assert list(odd.line) == list(usual.line) == [4]
+    np.testing.assert_allclose(odd.day, usual.day, atol=1)
+    np.testing.assert_allclose(odd.ratio, usual.ratio, atol=0.08)
+    np.testing.assert_allclose(usual.ratio, 0.5, atol=0.15)

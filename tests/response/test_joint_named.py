@@ -15,6 +15,7 @@ from pipeline.response.joint import joint_predictive
 from pipeline.response.joint.design import baseline_design, calendar_ahead
 from pipeline.response.joint.named import name_sizes, series_effects
 from pipeline.response.special_days import NamedDays
+from tests.response.test_joint_lives import market
 from tests.response.test_joint_predict import regions, rng
 
 SALE = 70
@@ -95,3 +96,22 @@ def test_a_week_with_a_sale_says_so() -> None:
     posterior = fit_joint(history, "revenue", rng())
     (said,) = [item for item in posterior.findings if item.check == SPECIAL_DAY]
     assert f"{history.days[-1] + timedelta(days=2)} is sale: its week's demand is" in said.message
+
+
+def test_a_region_that_has_closed_takes_nothing_from_what_a_sale_brings() -> None:
+    def told(shut: slice) -> float:
+        history = market(1, shut=shut)
+        assert history.measured is not None
+        table = history.measured.outcomes["revenue"].copy()
+        table[[200, 290]] *= 2.0
+        tomorrow = history.days[-1] + timedelta(days=1)
+        sales = (history.days[200], history.days[290], tomorrow)
+        sale = replace(
+            history,
+            measured=replace(history.measured, outcomes={"revenue": table}),
+            special=dict.fromkeys(sales, "sale"),
+        )
+        said = [f for f in fit_joint(sale, "revenue", rng()).findings if f.check == SPECIAL_DAY]
+        return float(said[0].message.split("expected +")[1].split("%")[0])
+
+    assert told(slice(304, 364)) == pytest.approx(told(slice(0, 0)), abs=15)

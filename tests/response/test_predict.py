@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pytest
 
 from pipeline.core.history import History
 from pipeline.response import FitSettings, fit_response
-from pipeline.response.predict import Predictive, day_noise, predictive
+from pipeline.response.predict import Predictive, predictive
+from pipeline.response.usual_days import MATURING_DAYS, day_noise, weekday_factors
 from tests.response.advertiser import advertiser
 
 REVENUE = FitSettings(metric="revenue", count="conversions")
@@ -91,3 +93,48 @@ def test_where_most_days_are_empty_no_forecast_explodes() -> None:
     assert ahead.demand.max() < 20
     mean = ahead.expected(np.tile(past.spend[-1], (14, 1))).sum(axis=2).mean()
     assert mean < 5 * past.outcomes["revenue"].sum(axis=1).mean()
+
+
+def weeks(history: History) -> np.ndarray:
+    """Return what the seven days ahead are said to bring, as a share of all seven."""
+    days = [history.days[-1] + timedelta(days=1 + i) for i in range(7)]
+    factors = weekday_factors(history, "revenue", days)
+    return np.asarray(factors / factors.sum())
+
+
+def with_day(history: History, back: int, factor: float) -> History:
+    outcome = history.outcomes["revenue"].copy()
+    outcome[-back] *= factor
+    return replace(history, outcomes=history.outcomes | {"revenue": outcome})
+
+
+@pytest.mark.parametrize("back", [20, 21])
+def test_no_silent_named_or_odd_day_bends_the_weekdays_ahead(back: int) -> None:
+    history = advertiser(7, level=60.0).history
+    clean, trusted = weeks(history), history.trusted.copy()
+    trusted[-back] = False
+    silent = replace(with_day(history, back, 0.0), trusted=trusted)
+    name = {history.days[-back]: "sale"}
+    named = replace(with_day(history, back, 3.0), special=name)
+    for one in (silent, named):
+        np.testing.assert_allclose(weeks(one), clean, rtol=0.015)
+    np.testing.assert_allclose(weeks(with_day(history, back, 3.0)), clean, rtol=0.04)
+
+
+def test_days_that_still_come_in_say_nothing_of_their_weekday() -> None:
+    history = advertiser(7, level=60.0).history
+    late = history
+    for back in range(1, MATURING_DAYS + 1):
+        late = with_day(late, back, 0.1 * back)
+    np.testing.assert_array_equal(weeks(late), weeks(history))
+
+
+def test_weekdays_of_the_past_are_those_ahead() -> None:
+    history = advertiser(7, level=60.0).history
+    sunday = np.array([day.weekday() == 6 for day in history.days])[:, None]
+    doubled = {"revenue": history.outcomes["revenue"] * np.where(sunday, 2.0, 1.0)}
+    busy = replace(history, outcomes=history.outcomes | doubled)
+    of = [(history.days[-1] + timedelta(days=1 + i)).weekday() for i in range(7)].index(6)
+    others = np.arange(7) != of
+    more = (weeks(busy) / weeks(history))[of] / (weeks(busy) / weeks(history))[others]
+    np.testing.assert_allclose(more, 1.9, atol=0.15)  # ten weeks, and one of the library's

@@ -212,12 +212,15 @@ def _left(history: History, units: list[Unit], library: Library, chains: Chains)
 
 
 def _usual(units: list[Unit], period_days: int) -> float:
-    """Return the outcome of all series on a usual day of the last four known weeks."""
-    last = max(28 // period_days, 1)
+    """Return what all series that go on bring on a usual day of their last four known weeks.
+
+    Of all series where none goes on, as `_beside` takes them.
+    """
+    last, all_over = max(28 // period_days, 1), all(unit.is_over for unit in units)
     return sum(
         unit.scale * float(np.median(unit.seen.outcome[unit.seen.known][-last:]))
         for unit in units
-        if unit.seen.known.any()
+        if unit.seen.known.any() and (all_over or not unit.is_over)
     )
 
 

@@ -20,7 +20,7 @@ from pipeline.response.curves import RETENTIONS, SHAPES
 from pipeline.response.grid import DRIFTS
 from pipeline.response.population import stratified
 from pipeline.response.posterior import Posterior
-from pipeline.response.usual_days import day_noise, weekday_factors
+from pipeline.response.usual_days import at_todays_level, day_noise, weekday_factors
 
 LEAST_VARIANCE = 1e-6  # relative, of a day: no outcome repeats to a thousandth
 STEP = 0.05  # relative, for slopes
@@ -240,8 +240,9 @@ def predictive(
         drift = stratified(posterior.drift[line], rng, n_draws)
         walk[:, line] = np.asarray(DRIFTS)[drift][:, 0]
     posterior.taught.pair(shown, (level, share, retention, shape, walk), rng)
-    shared_sd, lasting_sd, variance = day_noise(past, posterior.metric)
-    factor = weekday_factors(past, posterior.metric, days)
+    level_now = at_todays_level(past, posterior.metric, posterior.health.jumps)
+    shared_sd, lasting_sd, variance = day_noise(level_now, posterior.metric)
+    factor = weekday_factors(level_now, posterior.metric, days)
     factor = factor * np.exp(posterior.ahead[:n_days] - posterior.ahead[0])
     return Predictive(
         metric=posterior.metric,

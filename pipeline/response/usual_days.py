@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
 
 from pipeline.core.history import History
 from pipeline.core.types import FloatArray
+from pipeline.response.breaks import Jump
 
 WEEKDAY_WEEKS = 10
 MATURING_DAYS = 7  # the newest days scatter because they are incomplete
@@ -18,6 +20,18 @@ ODDEST = 3.0  # deviations that one day may speak for its weekday with
 UNKNOWN_DAY, UNKNOWN_SHARED = 0.4, 0.2  # relative, where the past is too short to tell
 LASTING_SD = 0.05  # nobody knows next week's demand better than this
 POOLED_DAYS = 20.0  # days that the portfolio's noise is worth to a line
+
+
+def at_todays_level(past: History, metric: str, jumps: Sequence[Jump]) -> History:
+    """Return the past as if lines' levels had never jumped: a jump found is no scatter of days."""
+    if not jumps:
+        return past
+    outcome = past.outcomes[metric].copy()
+    for jump in jumps:
+        if jump.line in past.lines:
+            column = past.lines.index(jump.line)
+            outcome[: len(past.days) - 1 - jump.age, column] *= jump.ratio
+    return replace(past, outcomes={**past.outcomes, metric: outcome})
 
 
 def day_noise(past: History, metric: str) -> tuple[float, float, FloatArray]:

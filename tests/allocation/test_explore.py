@@ -256,3 +256,16 @@ def test_a_small_account_goes_to_the_lessons_that_are_worth_most():
         assert rates == sorted(rates, reverse=True)
         first = few.moves[0]
         assert (first.up, first.down) == (all_of_it.moves[0].up, all_of_it.moves[0].down)
+
+
+def test_the_account_pays_for_all_lessons_together():
+    known = table(0.3)
+    earned = known.at(BUDGETS).sum(axis=1).mean()
+    for seed in range(10):
+        rich = tried(known, seed, money_share=1.0, cost_share=1.0).moves
+        costs = [move.cost for move in rich if move.cost > 0]
+        assert len(costs) > 1
+        account = 0.5 * (sum(costs) + max(costs))  # pays for each, and not for all
+        few = tried(known, seed, money_share=1.0, cost_share=account / earned)
+        assert sum(max(move.cost, 0.0) for move in few.moves) <= account * (1 + 1e-9)
+        assert 0 < few.uncovered == len(rich) - len(few.moves)

@@ -138,3 +138,18 @@ def test_weekdays_of_the_past_are_those_ahead() -> None:
     others = np.arange(7) != of
     more = (weeks(busy) / weeks(history))[of] / (weeks(busy) / weeks(history))[others]
     np.testing.assert_allclose(more, 1.9, atol=0.15)  # ten weeks, and one of the library's
+
+
+def test_a_line_whose_level_jumped_scatters_as_if_it_had_not() -> None:
+    steady = advertiser(8, level=60.0).history
+    doubled = np.ones(steady.spend.shape)
+    doubled[:-40, 2] = 0.5
+    jumped = replace(steady, outcomes={k: v * doubled for k, v in steady.outcomes.items()})
+    posterior = fit_response(jumped, REVENUE)
+    (jump,) = posterior.health.jumps
+    assert jump.line == steady.lines[2]
+    assert jump.age == pytest.approx(39, abs=2)
+    usual = ahead_of(steady).line_variance[2]
+    freed = predictive(posterior, jumped, np.random.default_rng(1)).line_variance[2]
+    assert freed == pytest.approx(usual, rel=0.5)
+    assert day_noise(jumped, "revenue")[2][2] > 1.5 * usual

@@ -10,7 +10,10 @@ import numpy as np
 
 from pipeline.core.curves import ResponseTable
 from pipeline.core.findings import Finding
+from pipeline.core.history import History, LiftTest
 from pipeline.core.plan import Plan
+from pipeline.core.policy import Policy
+from pipeline.core.trial import Trial
 from pipeline.core.watch import Watch
 from pipeline.io import vintages, warehouse
 from pipeline.io.artefacts import RunFolder
@@ -81,17 +84,15 @@ def read_facts(work: RunFolder, inputs: Inputs) -> Facts:
     history, current = with_lines_without_data(
         warehouse.read_history(work, inputs.policy), current_budgets(staged, inputs), inputs
     )
-    metric = inputs.policy.objective.maximize
     counted = inputs.policy.objective.counted(history.outcomes)
     seen = vintages.read_vintages(work, counted)
     watch, explored = read_watch(work), inputs.explored()
-    known = read_lift_tests(work, staged, metric)
     return DecisionFacts(
         policy=inputs.policy,
         day=inputs.day,
         history=forgetting(history, watch),
         vintages=seen if seen.day.size else None,
-        lift_tests=(*known, *evidence(inputs.trials, known, history, inputs.policy.line)),
+        lift_tests=read_tests(work, inputs.policy, inputs.trials, history),
         current=current,
         explored=np.array([explored.get(line, 0.0) for line in history.lines]),
         lessons=inputs.lessons(),
@@ -104,6 +105,15 @@ def read_facts(work: RunFolder, inputs: Inputs) -> Facts:
         holdouts=read_holdouts(work),
         learned_for=inputs.learned_for(),
     )
+
+
+def read_tests(
+    work: RunFolder, policy: Policy, trials: Sequence[Trial], history: History
+) -> tuple[LiftTest, ...]:
+    """Return what teaches a run's curves besides days: a file's lift tests, and finished trials."""
+    staged = warehouse.read_likely_facts(work)
+    known = read_lift_tests(work, staged, policy.objective.maximize)
+    return (*known, *evidence(trials, known, history, policy.line))
 
 
 def read_watch(work: RunFolder) -> Watch:

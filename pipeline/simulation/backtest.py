@@ -15,36 +15,18 @@ from typing import Any
 import numpy as np
 
 from pipeline.core.errors import DataNotTrustedError, UsageError
-from pipeline.core.history import History, Vintages
+from pipeline.core.history import History
 from pipeline.core.types import BoolArray, FloatArray, IntArray, Line
-from pipeline.response import FitSettings, Fitted, fit_joint, fit_response
 from pipeline.simulation.effects import DecisionValue, decision_value, effects_of
 from pipeline.simulation.forecast import Forecast, forecast
+from pipeline.simulation.known import Past
 
 HORIZON_DAYS = 7
 LEAST_PAST_DAYS, LEAST_PAST_WEEKS = 60, 26
 """Of history before the first week that is scored; weeks, where a row spans one."""
 
 MATURING_DAYS = 14  # newest days whose outcomes are still coming in are not scored
-SNAPSHOTS = 28  # earlier nights that are said to have seen what is reported today
 CHANGED = 0.05  # a change of a line's weekly spend below this share teaches nothing
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Past:
-    """What a night knew: the days before it, and what earlier nights had seen of them.
-
-    Attributes:
-        history: the days before, without the cells that the night distrusted.
-        vintages: how outcomes had filled up.
-        as_known: whether it is what the night really saw, and not what is reported now.
-        fault: why that night would have learned nothing; empty where it would.
-    """
-
-    history: History
-    vintages: Vintages
-    as_known: bool = False
-    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,7 +196,7 @@ def _one_week(
     if not _usable(history, side, before.lines, past, ahead).any():
         return f"the data of the week are in doubt for every {_known_by(history)}"
     rng = np.random.default_rng(day.toordinal())
-    posterior = _fitted(past, metric, rng)
+    posterior = past.fitted(metric, rng)
     spend = history.of_lines(_places(past.history.lines, history.lines)).spend
     ours = forecast(posterior, past.history, spend[ahead], rng=rng)
     usable = _usable(history, side, ours.names, past, ahead)
@@ -236,14 +218,6 @@ def _one_week(
     spread = side.spend[ahead][:, places].mean(axis=0) / usual
     changed = np.asarray(usable & (np.abs(spread - 1) > CHANGED) & (ours.unchanged > 0))
     return score, effects_of(ours, actual, changed)
-
-
-def _fitted(past: Past, metric: str, rng: np.random.Generator) -> Fitted:
-    if past.history.measured is not None:
-        return fit_joint(past.history, metric, rng)
-    is_counted = metric == "revenue" and "conversions" in past.history.outcomes
-    settings = FitSettings(metric=metric, count="conversions" if is_counted else None)
-    return fit_response(past.history, settings, vintages=past.vintages)
 
 
 def _usable(
@@ -301,23 +275,3 @@ def _log_density(actual: FloatArray, mean: FloatArray, sd: FloatArray) -> FloatA
     sd = np.maximum(sd, 1e-6 * np.maximum(np.abs(mean), 1.0))
     z = (actual - mean) / sd
     return np.asarray(-0.5 * z**2 - np.log(sd) - 0.5 * np.log(2 * np.pi))
-
-
-def settled_vintages(past: History, metric: str) -> Vintages:
-    """Return the vintages of a past that is reported long after: each day was whole at once."""
-    past = past.outcome_side
-    cut = len(past.days)
-    names = [line[0] for line in past.lines]
-    groups = sorted(set(names))
-    member = np.array([[name == group for group in groups] for name in names], dtype=float)
-    counted = past.outcomes["conversions" if "conversions" in past.outcomes else metric]
-    totals = np.nan_to_num(counted) @ member
-    ordinals = np.array([day.toordinal() for day in past.days], dtype=float)
-    night, age = (axis.ravel() for axis in np.mgrid[cut - SNAPSHOTS : cut, 1 : SNAPSHOTS + 1])
-    day = night - age
-    return Vintages(
-        seen_on=np.repeat(ordinals[night], len(groups)),
-        day=np.repeat(ordinals[day], len(groups)),
-        group=tuple(groups) * day.size,
-        outcome=totals[day].ravel(),
-    )

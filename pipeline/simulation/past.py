@@ -5,23 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from zoneinfo import ZoneInfo
 
 import numpy as np
+from pydantic import ValidationError
 
 from pipeline.core.errors import DataNotTrustedError, PipelineError
 from pipeline.core.findings import Finding, Level
-from pipeline.core.history import History
+from pipeline.core.history import History, LiftTest
+from pipeline.core.trial import Trial
 from pipeline.io import quality, warehouse
 from pipeline.io.artefacts import RunFolder, begin_run, list_runs, open_run
 from pipeline.io.sources import read_snapshot
 from pipeline.io.vintages import read_vintages
 from pipeline.runs import storage
-from pipeline.runs.inputs import freeze_inputs, read_day, read_today
+from pipeline.runs.inputs import freeze_inputs, read_day, read_inputs, read_today
 from pipeline.runs.portfolio import Portfolio
-from pipeline.simulation.backtest import Past, settled_vintages
+from pipeline.runs.signoff import ready_ledger
+from pipeline.runs.standing import forgetting
+from pipeline.runs.trials import trials_of
+from pipeline.simulation.known import Past, settled
 
 IN_TIME_DAYS = 1  # a night that ran later than this saw what its own morning could not
 
@@ -51,7 +57,7 @@ class OwnPast:
         night = self.nights.get(day)
         try:
             kept = None if night is None else self._kept(night)
-        except PipelineError:
+        except (PipelineError, ValidationError):
             kept = None  # damaged, or kept by another version
         if kept is not None and self._knows(kept.history):
             return kept
@@ -68,28 +74,48 @@ class OwnPast:
         )
 
     def _kept(self, night: RunFolder) -> Past:
-        objective = self.portfolio.policy.objective
-        history = warehouse.read_history(night, self.portfolio.policy)
+        policy = self.portfolio.policy
+        watch = storage.read_watch(night)
+        history = forgetting(warehouse.read_history(night, policy), watch)
         # A break of the forecasts is no fault of the data: leaving such weeks out would hide
         # the ones that the model foresaw worst.
-        breaks = storage.read_watch(night).drifts()
+        breaks = watch.drifts()
         found = storage.read_findings(night, storage.FINDINGS)
         return Past(
             history=history,
-            vintages=read_vintages(night, objective.counted(history.metrics)),
+            vintages=read_vintages(night, policy.objective.counted(history.metrics)),
+            lift_tests=storage.read_tests(night, policy, read_inputs(night).trials, history),
             as_known=True,
             fault=_fault([item for item in found if item not in breaks and item.check != "model"]),
         )
 
     def _reported(self, day: date) -> Past:
         # The suites ask the same of every row, so today's verdict on all rows covers them.
+        policy = self.portfolio.policy
         history, found = _staged(self.portfolio, self.work, day, with_suites=False)
-        metric = self.portfolio.policy.objective.maximize
-        return Past(
-            history=history,
-            vintages=settled_vintages(history, metric),
+        return settled(
+            history,
+            policy.objective.maximize,
+            lift_tests=self._tests(day, history),
             fault=_fault(found),
         )
+
+    def _tests(self, day: date, history: History) -> tuple[LiftTest, ...]:
+        """Return the tests that were over before `day`, but those that were read out later.
+
+        What only a file tells of has no moment, and counts from its last day on.
+        """
+        midnight = datetime.combine(day, time(), ZoneInfo(self.portfolio.policy.timezone))
+        then, now = self._trials(midnight), self._trials(None)
+        read = {trial.name for trial in then if trial.result is not None}
+        late = {trial.name for trial in now if trial.result is not None} - read
+        known = storage.read_tests(self.work, self.portfolio.policy, then, history)
+        return tuple(test for test in known if test.name not in late)
+
+    def _trials(self, before: datetime | None) -> tuple[Trial, ...]:
+        portfolio = self.portfolio
+        ledger = ready_ledger(portfolio)
+        return trials_of(ledger.experiments(portfolio.policy.portfolio, before))
 
 
 @contextmanager

@@ -10,14 +10,9 @@ import pytest
 from pipeline.core.errors import DataNotTrustedError, UsageError
 from pipeline.core.history import History, Vintages
 from pipeline.simulation import backtest
-from pipeline.simulation.backtest import (
-    LEAST_PAST_DAYS,
-    MATURING_DAYS,
-    Backtest,
-    Past,
-    settled_vintages,
-)
+from pipeline.simulation.backtest import LEAST_PAST_DAYS, MATURING_DAYS, Backtest
 from pipeline.simulation.effects import DecisionValue
+from pipeline.simulation.known import Past, settled
 from pipeline.simulation.worlds import make_world
 
 
@@ -32,8 +27,7 @@ def walk_forward(
     """Walk over a history that was always reported as it is, but on the days that are `known`."""
 
     def past_on(day: date) -> Past:
-        past = history.until(history.days.index(day))
-        plain = Past(history=past, vintages=settled_vintages(past, metric))
+        plain = settled(history.until(history.days.index(day)), metric)
         return (known or {}).get(day, plain)
 
     return backtest.walk_forward(history, metric, past_on=past_on, weeks=weeks)
@@ -114,8 +108,8 @@ def test_a_morning_that_would_have_refused_its_data_foretells_nothing(history: H
 def test_a_line_that_a_morning_did_not_know_is_left_out_and_counted(history: History) -> None:
     day = walk_forward(history, "revenue", weeks=1).cuts[0].day
     past = history.until(history.days.index(day)).of_lines(np.arange(1, len(history.lines)))
-    known = Past(history=past, vintages=settled_vintages(past, "revenue"))
-    cut = walk_forward(history, "revenue", weeks=1, known={day: known}).cuts[0]
+    known = {day: settled(past, "revenue")}
+    cut = walk_forward(history, "revenue", weeks=1, known=known).cuts[0]
     assert (cut.lines, cut.lines_left_out) == (len(history.lines) - 1, 1)
 
 

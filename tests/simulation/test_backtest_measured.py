@@ -11,7 +11,8 @@ import pytest
 from benchmarks.mix import history_of
 from pipeline.core.errors import UsageError
 from pipeline.core.history import History, Measured
-from pipeline.simulation.backtest import Backtest, Past, settled_vintages, walk_forward
+from pipeline.simulation.backtest import Backtest, walk_forward
+from pipeline.simulation.known import Past, settled
 from pipeline.simulation.mix import make_mix
 
 REGIONS = ("east", "north", "south", "west")
@@ -22,8 +23,7 @@ def walk(history: History, *, weeks: int, unknown: int = 0) -> Backtest:
 
     def past_on(day: date) -> Past:
         past = history.until(history.days.index(day))
-        past = past.of_lines(np.arange(len(past.lines) - unknown))
-        return Past(history=past, vintages=settled_vintages(past, "revenue"))
+        return settled(past.of_lines(np.arange(len(past.lines) - unknown)), "revenue")
 
     return walk_forward(history, "revenue", past_on=past_on, weeks=weeks)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -12,7 +13,7 @@ from sqlalchemy import Connection, select
 from pipeline.core.errors import NotAllowedError, NotFoundError
 from pipeline.core.policy import Policy
 from pipeline.io.ledger import schema
-from pipeline.io.ledger.base import LedgerBase
+from pipeline.io.ledger.base import LedgerBase, moment_text
 from pipeline.io.ledger.identity import require_person
 from pipeline.io.ledger.records import Actor
 
@@ -105,10 +106,12 @@ class ExperimentBook(LedgerBase):
             transaction.record(actor.name, _ENDED, subject, {"day": day, "why": why})
             return replace(known, ended=day)
 
-    def experiments(self, portfolio: str) -> tuple[ExperimentRecord, ...]:
-        """Return every experiment of a portfolio, oldest first."""
+    def experiments(
+        self, portfolio: str, before: datetime | None = None
+    ) -> tuple[ExperimentRecord, ...]:
+        """Return every experiment of a portfolio, oldest first, as far as a moment knew of it."""
         with self._database.read() as connection:
-            return tuple(_read(connection, portfolio).values())
+            return tuple(_read(connection, portfolio, before).values())
 
     def experiment(self, portfolio: str, name: str) -> ExperimentRecord:
         """Return one experiment.
@@ -125,7 +128,9 @@ class ExperimentBook(LedgerBase):
         return known[name]
 
 
-def _read(connection: Connection, portfolio: str) -> dict[str, ExperimentRecord]:
+def _read(
+    connection: Connection, portfolio: str, before: datetime | None = None
+) -> dict[str, ExperimentRecord]:
     """Return the experiments by name, as the chain tells them."""
     audit = schema.audit
     query = (
@@ -133,6 +138,8 @@ def _read(connection: Connection, portfolio: str) -> dict[str, ExperimentRecord]
         .where(audit.c.action.in_((_ASSIGNED, _LOOKED, _ENDED)))
         .order_by(audit.c.seq)
     )
+    if before is not None:
+        query = query.where(audit.c.at < moment_text(before))
     found: dict[str, ExperimentRecord] = {}
     for row in connection.execute(query):
         owner, _, name = row.subject.partition("/")

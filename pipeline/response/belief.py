@@ -13,7 +13,7 @@ from pipeline.response.demand import Shown
 from pipeline.response.evidence import single
 from pipeline.response.faults import Screened
 from pipeline.response.maturity import Maturity
-from pipeline.response.noise import dispersion, starting_level, with_unseen
+from pipeline.response.noise import Scatter, dispersion, starting_level, with_unseen
 from pipeline.response.special_days import NamedDays
 
 FIRST_RETENTION, FIRST_ELASTICITY = 0.3, 0.25  # to begin with; both are learned
@@ -127,38 +127,57 @@ def _log_ratio(
     return np.asarray(np.log(found) + np.clip(ratio / found - 1.0, -1.0, 3.0))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Freed:
+    """Outcomes freed of jumps too, and how far they scatter then.
+
+    Attributes:
+        outcome, variance: (n_days, n_lines), at today's levels.
+    """
+
+    breaks: Breaks
+    outcome: SingleArray
+    variance: SingleArray
+
+
 def jumped(
-    known: Breaks,
-    freed: SingleArray,
+    freed: Freed,
+    scale: SingleArray,
     base: SingleArray,
-    variance: SingleArray,
+    scatter: Scatter,
     movement: SingleArray,
-    usable: BoolArray,
     shock: FloatArray,
-) -> tuple[Breaks, SingleArray]:
-    """Return the jumps of lines' levels, looked for anew, and the outcome freed of them.
+) -> Freed:
+    """Return the outcome freed of the jumps of lines' levels, looked for anew.
 
     What is expected next of a day's level, and how far days scatter around it, rests on an outcome
     without its jumps: else a jump that has just been found passes for noise, and is lost again.
 
     Args:
-        known: the jumps that `freed` has been freed of.
-        freed: (n_days, n_lines), outcome freed of demand; overwritten.
+        freed: of the jumps that are known; its tables are overwritten.
+        scale: (n_days, n_lines), what it has been freed of besides; overwritten.
         base: (n_days, n_lines), what is expected of it.
-        variance: (n_days, n_lines), of `freed`, odd days not weighed down: a jump is odd.
-        movement, usable: as `find_breaks` takes them.
+        scatter: of its days.
+        movement: as `find_breaks` takes it.
         shock: (n_lines,), variance of levels' own shocks. A jump looks like large ones, so a
             line's are taken as what is usual where they seem larger.
     """
-    own = known.scale(freed)
+    known, around = freed.breaks, freed.variance
+    around /= scatter.robust  # odd days are not weighed down: a jump is odd
+    around /= np.square(base)
+    own = known.scale(freed.outcome)
     found = find_breaks(
         own / base - 1,
-        known.scale(known.scale(variance / np.square(base))),
+        known.scale(known.scale(around)),
         movement,
-        usable,
+        scatter.usable,
         np.minimum(shock, np.median(shock)),
     )
-    return found, found.free(own)
+    return Freed(
+        breaks=found,
+        outcome=found.free(own),
+        variance=scatter.variance(found.scale(scale)),
+    )
 
 
 def log_movement(carried: FloatArray, reference: FloatArray) -> SingleArray:

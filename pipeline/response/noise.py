@@ -2,15 +2,75 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from pipeline.core.types import BoolArray, FloatArray, SingleArray
 from pipeline.response.demand import Demand
+from pipeline.response.evidence import single
 
 ROBUST_DOF = 6.0  # a day may be odd; how odd before it stops mattering (Lange et al. 1989)
 NOISE_FLOOR = 0.02  # relative; no line's days are explained better than that
 POOLED_DAYS = 30.0  # days that the portfolio's noise is worth to a line
 DRIFT_DAYS = 12.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scatter:
+    """How far days lie around what is expected of them.
+
+    Attributes:
+        expected: (n_days, n_lines), of outcomes freed of demand, completeness and jumps, > 0.
+        unit: (n_lines,), variance over mean of pure counting.
+        noise: (n_lines,), relative variance beyond counting.
+        demand: (n_days, n_lines), relative variance of what is known of demand.
+        robust: (n_days, n_lines), factor on the variance of odd days.
+        usable: (n_days, n_lines).
+    """
+
+    expected: SingleArray
+    unit: FloatArray
+    noise: FloatArray
+    demand: SingleArray
+    robust: SingleArray
+    usable: BoolArray
+
+    @classmethod
+    def of(
+        cls,
+        freed: SingleArray,
+        scale: SingleArray,
+        expected: SingleArray,
+        unit: FloatArray,
+        demand: Demand,
+        usable: BoolArray,
+    ) -> Scatter:
+        """Return how far outcomes over `scale` lie around what is expected."""
+        counting = single(unit) * expected / scale
+        robust, noise = cell_noise(freed, expected, counting, demand, usable)
+        return cls(
+            expected=expected,
+            unit=unit,
+            noise=noise,
+            demand=demand.variance,
+            robust=robust,
+            usable=usable,
+        )
+
+    def variance(self, scale: SingleArray) -> SingleArray:
+        """Return the variance of outcomes over `scale`, (n_days, n_lines); inf where there is none.
+
+        Args:
+            scale: (n_days, n_lines), what outcomes are freed of. They are counted before that, so
+                the more is taken out of a day, the less it scatters by counting.
+        """
+        out = single(self.noise) + self.demand
+        out *= np.square(self.expected)
+        out += single(self.unit) * self.expected / scale
+        out *= self.robust
+        out[~self.usable] = np.inf
+        return out
 
 
 def dispersion(outcome: FloatArray, level: FloatArray) -> FloatArray:

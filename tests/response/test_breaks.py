@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pipeline.response.belief import Freed, jumped
 from pipeline.response.breaks import STEP_SD, WALK_SD, Breaks, _solve, find_breaks
 from pipeline.response.grid import SHOCK_KEPT
+from pipeline.response.noise import Scatter
 
 N_DAYS, SHOCK = 180, 0.04**2
 
@@ -105,3 +107,26 @@ def test_an_odd_day_after_a_jump_changes_neither_its_finding_nor_its_size(deviat
     np.testing.assert_allclose(odd.day, usual.day, atol=1)
     np.testing.assert_allclose(odd.ratio, usual.ratio, atol=0.08)
     np.testing.assert_allclose(usual.ratio, 0.5, atol=0.15)
+
+
+def test_counts_before_a_jump_scatter_as_those_of_the_level_that_was():
+    """Doubled, forty counts out of twenty vary by more than forty that were counted."""
+    level, half, shape = 40.0, slice(0, 90), (N_DAYS, 12)
+    mean = np.full(shape, level, dtype=np.float32)
+    mean[half, 3] /= 2
+    counts = np.random.default_rng(7).poisson(mean).astype(np.float32)
+    base, one, none = np.full(shape, level, np.float32), np.ones(shape, np.float32), Breaks.none()
+    scatter = Scatter(
+        expected=base,
+        unit=np.ones(12),
+        noise=np.full(12, 0.02**2),
+        demand=0 * one,
+        robust=one,
+        usable=np.ones(shape, dtype=bool),
+    )
+    freed = Freed(breaks=none, outcome=counts, variance=scatter.variance(one))
+    found = jumped(freed, one.copy(), base, scatter, 0 * one, np.full(12, 0.01**2))
+    assert found.breaks.line.tolist() == [3]
+    assert found.outcome[half, 3].mean() == pytest.approx(level, rel=0.1)
+    assert found.variance[half, 3].mean() == pytest.approx(found.outcome[half, 3].var(), rel=0.3)
+    assert found.variance[90:].mean() == pytest.approx(level, rel=0.1)

@@ -91,6 +91,23 @@ def test_the_plan_for_a_sale_says_so_and_expects_it_without_being_too_sure() -> 
     assert not [item for item in later.findings if item.check == SPECIAL_DAY]
 
 
+@pytest.mark.parametrize(("factor", "others"), [(0.01, "0 other special days"), (0.3, "1 other")])
+def test_an_outage_with_a_name_is_no_other_special_day(factor: float, others: str) -> None:
+    """A holiday on which far less is sold is one."""
+    history = with_sale(regions(140), 2.5, "sale")
+    assert history.measured is not None
+    table = history.measured.outcomes["revenue"].copy()
+    table[100] *= factor
+    quiet = replace(
+        history,
+        measured=replace(history.measured, outcomes={"revenue": table}),
+        special={**history.special, history.days[100]: "quiet"},
+    )
+    posterior = fit_joint(quiet, "revenue", rng())
+    (said,) = [item for item in posterior.findings if item.check == SPECIAL_DAY]
+    assert f"learned from 1 such day and {others}" in said.message
+
+
 def test_a_week_with_a_sale_says_so() -> None:
     history = with_sale(regions(280, period_days=7), 2.5, "", "sale")
     posterior = fit_joint(history, "revenue", rng())

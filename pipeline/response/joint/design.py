@@ -47,6 +47,7 @@ class Design:
         untold: (n_periods, n_untold), seasons that the past is too short to tell from a trend.
         untold_sd: (n_untold,), prior deviation of their coefficients.
         unlike_sd: (n_coming,), by how far coming days may be unlike past ones of their names.
+        outages: names whose days brought almost nothing; they say nothing of other names.
     """
 
     columns: FloatArray
@@ -55,6 +56,7 @@ class Design:
     untold: FloatArray
     untold_sd: FloatArray
     unlike_sd: FloatArray = field(default_factory=lambda: np.zeros(0))
+    outages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,10 +66,12 @@ class NameSizes:
     Attributes:
         own: (n_names,), a name from an ordinary day.
         change: (n_names,), a coming day from the past ones of its name.
+        outages: places of names whose days were outages.
     """
 
     own: FloatArray
     change: FloatArray
+    outages: tuple[int, ...] = ()
 
     @staticmethod
     def usual(n_names: int) -> NameSizes:
@@ -128,6 +132,7 @@ def baseline_design(
         untold=averaged(untold, period_days),
         untold_sd=np.array(untold_sds),
         unlike_sd=sizes.change[coming_names(named)],
+        outages=tuple(named.names[place] for place in sizes.outages),
     )
 
 

@@ -47,6 +47,7 @@ def name_sizes(effects: Effects, named: NamedDays) -> NameSizes:
         own=np.expm1(np.hypot(mean, sd)),
         # Of a name that was not seen, its own size says already how far its day may be off.
         change=np.where(effects.seen > 0, np.exp(mean) * sd, 0.0),
+        outages=tuple(np.flatnonzero((effects.seen > 0) & ~effects.votes).tolist()),
     )
 
 
@@ -82,11 +83,20 @@ def special_findings(
     low, high = np.quantile(share, (0.05, 0.95))
     day = date.fromordinal(history.days[-1].toordinal() + 1 + int(coming[0]))
     place = int(named.kind[-DAYS_AHEAD + coming[0]])
-    known = np.zeros(len(history.days) // period, dtype=bool)
-    for item in series:
-        known[-item.known.size :] |= item.known
-    past = named.kind[: known.size * period][known.repeat(period)]
-    own, others = int((past == place).sum()), int(((past >= 0) & (past != place)).sum())
+    own, others = _taught(named, place, series, period)
     found = (float(share.mean()), float(low), float(high))
     span = "day" if period == 1 else "week"
     return (special_finding(day, named.names[place], found, own, others, span),)
+
+
+def _taught(named: NamedDays, place: int, series: Sequence[Beside], period: int) -> tuple[int, int]:
+    """Return how many days of a name taught, and of other names that tell anything of it."""
+    past = named.kind[:-DAYS_AHEAD]
+    own, others = np.zeros((2, past.size), dtype=bool)
+    for item in series:
+        days = slice(past.size - item.known.size * period, past.size)
+        outages = [named.names.index(name) for name in item.design.outages]
+        known, kind = item.known.repeat(period), past[days]
+        own[days] |= known & (kind == place)
+        others[days] |= known & (kind >= 0) & (kind != place) & ~np.isin(kind, outages)
+    return int(own.sum()), int(others.sum())

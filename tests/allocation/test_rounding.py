@@ -205,3 +205,13 @@ def test_what_only_rounding_parts_from_today_stays_to_the_cent_where_it_may():
     capped = problem(budget=100, lines=[{**lines[0], "max": 10.0}, *lines[1:]])
     near = np.array([10.0, 20.02, 69.98])
     assert _cents(round_or_keep(capped, near, today, CENT)).tolist() == [1000, 2002, 6998]
+
+
+def test_a_total_that_moved_is_no_rounding_and_today_does_not_stay():
+    lines = [line(name, hill(10, 20)) for name in "abc"]
+    today = np.array([10.01, 20.02, 69.97])
+    less = problem(budget=100, spend="at_most", lines=lines)
+    by_a_cent = today - np.array([0.01, 0.0, 0.0])
+    assert _cents(round_or_keep(less, by_a_cent, today, CENT)).tolist() == [1000, 2002, 6997]
+    by_a_hair = today - np.array([0.004, 0.0, 0.0])
+    assert _cents(round_or_keep(less, by_a_hair, today, CENT)).tolist() == [1001, 2002, 6997]

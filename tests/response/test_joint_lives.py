@@ -139,6 +139,8 @@ def test_a_series_is_there_from_its_first_sign_of_life_to_its_last():
     there = open_days(outcome, spend)
     gone = np.r_[0:10, 30 : 30 + CLOSED_DAYS, 80:100]
     np.testing.assert_array_equal(np.flatnonzero(~there), gone)
+    newest = open_days(outcome[:85], spend[:85])  # nobody knows yet whether it rests or is over
+    np.testing.assert_array_equal(newest, there[:85])
     assert is_over(there)
     assert not is_over(there[: 80 + CLOSED_DAYS - 1])
     spend[:] = 1.0

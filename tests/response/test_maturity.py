@@ -88,3 +88,18 @@ def test_a_night_that_counts_all_days_in_another_way_says_nothing_of_lateness(fa
     moved = replace(seen, outcome=np.where(seen.seen_on >= 106, factor, 1.0) * seen.outcome)
     learned = learn_maturity(moved, 90, ("search",)).curve
     np.testing.assert_allclose(learned, learn_maturity(seen, 90, ("search",)).curve, atol=0.02)
+
+
+def test_a_platform_that_nobody_watched_may_be_whole_or_far_from_it_until_nights_tell():
+    """As far as the curve is still the usual one, it may be off as far as platforms are."""
+    unknown = learn_maturity(None, 90, ("search",))
+    newest = unknown.share[-1, 0] * np.exp(1.645 * unknown.log_sd[-1] * np.array([-1, 1]))
+    assert newest[0] < 0.4
+    assert newest[1] > 1.0
+    assert unknown.log_sd[0] < 0.02
+    few, many = (
+        learn_maturity(snapshots(np.full(45, 1.0), nights), 90, ("search",)).log_sd[-1]
+        for nights in (2, 20)
+    )
+    assert many < 0.1 * unknown.log_sd[-1]
+    assert many < few < unknown.log_sd[-1]

@@ -77,6 +77,20 @@ def test_noise_never_moves_the_mean(variance: float) -> None:
     )
 
 
+@pytest.mark.parametrize(("of_day", "of_all"), [(0.7, 0.0), (0.0, 0.7)])
+def test_what_nobody_knows_of_demand_never_moves_the_mean(of_day: float, of_all: float) -> None:
+    """A factor as often half as double is more than 1 on average, if it is not taken back."""
+    history = advertiser(6, n_lines=3).history
+    fitted = fit_response(history, REVENUE)
+    ahead = predictive(fitted, history, np.random.default_rng(1), n_draws=4000, n_days=7)
+    unsure = replace(ahead, shared_sd=np.full(7, of_day), lasting_sd=of_all)
+    spend = np.tile(ahead.reference, (7, 1))
+    draws = unsure.outcomes(spend, np.random.default_rng(3))
+    np.testing.assert_allclose(
+        draws.mean(axis=(0, 1)), ahead.expected(spend).mean(axis=(0, 1)), rtol=0.05
+    )
+
+
 def test_a_line_that_earns_nothing_is_forecast_to_earn_nothing() -> None:
     ahead = ahead_of(advertiser(6, n_lines=3).history)
     ahead = replace(ahead, level=0 * ahead.level)

@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.response.belief import Freed, jumped
 from pipeline.response.breaks import STEP_SD, WALK_SD, Breaks, _solve, find_breaks
+from pipeline.response.evidence import single
 from pipeline.response.grid import SHOCK_KEPT
 from pipeline.response.noise import Scatter
 
@@ -109,24 +110,59 @@ def test_an_odd_day_after_a_jump_changes_neither_its_finding_nor_its_size(deviat
     np.testing.assert_allclose(usual.ratio, 0.5, atol=0.15)
 
 
-def test_counts_before_a_jump_scatter_as_those_of_the_level_that_was():
-    """Doubled, forty counts out of twenty vary by more than forty that were counted."""
-    level, half, shape = 40.0, slice(0, 90), (N_DAYS, 12)
-    mean = np.full(shape, level, dtype=np.float32)
-    mean[half, 3] /= 2
-    counts = np.random.default_rng(7).poisson(mean).astype(np.float32)
-    base, one, none = np.full(shape, level, np.float32), np.ones(shape, np.float32), Breaks.none()
+LEVEL, HALF = 40.0, slice(0, 90)
+
+
+def counted(*, odd: slice = slice(0, 0)) -> tuple[Freed, Scatter]:
+    """Return counts of a level of forty, of the fourth line twenty before a day; some are odd."""
+    shape = (N_DAYS, 12)
+    mean = np.full(shape, LEVEL)
+    mean[HALF, 3] /= 2
+    counts = single(np.random.default_rng(7).poisson(mean))
+    robust = np.ones(shape, dtype=np.float32)
+    robust[odd, 3] = 100.0
     scatter = Scatter(
-        expected=base,
+        expected=np.full(shape, LEVEL, dtype=np.float32),
         unit=np.ones(12),
         noise=np.full(12, 0.02**2),
-        demand=0 * one,
-        robust=one,
+        demand=np.zeros(shape, dtype=np.float32),
+        robust=robust,
         usable=np.ones(shape, dtype=bool),
     )
-    freed = Freed(breaks=none, outcome=counts, variance=scatter.variance(one))
-    found = jumped(freed, one.copy(), base, scatter, 0 * one, np.full(12, 0.01**2))
+    variance = scatter.variance(np.ones(shape, dtype=np.float32))
+    return Freed(breaks=Breaks.none(), outcome=counts, variance=variance), scatter
+
+
+def looked(freed: Freed, scatter: Scatter, shock: float = 0.01) -> Freed:
+    """Look for jumps; of the fourth line's own shocks `shock` is said."""
+    one = np.ones(scatter.expected.shape, dtype=np.float32)
+    shocks = np.full(12, 0.01**2)
+    shocks[3] = shock**2
+    return jumped(freed, one, scatter.expected, scatter, 0 * one, shocks)
+
+
+def test_counts_before_a_jump_scatter_as_those_of_the_level_that_was():
+    """Doubled, forty counts out of twenty vary by more than forty that were counted."""
+    found = looked(*counted())
     assert found.breaks.line.tolist() == [3]
-    assert found.outcome[half, 3].mean() == pytest.approx(level, rel=0.1)
-    assert found.variance[half, 3].mean() == pytest.approx(found.outcome[half, 3].var(), rel=0.3)
-    assert found.variance[90:].mean() == pytest.approx(level, rel=0.1)
+    assert found.outcome[HALF, 3].mean() == pytest.approx(LEVEL, rel=0.1)
+    assert found.variance[HALF, 3].mean() == pytest.approx(found.outcome[HALF, 3].var(), rel=0.3)
+    assert found.variance[90:].mean() == pytest.approx(LEVEL, rel=0.1)
+
+
+def test_a_jump_that_is_known_is_found_again_and_surer():
+    """Half as many counts as were thought scatter less."""
+    freed, scatter = counted()
+    first = looked(freed, scatter)
+    known = first.breaks
+    again = looked(first, scatter).breaks
+    assert (again.line.tolist(), again.day.tolist()) == (known.line.tolist(), known.day.tolist())
+    np.testing.assert_allclose(again.ratio, known.ratio, rtol=0.02)
+    assert 0.85 * known.sd[0] < again.sd[0] < 0.95 * known.sd[0]
+
+
+def test_a_jump_is_found_where_its_days_look_odd_and_its_line_unsteady():
+    """Days that a jump left far off seemed odd, and the line's level to take large shocks."""
+    found = looked(*counted(odd=slice(0, N_DAYS)), shock=0.5).breaks
+    assert found.line.tolist() == [3]
+    assert abs(found.day[0] - 90) <= 2

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.core.types import BoolArray, FloatArray, IntArray, RealArray, SingleArray
-from pipeline.response.breaks import Breaks, find_breaks
+from pipeline.response.break_search import find_breaks
+from pipeline.response.breaks import Breaks
 from pipeline.response.curves import carried_spend
 from pipeline.response.demand import Shown
 from pipeline.response.evidence import single

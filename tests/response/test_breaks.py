@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from pipeline.response.belief import Freed, jumped
-from pipeline.response.breaks import STEP_SD, WALK_SD, Breaks, _solve, find_breaks
+from pipeline.response.break_search import STEP_SD, WALK_SD, _solve, find_breaks
+from pipeline.response.breaks import Breaks
 from pipeline.response.evidence import single
 from pipeline.response.grid import SHOCK_KEPT
 from pipeline.response.noise import Scatter

@@ -266,7 +266,7 @@ def of_one_line(precise: float, pull: float) -> Moments:
 @pytest.mark.parametrize("shown", [0.5, 8.0])
 def test_the_sampler_draws_from_the_exact_posterior_of_one_line(shown):
     """One line at one node with a known noise: a normal cut off at zero and at no baseline."""
-    from pipeline.response.joint import sampler
+    from pipeline.response.joint import gibbs, sampler
 
     precise, pull = 400.0, 40.0
     item = Series(
@@ -283,15 +283,15 @@ def test_the_sampler_draws_from_the_exact_posterior_of_one_line(shown):
     assert chains.coefficient.max() <= 1 / shown
     prior = np.zeros_like(grid)
     for mean, weight in zip(
-        sampler.SHARES,
-        np.exp(-0.5 * (np.log(sampler.SHARES / MEDIA_SHARE) / sampler.MEDIA_LOG_SD) ** 2),
+        gibbs.SHARES,
+        np.exp(-0.5 * (np.log(gibbs.SHARES / MEDIA_SHARE) / gibbs.MEDIA_LOG_SD) ** 2),
         strict=True,
     ):
-        for spread in sampler.SPREADS:
+        for spread in gibbs.SPREADS:
             sd = spread * mean
             cut = np.exp(-0.5 * ((grid - mean) / sd) ** 2 - log_ndtr(1 / spread)) / sd
             prior += weight * cut
-    told = prior * np.exp(sampler.POWER * (pull * grid - 0.5 * precise * grid**2))
+    told = prior * np.exp(gibbs.POWER * (pull * grid - 0.5 * precise * grid**2))
     told /= told.sum()
     exact = float((grid * told).sum())
     deviation = float(np.sqrt((grid**2 * told).sum() - exact**2))

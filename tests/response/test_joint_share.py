@@ -10,7 +10,7 @@ from scipy.special import log_ndtr
 
 from pipeline.core.history import ALL_LINES, History, Measured
 from pipeline.response import fit_joint
-from pipeline.response.joint import sampler
+from pipeline.response.joint import gibbs, sampler
 from pipeline.response.joint.chain_state import Experiments, Series
 from pipeline.response.joint.design import common_drift, common_factor
 from tests.response.test_joint import of_one_line
@@ -161,17 +161,17 @@ def test_a_kind_in_two_regions_is_drawn_from_its_exact_posterior(shown, precise,
         return np.exp(-0.5 * ((value - mean) / sd) ** 2 - log_ndtr(1 / relative)) / sd
 
     kind, value = np.geomspace(1e-3, 12, 500), np.linspace(1e-3, min(1 / shown, 8), 1600)
-    media = sampler.SHARES[:, None, None]
-    hyper = np.exp(sampler.LOG_PRIOR)[:, None, None]
-    of_mean = (hyper * cut_normal(kind, media, sampler.SPREADS[:, None])).sum(axis=1)
+    media = gibbs.SHARES[:, None, None]
+    hyper = np.exp(gibbs.LOG_PRIOR)[:, None, None]
+    of_mean = (hyper * cut_normal(kind, media, gibbs.SPREADS[:, None])).sum(axis=1)
     of_mean = of_mean * kind  # the grid is even in logs
-    within = cut_normal(value, kind[:, None], sampler.WITHIN)
+    within = cut_normal(value, kind[:, None], gibbs.WITHIN)
     told = [
-        within * np.exp(sampler.POWER * (pull * value - 0.5 * precise * value**2)) for pull in pulls
+        within * np.exp(gibbs.POWER * (pull * value - 0.5 * precise * value**2)) for pull in pulls
     ]
     both = told[0].sum(axis=1) * told[1].sum(axis=1)
     weight, of_mean = of_mean.sum(axis=0) * both, of_mean @ both
-    mean = float(of_mean @ sampler.SHARES / of_mean.sum())
+    mean = float(of_mean @ gibbs.SHARES / of_mean.sum())
     assert chains.media_share.mean() == pytest.approx(mean, rel=0.08)
     for region in (0, 1):
         by_kind = told[region] / told[region].sum(axis=1, keepdims=True)

@@ -15,9 +15,9 @@ from scipy.linalg import cho_solve, solve_triangular
 
 from pipeline.core.types import BoolArray, FloatArray, IntArray, Line
 from pipeline.response.joint.design import Design
+from pipeline.response.joint.gibbs import POWER
 from pipeline.response.joint.moments import NOISES, Moments, State
 from pipeline.response.joint.residuals import Seen
-from pipeline.response.joint.sampler import POWER
 
 RECENT_DAYS = 7
 """Over so many days is averaged what a control has been of late."""

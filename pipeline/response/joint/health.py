@@ -9,8 +9,9 @@ import numpy as np
 from pipeline.core.findings import Finding, Level
 from pipeline.core.history import ALL_LINES, History
 from pipeline.core.types import FloatArray, line_label
+from pipeline.response.joint.gibbs import MEDIA_LOG_SD, SPREADS
 from pipeline.response.joint.posterior import JointPosterior
-from pipeline.response.joint.sampler import MEDIA_LOG_SD, MIXED, SPREADS, Chains
+from pipeline.response.joint.sampler import MIXED, Chains
 
 FEW_PERIODS = 80
 LEARNED = 0.75

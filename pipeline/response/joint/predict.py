@@ -19,9 +19,9 @@ from pipeline.core.types import FloatArray, IntArray, Line, SmallArray
 from pipeline.response.curves import SHAPES
 from pipeline.response.joint.beside import baseline_ahead
 from pipeline.response.joint.design import calendar_ahead
+from pipeline.response.joint.gibbs import POWER
 from pipeline.response.joint.moments import NOISES
 from pipeline.response.joint.posterior import JointPosterior
-from pipeline.response.joint.sampler import POWER
 from pipeline.response.predict import STEP
 
 

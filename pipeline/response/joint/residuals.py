@@ -9,10 +9,10 @@ import numpy as np
 
 from pipeline.core.findings import Finding
 from pipeline.core.types import BoolArray, FloatArray, Line
-from pipeline.response.health import recent_finding, surprise_finding
+from pipeline.response.health_words import recent_finding, surprise_finding
 from pipeline.response.joint.design import Design
+from pipeline.response.joint.gibbs import NOISE_DOF
 from pipeline.response.joint.moments import series_moments, whitened
-from pipeline.response.joint.sampler import NOISE_DOF
 
 BLOCK_DAYS, LEAST_BLOCKS = 14, 6
 NEWEST = f"the last {BLOCK_DAYS} days that are fully known"

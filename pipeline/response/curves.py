@@ -96,8 +96,9 @@ class Shape:
             out[:] = above
 
 
-# Elasticities at the reference spend from 0.1 to 0.95. S-shapes are rarer than concave ones; those
-# of Hill end slowly, Weibull's soon, as where an audience is used up. A Weibull of slope 1 is the
+# Elasticities at the reference spend from 0.1 to 0.95. Of all curves a third are S-shapes, tried at
+# more places than concave ones: a steep part in the wrong place is a worse guide than none. Hill's
+# end slowly, Weibull's soon, as where an audience is used up. A Weibull of slope 1 is the
 # exponential.
 SHAPES: tuple[Shape, ...] = (
     Shape(family="hill", half_saturation=0.12, prior=0.8),
@@ -109,12 +110,16 @@ SHAPES: tuple[Shape, ...] = (
     Shape(family="weibull", half_saturation=0.8, prior=0.6),
     Shape(family="power", half_saturation=1.0, slope=0.35, prior=0.5),
     Shape(family="power", half_saturation=1.0, slope=0.65, prior=0.5),
-    Shape(family="hill", half_saturation=0.5, slope=2.2, prior=0.35),
-    Shape(family="hill", half_saturation=1.0, slope=2.2, prior=0.35),
-    Shape(family="hill", half_saturation=1.8, slope=2.2, prior=0.35),
-    Shape(family="weibull", half_saturation=0.6, slope=2.2, prior=0.25),
-    Shape(family="weibull", half_saturation=1.0, slope=2.2, prior=0.25),
-    Shape(family="weibull", half_saturation=1.7, slope=2.2, prior=0.25),
+    Shape(family="hill", half_saturation=0.35, slope=2.2, prior=0.42),
+    Shape(family="hill", half_saturation=0.6, slope=2.2, prior=0.42),
+    Shape(family="hill", half_saturation=1.0, slope=2.2, prior=0.42),
+    Shape(family="hill", half_saturation=1.6, slope=2.2, prior=0.42),
+    Shape(family="hill", half_saturation=2.5, slope=2.2, prior=0.42),
+    Shape(family="weibull", half_saturation=0.45, slope=2.2, prior=0.3),
+    Shape(family="weibull", half_saturation=0.7, slope=2.2, prior=0.3),
+    Shape(family="weibull", half_saturation=1.0, slope=2.2, prior=0.3),
+    Shape(family="weibull", half_saturation=1.4, slope=2.2, prior=0.3),
+    Shape(family="weibull", half_saturation=2.0, slope=2.2, prior=0.3),
 )
 
 MEMBERS = len(SHAPES[0].cell())

@@ -99,6 +99,7 @@ def fit_response(
         reference=data.reference,
         carried=np.stack([carried_spend(spend, r)[-1] for r in RETENTIONS]),
         recent_spend=spend[-7:].mean(axis=0),
+        weeks=fitted.weeks,
         demand=fitted.tomorrow,
         worth=data.worth,
         worth_sd=data.worth_sd,

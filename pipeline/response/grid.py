@@ -88,5 +88,5 @@ def _whole(weights: FloatArray) -> FloatArray:
 FULL = make_grid(
     tuple(range(len(DRIFTS))), tuple(range(len(RETENTIONS))), tuple(range(len(SHAPES)))
 )
-COARSE = make_grid((2, 3), (0, 2, 4), (0, 2, 4, 10), every=2)
+COARSE = make_grid((2, 3), (0, 2, 4), (0, 2, 4, 11), every=2)
 """A tenth of the nodes: enough to part demand from response before the last sweeps."""

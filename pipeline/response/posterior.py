@@ -10,6 +10,7 @@ import numpy as np
 from pipeline.core.curves import ResponseTable
 from pipeline.core.findings import Finding
 from pipeline.core.types import FloatArray, IntArray, Line, SingleArray
+from pipeline.response.cells import Weeks
 from pipeline.response.curves import MEMBERS, RETENTIONS, SHAPES, Shape
 from pipeline.response.grid import SHARES
 from pipeline.response.health import Health
@@ -42,6 +43,7 @@ class Posterior:
         reference: (n_lines,), spend at which every library shape is 1.
         carried: (n_retentions, n_lines), adstock at the end of history.
         recent_spend: (n_lines,), what goes on being spent after a plan ends.
+        weeks: where the curves of a cell have to meet.
         demand: (n_lines,), expected demand factor of tomorrow.
         worth, worth_sd: (n_lines,), north-star metric per counted outcome (1 when it is counted
             itself).
@@ -63,6 +65,7 @@ class Posterior:
     reference: FloatArray
     carried: FloatArray
     recent_spend: FloatArray
+    weeks: Weeks
     demand: FloatArray
     worth: FloatArray
     worth_sd: FloatArray
@@ -125,13 +128,15 @@ class Posterior:
         shown = list[FloatArray]()
         for block in blocks:
             units = self._unit_values(spend, block, members)
-            mean[block] = self._mean_of(units, block)
+            stretch = self._stretch(block)
+            mean[block] = self._mean_of(units, stretch, block)
             for index, unit in enumerate(np.moveaxis(units, 2, 0), start=block.start):
                 node = self.draw_nodes(index, hypothesis, rng)
                 level = self.draw_level(index, node, rng)
                 member = self.draw_member(index, node, rng)
                 caused = self.draw_caused(index, node, level, rng)
                 shown += self.shown(index, node, caused)
+                caused = caused * stretch[index - block.start, node[1], node[2], member]
                 effect = caused[:, None] * self.demand[index]
                 value[:, index] = effect * unit[node[0], node[1] * MEMBERS + member]
                 organic[:, index] = np.maximum(level - caused, 0.0) * self.demand[index]
@@ -227,12 +232,20 @@ class Posterior:
             tail_days=TAIL_DAYS,
         )
 
-    def _mean_of(self, units: SingleArray, block: slice) -> FloatArray:
+    def _stretch(self, block: slice) -> SingleArray:
+        """Return `Weeks.stretch` of lines; 1 where a test measured what spend causes."""
+        stretch = self.weeks.stretch(block)
+        treated = self.taught.lines
+        stretch[treated[(treated >= block.start) & (treated < block.stop)] - block.start] = 1.0
+        return stretch
+
+    def _mean_of(self, units: SingleArray, stretch: SingleArray, block: slice) -> FloatArray:
         """Return the exact mean of values, (n_lines, n_knots), every curve of a cell as likely."""
         units = units.reshape(len(units), len(SHAPES), -1, *units.shape[2:])
-        effect = (self.weights[block] * self.level_mean[block] * SHARES).sum(axis=3)  # (L, R, S)
+        caused = self.weights[block] * self.level_mean[block] * (SHARES / MEMBERS)
+        effect = np.einsum("lrsh,lshm->lrsm", caused, stretch)
         scale = (self.worth[block] * self.demand[block])[:, None]
-        out = np.asarray(scale * np.einsum("lrs,rslk->lk", effect, units.mean(axis=2)))
+        out = np.asarray(scale * np.einsum("lrsm,rsmlk->lk", effect, units))
         first, last = np.searchsorted(self.taught.lines, (block.start, block.stop))
         if first < last:
             lines = self.taught.lines[first:last]

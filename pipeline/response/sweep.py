@@ -20,6 +20,7 @@ from pipeline.response.blocks import (
     together,
 )
 from pipeline.response.breaks import Breaks
+from pipeline.response.cells import Weeks
 from pipeline.response.curves import carried_spend, write_features
 from pipeline.response.evidence import Evidence, single
 from pipeline.response.experiments import Treatment, readouts
@@ -54,6 +55,7 @@ class Fitted:
     standard: SingleArray
     lost: BoolArray
     breaks: Breaks
+    weeks: Weeks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +108,7 @@ def _once(
         freed = jumped(freed, scale, base, scatter, belief.movement, wander[:, 1])
     drifted = slow_drift(freed.outcome, base, freed.variance)
     kept = np.einsum("lrsk,r->l", weights, grid.retentions)
+    relative = data.screened.spend / data.reference
     after = Belief(
         unit=belief.unit,
         level=np.maximum(np.einsum("lrsk,lrsk->l", weights, evidence.level_mean), 1e-6),
@@ -127,6 +130,7 @@ def _once(
         taught=told.taught,
         tomorrow=demand.tomorrow,
         special=demand.special,
+        weeks=Weeks.of(relative, after.expected, freed.variance, wander),
         standard=_standard(freed, after.expected, scatter.usable),
         lost=found.lost,
         breaks=freed.breaks,

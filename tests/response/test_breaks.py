@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pipeline.response.belief import jumped
 from pipeline.response.breaks import STEP_SD, WALK_SD, Breaks, _solve, find_breaks
 from pipeline.response.grid import SHOCK_KEPT
 
@@ -105,3 +106,26 @@ def test_an_odd_day_after_a_jump_changes_neither_its_finding_nor_its_size(deviat
     np.testing.assert_allclose(odd.day, usual.day, atol=1)
     np.testing.assert_allclose(odd.ratio, usual.ratio, atol=0.08)
     np.testing.assert_allclose(usual.ratio, 0.5, atol=0.15)
+
+
+def test_jumps_are_looked_for_anew_in_what_days_were_and_not_in_what_they_were_freed_to():
+    """Known ones change neither what is found nor how unsure days are: both are the days' own."""
+    jumps = ((2, 60, 0.3), (5, 100, 2.0))
+    away, variance, movement, usable, shock = market(np.random.default_rng(6), jumps)
+    base = np.full(away.shape, 50.0)
+    nothing = jumped(
+        Breaks.none(), (1 + away) * base, base, variance * base**2, movement, usable, shock
+    )
+    known = Breaks(
+        line=np.array([2, 5]), day=np.array([60, 100]), ratio=np.array([0.3, 2.0]),
+        sd=np.array([0.05, 0.05]),
+    )  # fmt: skip
+    spread = known.free(np.sqrt(variance) * base)
+    again = jumped(
+        known, known.free((1 + away) * base), base, np.square(spread), movement, usable, shock
+    )
+    for found, freed in (nothing, again):
+        assert list(found.line) == [2, 5]
+        np.testing.assert_allclose(freed, found.free((1 + away) * base))
+    for name in ("day", "ratio", "sd"):
+        np.testing.assert_allclose(getattr(again[0], name), getattr(nothing[0], name), rtol=1e-9)

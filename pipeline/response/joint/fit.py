@@ -130,19 +130,26 @@ def _experiments(
 
 
 def _told(tests: tuple[Treatment, ...], experiments: Experiments, days: Chains) -> tuple[Told, ...]:
-    """Return what each test says beside draws that heard of no test."""
+    """Return what each test says beside draws that heard of no test.
+
+    What many lines may have caused of one total is skewed, so the doubt is that of the draws on
+    the test's side of their mean.
+    """
     shown = experiments.effect[:, np.arange(days.node.shape[1]), days.node]
-    lift = (shown * days.coefficient).sum(axis=2)
-    return tuple(
-        Told(
-            name=test.name,
-            lift=test.lift,
-            variance=test.variance,
-            expected=float(drawn.mean()),
-            doubt=float(drawn.var()),
+    told = []
+    for test, drawn in zip(tests, (shown * days.coefficient).sum(axis=2), strict=True):
+        away = drawn - drawn.mean()
+        beside = away[away * (test.lift - drawn.mean()) >= 0]
+        told.append(
+            Told(
+                name=test.name,
+                lift=test.lift,
+                variance=test.variance,
+                expected=float(drawn.mean()),
+                doubt=float(np.square(beside).mean()),
+            )
         )
-        for test, drawn in zip(tests, lift, strict=True)
-    )
+    return tuple(told)
 
 
 def _posterior(

@@ -134,7 +134,7 @@ def test_tests_of_worlds_that_are_true_are_used(counted: bool) -> None:
     """Drawn around what lines cause, nothing included, as finely as people held out allow."""
     left_out = n_tests = 0
     for seed in range(30):
-        history = advertiser(seed, level=[6.0, 60.0, 600.0][seed % 3]).history
+        history = advertiser(seed, level=[6.0, 60.0, 6_000.0][seed % 3]).history
         rng = np.random.default_rng(seed)
         if not counted:
             history = replace(history, outcomes={"revenue": history.outcomes["revenue"]})

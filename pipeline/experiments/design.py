@@ -16,7 +16,7 @@ import numpy as np
 from pipeline.core.errors import UsageError
 from pipeline.core.panel import Panel
 from pipeline.core.types import FloatArray, IntArray
-from pipeline.experiments.assignment import draw_sets
+from pipeline.experiments.assignment import draw_sets, require_others
 from pipeline.experiments.synthetic import log_lift, mix_of
 
 WINDOWS = 10  # of the past, in which nothing happened
@@ -80,15 +80,13 @@ def design_geo(
         excluded: units neither treated nor compared with.
 
     Raises:
-        UsageError: too few units or days.
+        UsageError: too few days, or units for a read-out.
     """
     starts = _starts(len(panel.days), days)
     panel = panel.without(excluded).earning(slice(None))
-    if not 1 <= n_treated <= len(panel.units) // 2:
-        raise UsageError(
-            f"experiment design: {n_treated} units to treat of {len(panel.units)}, "
-            f"need at least one and at most half; change --units"
-        )
+    if n_treated < 1:
+        raise UsageError(f"experiment design: {n_treated} units to treat, need at least one")
+    require_others(len(panel.units), n_treated, "experiment design")
     sized = np.argsort(-panel.outcome.sum(axis=0), kind="stable")
     drawn = draw_sets(sized, n_treated, CANDIDATES, rng)
     judged = (_tried(panel, columns, days, starts) for columns in drawn)

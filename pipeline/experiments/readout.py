@@ -20,11 +20,10 @@ import numpy as np
 from pipeline.core.errors import UsageError
 from pipeline.core.panel import Panel
 from pipeline.core.types import FloatArray, IntArray
-from pipeline.experiments.assignment import draw_sets
+from pipeline.experiments.assignment import draw_sets, require_others
 from pipeline.experiments.synthetic import LEAST_LEFT, log_lift, mix_of
 
 PLACEBOS = 400  # at most; fewer where there are no more sets
-LEAST_PLACEBOS = 10
 GRID, STEPS = 400, 4.0  # effects tried on either side, and how many times the largest by chance
 
 
@@ -231,14 +230,9 @@ def _others(before: FloatArray, columns: IntArray, rng: np.random.Generator) -> 
     """Return the sets that chance could have drawn instead of the treated one."""
     sized = np.argsort(-before.sum(axis=0), kind="stable")
     n = columns.size
-    drawn = draw_sets(sized, n, PLACEBOS, rng) if sized.size >= 3 * n else []
-    found = [chosen for chosen in drawn if not np.array_equal(chosen, np.sort(columns))]
-    if len(found) < LEAST_PLACEBOS:
-        raise UsageError(
-            f"experiment read-out: {sized.size - n} untreated units for {n} treated ones, "
-            f"need at least {LEAST_PLACEBOS} other sets that could have been treated; treat fewer"
-        )
-    return found
+    require_others(sized.size, n, "experiment read-out")
+    drawn = draw_sets(sized, n, PLACEBOS, rng)
+    return [chosen for chosen in drawn if not np.array_equal(chosen, np.sort(columns))]
 
 
 def _spend_change(panel: Panel, columns: IntArray, others: IntArray, window: slice) -> float | None:

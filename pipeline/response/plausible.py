@@ -1,8 +1,8 @@
 """Which lift tests can be evidence at all, and which of them say the same thing twice.
 
-People type these numbers in. What cannot be teaches nothing and is named, or counts as the nearest
-that can be; tests that measured the same money at the same time are not independent and share what
-they say. Rules: docs/portfolio.md.
+People type these numbers in. What cannot be teaches nothing and is named, an error that no test can
+have counts as what chance does; tests that measured the same money at the same time are not
+independent and share what they say. Rules: docs/portfolio.md.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ import numpy as np
 
 from pipeline.core.findings import Finding, Level
 from pipeline.core.history import History, LiftTest
-from pipeline.core.types import FloatArray, line_label
+from pipeline.core.types import line_label
 from pipeline.response.experiments import covers
 from pipeline.response.messages import FINEST
+from pipeline.response.seen import Seen, seen
 from pipeline.response.taught import Told
 
 CHECK = "model.experiment"
@@ -28,13 +29,6 @@ SURE = 3.0
 FAR = 2.0
 """Standard errors between a test and the days from which on the signer is told."""
 
-LATE_DAYS = 14
-"""Outcomes of so many newest days may still come in."""
-
-PERCENT, LEAST_LIFT, LEAST_ERROR = 100.0, 1e-3, 3e-5
-"""The largest lift that may be a percentage, and the shares of what lines reported below which lift
-and error show that it is one: no test measures that finely."""
-
 ROUNDED = 1.01  # money that people rounded
 
 
@@ -43,30 +37,13 @@ class Judged:
     """What remains of lift tests.
 
     Attributes:
-        tests: those that count, or lie outside the history; errors widened where tests overlap,
-            and no effect where money is said to have done the opposite of what it can.
-        findings: of the others, and of those that are not alone.
+        tests: those that count, or lie outside the history; errors widened where no test measures
+            as finely, and where tests overlap.
+        findings: of the others, and of those whose error is another.
     """
 
     tests: tuple[LiftTest, ...]
     findings: tuple[Finding, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Seen:
-    """What history holds of a test's lines, summed over them.
-
-    Attributes:
-        money: in the window.
-        most_money, outcome: the most in any window as long; and the outcome in this one, or the
-            most where the window's is not in yet or would have been more; inf where unknown.
-        is_attributed: whether that outcome is these lines' own.
-    """
-
-    money: float
-    most_money: float
-    outcome: float
-    is_attributed: bool
 
 
 def judge(history: History, metric: str, tests: Sequence[LiftTest], *, of_all: bool) -> Judged:
@@ -78,26 +55,26 @@ def judge(history: History, metric: str, tests: Sequence[LiftTest], *, of_all: b
         tests: as people gave them; those of another metric are not for this fit.
         of_all: whether tests that count something else are named, once a night.
     """
-    mine = [_with_digits(test) for test in tests if test.metric in {"", metric}]
+    mine = [test for test in tests if test.metric in {"", metric}]
     findings = _of_other_metrics(history, metric, tests) if of_all else []
-    kept = list[LiftTest]()
+    kept, doubted = list[LiftTest](), list[tuple[LiftTest, Finding]]()
     for test in mine:
-        is_known = covers(history, test) and metric in history.metrics
-        wrong = next(_wrong(test, _seen(history, metric, test)), None) if is_known else None
-        if wrong is None:
-            kept.append(test)
-        else:
+        if not (covers(history, test) and metric in history.metrics):
+            kept.append(_with_digits(test))
+            continue
+        about = seen(history, metric, test)
+        wrong = next(_wrong(test, about, metric), None)
+        if wrong is not None:
             said, advice = wrong
             findings.append(_finding(f"lift test {_title(test)} teaches nothing: {said}", advice))
+            continue
+        kept.append(_with_digits(_with_chance(test, about)))
+        if _is_too_fine(test, about):
+            doubted.append((kept[-1], _too_fine(test, about)))
     kept, repeated = _newest(kept)
-    opposed = [_is_opposed(test) and covers(history, test) for test in kept]
-    named = [_taken_as_none(test) for test, is_so in zip(kept, opposed, strict=True) if is_so]
-    kept = [
-        replace(test, lift=0.0) if is_so else test
-        for test, is_so in zip(kept, opposed, strict=True)
-    ]
+    findings += [finding for test, finding in doubted if test in kept]
     kept, shared = _overlapping(kept)
-    return Judged(tests=tuple(kept), findings=(*findings, *repeated, *named, *shared))
+    return Judged(tests=tuple(kept), findings=(*findings, *repeated, *shared))
 
 
 def _with_digits(test: LiftTest) -> LiftTest:
@@ -139,93 +116,59 @@ def _of_other_metrics(history: History, metric: str, tests: Sequence[LiftTest]) 
     ]
 
 
-def _wrong(test: LiftTest, seen: _Seen) -> Iterator[tuple[str, str]]:
+def _wrong(test: LiftTest, about: Seen, metric: str) -> Iterator[tuple[str, str]]:
     """Yield what cannot be about a test, and what to do."""
-    lift, error, change = test.lift, test.standard_error, test.spend_change
+    lift, error, change = test.lift, _with_chance(test, about).standard_error, test.spend_change
     measured = _both(lift, error**2)
-    if change > ROUNDED * seen.money:
+    if change > ROUNDED * about.money:
         yield (
-            f"spend_change is {change:,.0f}, and all its lines spent {seen.money:,.0f} then",
+            f"spend_change is {change:,.0f}, and all its lines spent {about.money:,.0f} then",
             "give the money of the window, or the word all",
         )
-    if -change > ROUNDED * seen.most_money:
+    if -change > ROUNDED * about.most_money:
         yield (
             f"it took away {-change:,.0f}, and its lines never spent more than "
-            f"{seen.most_money:,.0f} in as many days",
+            f"{about.most_money:,.0f} in as many days",
             "check spend_change: what was spent less in the window, in all",
         )
-    if not _is_opposed(test) and abs(lift) - SURE * error > seen.outcome:
+    if _is_too_fine(test, about) and abs(lift) <= about.scatter:
         yield (
-            f"its lift is {measured}, and its lines reported {seen.outcome:,.0f} in all",
-            "check the unit of lift: the window's total, of the treated lines; lines that are "
-            "credited with less than they cause need outcomes as a total",
+            f"a lift of {lift:g} (+- {test.standard_error:g}) is finer than any test measures: "
+            f"chance alone makes {about.scatter:,.0f} of {metric} more or less in as many days",
+            f"give the whole window's lift and error in units of {metric}: no percentage, no "
+            "return on spend, no thousands, no day's amount",
         )
-    is_small = seen.is_attributed and 0 < abs(lift) <= min(PERCENT, LEAST_LIFT * seen.outcome)
-    if is_small and error < LEAST_ERROR * seen.outcome:
+    if lift * change < 0 and abs(lift) > SURE * error:
         yield (
-            f"a lift of {lift:g} (+- {error:g}) where its lines reported {seen.outcome:,.0f} is "
-            "a percentage",
-            "give the amount in units of the metric",
+            f"spend_change is {change:+,.0f} and lift {measured}, in opposite directions by more "
+            f"than {SURE:.0f} errors",
+            "check the sign of both: lift has the direction of the money, what was lost by a cut "
+            "is negative",
+        )
+    if abs(lift) - SURE * error > about.outcome:
+        yield (
+            f"its lift is {measured}, and {about.outcome:,.0f} of {metric} came in all",
+            "check the unit of lift: the window's total, of the treated lines",
         )
 
 
-def _is_opposed(test: LiftTest) -> bool:
-    """Return whether lift and money point in opposite directions by more than chance explains."""
-    return test.lift * test.spend_change < 0 and abs(test.lift) > SURE * test.standard_error
+def _is_too_fine(test: LiftTest, about: Seen) -> bool:
+    """Return whether no test can have measured with that error."""
+    return test.standard_error < about.finest
 
 
-def _taken_as_none(test: LiftTest) -> Finding:
-    """Return what is said of a test whose money did the opposite of what money can do.
+def _with_chance(test: LiftTest, about: Seen) -> LiftTest:
+    """Return the test with what as many days scatter for an error that cannot be one."""
+    return replace(test, standard_error=about.scatter) if _is_too_fine(test, about) else test
 
-    Money that is spent earns nothing at worst, so that is what the test says however far it is
-    beyond: were it left out, more evidence against a line would send money into it.
-    """
+
+def _too_fine(test: LiftTest, about: Seen) -> Finding:
     return _finding(
-        f"lift test {_title(test)} is taken as no effect, 0 (+- {test.standard_error:,.0f}): "
-        f"spend_change is {test.spend_change:+,.0f} and lift "
-        f"{_both(test.lift, test.standard_error**2)}, in opposite directions by more than "
-        f"{SURE:.0f} errors",
-        "lift has the direction of the money: what was lost by a cut is negative",
+        f"lift test {_title(test)} gives {test.lift:,.0f} with an error of "
+        f"{test.standard_error:g}, finer than any test measures: it is used with "
+        f"{about.scatter:,.0f}, what chance alone makes in as many days",
+        "give the standard error of lift, in the same unit: no p-value and no percentage",
     )
-
-
-def _seen(history: History, metric: str, test: LiftTest) -> _Seen:
-    index = {line: place for place, line in enumerate(history.lines)}
-    lines = np.array([index[line] for line in test.lines])
-    first = history.days[0]
-    begin, end = (test.first_day - first).days, (test.last_day - first).days + 1
-    spend, outcome = history.spend[:, lines].sum(axis=1), _outcome(history, metric, lines)
-    is_whole = test.spend_change > 0 and end <= len(history.days) - LATE_DAYS
-    in_window, most = float(outcome[begin:end].sum()), _most(outcome, end - begin)
-    return _Seen(
-        money=float(spend[begin:end].sum()),
-        most_money=_most(spend, end - begin),
-        outcome=in_window if is_whole else most,
-        is_attributed=history.measured is None,
-    )
-
-
-def _outcome(history: History, metric: str, lines: np.ndarray) -> FloatArray:
-    """Return what lines reported each day, (n_days,); cells that are not trusted are as usual."""
-    if history.measured is None:
-        table, trusted = history.outcomes[metric][:, lines], history.trusted[:, lines]
-    else:
-        units = np.unique(history.measured.unit_of(history.lines)[lines])
-        units = units[units >= 0]
-        if not units.size:  # said by the gate: a series without any row
-            return np.full(len(history.days), np.inf)
-        table = history.measured.outcomes[metric][:, units]
-        trusted = history.measured.trusted[:, units]
-    known = np.where(trusted & np.isfinite(table), table, np.nan)
-    count = np.maximum(np.isfinite(known).sum(axis=0), 1)
-    usual = np.nansum(known, axis=0) / count
-    return np.asarray(np.where(np.isfinite(known), known, usual).sum(axis=1))
-
-
-def _most(daily: FloatArray, n_days: int) -> float:
-    """Return the highest sum of so many days in a row."""
-    total = np.concatenate([[0.0], np.cumsum(daily)])
-    return float((total[n_days:] - total[:-n_days]).max())
 
 
 def _newest(tests: list[LiftTest]) -> tuple[list[LiftTest], list[Finding]]:

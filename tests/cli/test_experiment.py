@@ -178,7 +178,12 @@ def test_a_row_that_was_read_out_teaches_the_night(shop, experiment):
         (("design", "--units", "2", "--days", "0"), 2, "--days: got 0, need at least 1"),
         (("design", "--units", "2", "--days", "9", "--alpha", "1.5"), 2, "between 0 and 1"),
         (("design", "--units", "2", "--days", "90"), 2, "load more or shorten --days"),
-        (("design", "--units", "12", "--days", "9"), 2, "12 units to treat of 16"),
+        (("design", "--units", "12", "--days", "9"), 2, "needs at least 36"),
+        (
+            ("assign", "a", "--units", "6", "--days", "9", "--as", "ana", "--from", str(FIRST)),
+            2,
+            "16 units with outcomes, 6 of them treated; a read-out needs at least 18",
+        ),
         (
             ("assign", "a", "--units", "2", "--days", "9", "--as", "ana", "--from", str(DAY)),
             2,

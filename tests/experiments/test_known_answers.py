@@ -121,14 +121,26 @@ def test_an_effect_is_read_in_its_size_and_direction_and_money():
     assert seen.iroas > 0
 
 
-def test_too_few_units_to_compare_with_are_refused():
-    days = tuple(FIRST + timedelta(days=day) for day in range(60))
-    common = 100 + 10 * np.sin(np.arange(60) / 3)
-    outcome = common[:, None] * np.array([1.0, 2.0, 3.0, 4.0])
-    outcome[50:, 0] *= 1.2
-    panel = Panel(days=days, units=("a", "b", "c", "d"), outcome=outcome)
-    with pytest.raises(UsageError, match=r"3 untreated units for 1 treated.*need at least 10"):
-        read_out(panel, ["a"], days[50], days[-1], rng=np.random.default_rng(1))
+@pytest.mark.parametrize(("n_treated", "need"), [(1, 11), (2, 7), (3, 9), (4, 12)])
+def test_a_design_asks_for_as_many_units_as_its_read_out(n_treated, need):
+    def both(units):
+        panel = regions(1, units=units)
+        past = panel.until(panel.days[76])
+        yield lambda: design_geo(past, n_treated, 14, np.random.default_rng(1))
+        yield lambda: read_out(
+            panel, panel.units[:n_treated], panel.days[76], panel.days[89],
+            rng=np.random.default_rng(1),
+        )  # fmt: skip
+
+    for step in both(need):
+        assert step()
+    for command, step in zip(("design", "read-out"), both(need - 1), strict=True):
+        with pytest.raises(
+            UsageError,
+            match=rf"^experiment {command}: {need - 1} units with outcomes, {n_treated} of them "
+            rf"treated; a read-out needs at least {need}, so that 10 other sets",
+        ):
+            step()
 
 
 @pytest.mark.parametrize(
@@ -287,7 +299,9 @@ def test_a_unit_that_opened_lately_is_judged_on_the_windows_it_has():
 def test_longer_past_and_fewer_units_are_asked_for():
     with pytest.raises(UsageError, match="need 42; load more or shorten --days"):
         design_geo(regions(1, days=40), 2, 14, np.random.default_rng(1))
-    with pytest.raises(UsageError, match="20 units to treat of 24"):
+    with pytest.raises(
+        UsageError, match=r"24 units with outcomes, 20 of them treated; .* at least 60"
+    ):
         design_geo(regions(1), 20, 14, np.random.default_rng(1))
 
 

@@ -75,28 +75,6 @@ def test_money_in_another_unit_changes_nothing():
     np.testing.assert_allclose(100 * one.coefficient, other.coefficient, rtol=1e-6)
 
 
-def test_a_lift_test_moves_the_curve_its_way_and_narrows_it():
-    mix = make_mix(204)
-    history = history_of(mix, 7)
-    posterior = fit_joint(history, "revenue", rng())
-    line, window = 1, slice(-56, -28)
-    true = float(mix.value(mix.spend[window])[:, line].sum())
-    test = LiftTest(
-        lines=(history.lines[line],),
-        first_day=history.days[-56],
-        last_day=history.days[-29],
-        lift=true,
-        standard_error=0.05 * true,
-        spend_change=float(history.spend[window, line].sum()),
-    )
-    taught = fit_joint(history, "revenue", rng(), lift_tests=(test,))
-    before, after = (item.value_at(mix.usual)[:, line] for item in (posterior, taught))
-    truth = mix.value(mix.usual)[line]
-    assert after.std() < 0.6 * before.std()
-    assert abs(after.mean() - truth) < max(abs(before.mean() - truth), 0.1 * truth)
-    assert any(item.check == "model.experiments" for item in taught.findings)
-
-
 def regions(seed: int, n_regions: int) -> tuple[History, list[Mix]]:
     """Return one market sold in several regions: the same curves, other noise and size."""
     parts = [make_mix(seed, n_lines=3, n_days=728) for _ in range(n_regions)]

@@ -11,7 +11,7 @@ from scipy.special import log_ndtr
 from pipeline.core.history import ALL_LINES, History, Measured
 from pipeline.response import fit_joint
 from pipeline.response.joint import gibbs, sampler
-from pipeline.response.joint.chain_state import Experiments, Series
+from pipeline.response.joint.chain_state import CHAINS, ChainState, Experiments, Series
 from pipeline.response.joint.design import common_drift, common_factor
 from tests.response.test_joint import of_one_line
 
@@ -133,15 +133,9 @@ def test_steps_of_single_budgets_do_not_hide_what_all_lines_do():
     assert np.mean(drifts) > np.mean(factors) + 0.15
 
 
-@pytest.mark.parametrize(
-    ("shown", "precise", "pulls"), [(0.8, 30.0, (12.0, 3.0)), (0.1, 4.0, (12.0, 14.0))]
-)
-def test_a_kind_in_two_regions_is_drawn_from_its_exact_posterior(shown, precise, pulls):
-    """Weak days in two regions, one line each: the sampler against sums over a fine grid.
-
-    A line of little money, which shows little, may return several times the mean.
-    """
-    series = tuple(
+def one_kind(precise: float, pulls: tuple[float, ...], shown: float) -> tuple[Series, ...]:
+    """One line in each of several regions, of which weak days tell something."""
+    return tuple(
         Series(
             moments=of_one_line(precise, pull),
             lines=np.array([index]),
@@ -152,14 +146,46 @@ def test_a_kind_in_two_regions_is_drawn_from_its_exact_posterior(shown, precise,
         )
         for index, pull in enumerate(pulls)
     )
-    nothing = Experiments(effect=np.zeros((0, 2, 1)), lifts=np.zeros(0), precisions=np.zeros(0))
-    chains = sampler.sample(series, nothing, np.zeros(1), np.random.default_rng(3))
+
+
+NO_TESTS = Experiments(effect=np.zeros((0, 2, 1)), lifts=np.zeros(0), precisions=np.zeros(0))
+
+
+def cut_normal(value: np.ndarray, mean: np.ndarray, relative: np.ndarray | float) -> np.ndarray:
+    """Return the density of a normal that is cut off at zero."""
+    sd = relative * mean
+    return np.exp(-0.5 * ((value - mean) / sd) ** 2 - log_ndtr(1 / relative)) / sd
+
+
+@pytest.mark.parametrize(("media", "spread"), [(0.25, 2.0), (0.25, 0.6), (0.05, 1.3)])
+def test_a_kinds_return_is_drawn_given_its_lines_as_a_fine_grid_has_it(media, spread):
+    """Candidates are even in logs and the density is not: each stands for a stretch of it."""
+    state = ChainState(one_kind(1.0, (0.0, 0.0), 0.1), NO_TESTS, 2, 1)
+    rng, values, drawn = np.random.default_rng(1), (0.2, 0.5), []
+    for _ in range(100):
+        state.media, state.spread = np.full(CHAINS, media), np.full(CHAINS, spread)
+        state.coefficient[:] = values
+        gibbs._draw_population(state, rng)
+        drawn.append(state.kind_share[:, 0].copy())
+    kind = np.linspace(1e-3, 6.0, 60_000)
+    weight = cut_normal(kind, np.float64(media), spread)
+    for value in values:
+        weight = weight * cut_normal(value, kind, gibbs.WITHIN)
+    mean = float((weight * kind).sum() / weight.sum())
+    assert np.mean(drawn) == pytest.approx(mean, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("shown", "precise", "pulls"), [(0.8, 30.0, (12.0, 3.0)), (0.1, 4.0, (12.0, 14.0))]
+)
+def test_a_kind_in_two_regions_is_drawn_from_its_exact_posterior(shown, precise, pulls):
+    """Weak days in two regions, one line each: the sampler against sums over a fine grid.
+
+    A line of little money, which shows little, may return several times the mean.
+    """
+    series = one_kind(precise, pulls, shown)
+    chains = sampler.sample(series, NO_TESTS, np.zeros(1), np.random.default_rng(3))
     drawn = chains.coefficient
-
-    def cut_normal(value, mean, relative):
-        sd = relative * mean
-        return np.exp(-0.5 * ((value - mean) / sd) ** 2 - log_ndtr(1 / relative)) / sd
-
     kind, value = np.geomspace(1e-3, 12, 500), np.linspace(1e-3, min(1 / shown, 8), 1600)
     media = gibbs.SHARES[:, None, None]
     hyper = np.exp(gibbs.LOG_PRIOR)[:, None, None]

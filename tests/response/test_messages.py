@@ -175,3 +175,23 @@ def test_a_test_in_days_of_high_demand_shows_more_and_teaches_the_same():
         assert whole(taught, 0) == pytest.approx(whole(untaught, 0), rel=0.02)
     assert shares[0] == pytest.approx(0.4, abs=0.06)
     assert shares[1] == pytest.approx(shares[0], abs=0.04)
+
+
+def test_a_test_before_a_level_jumped_is_read_on_the_level_of_its_own_days():
+    """Two fifths of today's level, two fifths of the lift: the curve is the same."""
+    history = advertiser(1, level=300.0).history
+    outcomes = {name: table.copy() for name, table in history.outcomes.items()}
+    for table in outcomes.values():
+        table[:150, 0] = np.round(0.4 * table[:150, 0])
+    lower = replace(history, outcomes=outcomes)
+    lift = 0.5 * float(history.outcomes["revenue"][120:134, 0].sum())
+    caused = []
+    for past, times in ((history, 1.0), (lower, 0.4)):
+        test = on_first(past, times * lift, 0.03 * times * lift)
+        taught = fit_response(past, REVENUE, lift_tests=(test,))
+        jumps = [item for item in taught.findings if item.check == "model.jumps"]
+        assert len(jumps) == (times < 1)
+        knots = taught.recent_spend[:, None] * np.array([0.0, 1.0])
+        mean = taught.tabulate(knots, np.random.default_rng(0), 400)[1]
+        caused.append(mean[0, 1] - mean[0, 0])
+    assert caused[1] == pytest.approx(caused[0], rel=0.2)

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from pipeline.core.types import FloatArray
-from pipeline.response.name_effects import Told, believed
+from pipeline.response.name_effects import (
+    ALIKE,
+    ALIKE_SD,
+    CHANGE,
+    NAMES_BEFORE,
+    SPREADS,
+    Told,
+    believed,
+)
 
 NOISE = 0.08
 
@@ -118,3 +126,22 @@ def test_the_second_day_of_an_occasion_is_surer_than_another_year():
         for occasion in (0, 1)
     )
     assert believed(same)[1][1] < believed(later)[1][1]
+
+
+@pytest.mark.parametrize("effect", [0.05, 0.3, np.log(3.0), -0.7])
+def test_a_name_that_nobody_is_like_is_believed_as_the_mixture_written_out(effect):
+    """One name votes for what names are like, and is held against that without its vote."""
+    mean, sd = (float(values[-1]) for values in believed(told([effect], coming=0)))
+    spread, alike = SPREADS[:, None], ALIKE[None]
+    seen = spread**2 * (1 + 2 * CHANGE**2) + NOISE**2  # of the past day
+    shared = spread**2  # with the coming one, which is of another occasion
+    expected = spread * alike
+    weight = NAMES_BEFORE[:, None] * np.exp(
+        -0.5 * ((alike / ALIKE_SD) ** 2 + (effect - expected) ** 2 / seen + np.log(seen))
+    )
+    weight /= weight.sum()
+    at = expected + shared / seen * (effect - expected)
+    left = spread**2 * (1 + 2 * CHANGE**2) - shared**2 / seen
+    exact = float((weight * at).sum())
+    assert mean == pytest.approx(exact, rel=1e-9)
+    assert sd == pytest.approx(float((weight * ((at - exact) ** 2 + left)).sum()) ** 0.5, rel=1e-9)

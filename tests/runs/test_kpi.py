@@ -150,6 +150,20 @@ def test_tomorrows_weekday_is_in_neither_side_of_the_factor(open_shop):
     assert all_lines(busy).factor == pytest.approx(all_lines(plain).factor, rel=0.2)
 
 
+def test_a_week_that_is_dearer_than_the_past_is_in_neither_side_of_the_factor(open_shop):
+    plain, sale = open_shop("plain", days=120), open_shop("sale", days=120)
+    past = [DAY - timedelta(days=back) for back in (*range(40, 47), *range(60, 67))]
+    coming = [DAY + timedelta(days=ahead) for ahead in range(7)]
+    for row in sale.outcomes:
+        if date.fromisoformat(row["date"]) in past:
+            row["conversions"], row["revenue"] = 3 * row["conversions"], 3 * row["revenue"]
+    sale.settings["calendar"] = {"days": {"sale": [str(day) for day in (*past, *coming)]}}
+    usual, found = all_lines(plain), all_lines(sale)
+    assert found.attributed == pytest.approx(usual.attributed, rel=0.05)
+    assert found.factor == pytest.approx(usual.factor, rel=0.2)
+    assert found.p95 < 1.5 * usual.p95
+
+
 def test_what_the_fit_leaves_out_and_days_that_have_not_come_are_not_attributed(open_shop):
     plain, odd = open_shop("plain"), open_shop("odd")
     late = (DAY - timedelta(days=1)).isoformat()

@@ -9,11 +9,12 @@ from functools import partial
 import numpy as np
 
 from pipeline.core.errors import PipelineError
+from pipeline.core.findings import Finding
 from pipeline.core.history import History, LiftTest, Measured
 from pipeline.core.types import FloatArray, IntArray, Line
 from pipeline.response.blocks import lost_findings
 from pipeline.response.curves import carried_spend
-from pipeline.response.experiments import experiment_finding, treatments
+from pipeline.response.experiments import Treatment, experiment_finding, treatments
 from pipeline.response.fit import reference_spend
 from pipeline.response.joint.beside import Beside, beside_of
 from pipeline.response.joint.chain_state import Experiments
@@ -25,6 +26,8 @@ from pipeline.response.joint.posterior import JointPosterior
 from pipeline.response.joint.residuals import Left, alike_share, left_of, residual_findings
 from pipeline.response.joint.sampler import Chains, sample
 from pipeline.response.joint.units import Unit, make_unit, per_money
+from pipeline.response.plausible import far_from_days
+from pipeline.response.taught import Told
 from pipeline.response.threads import one_thread
 
 
@@ -68,14 +71,20 @@ def fit_joint(
     scale = np.zeros(len(history.lines))
     for unit in units:
         scale[unit.series.lines] = unit.scale
-    chains = sample(
+    tests = treatments(history, lift_tests, history.spend)
+    experiments = _experiments(tests, reference, library, scale)
+    make = partial(
+        sample,
         tuple(unit.series for unit in units),
-        _experiments(history, lift_tests, reference, library, scale),
-        library.log_prior,
-        rng,
-        partial(_decisive, library.elasticities(), scale),
+        log_prior=library.log_prior,
+        decisive=partial(_decisive, library.elasticities(), scale),
     )
-    return _posterior(history, metric, units, library, chains, scale, lift_tests, rng)
+    chains, far = make(experiments, rng=rng), tuple[Finding, ...]()
+    if tests:
+        days = make(_experiments((), reference, library, scale), rng=rng.spawn(1)[0])
+        far = far_from_days(_told(tests, experiments, days))
+    posterior = _posterior(history, metric, units, library, chains, scale, lift_tests, rng)
+    return replace(posterior, findings=(*posterior.findings, *far))
 
 
 def _decisive(
@@ -105,24 +114,42 @@ def _kinds(lines: tuple[Line, ...], levels: tuple[int, ...]) -> IntArray:
 
 
 def _experiments(
-    history: History,
-    tests: tuple[LiftTest, ...],
-    reference: FloatArray,
-    library: Library,
-    scale: FloatArray,
+    tests: tuple[Treatment, ...], reference: FloatArray, library: Library, scale: FloatArray
 ) -> Experiments:
     """Return what each node of each line would show in each test, for a coefficient of 1."""
-    found = treatments(history, tests, history.spend)
-    effect = np.zeros((len(found), len(history.lines), library.log_prior.size))
-    for index, test in enumerate(found):
+    effect = np.zeros((len(tests), reference.size, library.log_prior.size))
+    for index, test in enumerate(tests):
         at, window = reference[test.lines], slice(test.begin, test.end)
         difference = library.responses(test.spend, at) - library.responses(test.without, at)
         effect[index, test.lines] = difference[window].sum(axis=0) * scale[test.lines, None]
     return Experiments(
         effect=effect,
-        lifts=np.array([test.lift for test in found]),
-        precisions=np.array([1 / test.variance for test in found]),
+        lifts=np.array([test.lift for test in tests]),
+        precisions=np.array([1 / test.variance for test in tests]),
     )
+
+
+def _told(tests: tuple[Treatment, ...], experiments: Experiments, days: Chains) -> tuple[Told, ...]:
+    """Return what each test says beside draws that heard of no test.
+
+    What many lines may have caused of one total is skewed, so the doubt is that of the draws on
+    the test's side of their mean.
+    """
+    shown = experiments.effect[:, np.arange(days.node.shape[1]), days.node]
+    told = []
+    for test, drawn in zip(tests, (shown * days.coefficient).sum(axis=2), strict=True):
+        away = drawn - drawn.mean()
+        beside = away[away * (test.lift - drawn.mean()) >= 0]
+        told.append(
+            Told(
+                name=test.name,
+                lift=test.lift,
+                variance=test.variance,
+                expected=float(drawn.mean()),
+                doubt=float(np.square(beside).mean()),
+            )
+        )
+    return tuple(told)
 
 
 def _posterior(

@@ -47,7 +47,7 @@ def why_not_its_day(connection: Connection, plan: Document, policy: Policy, at: 
     """Return why the day of a plan cannot be signed at a moment; empty where it can.
 
     A night ahead of the clock whose data reach its eve is a rehearsal, and is signed as any other.
-    Without them its day is most likely a slip, and its signature would end that of every day before.
+    Without them its day is most likely a slip, and its signature would end every day before it.
     """
     newest = newest_signed_day(connection, plan.portfolio, plan.kind)
     if newest is not None and plan.date < newest:

@@ -203,23 +203,14 @@ def cap_spec(values: Mapping[str, Any]) -> CapSpec:
     from pydantic import ValidationError
 
     from pipeline.core.policy import CapSpec
+    from pipeline.core.setting_words import setting_problems
+    from pipeline.core.settings import numbers_as_floats
 
     try:
-        return CapSpec.model_validate(_whole_numbers_as_floats(values))
+        return CapSpec.model_validate(numbers_as_floats({**values}))
     except ValidationError as error:
-        problems = [
-            f"{'.'.join(str(part) for part in item['loc'])} "
-            f"{item['msg'].removeprefix('Value error, ')}".strip()
-            for item in error.errors()
-        ]
+        problems = setting_problems(error, (CapSpec,), whole="")
         raise UsageError(f"cap: {'; '.join(problems)}") from error
-
-
-def _whole_numbers_as_floats(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: float(value) if isinstance(value, int) and not isinstance(value, bool) else value
-        for name, value in values.items()
-    }
 
 
 def paused_notice(portfolio: Portfolio) -> str:

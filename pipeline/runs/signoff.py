@@ -111,11 +111,15 @@ def approve_plan(
 ) -> Decided:
     """Sign a plan as a person, if it is what is stated, and publish it."""
     from pipeline.io.ledger import NOTHING_STATED
+    from pipeline.runs.reports import altered_page
 
     ledger = existing_ledger(portfolio)
     plan_id = ledger.plan_id(ref, portfolio.policy.portfolio)
     actor = acting(portfolio, person, "approve plan", plan_id, verified_by)
     refuse_breaches(portfolio, actor, "approve plan", plan_id)
+    if why := altered_page(portfolio, ledger.plan(plan_id)):
+        ledger.record_denied(actor.name, "approve plan", plan_id, why)
+        raise NotAllowedError(why)
     record = ledger.approve_plan(plan_id, actor, portfolio.policy, stated or NOTHING_STATED)
     return _publish_if_allowed(portfolio, record, actor)
 

@@ -90,7 +90,7 @@ def _plans(card: ScoreCard) -> None:
             (
                 item.day.isoformat(), str(item.horizon), item.promised, item.given,
                 f"{item.p05:,.2f} to {item.p95:,.2f}", item.came, f"{item.complete_share:.0%}",
-                "" if adopted.get(item.plan_id) is None else f"{adopted[item.plan_id]:.0%}",
+                "not known" if (share := adopted.get(item.plan_id)) is None else f"{share:.0%}",
                 "" if not item.is_mature else "inside" if item.is_inside else "outside",
             )
             for item in card.scores

@@ -67,9 +67,9 @@ def frontier_view(frontier: Frontier, budget: float) -> FrontierView:
                 change=float(budgets[row]) - budget,
                 gain=float(means[row]) - here,
                 price=prices[row],
-                is_most=bool(
-                    row == budgets.size - 1 and prices[row] is not None and prices[row] <= 0
-                ),
+                is_most=row == budgets.size - 1
+                and (prices[row] or 0.0) <= 0
+                and bool(frontier.price),
                 is_tonight=bool(abs(budgets[row] - budget) <= 1e-6 * max(budget, 1.0)),
             )
             for row in shown

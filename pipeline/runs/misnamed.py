@@ -41,7 +41,7 @@ def misnamed(
     rules += [
         (f"test {trial.name}", trial.scope, "no line is left alone for it") for trial in trials
     ]
-    rules += [(f"cap {cap.id}", cap.scope, "it limits nothing until there is one") for cap in caps]
+    rules += [(cap.id, cap.scope, "it limits nothing until there is one") for cap in caps]
     for place, scope, effect in rules:
         if not any(in_scope(line, policy.line, scope) for line in lines):
             message = f"{place}: no line is {scope_label(scope)}; {effect}"

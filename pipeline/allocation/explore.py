@@ -8,8 +8,8 @@ worth more, over the nights that would use it, than tonight's move costs.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -112,6 +112,29 @@ def explore(
         uncovered=uncovered,
         surer=lessons.surer(),
     )
+
+
+def keep_on(
+    found: Exploration,
+    budgets: FloatArray,
+    table: ResponseTable,
+    prices: Prices,
+    money: Mapping[Pair, float],
+) -> Exploration:
+    """Return the account of a night that leaves its pairs at the money that is on them already.
+
+    Args:
+        found: with the pairs of the night.
+        budgets: (n_lines,), without the lessons.
+        money: of each pair, first what goes up.
+    """
+    lessons, kept = Lessons(known_of(budgets, table, prices), prices), budgets.copy()
+    moves = []
+    for move in found.moves:
+        moves.append(lessons.move(move.up, move.down, money[move.up, move.down]))
+        lessons.take(moves[-1])
+        kept[[move.up, move.down]] += np.array([1.0, -1.0]) * moves[-1].money
+    return replace(found, budgets=kept, moves=tuple(moves), surer=lessons.surer())
 
 
 class _Limits:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from pipeline.cli.night import Day, day_of
+from pipeline.cli.night import Day, day_of, say_how_to_sign
 from pipeline.cli.show import HERE, AsJson, Workspace, gained_in, odds, print_json, remark, say
 from pipeline.core.offer_rules import SEPARATOR
 from pipeline.core.plan import Kind
@@ -65,9 +65,7 @@ def _say_plan(portfolio: Portfolio, plan: DecisionPlan, workspace: Path) -> None
         if finding.level.value != "pass":
             say(f"{finding.level.value:<7} {finding.message}")
     say(f"report  {portfolio.runs}/{plan.plan_id}/report.html")
-    people = portfolio.policy.people.analysts
-    person = people[0].name if people else "NAME"
-    say(f"sign    equimarginal approve {plan.plan_id} --as {person} -w {workspace}")
+    say_how_to_sign(portfolio, portfolio.ledger.plan(plan.plan_id), workspace)
 
 
 def _name(line: DecisionLine) -> str:

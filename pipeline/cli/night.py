@@ -22,6 +22,8 @@ from pipeline.cli.show import (
 
 if TYPE_CHECKING:
     from pipeline.core.findings import Finding
+    from pipeline.io.ledger import PlanRecord
+    from pipeline.runs.portfolio import Portfolio
 
 Day = Annotated[
     str | None,
@@ -112,14 +114,12 @@ def check(day: Day = None, workspace: Workspace = HERE, as_json: AsJson = False)
 
 def night(day: Day = None, workspace: Workspace = HERE, as_json: AsJson = False) -> None:
     """Run one whole night for a day, from data up to the day before; propose its plan."""
-    from pipeline.core.plan import Status
-    from pipeline.io.ledger import PlanRecord
     from pipeline.runs.night import run_night
     from pipeline.runs.portfolio import open_portfolio
 
     portfolio = open_portfolio(workspace)
     plan = run_night(portfolio, day_of(day, portfolio.folder), progress=remark)
-    record: PlanRecord = portfolio.ledger.plan(plan.plan_id)
+    record = portfolio.ledger.plan(plan.plan_id)
     if as_json:
         print_json(record.to_json())
         return
@@ -133,16 +133,23 @@ def night(day: Day = None, workspace: Workspace = HERE, as_json: AsJson = False)
     for reason in plan.reasons:
         say(f"note    {reason}")
     say(f"report  {page}")
-    newest = portfolio.ledger.last_published(portfolio.policy.portfolio)
+    say_how_to_sign(portfolio, record, workspace)
+
+
+def say_how_to_sign(portfolio: Portfolio, record: PlanRecord, workspace: Path) -> None:
+    """Say which command signs a plan, or why none does."""
+    from pipeline.core.plan import Status
+
+    why_not = portfolio.ledger.why_not_its_day(record, portfolio.policy)
     if record.status is not Status.PROPOSED:
         by = f" by {record.decided_by}" if record.decided_by else ""
         say(f"sign    nothing waits: the plan is {record.status.value}{by}")
-    elif newest is not None and plan.date < newest.document.date:
-        say(f"sign    not possible: {newest.document.date} is published, so this is for the record")
+    elif why_not:
+        say(f"sign    not possible: {why_not}")
     else:
         people = portfolio.policy.people.analysts
         person = people[0].name if people else "NAME"
-        say(f"sign    equimarginal approve {plan.plan_id} --as {person} -w {workspace}")
+        say(f"sign    equimarginal approve {record.plan_id} --as {person} -w {workspace}")
 
 
 def replay(

@@ -90,7 +90,7 @@ def _plans(card: ScoreCard) -> None:
             (
                 item.day.isoformat(), str(item.horizon), item.promised, item.given,
                 f"{item.p05:,.2f} to {item.p95:,.2f}", item.came, f"{item.complete_share:.0%}",
-                "" if adopted.get(item.plan_id) is None else f"{adopted[item.plan_id]:.0%}",
+                "not known" if (share := adopted.get(item.plan_id)) is None else f"{share:.0%}",
                 "" if not item.is_mature else "inside" if item.is_inside else "outside",
             )
             for item in card.scores
@@ -138,9 +138,10 @@ def _gain(card: ScoreCard) -> None:
     gain, unit = judged.gain, outcome_unit(card.metric, card.currency)
     if gain is not None:
         say(
-            f"gain: since {gain.first_day}, {gain.days} days known, the money as spent earned "
-            f"{gain.gain:+,.0f} {unit} beyond the budgets before ({gain.low:+,.0f} to "
-            f"{gain.high:+,.0f}, 90 %, on the curves as known by now), with {gain.money:+.1%} money"
+            f"gain: since {gain.first_day}, {gain.days} days known, what plans moved earned "
+            f"{gain.gain:+,.0f} {unit} ({gain.low:+,.0f} to {gain.high:+,.0f}, 90 %, on the curves "
+            f"as known by now), with {gain.money:+.1%} money; {judged.otherwise:.0%} of the money "
+            "was spent otherwise, which is not counted"
         )
         if not gain.is_told:
             say(

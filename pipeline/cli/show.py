@@ -105,16 +105,16 @@ def iso_day(text: str | None, option: str = "--date") -> date | None:
     """Return the day that an option names, None where it was not given.
 
     Raises:
-        UsageError: it is no ISO date.
+        UsageError: it is no ISO date, or centuries away.
     """
     from datetime import date
 
-    from pipeline.core.errors import UsageError
+    from pipeline.core.clock import near_day
 
     if text is None:
         return None
     try:
-        return date.fromisoformat(text)
+        return near_day(date.fromisoformat(text), option)
     except ValueError as error:
         raise UsageError(f"{option}: got {text!r}, need an ISO date such as 2026-11-22") from error
 

@@ -159,7 +159,7 @@ def _print(found: WhatIf) -> None:
                 "{:,.2f} to {:,.2f}".format(*_interval(split.outcome)),
                 "" if split is base else f"{_mean(split) - _mean(base):+,.2f}",
                 "" if split is base else f"{_chance(split, base):.0%}",
-                "" if split.price is None else _rate(split.price),
+                "" if split.price is None else _next(split),
             )
             for split in found.splits
         ],
@@ -202,6 +202,10 @@ def _cap_row(cost: CapCost) -> tuple[str, str, str, str]:
 def _limits(cost: CapCost) -> str:
     sides = {"min": cost.cap.min, "max": cost.cap.max, "fixed": cost.cap.fixed}
     return " ".join(f"{name} {value:,.2f}" for name, value in sides.items() if value is not None)
+
+
+def _next(split: Split) -> str:
+    return "limits allow no more" if split.is_most else _rate(split.price or 0.0)
 
 
 def _rate(price: float) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from pipeline.core.settings import Amount, ClockTime, Column, ScopeMap, Share, Strict
+from pipeline.core.settings import Amount, ClockTime, Column, ScopeMap, Share, Strict, Whole
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
@@ -106,9 +106,9 @@ class CadenceRules(Strict):
     max_touches: Annotated[float, Field(strict=True, gt=0, le=21)] = 3.0
     touch_cost: Amount = 0.0
     max_rise: Annotated[float, Field(strict=True, gt=0, le=7)] = 1.0
-    keep_days: Annotated[float, Field(strict=True, ge=0, le=180)] = 28.0
-    evidence_days: Annotated[float, Field(strict=True, ge=28, le=730)] = 168.0
-    delay_days: Annotated[float, Field(strict=True, ge=0, le=60)] = 0.0
+    keep_days: Annotated[Whole, Field(ge=0, le=180)] = 28.0
+    evidence_days: Annotated[Whole, Field(ge=28, le=730)] = 168.0
+    delay_days: Annotated[Whole, Field(ge=0, le=60)] = 0.0
     risk_aversion: Annotated[float, Field(strict=True, ge=0, le=5)] = 1.0
     min_probability: Annotated[float, Field(strict=True, ge=0.5, lt=1)] = 0.9
     min_gain: Annotated[float, Field(strict=True, ge=0, le=0.5)] = 0.01

@@ -8,7 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from pipeline.core.settings import Name, Strict
+from pipeline.core.settings import Name, Strict, Whole
 
 SEPARATOR = "|"
 OTHER = "(other)"
@@ -37,7 +37,7 @@ class OfferAction(Strict):
     not_in: tuple[Name, ...] = ()
     starts: date | None = None
     expires: date | None = None
-    cool_down_days: Annotated[float, Field(ge=0, le=365)] = 0.0
+    cool_down_days: Annotated[Whole, Field(ge=0, le=365)] = 0.0
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -65,7 +65,7 @@ class ContactRules(Strict):
     """
 
     max_per_week: Annotated[float, Field(ge=0, le=100)] | None = None
-    min_gap_days: Annotated[float, Field(ge=0, le=365)] = 0.0
+    min_gap_days: Annotated[Whole, Field(ge=0, le=365)] = 0.0
 
 
 class OfferRules(Strict):
@@ -87,8 +87,8 @@ class OfferRules(Strict):
     holdout: Annotated[float, Field(strict=True, ge=0, le=0.5)] = 0.05
     floor: Annotated[float, Field(strict=True, gt=0, le=0.5)] = 0.02
     error: Annotated[float, Field(strict=True, gt=0, le=0.2)] = 0.05
-    maturity_days: Annotated[float, Field(ge=0, le=180)] = 7.0
-    window_days: Annotated[float, Field(ge=1, le=730)] = 180.0
+    maturity_days: Annotated[Whole, Field(ge=0, le=180)] = 7.0
+    window_days: Annotated[Whole, Field(ge=1, le=730)] = 180.0
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

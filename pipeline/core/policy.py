@@ -32,6 +32,7 @@ from pipeline.core.settings import (
     ScopeMap,
     Share,
     Strict,
+    Whole,
     currency_code,
     numbers_as_floats,
     zone_name,
@@ -85,7 +86,7 @@ class Exploration(Strict):
 
     max_share: Share = 0.05
     max_cost_share: Share = 0.01
-    horizon_days: Annotated[float, Field(strict=True, ge=1, le=365)] = 28.0
+    horizon_days: Annotated[Whole, Field(ge=1, le=365)] = 28.0
 
 
 class NewLines(Strict):
@@ -98,7 +99,7 @@ class NewLines(Strict):
             elsewhere, below which it keeps nothing any more.
     """
 
-    days: Annotated[float, Field(strict=True, ge=0, le=365)] = 28.0
+    days: Annotated[Whole, Field(ge=0, le=365)] = 28.0
     max_share: Share = 0.1
     give_up_below: Annotated[float, Field(strict=True, ge=0, le=0.5)] = 0.1
 
@@ -112,7 +113,7 @@ class Drift(Strict):
     """
 
     false_alarms_per_year: Annotated[float, Field(strict=True, gt=0, le=365)] = 1.0
-    hold_days: Annotated[float, Field(strict=True, ge=1, le=90)] = 14.0
+    hold_days: Annotated[Whole, Field(ge=1, le=90)] = 14.0
 
 
 class CapSpec(Strict):
@@ -180,7 +181,7 @@ class Calendar(Strict):
 class Privacy(Strict):
     """Groups smaller than `min_group` are learned from but not shown on any page."""
 
-    min_group: Annotated[float, Field(strict=True, ge=1)] = 50.0
+    min_group: Annotated[Whole, Field(ge=1)] = 50.0
 
 
 class Schedule(Strict):
@@ -210,15 +211,15 @@ class Shards(Strict):
             segments do.
     """
 
-    above: Annotated[float, Field(strict=True, ge=0)] = 5000.0
-    lines: Annotated[float, Field(strict=True, ge=1)] = 2048.0
+    above: Annotated[Whole, Field(ge=0)] = 5000.0
+    lines: Annotated[Whole, Field(ge=1)] = 2048.0
 
 
 class Alerts(Strict):
     """Who is told when nobody signs, a night fails, or a fallback is `fallback_days` old."""
 
     email: tuple[Annotated[str, Field(strict=True, pattern=r"^[^@\s,;<>]+@[^@\s,;<>]+$")], ...] = ()
-    fallback_days: Annotated[float, Field(strict=True, ge=1)] = 2.0
+    fallback_days: Annotated[Whole, Field(ge=1)] = 2.0
 
 
 class Policy(Strict):

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from pipeline.core.settings import Amount, Name, ScopeMap, Strict
+from pipeline.core.settings import Amount, Name, ScopeMap, Strict, Whole
 from pipeline.core.types import Line, in_scope
 
 
@@ -65,4 +65,4 @@ class Learning(Strict):
     """
 
     min_outcomes: Amount = 0.0
-    days: Annotated[float, Field(strict=True, ge=7, le=365)] = 56.0
+    days: Annotated[Whole, Field(ge=7, le=365)] = 56.0

@@ -20,6 +20,7 @@ _SAID: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "date_from_datetime_parsing": lambda c: "need a day such as 2026-11-22",
     "date_parsing": lambda c: "need a day such as 2026-11-22",
     "date_type": lambda c: "need a day such as 2026-11-22",
+    "finite_number": lambda c: "need a finite number",
     "float_type": lambda c: "need a number",
     "float_parsing": lambda c: "need a number",
     "int_type": lambda c: "need a whole number",
@@ -42,18 +43,21 @@ _NEEDED: Mapping[str, str] = {
 }
 
 
-def setting_problems(error: ValidationError, known: Iterable[type[BaseModel]]) -> list[str]:
+def setting_problems(
+    error: ValidationError, known: Iterable[type[BaseModel]], whole: str = "file"
+) -> list[str]:
     """Return one sentence per problem, such as `rotation.rewards: no such setting`.
 
     Args:
         known: the sections whose names a misspelt one is compared with.
+        whole: what a problem of no single setting is said of; empty where it needs no name.
     """
     names = sorted({name for section in known for name in section.model_fields})
-    return [_problem(item, names) for item in error.errors()]
+    return [_problem(item, names, whole) for item in error.errors()]
 
 
-def _problem(item: Any, names: list[str]) -> str:
-    where = ".".join(str(part) for part in item["loc"]) or "file"
+def _problem(item: Any, names: list[str], whole: str) -> str:
+    where = ".".join(str(part) for part in item["loc"]) or whole
     if item["type"] == "extra_forbidden":
         given = str(item["loc"][-1])
         near = get_close_matches(given, [name for name in names if name != given], n=1)
@@ -64,4 +68,4 @@ def _problem(item: Any, names: list[str]) -> str:
     place, _, rest = text.partition(": ")
     if rest and f"{where}.".startswith(f"{place}."):  # the place is said already
         text = rest
-    return f"{where}: {text.replace('Input should be ', 'need ')}"
+    return f"{where}: {text.replace('Input should be ', 'need ')}".removeprefix(": ")

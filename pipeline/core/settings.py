@@ -15,16 +15,16 @@ MOST = 1e13
 """The largest amount of a setting, as of a cell of a table: whole cents of it are exact."""
 
 
-def finite(value: float) -> float:
-    """Return a number that is neither infinite nor NaN."""
-    if not math.isfinite(value):
-        raise ValueError(f"must be a finite number, got {value!r}")
+def whole(value: float) -> float:
+    """Return a number of days, people or lines, which are never cut in two."""
+    if value != math.floor(value):
+        raise ValueError("need a whole number")
     return value
 
 
 def not_negative(value: float) -> float:
     """Return an amount from 0 to `MOST`."""
-    if finite(value) < 0:
+    if value < 0:
         raise ValueError(f"must not be negative, got {value:g}")
     if value > MOST:
         raise ValueError(f"must be at most {MOST:,.0f}, got {value:g}")
@@ -49,7 +49,8 @@ def zone_name(value: str) -> str:
     return value
 
 
-Number = Annotated[float, Field(strict=True), AfterValidator(finite)]
+Number = Annotated[float, Field(strict=True)]
+Whole = Annotated[float, Field(strict=True), AfterValidator(whole)]
 Amount = Annotated[float, Field(strict=True), AfterValidator(not_negative)]
 Share = Annotated[float, Field(strict=True, ge=0, le=1)]
 Name = Annotated[str, Field(strict=True, min_length=1, max_length=200)]
@@ -63,9 +64,11 @@ ScopeMap = dict[Column, Name]
 
 
 class Strict(BaseModel):
-    """A section: frozen, and an unknown key is an error."""
+    """A section: frozen, every number finite, and an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False
+    )
 
 
 def numbers_as_floats(value: Any) -> Any:

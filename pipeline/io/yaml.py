@@ -119,6 +119,19 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
+def _number(loader: _Loader, node: yaml.ScalarNode) -> float:
+    """Return a number; one that a float can only hold as zero would be another setting."""
+    value = loader.construct_yaml_float(node)
+    if value == 0 and re.search("[1-9]", node.value.lower().partition("e")[0]):
+        raise yaml.constructor.ConstructorError(
+            None, None, f"{node.value} is too close to zero for a number", node.start_mark
+        )
+    return value
+
+
+_Loader.add_constructor("tag:yaml.org,2002:float", _number)
+
+
 def _resolve(tag: str, pattern: str, first: str) -> None:
     _Loader.add_implicit_resolver(tag, re.compile(pattern), list(first))
 

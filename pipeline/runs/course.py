@@ -17,6 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.core.clock import near_day
 from pipeline.core.decision import Document
 from pipeline.core.errors import ConfigError, DataNotTrustedError, InfeasibleError, NotFoundError
 from pipeline.core.findings import Level
@@ -171,6 +172,7 @@ def run_course(
 
 def begin(course: Course, portfolio: Portfolio, day: date) -> RunFolder:
     """Return tonight's work folder, or the complete run that the same inputs already gave."""
+    near_day(day, "night")
     _clear_abandoned(portfolio)
     begun = portfolio.clock().astimezone(UTC).strftime(_BEGUN)
     name = f"{_WORK}-{day.isoformat()}-{begun}-{secrets.token_hex(4)}"

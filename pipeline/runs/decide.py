@@ -31,12 +31,12 @@ from pipeline.core.watch import Watch
 from pipeline.response.blocks import LOST
 from pipeline.response.joint import JointPredictive
 from pipeline.response.predict import Predictive
-from pipeline.runs.exploring import explore_tonight, stuck_lessons
+from pipeline.runs.exploring import explore_tonight, kept_lessons, stuck_lessons
 from pipeline.runs.guardrails import guardrails_of, loosened
 from pipeline.runs.kept import Kept, reasons_of
 from pipeline.runs.limits import Limits, day_budget, month_words, night_limits
 from pipeline.runs.newcomers import LearningBudgets, kept_in, learning_budgets
-from pipeline.runs.step import is_trifle, take_step
+from pipeline.runs.step import is_trifle, take_step, without_lessons
 
 if TYPE_CHECKING:
     from pipeline.runs.holdouts import HoldoutScore
@@ -137,6 +137,7 @@ class Decision:
         total: what is split tonight.
         table: draws of every line's value on a grid of spends.
         others: draws of the guardrail metrics on the same grid.
+        trifle: money that was left to move, too little to sign; None where more moves, or none.
         learning: what newcomers keep.
     """
 
@@ -149,8 +150,8 @@ class Decision:
     solution: Solution
     table: ResponseTable
     others: Mapping[str, ResponseTable]
-    is_hold: bool
     reasons: tuple[str, ...]
+    trifle: float | None = None
     learning: LearningBudgets = field(default_factory=LearningBudgets)
 
 
@@ -164,13 +165,17 @@ def decide(facts: Facts, models: Models) -> Decision:
     problem, solution = best.problem, best.solution
     table = models.objective.table
     others = {name: model.table for name, model in models.others.items()}
-    budgets, held = take_step(facts, problem, solution, table)
+    budgets = take_step(facts, problem, solution, table)
     exploration = explore_tonight(facts, problem, budgets, models)
     moved = np.zeros_like(budgets) if exploration is None else exploration.budgets - budgets
     budgets, explored = budgets + moved, moved + stuck_lessons(facts, problem)
-    if is_trifle(facts, problem, budgets, explored):
-        budgets, held = facts.current, True
+    pairs = {(move.up, move.down) for move in exploration.moves} if exploration else set()
+    trifle = None
+    if is_trifle(facts, problem, budgets, explored, pairs):
+        trifle = 0.5 * float(np.abs(budgets - facts.current).sum())
+        budgets, base = facts.current, without_lessons(facts)
         explored = np.zeros_like(budgets) if facts.explored is None else facts.explored
+        exploration = kept_lessons(facts, base, models, exploration)
     return Decision(
         budgets=budgets,
         explored=explored,
@@ -181,7 +186,7 @@ def decide(facts: Facts, models: Models) -> Decision:
         solution=solution,
         table=table,
         others=others,
-        is_hold=held,
+        trifle=trifle,
         reasons=best.reasons,
         learning=best.learning,
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.allocation.explore import Exploration, explore
+from pipeline.allocation.explore import Exploration, explore, keep_on
 from pipeline.allocation.lessons import Prices
 from pipeline.allocation.pairs import FACES, Pair
 from pipeline.allocation.problem import Problem
@@ -36,24 +36,37 @@ def explore_tonight(
     rules = facts.policy.exploration
     if rules.max_share <= 0 or problem.guardrails:
         return None
-    table = models.objective.table
-    noise, series = _taught_by(models.ahead, budgets, table)
-    found = explore(
-        problem,
-        budgets,
-        table,
-        Prices(
-            money_share=rules.max_share,
-            cost_share=rules.max_cost_share,
-            horizon_days=rules.horizon_days,
-            ramp_share=facts.policy.max_daily_change,
-            noise=noise,
-            series=series,
-        ),
-        _dice(facts),
-        begun_this_week(facts),
-    )
+    table, prices = models.objective.table, _prices(facts, budgets, models)
+    found = explore(problem, budgets, table, prices, _dice(facts), begun_this_week(facts))
     return found if is_allowed(problem, found.budgets) else None
+
+
+def kept_lessons(
+    facts: Facts, budgets: FloatArray, models: Models, found: Exploration | None
+) -> Exploration | None:
+    """Return the account of a night that changes no budget: its lessons at the money in force.
+
+    Args:
+        budgets: (n_lines,), today's without what is on them to learn.
+        found: tonight's account; its pairs are all among the lessons in force.
+    """
+    if found is None:
+        return None
+    prices = _prices(facts, budgets, models)
+    return keep_on(found, budgets, models.objective.table, prices, money_of_lessons(facts))
+
+
+def _prices(facts: Facts, budgets: FloatArray, models: Models) -> Prices:
+    rules = facts.policy.exploration
+    noise, series = _taught_by(models.ahead, budgets, models.objective.table)
+    return Prices(
+        money_share=rules.max_share,
+        cost_share=rules.max_cost_share,
+        horizon_days=rules.horizon_days,
+        ramp_share=facts.policy.max_daily_change,
+        noise=noise,
+        series=series,
+    )
 
 
 def _taught_by(
@@ -97,6 +110,16 @@ def stuck_lessons(facts: Facts, problem: Problem) -> FloatArray:
         return np.zeros_like(facts.current)
     is_stuck = (problem.lower == facts.current) & (problem.upper == facts.current)
     return np.where(is_stuck, facts.explored, 0.0)
+
+
+def money_of_lessons(facts: Facts) -> dict[Pair, float]:
+    """Return what is on each pair of lines to learn, by the place of the line that went up."""
+    place = {line_label(line): index for index, line in enumerate(facts.history.lines)}
+    return {
+        (place[lesson.up], place[lesson.down]): lesson.money
+        for lesson in facts.lessons
+        if {lesson.up, lesson.down} <= place.keys()
+    }
 
 
 def begun_this_week(facts: Facts) -> dict[Pair, date]:

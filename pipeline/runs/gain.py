@@ -10,13 +10,12 @@ import numpy as np
 
 from pipeline.core.types import BoolArray, FloatArray, JsonObject, Line
 from pipeline.response.lived import compare
+from pipeline.runs.followed import follow
 from pipeline.scoring.scores import EARLY, Promised, Realised
 from pipeline.scoring.value import Gain, Worth, gain_of
 
 if TYPE_CHECKING:
     from pipeline.response.predict import Predictive
-
-USUAL_DAYS = 7  # before the first plan: what was spent then is what would have gone on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,10 +24,12 @@ class Judged:
 
     Attributes:
         gain: over all days since the first published plan; None where none was published.
+        otherwise: money that was spent otherwise than published plans said, as a share of theirs.
         worths: plan by plan, the oldest first.
     """
 
     gain: Gain | None = None
+    otherwise: float = 0.0
     worths: tuple[Worth, ...] = ()
 
     @property
@@ -63,13 +64,17 @@ class Judged:
             "gain_p95": None if gain is None else gain.high,
             "is_told": gain is not None and gain.is_told,
             "money": None if gain is None else gain.money,
+            "otherwise": self.otherwise,
             "missed_by_delivery": self.missed,
             "missed_unsigned": self.missed_unsigned,
         }
 
 
 def judge(ahead: Predictive, promises: Sequence[Promised], realised: Realised) -> Judged:
-    """Return what plans were worth against leaving money as it was in the week before them.
+    """Return what plans were worth against the budgets as they were without the plans' moves.
+
+    Only what a plan moved counts, as far as it was moved: a budget that people changed, a line that
+    they began or ended, is in both.
 
     Args:
         ahead: draws of the curves as known by now.
@@ -87,28 +92,31 @@ def judge(ahead: Predictive, promises: Sequence[Promised], realised: Realised) -
     first = realised.days.index(begin.forecast.day)
     table = _ordered(realised, ahead.lines, end)
     outcome = _filled(table, first)
-    old = _old_budgets(table, first, begin)
-    instead = table.spend.copy()
-    instead[first:] = old
-    over_old = compare(ahead, table.spend, instead, outcome, first)
+    kept = follow(table, first, published)
+    over_none, over_moved = (
+        compare(ahead, table.spend, np.concatenate([table.spend[:first], money]), outcome, first)
+        for money in (kept.without, kept.moved)
+    )
+    gained = over_none.days - over_moved.days
     missed = np.zeros(outcome.shape[0])
     for plans in (published, [item for item in promises if not item.is_published]):
         missed += _missed(ahead, table, outcome, first, plans)
     gain = gain_of(
-        over_old.draws,
+        over_none.draws - over_moved.draws,
         first_day=begin.forecast.day,
         days=end - first,
-        money=float(table.spend[first:].sum()) / max(float(old.sum()) * (end - first), 1e-9) - 1,
+        money=float(kept.moved.sum()) / max(float(kept.without.sum()), 1e-9) - 1,
     )
     rows = [(item, table.days.index(item.forecast.day) - first) for item in promises]
     return Judged(
         gain=gain if published else None,
+        otherwise=kept.otherwise if published else 0.0,
         worths=tuple(
             Worth(
                 plan_id=item.plan_id,
                 day=item.forecast.day,
                 is_published=item.is_published,
-                gain=float(over_old.days[row]),
+                gain=float(gained[row]),
                 missed=float(missed[row]),
             )
             for item, row in rows
@@ -176,12 +184,3 @@ def _filled(table: Realised, first: int) -> FloatArray:
     outcome, trusted = np.nan_to_num(table.outcome[first:]) / complete, table.trusted[first:]
     usual = np.where(trusted, outcome, 0.0).sum(axis=0) / np.maximum(trusted.sum(axis=0), 1)
     return np.where(trusted, outcome, usual)
-
-
-def _old_budgets(table: Realised, first: int, plan: Promised) -> FloatArray:
-    """Return what each line would have gone on spending, (n_lines,)."""
-    if first >= USUAL_DAYS:
-        return np.asarray(table.spend[first - USUAL_DAYS : first].mean(axis=0))
-    before = plan.forecast.status_quo_spend[:-1].tolist()
-    known = dict(zip(plan.forecast.lines, before, strict=True))
-    return np.array([known.get(line, 0.0) for line in table.lines])

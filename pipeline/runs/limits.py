@@ -95,7 +95,7 @@ def night_limits(
     )
     for index in range(len(lines)):
         limits.names[index, "min"] = limits.names[index, "max"] = "ramp"
-    limits.law = _law(policy, lines, caps, digits, limits.reasons)
+    limits.law = _law(policy, lines, caps, digits)
     if clash := contradiction(limits.law, len(lines)):
         raise InfeasibleError(
             f"limits: {', '.join(clash)} contradict each other; have finance change one of them",
@@ -194,7 +194,6 @@ def _law(
     lines: Sequence[Line],
     caps: Sequence[Cap],
     digits: int,
-    reasons: list[str],
 ) -> tuple[Row, ...]:
     """Return what the caps ask of known lines, in whole minor units."""
     rows = []
@@ -204,10 +203,7 @@ def _law(
             dtype=np.int64,
         )
         if members.size == 0:
-            reasons.append(
-                f"cap {scope_label(cap.scope)} covers no line that is known; it had no effect"
-            )
-            continue
+            continue  # a finding says so
         for side, amount in (("fixed", cap.fixed), ("max", cap.max), ("min", cap.min)):
             if amount is None:
                 continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from pipeline.core.caps import Cap
 from pipeline.core.findings import Finding, Level
 from pipeline.core.policy import Policy
 from pipeline.core.trial import Trial
@@ -15,12 +16,16 @@ SHOWN = 8  # names, where none is alike
 
 
 def misnamed(
-    policy: Policy, lines: Collection[Line], trials: Collection[Trial] = ()
+    policy: Policy,
+    lines: Collection[Line],
+    trials: Collection[Trial] = (),
+    caps: Collection[Cap] = (),
 ) -> list[Finding]:
-    """Return a finding for each credit, safe ground, guardrail and test that reaches no line.
+    """Return a finding for each credit, safe ground, guardrail, test and cap that reaches no line.
 
     Args:
         trials: that are not over.
+        caps: that are in force or wait for finance; one may be there before its line begins.
     """
     if not lines:
         return []
@@ -36,6 +41,7 @@ def misnamed(
     rules += [
         (f"test {trial.name}", trial.scope, "no line is left alone for it") for trial in trials
     ]
+    rules += [(cap.id, cap.scope, "it limits nothing until there is one") for cap in caps]
     for place, scope, effect in rules:
         if not any(in_scope(line, policy.line, scope) for line in lines):
             message = f"{place}: no line is {scope_label(scope)}; {effect}"
@@ -60,6 +66,8 @@ def _credit(policy: Policy, channels: Sequence[str]) -> Iterator[Finding]:
 def meant_instead(scope: Mapping[str, str], columns: Sequence[str], lines: Collection[Line]) -> str:
     """Return what the first part of a scope that reaches nothing should perhaps have been."""
     for column, value in scope.items():
+        if column not in columns:
+            return f"lines are named by {', '.join(columns)}"
         known = sorted({line[list(columns).index(column)] for line in lines})
         if value not in known:
             return _alike(value, known)

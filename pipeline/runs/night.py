@@ -110,7 +110,8 @@ def _misnamed(work: RunFolder, inputs: Inputs) -> list[Finding]:
         return []
     lines = warehouse.read_facts(work).lines
     open_ = [item for item in inputs.trials if item.last_day is None or item.last_day >= inputs.day]
-    return misnamed(inputs.policy, {*lines, *inputs.lines_without_data(lines)}, open_)
+    caps = {cap.id: cap for cap in (*inputs.caps, *inputs.waiting_caps)}.values()
+    return misnamed(inputs.policy, {*lines, *inputs.lines_without_data(lines)}, open_, caps)
 
 
 def _without_data(work: RunFolder, inputs: Inputs) -> list[Finding]:

@@ -103,6 +103,7 @@ def _brought(work: RunFolder, inputs: Inputs) -> Brought | None:
         first_day=judged.worths[0].day,
         gain=known,
         planned=known.mean + judged.missed,
+        otherwise=judged.otherwise,
         unsigned=judged.missed_unsigned,
         unsigned_plans=len(judged.unsigned),
     )

@@ -38,7 +38,15 @@ from pipeline.runs.reasons import (
     reason_of,
 )
 from pipeline.runs.step import without_lessons
-from pipeline.runs.uplift import interval, intervals, number, other_total, split_of, uplift_of
+from pipeline.runs.uplift import (
+    interval,
+    intervals,
+    left_unspent,
+    number,
+    other_total,
+    split_of,
+    uplift_of,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,9 +81,13 @@ def optimised_plan(
     after = before if held else table.total(budgets)
     binding = binding_limits(facts, decision, budgets)
     health = (*models.objective.findings, *facts.watch.calibration())
-    reasons = [*other_total(facts, budgets), *decision.reasons]
+    reasons = [
+        *other_total(facts, budgets),
+        *left_unspent(facts, decision, budgets),
+        *decision.reasons,
+    ]
     if held:
-        reasons.append(hold_reason(decision))
+        reasons.append(hold_reason(facts, decision))
     return Plan(
         plan_id=heading.plan_id,
         portfolio=facts.policy.portfolio,

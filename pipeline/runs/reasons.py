@@ -66,9 +66,12 @@ def action_of(now: float, proposed: float, lesson: float) -> str:
     return "scale" if change > 0 else "reduce"
 
 
-def hold_reason(decision: Decision) -> str:
-    """Return why no budget moves: nothing pays, or no line is free to move."""
+def hold_reason(facts: Facts, decision: Decision) -> str:
+    """Return why no budget moves: no line is free to, what is left is a trifle, or nothing pays."""
     held = decision.limits.held
+    if not held.all() and (left := decision.trifle or 0.0) >= _unit(facts):
+        amount = f"{left:,.{minor_digits(facts.policy.currency)}f} {facts.policy.currency}"
+        return f"all that is left to move is {amount}, a trifle; budgets stay as they are"
     if not held.all():
         return "no change is likely enough to pay; budgets stay as they are"
     why = Counter(decision.limits.why[index] for index in range(held.size)).most_common()
@@ -236,6 +239,8 @@ def _why_still(facts: Facts, decision: Decision, index: int) -> str:
             f"{_ramp_words(facts)} is less than {unit:g} {facts.policy.currency} here: "
             "to move it, have finance approve a fixed amount"
         )
+    if (decision.trifle or 0.0) >= unit:
+        return "what is left to move is a trifle"
     return "no move is likely enough to pay"
 
 

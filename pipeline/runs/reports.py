@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from pipeline.core.decision import DecisionPlan, Document
-from pipeline.core.errors import NotFoundError
+from pipeline.core.errors import DamagedError, NotFoundError
 from pipeline.core.plan import Kind, Plan
 from pipeline.core.policy import Policy
 from pipeline.io.artefacts import RunFolder, open_run, sha256, write_file
@@ -24,6 +24,7 @@ from pipeline.io.reports import (
     render_index,
     render_report,
 )
+from pipeline.runs.course import course_of
 from pipeline.runs.portfolio import Portfolio
 from pipeline.runs.signoff import ready_ledger, waiting_caps
 
@@ -64,6 +65,37 @@ def stored_page(run: RunFolder, plan: Document) -> str:
         return render_decision(plan, data["extras"], sign_command=data["sign_command"])
     extras = ReportExtras.from_json(data["extras"])
     return render_report(plan, extras, sign_command=data["sign_command"])
+
+
+def altered_page(portfolio: Portfolio, record: PlanRecord) -> str:
+    """Return why a plan's page is not to be signed from: it is not what its night made.
+
+    A plan whose run folder is elsewhere by now has no page here that could mislead.
+    """
+    plan_id = record.plan_id
+    try:
+        run = open_run(portfolio.runs, plan_id)
+    except NotFoundError:
+        return ""
+    except DamagedError as error:
+        return str(error)
+    try:
+        if course_of(record.kind).read_plan(run).content_hash != record.content_hash:
+            return (
+                f"plan {plan_id}: its run folder holds another plan than was proposed; restore the "
+                "run folder from a backup"
+            )
+        run.read_json(PAGE_DATA)
+    except (DamagedError, NotFoundError) as error:
+        return str(error)
+    try:
+        run.read_bytes(PAGE)
+    except (DamagedError, NotFoundError):
+        return (
+            f"plan {plan_id}: its page is not the one that its night made; "
+            f"run 'equimarginal report {plan_id}', which writes it again, and read it"
+        )
+    return ""
 
 
 def rewrite_page(portfolio: Portfolio, ref: str) -> WrittenPage:

@@ -111,11 +111,15 @@ def approve_plan(
 ) -> Decided:
     """Sign a plan as a person, if it is what is stated, and publish it."""
     from pipeline.io.ledger import NOTHING_STATED
+    from pipeline.runs.reports import altered_page
 
     ledger = existing_ledger(portfolio)
     plan_id = ledger.plan_id(ref, portfolio.policy.portfolio)
     actor = acting(portfolio, person, "approve plan", plan_id, verified_by)
     refuse_breaches(portfolio, actor, "approve plan", plan_id)
+    if why := altered_page(portfolio, ledger.plan(plan_id)):
+        ledger.record_denied(actor.name, "approve plan", plan_id, why)
+        raise NotAllowedError(why)
     record = ledger.approve_plan(plan_id, actor, portfolio.policy, stated or NOTHING_STATED)
     return _publish_if_allowed(portfolio, record, actor)
 
@@ -203,23 +207,14 @@ def cap_spec(values: Mapping[str, Any]) -> CapSpec:
     from pydantic import ValidationError
 
     from pipeline.core.policy import CapSpec
+    from pipeline.core.setting_words import setting_problems
+    from pipeline.core.settings import numbers_as_floats
 
     try:
-        return CapSpec.model_validate(_whole_numbers_as_floats(values))
+        return CapSpec.model_validate(numbers_as_floats({**values}))
     except ValidationError as error:
-        problems = [
-            f"{'.'.join(str(part) for part in item['loc'])} "
-            f"{item['msg'].removeprefix('Value error, ')}".strip()
-            for item in error.errors()
-        ]
+        problems = setting_problems(error, (CapSpec,), whole="")
         raise UsageError(f"cap: {'; '.join(problems)}") from error
-
-
-def _whole_numbers_as_floats(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: float(value) if isinstance(value, int) and not isinstance(value, bool) else value
-        for name, value in values.items()
-    }
 
 
 def paused_notice(portfolio: Portfolio) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.allocation.pairs import Pair
 from pipeline.allocation.problem import Problem
 from pipeline.allocation.solution import Solution
 from pipeline.allocation.solve import is_allowed
@@ -13,6 +15,7 @@ from pipeline.allocation.step import choose_step
 from pipeline.core.curves import ResponseTable
 from pipeline.core.money import minor_digits
 from pipeline.core.types import FloatArray
+from pipeline.runs.exploring import money_of_lessons
 
 if TYPE_CHECKING:
     from pipeline.runs.decide import Facts
@@ -26,20 +29,18 @@ TRIFLE_OF_LINE = 0.01
 
 def take_step(
     facts: Facts, problem: Problem, solution: Solution, table: ResponseTable
-) -> tuple[FloatArray, bool]:
-    """Return the budgets some way towards the optimum, (n_lines,), and whether to hold."""
+) -> FloatArray:
+    """Return the budgets some way towards the optimum, (n_lines,)."""
     start = status_quo(problem, without_lessons(facts))
     if start is None:
-        return solution.spend, False
-    budgets = choose_step(
+        return solution.spend
+    return choose_step(
         start,
         solution.spend,
         table,
         kappa=facts.policy.risk_aversion,
         min_probability=facts.policy.min_probability,
     )
-    moved = float(np.abs(budgets - start).sum())
-    return budgets, moved < 1e-9 * max(problem.budget, 1.0)
 
 
 def without_lessons(facts: Facts) -> FloatArray:
@@ -49,7 +50,13 @@ def without_lessons(facts: Facts) -> FloatArray:
     return np.maximum(facts.current - facts.explored, 0.0)
 
 
-def is_trifle(facts: Facts, problem: Problem, budgets: FloatArray, explored: FloatArray) -> bool:
+def is_trifle(
+    facts: Facts,
+    problem: Problem,
+    budgets: FloatArray,
+    explored: FloatArray,
+    pairs: Collection[Pair] = (),
+) -> bool:
     """Return whether a night does no more than carry along what has drifted by a trifle.
 
     Nobody should sign a move of cents. Where a limit or the day's money asks for one, where a
@@ -58,6 +65,7 @@ def is_trifle(facts: Facts, problem: Problem, budgets: FloatArray, explored: Flo
     Args:
         budgets: (n_lines,), as they would be proposed, lessons included.
         explored: (n_lines,), what of them is there to learn.
+        pairs: of the night's lessons.
     """
     unit = 10.0 ** -minor_digits(facts.policy.currency)
     change = np.abs(budgets - facts.current)
@@ -66,6 +74,7 @@ def is_trifle(facts: Facts, problem: Problem, budgets: FloatArray, explored: Flo
         0.5 * float(change.sum()) <= max(TRIFLE * problem.budget, 2 * unit)
         and bool((change <= np.maximum(TRIFLE_OF_LINE * facts.current, 2 * unit)).all())
         and np.array_equal(_signs(explored, unit), _signs(before, unit))
+        and money_of_lessons(facts).keys() >= set(pairs)
         and is_allowed(problem, facts.current)
     )
 

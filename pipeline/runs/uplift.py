@@ -14,10 +14,8 @@ from pipeline.runs.decide import Decision, Facts
 from pipeline.runs.step import status_quo
 
 OTHER_TOTAL = 0.01
-"""Share by which the day's money must differ from today's before a gain is parted."""
-
-FAR_TOTAL = 0.1
-"""The same before it is one of the plan's reasons."""
+"""Share by which the day's money must differ from today's before a gain is parted, and it is one
+of the plan's reasons."""
 
 
 def uplift_of(gain: FloatArray) -> Uplift:
@@ -37,7 +35,7 @@ def split_of(facts: Facts, decision: Decision, budgets: FloatArray) -> Uplift | 
     Args:
         budgets: (n_lines,), of the plan.
     """
-    if not _differs(facts, budgets, OTHER_TOTAL):
+    if not _differs(facts, budgets):
         return None
     same_money = replace(decision.problem, budget=float(budgets.sum()), exactly=True)
     even = status_quo(same_money, facts.current)
@@ -50,8 +48,8 @@ def split_of(facts: Facts, decision: Decision, budgets: FloatArray) -> Uplift | 
 
 
 def other_total(facts: Facts, budgets: FloatArray) -> list[str]:
-    """Return that the day's money is far from today's, which the gain then also shows."""
-    if not _differs(facts, budgets, FAR_TOTAL):
+    """Return that the day's money is not today's, which the gain then also shows."""
+    if not _differs(facts, budgets):
         return []
     more = float(budgets.sum()) - float(facts.current.sum())
     side = "above" if more > 0 else "below"
@@ -62,9 +60,20 @@ def other_total(facts: Facts, budgets: FloatArray) -> list[str]:
     ]
 
 
-def _differs(facts: Facts, budgets: FloatArray, share: float) -> bool:
+def left_unspent(facts: Facts, decision: Decision, budgets: FloatArray) -> list[str]:
+    """Return that some of the day's money is left, where the settings allow that."""
+    left, digits = decision.total - float(budgets.sum()), minor_digits(facts.policy.currency)
+    if decision.problem.exactly or left < 10.0**-digits:
+        return []
+    return [
+        f"{left:,.{digits}f} of the budget {decision.total:,.{digits}f} is left: "
+        "spending it is not likely enough to pay"
+    ]
+
+
+def _differs(facts: Facts, budgets: FloatArray) -> bool:
     now = float(facts.current.sum())
-    return abs(float(budgets.sum()) - now) > share * max(now, 1.0)
+    return abs(float(budgets.sum()) - now) > OTHER_TOTAL * max(now, 1.0)
 
 
 def interval(draws: FloatArray) -> Interval:

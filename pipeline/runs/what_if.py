@@ -81,6 +81,14 @@ class Split:
         """What one more unit of budget would earn."""
         return None if self.best is None else self.best.solution.prices.get("budget", 0.0)
 
+    @property
+    def is_most(self) -> bool:
+        """Whether the limits allow no more money, so that there is no next unit."""
+        if self.best is None:
+            return False
+        most = attainable(self.best.limits)[1]
+        return self.best.total >= most * (1 - 1e-9)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CapCost:

@@ -17,6 +17,10 @@ MATURE, EARLY = 0.9, 0.5
 LEAST_MOVE = 0.001
 """Of the budget: a plan that moves less has nothing to adopt."""
 
+LEAST_OF_ASTRAY = 0.5
+"""Of the money spent otherwise than planned: where a plan moved less than that, chance or other
+changes drown its moves, and the share adopted would be any number."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promised:
@@ -119,7 +123,8 @@ class Adoption:
     """Whether a plan's day, or the week that it forecasts, was spent as published.
 
     Attributes:
-        adopted_share: of the planned moves that was really made; None where nothing was moved.
+        adopted_share: of the planned moves that was really made; None where nothing was moved,
+            or so little that it is drowned by what was spent otherwise.
         delivered_share: spent over planned, all lines.
         astray: money that went to other lines than planned, as a share of the plan.
     """
@@ -152,7 +157,8 @@ def adoption(promise: Promised, realised: Realised) -> Adoption | None:
     spent = money.spend[row : row + forecast.horizons[0], columns[known]].mean(axis=0)
     total, moved = float(planned.sum()), float(np.abs(planned - before).sum())
     share = None
-    if moved > LEAST_MOVE * max(total, 1e-9):
+    otherwise = float(np.abs(spent - planned).sum())
+    if moved > LEAST_MOVE * max(total, 1e-9) and moved >= LEAST_OF_ASTRAY * otherwise:
         share = float(((spent - before) * np.sign(planned - before)).sum()) / moved
     astray = 0.5 * float(np.abs(spent / max(spent.sum(), 1e-9) - planned / max(total, 1e-9)).sum())
     return Adoption(

@@ -19,12 +19,12 @@ Z90 = 1.645
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gain:
-    """What the money as spent earned beyond the old budgets, over all days since the first plan.
+    """What plans' moves, as far as made, earned over all days since the first plan.
 
     Attributes:
         first_day, days: compared; the last of them is the newest whose outcome is half reported.
         gain, low, high: outcome in all; 90 % interval.
-        money: relative change of the money spent against the old budgets.
+        money: relative change of the money by these moves.
     """
 
     first_day: date
@@ -45,9 +45,9 @@ class Worth:
     """One plan's day.
 
     Attributes:
-        gain: outcome that the money as spent earned beyond the old budgets.
-        missed: what the plan's money would have earned beyond that; negative where departing
-            from it paid.
+        gain: outcome that plans' moves, as far as made, earned on it.
+        missed: what the plan's money would have earned beyond what was spent; negative where
+            departing from it paid.
     """
 
     plan_id: str

@@ -19,6 +19,7 @@ from pipeline.io.quality import judge_tables
 from pipeline.runs.decide import Facts, decide
 from pipeline.runs.exploring import lessons_of
 from pipeline.runs.fitting import fit_models
+from pipeline.runs.uplift import uplift_of
 from pipeline.simulation.files import LINE_COLUMNS
 from pipeline.simulation.policies import Decision
 from pipeline.simulation.worlds import Morning
@@ -31,15 +32,15 @@ def nightly_decision(morning: Morning) -> Decision:
     if facts is None:
         return Decision(budgets=morning.current)
     decision = decide(facts, fit_models(facts))
-    gain = (decision.table.at(decision.budgets) - decision.table.at(morning.current)).sum(axis=1)
-    low, high = np.quantile(gain, [0.05, 0.95])
+    table = decision.table
+    uplift = uplift_of(table.total(decision.budgets) - table.total(morning.current))
     return Decision(
         budgets=decision.budgets,
         explored=decision.explored,
         lessons=lessons_of(facts, decision.exploration),
-        marginal=marginal_returns(decision.table, morning.current),
-        uplift=(float(gain.mean()), float(low), float(high)),
-        probability_positive=float((gain > 0).mean()) if np.ptp(gain) > 0 else None,
+        marginal=marginal_returns(table, morning.current),
+        uplift=(uplift.mean, uplift.p05, uplift.p95),
+        probability_positive=uplift.better,
     )
 
 

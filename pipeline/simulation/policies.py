@@ -31,7 +31,7 @@ class Decision:
         lessons: the pairs of lines that are moved for it.
         marginal: (n_lines, 3), mean, p05 and p95 of the marginal return at the current budget.
         uplift: mean, p05 and p95 of plan minus status quo, per night.
-        probability_positive: that the uplift is above 0.
+        probability_positive: that the uplift is above 0, a tie counting half.
     """
 
     budgets: FloatArray

@@ -40,7 +40,7 @@ class WorldScore:
         marginal_coverage, uplift_coverage: share of 90 % intervals that held the truth.
         marginal_error: median relative error of marginal returns.
         claimed_positive, truly_positive: mean claimed probability that a plan is better, and the
-            share of plans that were.
+            share of plans that were; a tie counts half in both.
     """
 
     kind: str
@@ -205,7 +205,7 @@ def _score(result: LoopResult, still: LoopResult, best: LoopResult) -> WorldScor
     before = np.vstack([still.budgets[:1], result.budgets[:-1]])
     moved = 0.5 * np.abs(result.budgets - before).sum(axis=1) / before.sum(axis=1)
     truly = [
-        night.uplift_true >= 0
+        (1 + np.sign(night.uplift_true)) / 2  # a tie counts half, as in what is claimed
         for night in result.nights
         if night.uplift_true is not None and night.probability_positive is not None
     ]

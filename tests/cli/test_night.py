@@ -127,6 +127,23 @@ def test_a_date_that_is_none_is_bad_usage(run, date):
     assert "2026-11-22" in answer.complaint
 
 
+@pytest.mark.parametrize("command", ["night", "check", "rotate"])
+@pytest.mark.parametrize("date", ["0001-01-01", "9999-12-31"])
+def test_a_date_centuries_away_is_bad_usage(run, command, date):
+    answer = run(command, "--date", date)
+    assert answer.code == 2
+    assert f"--date: got {date}, need a day from 1970-01-01 to 2199-12-31" in answer.complaint
+
+
+def test_a_night_a_year_ahead_of_the_clock_is_not_signed(run):
+    run("night", "--date", DATE)
+    run("approve", "latest", "--as", "ana")
+    slip = run("night", "--date", "2099-11-23")
+    assert slip.code == 0
+    assert "sign    not possible: this is for 2099-11-23" in slip.out
+    assert run("approve", "latest", "--as", "ana").code == 4
+
+
 def test_a_night_names_the_command_that_signs_only_where_the_plan_can_be_signed(run):
     assert "equimarginal approve" in run("night", "--date", DATE).out
     run("approve", "latest", "--as", "ana")

@@ -117,3 +117,13 @@ def test_what_makes_no_sense_ends_with_2_and_one_line(ask, options, word):
     assert (code, out) == (2, "")
     assert word in err
     assert len(err.strip().splitlines()) == 1
+
+
+def test_where_the_daily_limit_stops_every_line_no_price_of_nothing_is_told(ask):
+    code, out, err = ask("--budget", "2000")
+    assert code == 0, err
+    (row,) = [line for line in out.splitlines() if "budget 2,000.00" in line and "%" in line]
+    assert row.split("%")[-1].strip() == "limits allow no more"
+    code, out, err = ask("--budget", "1010")
+    (row,) = [line for line in out.splitlines() if "budget 1,010.00" in line and "%" in line]
+    assert float(row.split("%")[-1]) > 0

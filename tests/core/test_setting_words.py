@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from pipeline.core.errors import ConfigError
 from pipeline.core.policy import parse_policy
+from pipeline.core.settings import Strict, whole
 
 PLAIN: dict[str, Any] = {
     "portfolio": "a",
@@ -34,6 +37,11 @@ PLAIN: dict[str, Any] = {
         ({"rotation": {"min_probability": 1}}, "rotation.min_probability: need less than 1"),
         ({"rotation": {"max_share": 0}}, "rotation.max_share: need more than 0"),
         ({"rotation": {"delay_days": 1.5}}, "rotation.delay_days: need a whole number"),
+        ({"learning": {"days": 56.5}}, "learning.days: need a whole number"),
+        ({"offers": {"actions": [], "window_days": 9.5}}, "offers.window_days: need a whole"),
+        ({"max_daily_change": math.nan}, "max_daily_change: need a finite number"),
+        ({"privacy": {"min_group": math.inf}}, "privacy.min_group: need a finite number"),
+        ({"budget": {"daily": math.inf}}, "budget.daily: need a finite number"),
         ({"rotation": {"creatives": [{"expires": "soon"}]}}, "creatives.0.creative: is missing"),
         ({"rotation": {"creatives": [{"expires": "soon"}]}}, "0.expires: need a day such as"),
         ({"rotation": {"randomised": "perhaps"}}, "rotation.randomised: need"),
@@ -59,3 +67,18 @@ def test_what_is_refused_is_said_in_plain_words(section: dict[str, Any], said: s
     assert said in text
     assert "Input should" not in text
     assert "Extra inputs" not in text
+
+
+def sections(base: type[Strict]) -> Iterator[type[Strict]]:
+    yield base
+    for section in base.__subclasses__():
+        yield from sections(section)
+
+
+def test_no_number_of_any_section_may_be_infinite_and_no_count_of_days_is_cut_in_two() -> None:
+    parse_policy(PLAIN, "portfolio.yaml")
+    for section in sections(Strict):
+        assert section.model_config["allow_inf_nan"] is False, section
+        for name, field in section.model_fields.items():
+            if field.annotation is float and name in {"days", "hold_days", "horizon_days"}:
+                assert whole in [getattr(item, "func", None) for item in field.metadata], name

@@ -27,6 +27,9 @@ from pipeline.io.yaml import MAX_BYTES, load_yaml, parse_yaml
         ("12", 12),
         ("-1.5", -1.5),
         ("1e3", 1000.0),
+        ("0.0", 0.0),
+        ("0e7", 0.0),
+        ("1e-300", 1e-300),
     ],
 )
 def test_a_plain_value_is_what_it_looks_like_and_nothing_is_guessed(
@@ -51,6 +54,8 @@ def test_a_quoted_text_comes_back_unchanged(text: str) -> None:
         (b"\xff\xfea", "not UTF-8"),
         (b"1: 2", "a key must be text"),
         (b"a: \x00", "not allowed"),
+        (b"a: 1e-400", "line 1, column 4: 1e-400 is too close to zero for a number"),
+        (b"a: -0.001e-340", "too close to zero"),
         (b"[" * 400, "nested too deeply"),
         (b"a: &a [x]\nb: [" + b"*a," * 60 + b"]", "aliases"),
     ],

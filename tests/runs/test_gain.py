@@ -168,3 +168,73 @@ def test_scores_hold_the_truth_of_worlds(kind: str, seed: int):
     assert [item.night for item in found] == [10]
     assert all(item.is_inside for item in found)
     assert all(abs(item.gain.gain - item.truth) < 0.08 * item.still for item in found)
+
+
+def by_hand(seed: int, hand: np.ndarray, *, noise: float = 0.1) -> tuple[Realised, np.ndarray]:
+    """Return days on which people set `hand` beside plans, and what came without any change."""
+    realised, still = market(hand)
+    scatter = np.random.default_rng(seed).lognormal(0.0, noise, realised.spend.shape)
+    spend = realised.spend * scatter
+    outcome = outcome_of(spend, np.linspace(1.0, 2.0, DAYS))
+    return replace(realised, spend=spend, outcome=outcome), still
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_people_changed_beside_the_plans_is_not_counted_as_theirs(seed: int):
+    quiet = promise(START, OLD)  # a plan that leaves budgets as they are
+    realised, still = by_hand(seed, np.array([250.0, 200.0, 300.0]))
+    seen = judge(curves(), [quiet], realised)
+    assert (realised.outcome - still)[START:].sum() > 2000
+    assert seen.gain is not None
+    assert seen.gain.gain == pytest.approx(0)
+    assert seen.otherwise > 0.2
+    assert seen.missed < 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_moves_that_were_made_count_in_full_however_days_scatter(seed: int):
+    realised, still = by_hand(seed, MOVED)
+    exact, _ = market(MOVED)
+    truth = (exact.outcome - still)[START:].sum()
+    seen = judge(curves(), [promise(START, MOVED)], realised)
+    assert seen.gain is not None
+    assert seen.gain.gain == pytest.approx(truth, rel=0.25)
+    assert seen.otherwise < 0.05
+
+
+def test_a_plan_that_nobody_followed_brought_nothing():
+    realised, _ = market(OLD)
+    seen = judge(curves(), [promise(START, MOVED)], realised)
+    assert seen.gain is not None
+    assert seen.gain.gain == pytest.approx(0)
+    assert seen.otherwise == pytest.approx(50 / 600)
+
+
+def test_a_line_that_people_began_and_a_budget_that_they_cut_before_a_later_plan_are_not_its_gain():
+    begun = np.array([100.0, 120.0, 500.0])  # set by hand, found so by the second plan
+    realised, _ = market(OLD)
+    spend = realised.spend.copy()
+    spend[START + 5 :] = begun
+    seen = replace(realised, spend=spend, outcome=outcome_of(spend, np.ones(DAYS)))
+    second = promise(START + 5, begun)
+    second = replace(
+        second,
+        forecast=replace(second.forecast, status_quo_spend=np.append(begun, begun.sum())),
+    )
+    found = judge(curves(), [promise(START, OLD), second], seen)
+    assert found.gain is not None
+    assert found.gain.gain == pytest.approx(0)
+    assert found.gain.money == pytest.approx(0)
+    assert found.otherwise == pytest.approx(0)
+
+
+def test_a_line_that_never_spends_its_whole_budget_still_makes_its_moves():
+    realised, _ = market(0.8 * MOVED)
+    spend = realised.spend.copy()
+    spend[:START] *= 0.8
+    seen = replace(realised, spend=spend, outcome=outcome_of(spend, np.ones(DAYS)))
+    found = judge(curves(), [promise(START, MOVED)], seen)
+    still = outcome_of(np.tile(0.8 * OLD, (DAYS, 1)), np.ones(DAYS))
+    assert found.gain is not None
+    assert found.gain.gain == pytest.approx((seen.outcome - still)[START:].sum())
+    assert found.otherwise == pytest.approx(0)

@@ -106,9 +106,10 @@ def test_a_line_without_money_stays_without():
     assert limits.lower[0] == limits.upper[0] == 0
 
 
-def test_a_cap_on_a_line_that_does_not_exist_is_said():
-    limits = limits_of(cap(scope={"channel": "radio"}, max=5))
-    assert "no line that is known" in limits.reasons[0]
+def test_a_cap_on_a_line_that_does_not_exist_limits_nothing():
+    limits, free = limits_of(cap(scope={"channel": "radio"}, max=5)), limits_of()
+    assert limits.reasons == free.reasons == []
+    assert np.array_equal(limits.upper, free.upper)
 
 
 def test_caps_are_named_as_people_say_them():

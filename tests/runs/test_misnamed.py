@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import pytest
 
+from pipeline.core.caps import Cap, CapStatus
+from pipeline.core.findings import Level
+from pipeline.core.plan import Mode
 from pipeline.core.policy import parse_policy
+from pipeline.runs.checking import check_portfolio
 from pipeline.runs.misnamed import misnamed
-from tests.runs.shop import Shop
+from tests.runs.shop import DAY, Shop
 
 LINES = (("search", "brand"), ("social", "brand"), ("tv", "all"))
 
 
-def found(**settings):
-    credit = settings.pop("credit", None)
+def policy_of(credit=None, **settings):
     outcomes = {"path": "outcomes.csv"} | ({"credit": credit} if credit else {})
-    policy = parse_policy(
+    return parse_policy(
         {
             "portfolio": "acme",
             "currency": "EUR",
@@ -25,7 +28,11 @@ def found(**settings):
         },
         "portfolio.yaml",
     )
-    return [(item.message, item.advice) for item in misnamed(policy, LINES)]
+
+
+def found(**settings):
+    said = misnamed(policy_of(**settings), LINES)
+    return [(item.message, item.advice) for item in said]
 
 
 def ground(**scope):
@@ -69,6 +76,46 @@ def test_each_place_and_the_closest_name_are_said(settings, message, advice):
 def test_names_that_are_known_are_no_finding():
     assert found(credit={"search": "platform", "tv": "modelled"}) == []
     assert found(credit="platform", safe_ground=ground(channel="social")) == []
+
+
+def cap(**scope):
+    return Cap(id="cap-1", scope=scope, max=100.0, status=CapStatus.APPROVED, proposed_by="ana")
+
+
+@pytest.mark.parametrize(
+    ("scope", "told"),
+    [
+        ({"channel": "serch"}, "did you mean 'search'?"),
+        ({"channel": "tv", "audience": "brand"}, "each name is known, together they name no line"),
+        ({"region": "north"}, "lines are named by channel, audience"),
+        ({"channel": "search"}, ""),
+        ({}, ""),
+    ],
+)
+def test_a_cap_that_reaches_no_line_is_said(scope, told):
+    policy = policy_of()
+    said = misnamed(policy, LINES, caps=[cap(**scope)])
+    assert [item.advice for item in said] == [told] * bool(told)
+    assert all("it limits nothing until there is one" in item.message for item in said)
+
+
+@pytest.mark.parametrize("is_approved", [True, False])
+def test_check_and_the_night_tell_of_a_cap_that_reaches_no_line_and_go_on(shop: Shop, is_approved):
+    shop.settings["caps"] = [
+        {"scope": {"channel": "serch"}, "max": 100},
+        {"scope": {"channel": "search"}, "max": 1e6},
+    ]
+    if is_approved:
+        shop.sign_caps()
+    shop.write()
+    told = [item for item in check_portfolio(shop.portfolio, DAY) if item.check == "misnamed"]
+    plan = shop.night()
+    assert [item for item in plan.findings if item.check == "misnamed"] == told
+    (finding,) = told
+    assert "no line is channel=serch" in finding.message
+    assert finding.advice == "did you mean 'search'?"
+    assert finding.level is Level.REVIEW
+    assert plan.mode is Mode.OPTIMISED
 
 
 def test_a_night_tells_the_signer(shop: Shop):

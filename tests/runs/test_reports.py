@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import json
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from pipeline.core.clock import fixed_clock
-from pipeline.core.errors import DamagedError, NotFoundError
-from pipeline.io.artefacts import begin_run
+from pipeline.core.errors import DamagedError, NotAllowedError, NotFoundError
+from pipeline.io.artefacts import begin_run, json_bytes, sha256
 from pipeline.runs import reports, signoff
 from pipeline.runs.portfolio import Portfolio, open_portfolio
 from tests.io.reports.dom import parse
@@ -150,3 +152,44 @@ def test_finance_sees_what_a_cap_would_change_by_solving_again(shop: Shop) -> No
     signoff.decide_cap(shop.portfolio, cap.id, "fin", approve=True, why="")
     (row,) = parse(reports.caps_page(shop.portfolio)).one("table", class_="caps sorts").rows()
     assert row[-1] == "fin, 2026-11-22"
+
+
+def edit(path: Path, old: bytes, new: bytes) -> None:
+    assert old in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(old, new))
+
+
+def test_an_edited_page_is_not_signed_until_it_is_written_again(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    plan = shop.night()
+    page = shop.folder / ".equimarginal" / "runs" / plan.plan_id / "report.html"
+    for change in (lambda: edit(page, b"EUR", b"USD"), page.unlink):
+        change()
+        with pytest.raises(NotAllowedError, match=f"'equimarginal report {plan.plan_id}'"):
+            shop.approve()
+        assert shop.statuses() == {plan.plan_id: "proposed"}
+        reports.rewrite_page(shop.portfolio, "latest")
+    assert shop.portfolio.ledger.audit_entries()[-1].action == "denied"
+    assert shop.approve().record.is_published
+
+
+@pytest.mark.parametrize("name", ["plan.json", "page.json", "manifest.json"])
+def test_a_plan_whose_figures_were_edited_is_not_signed(tmp_path: Path, name: str) -> None:
+    shop = Shop(tmp_path)
+    plan = shop.night()
+    run = shop.folder / ".equimarginal" / "runs" / plan.plan_id
+    edit(run / name, b": ", b":  ")
+    if name == "manifest.json":  # somebody who knows how it is kept
+        edit(run / "plan.json", b'"currency": "EUR"', b'"currency": "USD"')
+        manifest = json.loads((run / name).read_bytes())
+        manifest["files"]["plan.json"] = sha256((run / "plan.json").read_bytes())
+        (run / name).write_bytes(json_bytes(manifest))
+    with pytest.raises(NotAllowedError, match=r"was altered|another plan than was proposed"):
+        shop.approve()
+
+
+def test_a_plan_whose_run_folder_is_elsewhere_can_still_be_signed(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    plan = shop.night()
+    shutil.rmtree(shop.folder / ".equimarginal" / "runs" / plan.plan_id)
+    assert shop.approve().record.is_published

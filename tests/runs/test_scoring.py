@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from pipeline.cli.app import build_app
 from pipeline.core.forecast import HORIZONS
-from pipeline.io.reports.words import number, number_change
+from pipeline.io.reports.words import number, number_change, percent
 from pipeline.runs import scoring
 from pipeline.runs.checking import replay_plan
 from pipeline.runs.promises import read_promises
@@ -70,7 +70,8 @@ def test_the_page_says_what_plans_brought_and_what_was_missed(lived: Shop) -> No
     gain = number_change(judged.gain.gain)
     assert f"{gain} EUR of revenue in all against leaving budgets alone" in text
     missed = f"{number(judged.missed)} EUR of revenue"
-    assert f"{missed} was missed because money was not spent as planned" in text
+    assert f"{percent(judged.otherwise)} of the money was not spent as planned" in text
+    assert f"{missed} was missed by that, and is not counted as theirs" in text
 
 
 @pytest.mark.parametrize("command", ["score --date 2026-11-24", "plans", "plan latest"])

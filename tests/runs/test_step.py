@@ -9,11 +9,15 @@ import numpy as np
 import pytest
 
 from pipeline.core.caps import Cap, CapStatus
+from pipeline.core.learning import Lesson
 from pipeline.runs.decide import Decision, Facts, Models, decide
+from pipeline.runs.exploring import lessons_of
 from pipeline.runs.fitting import fit_models
+from pipeline.runs.plan import Heading, optimised_plan
 from pipeline.runs.step import is_trifle
 from tests.runs.test_decide import DAY, facts
 
+HEADING = Heading(plan_id="p", inputs_hash="", caps_version="")
 LESSON = np.array([0.3, -0.3, 0.2, -0.2])
 
 
@@ -28,6 +32,10 @@ def resting(**changes: object) -> Facts:
     return replace(facts(), policy=policy, **changes)
 
 
+def replace_money(lesson: Lesson, money: float) -> Lesson:
+    return lesson.model_copy(update={"money": money})
+
+
 def taught(models: Models) -> tuple[Facts, Decision]:
     """Return the second night of a lesson, and what the first decided."""
     monday = DAY + timedelta(days=1)
@@ -37,7 +45,9 @@ def taught(models: Models) -> tuple[Facts, Decision]:
         first = decide(night, models)
         if first.explored.any():
             day = night.day + timedelta(days=1)
-            return replace(night, day=day, current=first.budgets, explored=first.explored), first
+            lessons = lessons_of(night, first.exploration)
+            then = replace(night, day=day, current=first.budgets, explored=first.explored)
+            return replace(then, lessons=lessons), first
     raise AssertionError("nothing was worth learning in twelve weeks")
 
 
@@ -45,8 +55,17 @@ def test_a_lesson_that_goes_on_moves_no_cent(models):
     night, _ = taught(models)
     drift = np.where(night.explored > 0, 0.01, np.where(night.explored < 0, -0.01, 0.0))
     drifted = replace(night, explored=night.explored + drift, current=night.current + drift)
+    lessons = tuple(replace_money(item, item.money + 0.01) for item in night.lessons)
+    drifted = replace(drifted, lessons=lessons)
     decision = decide(drifted, models)
-    assert decision.is_hold
+    assert decision.trifle is not None
+    assert decision.exploration is not None
+    assert lessons_of(drifted, decision.exploration) == lessons  # one truth of line and account
+    assert decision.exploration.budgets == pytest.approx(drifted.current)
+    told = optimised_plan(HEADING, drifted, models, decision, decision.budgets.round(2), ())
+    assert told.exploration is not None
+    per_line = sum(item.exploration for item in told.lines if item.exploration > 0)
+    assert told.exploration.moved == pytest.approx(per_line, abs=0.01)
     assert decision.budgets.tolist() == drifted.current.tolist()
     assert decision.explored.tolist() == drifted.explored.tolist()
 
@@ -74,7 +93,7 @@ def test_a_cap_that_takes_some_cents_is_kept(models):
 
 def test_a_step_that_is_worth_its_name_is_made(models):
     decision = decide(facts(), models)
-    assert not decision.is_hold
+    assert decision.trifle is None
     assert np.abs(decision.budgets - facts().current).sum() > 2
 
 
@@ -89,3 +108,25 @@ def test_one_line_that_changes_noticeably_is_no_trifle(models):
     assert not is_trifle(small, problem, by(0.4, -0.4, 0.0, 0.0), none)
     assert is_trifle(small, problem, by(0.0, -0.4, 0.0, 0.4), none)
     assert not is_trifle(small, problem, by(0.0, -2.0, 0.0, 2.0), none)
+
+
+def test_other_pairs_on_the_same_lines_are_no_trifle(models):
+    night, first = taught(models)
+    assert first.exploration is not None
+    problem, pairs = first.problem, {(m.up, m.down) for m in first.exploration.moves}
+    assert is_trifle(night, problem, night.current, night.explored, pairs)
+    turned = {(down, up) for up, down in pairs}
+    assert not is_trifle(night, problem, night.current, night.explored, turned)
+
+
+def test_a_night_that_leaves_a_trifle_says_so_and_one_that_finds_nothing_says_that(models):
+    night = resting(current=facts().current + np.array([0.4, -0.4, 0.2, -0.2]))
+    quiet = decide(night, models)
+    plan = optimised_plan(HEADING, night, models, quiet, quiet.budgets.round(2), ())
+    assert plan.reasons == ("no change is likely enough to pay; budgets stay as they are",)
+    left = replace(quiet, trifle=0.6)
+    plan = optimised_plan(HEADING, night, models, left, left.budgets.round(2), ())
+    assert plan.reasons == (
+        "all that is left to move is 0.60 EUR, a trifle; budgets stay as they are",
+    )
+    assert all("what is left to move is a trifle" in line.reason for line in plan.lines)

@@ -11,7 +11,7 @@ from pipeline.core.plan import Plan
 from pipeline.runs.decide import Facts, Models, decide
 from pipeline.runs.fitting import fit_models
 from pipeline.runs.plan import Heading, optimised_plan
-from pipeline.runs.uplift import split_of, uplift_of
+from pipeline.runs.uplift import left_unspent, split_of, uplift_of
 from tests.runs.test_decide import facts
 
 
@@ -31,7 +31,7 @@ def test_a_smaller_total_is_told_apart_from_a_better_split(models):
     plan = planned(known, models)
     assert plan.split is not None
     assert plan.uplift is not None
-    assert plan.reasons == ()
+    assert any("94.00 below the budgets of today" in reason for reason in plan.reasons)
     budgets = np.array([line.proposed for line in plan.lines])
     table = models.objective.table
     gain = table.total(budgets) - table.total(0.906 * known.current)
@@ -52,9 +52,32 @@ def test_a_plan_that_cuts_all_lines_alike_has_no_gain_of_its_split(models):
 def test_the_same_money_is_all_split_and_older_plans_keep_their_bytes(models):
     plan = planned(replace(facts(), wanted=1009.0), models)
     assert plan.split is None
+    assert plan.reasons == ()
     assert "split" not in plan.content()
 
 
 def test_money_far_from_todays_is_one_of_the_plans_reasons(models):
     plan = planned(replace(facts(), wanted=880.0), models)
     assert any("120.00 below the budgets of today" in reason for reason in plan.reasons)
+
+
+def test_a_tie_counts_half_and_what_is_the_same_is_not_better():
+    assert uplift_of(np.array([0.0, 0.0, 1.0, -1.0])).better == 0.5
+    assert uplift_of(np.array([0.0, 1.0, 1.0, 1.0])).better == 0.875
+    assert uplift_of(np.zeros(4)).better is None
+
+
+def test_money_that_may_be_left_and_is_left_is_one_of_the_plans_reasons(models):
+    known = facts(budget={"daily": 1000, "spend": "at_most"})
+    decision = decide(known, models)
+    assert left_unspent(known, decision, 0.95 * known.current) == [
+        "50.00 of the budget 1,000.00 is left: spending it is not likely enough to pay"
+    ]
+    assert left_unspent(known, decision, known.current) == []
+    assert left_unspent(facts(), decide(facts(), models), 0.95 * known.current) == []
+
+
+@pytest.mark.parametrize("wanted", [1015.0, 985.0])
+def test_money_some_hundredths_off_todays_is_one_of_the_plans_reasons(models, wanted):
+    plan = planned(replace(facts(), wanted=wanted), models)
+    assert any("15.00" in reason and "the budgets of today" in reason for reason in plan.reasons)

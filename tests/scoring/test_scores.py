@@ -143,6 +143,22 @@ def test_adoption_says_how_much_of_the_move_was_made() -> None:
         assert found.astray == pytest.approx(0.0, abs=1e-9)
 
 
+def test_of_moves_that_are_drowned_by_other_money_no_share_is_told() -> None:
+    rng = np.random.default_rng(1)
+    plan, told = promise(0), []
+    for move in (0.003, 0.3):  # of the money; days scatter by a tenth
+        status_quo = BUDGET * (1 + move * np.array([1.0, -1.0]) * BUDGET.sum() / BUDGET / 2)
+        quiet = replace(plan.forecast, status_quo_spend=np.append(status_quo, status_quo.sum()))
+        for _ in range(40):
+            seen, _ = realised(1, spend=BUDGET * rng.lognormal(0.0, 0.1, 2))
+            found = adoption(replace(plan, forecast=quiet), seen)
+            assert found is not None
+            assert found.adopted_share is None or -1 <= found.adopted_share <= 3
+            told.append(found.adopted_share is not None)
+    assert np.mean(told[:40]) < 0.2
+    assert all(told[40:])
+
+
 def test_forecasts_of_weeks_count_as_far_as_they_do_not_overlap() -> None:
     seen, _ = realised(84)
     for every, independent in ((1, 78 / 7), (7, 12.0), (14, 6.0)):

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from pipeline.runs.decide import decide
+from pipeline.runs.fitting import fit_models
+from pipeline.runs.plan import Heading, optimised_plan
 from pipeline.simulation.ours import facts_of, nightly_decision
 from pipeline.simulation.worlds import make_world
 
@@ -44,3 +48,17 @@ def test_a_night_on_which_everything_is_silent_changes_nothing() -> None:
     morning = world.morning()
     assert facts_of(morning) is None
     np.testing.assert_array_equal(nightly_decision(morning).budgets, morning.current)
+
+
+@pytest.mark.parametrize("kind", ["calm", "quiet"])
+def test_what_a_simulated_night_claims_is_what_its_plan_would_show(kind: str) -> None:
+    morning = make_world(kind, 4, history_days=100, nights=1).morning()
+    facts = facts_of(morning)
+    assert facts is not None
+    models, decision = fit_models(facts), nightly_decision(morning)
+    heading = Heading(plan_id="p", inputs_hash="", caps_version="")
+    made = decide(facts, models)
+    plan = optimised_plan(heading, facts, models, made, made.budgets, ())
+    assert plan.uplift is not None
+    assert decision.uplift == pytest.approx((plan.uplift.mean, plan.uplift.p05, plan.uplift.p95))
+    assert decision.probability_positive == pytest.approx(plan.uplift.better)

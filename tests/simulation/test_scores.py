@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from pipeline.core.errors import UsageError
+from pipeline.simulation.loop import NightScore
 from pipeline.simulation.picture import draw_worlds
 from pipeline.simulation.scores import WorldRun, run_world, run_worlds, summaries
 
@@ -48,6 +50,19 @@ def test_our_night_beats_standing_still_in_a_calm_world() -> None:
     assert score.captured > 0.2
     assert score.marginal_coverage is not None
     assert score.uplift_coverage is not None
+
+
+def test_a_plan_that_is_as_good_as_today_is_half_better_as_it_is_claimed(
+    runs: list[WorldRun],
+) -> None:
+    run = runs[0]
+    claims = [(0.0, 0.5), (3.0, 0.9), (-1.0, 0.4), (0.0, 0.6), (2.0, None)]
+    nights = tuple(
+        NightScore(uplift_true=true, probability_positive=claimed) for true, claimed in claims
+    )
+    told = replace(run, others=(replace(run.others[0], nights=nights),)).scores()[0]
+    assert told.truly_positive == pytest.approx((0.5 + 1 + 0 + 0.5) / 4)
+    assert told.claimed_positive == pytest.approx((0.5 + 0.9 + 0.4 + 0.6) / 4)
 
 
 def test_an_unknown_policy_is_refused_by_name() -> None:

@@ -14,7 +14,7 @@ from pipeline.core.policy import Policy
 from pipeline.io.ledger import schema
 from pipeline.io.ledger.auto import reasons_against
 from pipeline.io.ledger.base import LedgerBase, Transaction, refuse_clock_behind
-from pipeline.io.ledger.cap_rows import caps_version_of, signers_of_caps
+from pipeline.io.ledger.cap_rows import signers_of_caps
 from pipeline.io.ledger.identity import POLICY, require_role
 from pipeline.io.ledger.plan_rows import (
     due_plans,
@@ -29,8 +29,8 @@ from pipeline.io.ledger.plan_rows import (
     supersede_waiting,
     undamaged_plan,
 )
-from pipeline.io.ledger.publications import newest_published_day
 from pipeline.io.ledger.records import Actor, PlanRecord
+from pipeline.io.ledger.signable import check_still_true, check_waiting, why_not_its_day
 from pipeline.io.ledger.stated import NOTHING_STATED, Stated, check_stated, was_stated
 from pipeline.io.ledger.states import PLAN_MOVES
 
@@ -139,10 +139,10 @@ class PlanBook(LedgerBase):
             connection = transaction.connection
             require_role(policy, actor, "analysts", f"approve plan {plan_id}")
             record = undamaged_plan(connection, plan_id)
-            _check_waiting(record, transaction.at)
+            check_waiting(record, transaction.at)
             refuse_clock_behind(f"plan {plan_id}", transaction.at, record.proposed_at, "proposed")
             check_stated(record, stated, everything=_is_restated(record, policy))
-            _check_still_true(connection, record)
+            check_still_true(connection, record, policy, transaction.at)
             signers = signers_of_caps(connection, policy.portfolio, record.document.date)
             if record.kind is Kind.BUDGET and actor.name in signers:
                 raise NotAllowedError(
@@ -165,7 +165,7 @@ class PlanBook(LedgerBase):
                 return None  # what moves people and messages is always signed by a person
             if reasons_against(record, limits, policy.budget.daily):
                 return None
-            _check_still_true(connection, record)
+            check_still_true(connection, record, policy, transaction.at)
             why = f"within line_change {limits.line_change:g} and moved {limits.moved:g}"
             _approve(transaction, record, Actor(name=POLICY, verified_by=POLICY), why)
             return stored_plan(connection, plan_id)
@@ -187,7 +187,7 @@ class PlanBook(LedgerBase):
         with self._deciding(actor, "reject plan", plan_id) as transaction:
             require_role(policy, actor, "analysts", f"reject plan {plan_id}")
             record = undamaged_plan(transaction.connection, plan_id)
-            _check_waiting(record, transaction.at)
+            check_waiting(record, transaction.at)
             check_stated(record, stated, everything=False)
             _move(transaction, record, "reject", actor, why, stated)
             return stored_plan(transaction.connection, plan_id)
@@ -223,6 +223,11 @@ class PlanBook(LedgerBase):
             elif needed and not _signature_stated(transaction.connection, record):
                 check_stated(record, NOTHING_STATED, everything=True)
 
+    def why_not_its_day(self, record: PlanRecord, policy: Policy) -> str:
+        """Return why a plan of this day cannot be signed now, whoever signs; empty where it can."""
+        with self._database.read() as connection:
+            return why_not_its_day(connection, record.document, policy, self.now())
+
     def expire_due(self, portfolio: str | None = None) -> tuple[str, ...]:
         """Mark every waiting plan whose time is over, and return their ids."""
         with self._database.read() as connection:
@@ -236,18 +241,6 @@ class PlanBook(LedgerBase):
         plan_id = self.plan_id(ref, policy.portfolio)
         self.expire_due(policy.portfolio)
         return plan_id
-
-
-def _check_waiting(record: PlanRecord, at: str) -> None:
-    if record.status is Status.PROPOSED:
-        if record.expires_at <= at:
-            raise NotAllowedError(f"plan {record.plan_id} expired at {record.expires_at}")
-        return
-    by = f" by {record.decided_by} at {record.decided_at}" if record.decided_by else ""
-    raise NotAllowedError(
-        f"plan {record.plan_id} is {record.status.value}{by}, only a proposed plan can be decided; "
-        "'equimarginal plans' lists what waits"
-    )
 
 
 def _is_restated(record: PlanRecord, policy: Policy) -> bool:
@@ -270,23 +263,6 @@ def _signature_stated(connection: Connection, record: PlanRecord) -> bool:
     )
     payload = connection.execute(query).scalar()
     return payload is not None and was_stated(json.loads(payload))
-
-
-def _check_still_true(connection: Connection, record: PlanRecord) -> None:
-    """Refuse a plan whose caps changed since, or that a later published day has overtaken."""
-    plan = record.document
-    version = caps_version_of(connection, plan.portfolio, plan.date)
-    if plan.kind is Kind.BUDGET and version != plan.caps_version:
-        raise NotAllowedError(
-            f"plan {plan.plan_id}: the caps in force on {plan.date} changed since it was made; "
-            f"run 'equimarginal night --date {plan.date}' again"
-        )
-    newest = newest_published_day(connection, plan.portfolio, plan.kind)
-    if newest is not None and plan.date < newest:
-        raise NotAllowedError(
-            f"plan {plan.plan_id}: is for {plan.date}, but the plan of {newest} is published; "
-            "a past day cannot be signed any more"
-        )
 
 
 def _approve(

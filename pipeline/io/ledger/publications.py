@@ -155,6 +155,11 @@ class PublicationBook(LedgerBase):
                 .values(status=move.after, finished_at=transaction.at, finished_seq=seq)
             )
 
+    def newest_signed_day(self, portfolio: str, kind: Kind = Kind.BUDGET) -> date | None:
+        """Return the latest day whose published plan still counts: not a revoked one."""
+        with self._database.read() as connection:
+            return newest_signed_day(connection, portfolio, kind)
+
     def is_paused(self, portfolio: str) -> bool:
         """Return whether publishing is stopped."""
         with self._database.read() as connection:
@@ -245,16 +250,17 @@ def read_publication(
     )
 
 
-def newest_published_day(
+def newest_signed_day(
     connection: Connection, portfolio: str, kind: Kind = Kind.BUDGET
 ) -> date | None:
-    """Return the latest day for which a plan of the kind was published."""
+    """Return the latest day whose published plan of the kind still counts: not a revoked one."""
     text = connection.execute(
         select(schema.plan.c.day)
         .join(_HEAD, _HEAD.c.plan_id == schema.plan.c.plan_id)
         .where(
             schema.plan.c.portfolio == portfolio,
             schema.plan.c.kind == kind.value,
+            schema.plan.c.status != Status.REVOKED.value,
             _HEAD.c.status == PublicationStatus.PUBLISHED.value,
         )
         .order_by(schema.plan.c.day.desc())
@@ -278,9 +284,10 @@ def newest_published_id(
         .where(
             schema.plan.c.portfolio == portfolio,
             schema.plan.c.kind == kind.value,
+            _HEAD.c.target == FILES,  # written before any platform is called
             _HEAD.c.status == PublicationStatus.PUBLISHED.value,
         )
-        .order_by(schema.plan.c.day.desc(), _HEAD.c.finished_seq.desc())
+        .order_by(_HEAD.c.finished_seq.desc(), schema.plan.c.day.desc())
         .limit(1)
     )
     if before is not None:
@@ -330,6 +337,6 @@ def _check_may_publish(connection: Connection, record: PlanRecord, at: str) -> N
             f"{name}: the caps in force on {plan.date} changed since it was signed; "
             f"run 'equimarginal night --date {plan.date}' again"
         )
-    newest = newest_published_day(connection, plan.portfolio, plan.kind)
+    newest = newest_signed_day(connection, plan.portfolio, plan.kind)
     if newest is not None and plan.date < newest:
         raise NotAllowedError(f"{name}: the plan of {newest} is published already")

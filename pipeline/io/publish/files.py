@@ -7,7 +7,6 @@ simply written again.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,7 +70,7 @@ def publish_files(record: PlanRecord, ledger: Ledger, actor: Actor, root: Path) 
     publication = _now(ledger, record)
     waiting = [row for row in publication.rows if row.status is RowStatus.SENT]
     ledger.mark_rows(publication, "confirm", [row.position for row in waiting])
-    _point_at(record, root, folder)
+    _point_at(record, ledger, root, folder)
     ledger.finish_publication(publication, actor)
     return PublishedFiles(folder=folder, publication=_now(ledger, record))
 
@@ -124,22 +123,18 @@ def _read_back(
         )
 
 
-def _point_at(record: PlanRecord, root: Path, folder: Path) -> None:
-    """Let `latest.json` name this plan, unless it names one of a later day."""
-    path = root / LATEST
-    day = record.document.date.isoformat()
-    try:
-        known = json.loads(path.read_bytes())
-        if str(known["date"]) > day:
-            return
-    except (OSError, ValueError, KeyError, TypeError):
-        pass  # absent or unreadable: it only points, so it is made again
+def _point_at(record: PlanRecord, ledger: Ledger, root: Path, folder: Path) -> None:
+    """Let `latest.json` name this plan, unless a later day's is published and still counts."""
+    day = record.document.date
+    newest = ledger.newest_signed_day(record.document.portfolio, record.kind)
+    if newest is not None and newest > day:
+        return
     write_file(
-        path,
+        root / LATEST,
         json_bytes(
             {
                 "plan_id": record.plan_id,
-                "date": day,
+                "date": day.isoformat(),
                 "content_hash": record.content_hash,
                 "folder": folder.relative_to(root).as_posix(),
             }

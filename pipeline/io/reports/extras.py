@@ -133,8 +133,9 @@ class Brought(_Frozen):
     Attributes:
         plans: published ones whose day is over.
         days: since the first of them whose outcomes are half reported; 0 where nobody counted.
-        gain: of the money as it was spent, over what was spent in the week before the first.
-        planned: the same, had published plans been spent as planned.
+        gain: of their moves, as far as these were made.
+        planned: the same, and what was missed because money was not spent as they said.
+        otherwise: that money, as a share of theirs.
         unsigned: what the plans that were not published would have gained beyond it.
     """
 
@@ -143,6 +144,7 @@ class Brought(_Frozen):
     first_day: date
     gain: Interval
     planned: float
+    otherwise: float = 0.0
     unsigned: float = 0.0
     unsigned_plans: int = 0
 

@@ -18,6 +18,8 @@ from pipeline.io.reports.words import (
     sentence,
 )
 
+IDLE = 1e-6  # of the best marginal return: a price of money below says that nothing may take it
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CapView:
@@ -101,6 +103,27 @@ def guardrail_views(plan: Plan) -> list[GuardrailView]:
         )
         for rail in rails
     ]
+
+
+def stopped_by(plan: Plan) -> str:
+    """Return the limits that let no line take more money tonight; empty where one may.
+
+    The price of money is then nothing, which says that no more of it can be placed, not that it
+    would earn nothing.
+    """
+    best = max(
+        (line.marginal_return.mean for line in plan.lines if line.marginal_return), default=0
+    )
+    today = sum_money([line.current for line in plan.lines], plan.currency)
+    is_idle = plan.budget_price is not None and plan.budget_price <= IDLE * best
+    if not is_idle or plan.budget < today or not all(line.binding for line in plan.lines):
+        return ""
+    named = {
+        "the daily change limit" if name == "ramp" else "caps" if name.startswith("cap ") else name
+        for line in plan.lines
+        for name in line.binding
+    }
+    return " and ".join(sorted("holds" if name == "held" else name for name in named))
 
 
 def limit_words(least: float | None, most: float | None, fixed: float | None, currency: str) -> str:

@@ -20,13 +20,17 @@ ON_TRACK = 0.02
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherBudget:
-    """One budget that could have been: `change` and `gain` are against tonight's."""
+    """One budget that could have been: `change` and `gain` are against tonight's.
+
+    At the end of what tonight's limits allow (`is_most`) there is no next unit to earn anything.
+    """
 
     budget: float
     change: float
     gain: float
     price: float | None
     is_tonight: bool
+    is_most: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +67,9 @@ def frontier_view(frontier: Frontier, budget: float) -> FrontierView:
                 change=float(budgets[row]) - budget,
                 gain=float(means[row]) - here,
                 price=prices[row],
+                is_most=row == budgets.size - 1
+                and (prices[row] or 0.0) <= 0
+                and bool(frontier.price),
                 is_tonight=bool(abs(budgets[row] - budget) <= 1e-6 * max(budget, 1.0)),
             )
             for row in shown

@@ -16,10 +16,12 @@ from pipeline.io.reports.words import (
     money,
     number,
     number_change,
+    percent,
     plural,
     scope_words,
 )
 
+LEAST_ASTRAY = 0.05  # of the money: spent otherwise than planned, which days scatter by themselves
 MOST_CHANGES = 8  # lines that are listed as different from the plan before
 
 
@@ -82,9 +84,11 @@ def brought_view(brought: Brought, of: str) -> BroughtView:
     else:
         text = f"No plan was published {since}."
     missed = []
-    if brought.plans and brought.missed > 0:
+    if brought.plans and (brought.missed > 0 or brought.otherwise >= LEAST_ASTRAY):
+        what = "missed" if brought.missed > 0 else "earned beside the plans"
         missed.append(
-            f"{number(brought.missed)} {of} was missed because money was not spent as planned."
+            f"{percent(brought.otherwise)} of the money was not spent as planned; "
+            f"{number(abs(brought.missed))} {of} was {what} by that, and is not counted as theirs."
         )
     if brought.unsigned_plans:
         verb = "would have brought" if brought.unsigned >= 0 else "would have cost"

@@ -38,6 +38,7 @@ from pipeline.io.reports.limits import (
     WaitingView,
     cap_views,
     guardrail_views,
+    stopped_by,
     waiting_views,
 )
 from pipeline.io.reports.lines import (
@@ -56,6 +57,7 @@ from pipeline.io.reports.lines import (
     tree,
 )
 from pipeline.io.reports.outlook import FrontierView, PacingView, frontier_view, pacing_view
+from pipeline.io.reports.proof import certificate_words, short_of_best
 from pipeline.io.reports.record import (
     BroughtView,
     Change,
@@ -66,7 +68,7 @@ from pipeline.io.reports.record import (
     promise_views,
     running_views,
 )
-from pipeline.io.reports.words import label, money, number, number_change, plural
+from pipeline.io.reports.words import label, money, number_change, plural
 
 UNDO = (
     "Not signed, the plan expires by itself and the budgets stay as they are. Signed by mistake: "
@@ -146,6 +148,7 @@ class PlanView:
     health_passed: Sequence[Finding]
     certificate: str
     stops_short: bool
+    stopped: str
     exploration: float
     exploration_share: str
     exploration_cost: float | None
@@ -213,8 +216,9 @@ def plan_view(plan: Plan, extras: ReportExtras, sign_command: str) -> PlanView:
         health_level=plan.model_health.level if plan.model_health else "",
         health_attention=heaviest_first(model_checks(plan)),
         health_passed=passed(model_checks(plan)),
-        certificate=_certificate(plan),
-        stops_short=_short_of_best(plan) > 0,
+        certificate=certificate_words(plan),
+        stops_short=short_of_best(plan) > 0,
+        stopped=stopped_by(plan),
         exploration=exploration,
         exploration_share=share_of(exploration, plan.budget),
         exploration_cost=extras.exploration_cost,
@@ -310,40 +314,3 @@ def _cards(plan: Plan, lines: Sequence[LineView], extras: ReportExtras) -> list[
         )
         for key in drawn_lines(plan, curves)
     ]
-
-
-def _short_of_best(plan: Plan) -> float:
-    """Return how much less the plan is expected to bring than the split that was found, or 0."""
-    if plan.certificate is None or plan.expected is None:
-        return 0.0
-    reached = plan.certificate.objective
-    short = reached - plan.expected.mean
-    return short if short > 1e-4 * max(abs(reached), 1.0) else 0.0
-
-
-def _certificate(plan: Plan) -> str:
-    """Return what is proven, and where the plan stands to it."""
-    if plan.certificate is None:
-        return "There is no certificate: these budgets were not computed tonight."
-    metric = metric_name(plan)
-    best, reached = plan.certificate.upper_bound, plan.certificate.objective
-    left = max(best - reached, 0.0)
-    if left <= 1e-6 * max(abs(best), 1.0):
-        text = (
-            f"On these curves and inside these limits the best split earns {number(reached)} "
-            f"{metric}: it is proven that no other earns more."
-        )
-    else:
-        text = (
-            f"On these curves and inside these limits the split that was found earns "
-            f"{number(reached)} {metric}: it is proven that no other earns more than "
-            f"{number(best)}, {share_of(left, best)} above it."
-        )
-    short = _short_of_best(plan)
-    if plan.expected and short:
-        text += (
-            f" The plan is expected to bring {number(plan.expected.mean)}, {number(short)} less: "
-            "it stops "
-            "short of that split where the evidence is thin or where money is spent to learn."
-        )
-    return text

@@ -37,7 +37,8 @@ class Model:
         self.paused = False
 
     def published_days(self):
-        return [plan["day"] for plan in self.plans.values() if plan["published"]]
+        counting = [plan for plan in self.plans.values() if plan["status"] != "revoked"]
+        return [plan["day"] for plan in counting if plan["published"]]
 
     def overtaken(self, day):
         return any(other > day for other in self.published_days())

@@ -206,6 +206,41 @@ def test_a_day_before_the_newest_published_one_is_never_signed(desk):
         desk.approve(today.plan_id)
 
 
+def test_a_revoked_plan_of_a_later_day_does_not_keep_earlier_days_from_being_signed(desk):
+    slip = desk.publish(desk.approve(desk.propose("aaaaaaaa", date(2027, 11, 22)).plan_id))
+    today = desk.propose("bbbbbbbb")
+    assert "2027-11-22 is published" in desk.ledger.why_not_its_day(today, desk.policy)
+    desk.ledger.revoke_plan(slip.plan_id, desk.ana, desk.policy, "wrong year")
+    assert desk.ledger.why_not_its_day(today, desk.policy) == ""
+    signed = desk.publish(desk.approve(today.plan_id))
+    assert signed.is_published
+    assert desk.ledger.last_published("acme").plan_id == signed.plan_id  # what is set
+    assert desk.ledger.last_published("acme", date(2028, 1, 1)).plan_id == signed.plan_id
+    assert desk.verify().is_sound
+
+
+@pytest.mark.parametrize(
+    ("day", "level", "is_signed"),
+    [
+        (date(2026, 11, 21), Level.FAIL, True),  # filled in late
+        (DAY, Level.FAIL, True),
+        (date(2026, 11, 23), Level.FAIL, True),
+        (date(2026, 11, 24), Level.FAIL, False),
+        (date(2027, 11, 22), Level.FAIL, False),
+        (date(2027, 11, 22), Level.REVIEW, True),  # a rehearsal whose data reach its eve
+    ],
+)
+def test_a_day_ahead_of_the_clock_is_signed_only_on_data(desk, day, level, is_signed):
+    finding = Finding(level=level, check="stale-spend", message="spend: newest day is old")
+    record = desk.propose(day=day, findings=(finding,))
+    if is_signed:
+        assert desk.approve(record.plan_id).status is Status.APPROVED
+        return
+    with pytest.raises(NotAllowedError, match=f"this is for {day}, today is 2026-11-22"):
+        desk.approve(record.plan_id)
+    assert desk.ledger.plan(record.plan_id).status is Status.PROPOSED
+
+
 def test_the_newest_plan_of_an_earlier_day_is_found_whatever_became_of_it(desk):
     assert desk.ledger.plan_before("acme", DAY) is None
     old = desk.propose("aaaaaaaa")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -120,13 +121,32 @@ def test_a_sheet_that_cannot_be_read_back_confirms_nothing(sqlite_desk: Any) -> 
 
 
 def test_a_pointer_to_a_later_day_is_left_and_a_broken_one_is_made_again(sqlite_desk: Any) -> None:
-    record, root = signed(sqlite_desk), sqlite_desk.folder / "published"
-    latest = root / "latest.json"
-    root.mkdir()
-    later = json.dumps({"date": "2099-01-01"})
-    latest.write_text(later)
-    publish_files(record, sqlite_desk.ledger, sqlite_desk.ana, root)
-    assert latest.read_text() == later
+    ledger, ana, root = sqlite_desk.ledger, sqlite_desk.ana, sqlite_desk.folder / "published"
+
+    def pointed(record: PlanRecord) -> str:
+        publish_files(record, ledger, ana, root)
+        return str(json.loads((root / "latest.json").read_bytes())["plan_id"])
+
+    early, late = signed(sqlite_desk), sqlite_desk.propose(day=date(2026, 11, 23))
+    late = sqlite_desk.approve(late.plan_id)
+    ledger.start_publication(early, ana)  # interrupted, and overtaken meanwhile
+    assert pointed(late) == late.plan_id
+    (root / "latest.json").write_text("nonsense")
+    ledger.revoke_plan(late.plan_id, ana, sqlite_desk.policy, "slip")
+    assert pointed(early) == early.plan_id
+
+
+def test_a_publication_that_ends_after_a_later_days_leaves_the_pointer(sqlite_desk: Any) -> None:
+    ledger, ana, root = sqlite_desk.ledger, sqlite_desk.ana, sqlite_desk.folder / "published"
+    early, late = signed(sqlite_desk), sqlite_desk.propose(day=date(2026, 11, 23))
+    late = sqlite_desk.approve(late.plan_id)
+
+    def overtake() -> None:
+        publish_files(late, sqlite_desk.ledger, ana, root)
+
+    publish_files(early, interrupted(sqlite_desk, overtake), ana, root)
+    assert json.loads((root / "latest.json").read_bytes())["plan_id"] == late.plan_id
+    assert ledger.newest_signed_day("acme") == date(2026, 11, 23)
 
 
 def test_only_budgets_go_to_destinations(sqlite_desk: Any, tmp_path: Path) -> None:

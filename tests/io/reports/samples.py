@@ -219,6 +219,7 @@ def sample_extras(plan: Plan | None = None) -> ReportExtras:
         exploration_cost=3.1,
         brought=Brought(plans=11, first_day=DAY - timedelta(days=14),
                         gain=Interval(mean=3921.0, p05=1210.0, p95=6402.0), planned=4480.0,
+                        otherwise=0.062,
                         unsigned=310.0, unsigned_plans=1),
         experiments=(Running(name="tv_north", first_day=DAY - timedelta(days=3),
                              last_day=DAY + timedelta(days=18), units=4, scope={"channel": "tv"},

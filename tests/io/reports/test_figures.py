@@ -283,7 +283,7 @@ def test_the_record_is_what_came(roots):
     text = root.with_id("brought").text.replace("Sunday 8 November 2026", "")
     missed = brought.planned - brought.gain.mean
     gain = (brought.plans, brought.gain.mean, 0.9, brought.gain.p05, brought.gain.p95)
-    assert shows(text, *gain, missed, brought.unsigned_plans, brought.unsigned)
+    assert shows(text, *gain, brought.otherwise, missed, brought.unsigned_plans, brought.unsigned)
     before = {name: line.current for name, line in names(plan).items()}
     for cells in table(root, "changes"):
         if cells[0] in before:

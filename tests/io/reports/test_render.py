@@ -16,6 +16,7 @@ from pipeline.core.errors import PipelineError
 from pipeline.core.findings import Finding, Level
 from pipeline.core.plan import Mode, ModelHealth, Plan, PlanLine
 from pipeline.io.reports import ReportExtras, render_report
+from pipeline.io.reports.limits import stopped_by
 from pipeline.io.reports.render import _environment
 from pipeline.io.reports.summary import render_markdown
 from pipeline.io.reports.words import money, money_change, number
@@ -341,3 +342,39 @@ def test_lines_are_said_to_be_even_only_where_the_plan_is_the_best_split():
         html = render_report(told, sample_extras(told), sign_command=SIGN)
         assert said in html
         assert unsaid not in html
+
+
+def test_where_limits_let_no_line_take_more_the_page_says_so_instead_of_a_price_of_nothing():
+    plan = sample_plan()
+    limits = ["ramp", "cap search max", "held"]
+    lines = tuple(
+        line.model_copy(update={"binding": (limits[place % 3],)})
+        for place, line in enumerate(plan.lines)
+    )
+    stuck = plan.model_copy(update={"lines": lines, "budget_price": 0.0})
+    extras = sample_extras(stuck)
+    price = (*extras.frontier.price[:-1], 0.0)
+    extras = extras.model_copy(
+        update={"frontier": extras.frontier.model_copy(update={"price": price})}
+    )
+    root = parse(render_report(stuck, extras, sign_command=SIGN))
+    said = root.one("section", aria_labelledby="prices").all("p")[0].text
+    assert "because of caps and holds and the daily change limit: one more EUR could not" in said
+    assert "would earn 0 " not in said
+    ends = [row[3] for row in root.one("table", class_="budgets").rows()]
+    assert ends[-1] == "limits allow no more"
+    assert "limits allow no more" not in ends[:-1]
+
+
+@pytest.mark.parametrize("change", ["price", "free", "less"])
+def test_a_price_is_told_where_a_line_may_take_more_or_money_is_cut(change: str):
+    plan = sample_plan()
+    lines = tuple(line.model_copy(update={"binding": ("ramp",)}) for line in plan.lines)
+    made = {"lines": lines, "budget_price": 0.0}
+    if change == "price":
+        made["budget_price"] = 0.7
+    elif change == "free":
+        made["lines"] = (lines[0].model_copy(update={"binding": ()}), *lines[1:])
+    else:
+        made["budget"] = plan.budget - 500
+    assert stopped_by(plan.model_copy(update=made)) == ""

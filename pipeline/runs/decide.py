@@ -36,6 +36,7 @@ from pipeline.runs.guardrails import guardrails_of, loosened
 from pipeline.runs.kept import Kept, reasons_of
 from pipeline.runs.limits import Limits, day_budget, month_words, night_limits
 from pipeline.runs.newcomers import LearningBudgets, kept_in, learning_budgets
+from pipeline.runs.pauses import Stopped
 from pipeline.runs.step import is_trifle, take_step, without_lessons
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Facts:
         watch: what alarms ask for.
         learned_for: outcome that published plans have given up for learning so far.
         kept: lines that stay on purpose tonight, and why.
+        stopped: lines that do not spend the money in force.
         holdouts: standing ones, with what they have shown.
     """
 
@@ -78,6 +80,7 @@ class Facts:
     watch: Watch = field(default_factory=Watch)
     learned_for: float = 0.0
     kept: Mapping[Line, Kept] = field(default_factory=dict)
+    stopped: Mapping[Line, Stopped] = field(default_factory=dict)
     holdouts: tuple[HoldoutScore, ...] = ()
 
 
@@ -230,6 +233,7 @@ def _split(facts: Facts, models: Models, floors: Mapping[int, float]) -> BestSpl
         facts.distrusted,
         _to_hold(facts, models) | reasons_of(facts.kept),
         floors,
+        ending={line: item.why for line, item in facts.stopped.items() if item.is_off},
         wanted=facts.wanted,
     )
     spent = month_words(facts.policy, facts.history, facts.day)
@@ -246,8 +250,9 @@ def _split(facts: Facts, models: Models, floors: Mapping[int, float]) -> BestSpl
 
 
 def _to_hold(facts: Facts, models: Models) -> dict[Line, str]:
-    """Return the lines that alarms hold, and those whose curve could not be learned."""
-    held = {line: item.hold for line, item in facts.watch.lines if item.hold}
+    """Return the lines that alarms hold, that just stopped, or whose curve was not learned."""
+    held = {line: item.why for line, item in facts.stopped.items() if not item.is_off}
+    held |= {line: item.hold for line, item in facts.watch.lines if item.hold}
     for learned in (models.objective, *models.others.values()):
         held |= {
             tuple(item.line): "its curve could not be learned tonight"

@@ -6,7 +6,7 @@ be computed again from its run folder alone, and the same inputs have the same p
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -71,11 +71,6 @@ class Inputs(BaseModel):
         if last is None or (last.line_columns, last.currency) != (policy.line, policy.currency):
             return {}
         return last.budgets
-
-    def lines_without_data(self, known: Sequence[Line]) -> list[Line]:
-        """Return the lines that have money in force and no row in the data, sorted."""
-        budgets = self.published_budgets()
-        return sorted(line for line in budgets.keys() - set(known) if budgets[line] > 0)
 
     def explored(self) -> dict[Line, float]:
         """Return what of the budgets in force is there to learn only, as far as anything is."""

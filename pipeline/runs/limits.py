@@ -69,6 +69,7 @@ def night_limits(
     held: Mapping[Line, str] = MappingProxyType({}),
     learning: Mapping[int, float] = MappingProxyType({}),
     *,
+    ending: Mapping[Line, str] = MappingProxyType({}),
     wanted: float = math.inf,
 ) -> Limits:
     """Return the limits of tonight's plan.
@@ -81,6 +82,7 @@ def night_limits(
         held: lines that stay for another reason, and that reason.
         learning: place of a line -> what it is not cut below while it learns, at most its current
             budget; caps go first.
+        ending: lines that go down by the daily limit whatever they earn, and why.
         wanted: the day's money; floors that are new wait where it and the ramp leave no room.
 
     Raises:
@@ -109,6 +111,9 @@ def night_limits(
     _hold(policy, lines, current, held_scopes, distrusted, held, limits)
     if limits.law:
         _obey(limits, current, highest, digits, wanted)
+    for index, line in enumerate(lines):
+        if line in ending and not limits.held[index]:
+            _end(limits, index, float(current[index]), ending[line])
     return limits
 
 
@@ -246,6 +251,22 @@ def _hold(
             limits.why[index] = why
             limits.lower[index] = limits.upper[index] = current[index]
             limits.names[index, "min"] = limits.names[index, "max"] = why
+
+
+def _end(limits: Limits, index: int, current: float, why: str) -> None:
+    """Take what ramp and caps let go; where a floor of several lines needs its money, hold it."""
+    least, most = float(limits.lower[index]), float(limits.upper[index])
+    limits.upper[index] = least
+    try:
+        attainable(limits)
+    except InfeasibleError:
+        limits.upper[index] = max(least, min(most, current))
+        return
+    limits.held[index] = True
+    floor = limits.names[index, "min"]
+    is_kept = floor.startswith("cap") and limits.lower[index] > 0
+    limits.why[index] = f"{why}; {floor} keeps the rest" if is_kept else why
+    limits.names[index, "max"] = floor if is_kept else why
 
 
 def _obey(

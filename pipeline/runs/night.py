@@ -31,10 +31,12 @@ from pipeline.runs.inputs import (
 )
 from pipeline.runs.misnamed import misnamed
 from pipeline.runs.pages import write_night_page
-from pipeline.runs.pauses import ended, resumed
+from pipeline.runs.pauses import ended, resumed, stopped_findings, stopped_lines
 from pipeline.runs.plan import Heading, optimised_plan
 from pipeline.runs.portfolio import Portfolio
 from pipeline.runs.promises import keep_promises, write_forecast
+from pipeline.runs.renames import rename_findings, renamed
+from pipeline.runs.standing import lines_without_data
 from pipeline.runs.trials import unread
 from pipeline.runs.verification import verify_night
 
@@ -102,16 +104,22 @@ def _paused(work: RunFolder, inputs: Inputs) -> list[Finding]:
     if not work.exists(warehouse.LINE_DAY):
         return []
     facts = warehouse.read_likely_facts(work)
-    return [*resumed(facts, inputs), *ended(facts, inputs)]
+    return [
+        *rename_findings(renamed(facts, inputs), inputs),
+        *resumed(facts, inputs),
+        *ended(facts, inputs),
+        *stopped_findings(stopped_lines(facts, inputs), facts),
+    ]
 
 
 def _misnamed(work: RunFolder, inputs: Inputs) -> list[Finding]:
     if not work.exists(warehouse.LINE_DAY):
         return []
-    lines = warehouse.read_facts(work).lines
+    facts = warehouse.read_likely_facts(work)
+    lines = {*facts.lines, *lines_without_data(facts, inputs)}
     open_ = [item for item in inputs.trials if item.last_day is None or item.last_day >= inputs.day]
     caps = {cap.id: cap for cap in (*inputs.caps, *inputs.waiting_caps)}.values()
-    return misnamed(inputs.policy, {*lines, *inputs.lines_without_data(lines)}, open_, caps)
+    return misnamed(inputs.policy, lines, open_, caps)
 
 
 def _without_data(work: RunFolder, inputs: Inputs) -> list[Finding]:
@@ -127,7 +135,7 @@ def _without_data(work: RunFolder, inputs: Inputs) -> list[Finding]:
             source="spend",
             line=line,
         )
-        for line in inputs.lines_without_data(warehouse.read_facts(work).lines)
+        for line in lines_without_data(warehouse.read_likely_facts(work), inputs)
     ]
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from itertools import groupby
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from pipeline.core.findings import Finding, Level
-from pipeline.core.types import FloatArray, line_label
+from pipeline.core.types import Line, line_label
 from pipeline.io.facts import Facts
 from pipeline.io.verdict import named_lines
 from pipeline.runs.inputs import Inputs
+from pipeline.runs.rests import days_since_pause, days_stopped
 from pipeline.runs.standing import MEAN_DAYS, believed_budgets, current_budgets
-
-PATTERN_DAYS = 28  # in which a line that rests on weekends has shown it
 
 
 def resumed(facts: Facts, inputs: Inputs) -> list[Finding]:
@@ -30,8 +30,8 @@ def resumed(facts: Facts, inputs: Inputs) -> list[Finding]:
     is_read = believed_budgets(facts) | np.array([line in published for line in facts.lines])
     found = []
     for index in np.flatnonzero(~is_read).tolist():
-        days = _days_since_pause(facts.spend[:, index])
-        if not days:
+        days = days_since_pause(facts.spend[:, index])
+        if not 0 < days < MEAN_DAYS:
             continue
         back, set_to = float(facts.spend[-days:, index].mean()), float(current[index])
         when = f"each of its last {days} days" if days > 1 else f"{facts.days[-1]}"
@@ -53,13 +53,74 @@ def resumed(facts: Facts, inputs: Inputs) -> list[Finding]:
     return found
 
 
-def _days_since_pause(spend: FloatArray) -> int:
-    """Return on how many newest days a line has spent since a pause of late, 0 without one."""
-    runs = [(is_on, len(list(run))) for is_on, run in groupby((spend > 0).tolist())]
-    if len(runs) < 3 or not runs[-1][0] or runs[-1][1] >= MEAN_DAYS:
-        return 0  # not heard of before, silent now, or back for a week
-    days, pause = runs[-1][1], runs[-2][1]
-    return days if pause > _usual_rest(spend[: -days - pause]) else 0
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """A line that has money in force and does not spend it.
+
+    Attributes:
+        why: it is held, or cut, as the plan's line says it.
+        is_off: whether it has ended, and its money goes down night by night.
+    """
+
+    why: str
+    is_off: bool
+
+
+def stopped_lines(facts: Facts, inputs: Inputs) -> dict[Line, Stopped]:
+    """Return the lines that stopped spending the money that the plan in force gives them.
+
+    A day without spend may be a fault, so such a line is held first; after a week, or where the
+    budget column says 0, it has ended, and every night takes from it what the daily limit allows.
+    A line that rests as it usually does has not stopped.
+
+    Args:
+        facts: as `current_budgets`.
+    """
+    current = current_budgets(facts, inputs)
+    is_told = believed_budgets(facts) & (facts.budget[-1] == 0)
+    published = inputs.published_budgets()
+    found = {}
+    for index, line in enumerate(facts.lines):
+        days = days_stopped(facts.spend[:, index])
+        if line not in published or current[index] <= 0 or not days:
+            continue
+        since, is_off = facts.days[-days], bool(is_told[index]) or days > MEAN_DAYS
+        why = f"it has spent nothing since {since}"
+        if is_off:
+            why += ", so every night takes from it what the daily limit allows"
+        found[line] = Stopped(why=why, is_off=is_off)
+    return found
+
+
+def stopped_findings(stopped: Mapping[Line, Stopped], facts: Facts) -> list[Finding]:
+    """Return a finding on the lines that are held, and one on those that ended.
+
+    Of a line whose rows are missing the checks of the input speak, for as long as it is held.
+    """
+    lines = np.array([line in stopped for line in facts.lines])
+    off = np.array([line in stopped and stopped[line].is_off for line in facts.lines])
+    spoken = lines & ~off & facts.has_spend_row[-1]
+    found = []
+    for which, what in (
+        (spoken, "their budgets are held"),
+        (off, "taken as ended: every night takes from them what the daily limit allows"),
+    ):
+        if not which.any():
+            continue
+        found.append(
+            Finding(
+                level=Level.REVIEW,
+                check="stopped",
+                message=f"spend: {named_lines(facts, which)} spent nothing of the budget in force "
+                f"on {facts.days[-1]}, which is not usual for them; {what}",
+                advice="if they ended, have finance fix them at 0, which frees their money at "
+                "once; if not, look why they do not spend",
+                source="spend",
+                column="spend",
+                value=str(int(which.sum())),
+            )
+        )
+    return found
 
 
 def ended(facts: Facts, inputs: Inputs) -> list[Finding]:
@@ -74,7 +135,8 @@ def ended(facts: Facts, inputs: Inputs) -> list[Finding]:
     """
     published = inputs.published_budgets()
     unread = np.array([line not in published for line in facts.lines])
-    stopped = unread & np.array([_days_stopped(spend) > 0 for spend in facts.spend.T])
+    rests = np.array([days_stopped(spend) for spend in facts.spend.T])
+    stopped = unread & (rests > 0) & (rests < MEAN_DAYS)
     told = stopped & believed_budgets(facts) & (facts.budget[-1] == 0)
     guessed = stopped & ~believed_budgets(facts)
     found = []
@@ -110,18 +172,3 @@ def ended(facts: Facts, inputs: Inputs) -> list[Finding]:
             )
         )
     return found
-
-
-def _days_stopped(spend: FloatArray) -> int:
-    """Return on how many newest days a line has not spent, 0 where that is usual or long ago."""
-    runs = [(is_on, len(list(run))) for is_on, run in groupby((spend > 0).tolist())]
-    if len(runs) < 2 or runs[-1][0] or runs[-1][1] >= MEAN_DAYS:
-        return 0
-    days = runs[-1][1]
-    return days if days > _usual_rest(spend[:-days]) else 0
-
-
-def _usual_rest(before: FloatArray) -> int:
-    """Return the longest rest of a line in the four weeks that end with these days."""
-    lately = (before > 0)[-PATTERN_DAYS:].tolist()
-    return max((len(list(run)) for is_on, run in groupby(lately) if not is_on), default=0)

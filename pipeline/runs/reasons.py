@@ -90,7 +90,8 @@ def reason_of(
 ) -> str:
     """Return why, in one plain sentence with the numbers that decide."""
     if decision.limits.held[index]:
-        return f"held: {decision.limits.why[index]}"
+        why = decision.limits.why[index]
+        return f"held: {why}" if action == "hold" else why
     if decision.limits.upper[index] <= 0 and "ramp" in binding:
         return (
             "has no budget, and a share of nothing is nothing: "

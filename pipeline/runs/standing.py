@@ -17,6 +17,7 @@ from pipeline.core.watch import Watch
 from pipeline.io.facts import Facts
 from pipeline.io.set_budgets import odd_budgets
 from pipeline.runs.inputs import Inputs
+from pipeline.runs.renames import renamed
 
 MEAN_DAYS = 7
 USUAL_DAYS = 56  # eight of each weekday
@@ -27,15 +28,17 @@ KEPT_EVERY = 3
 def current_budgets(facts: Facts, inputs: Inputs) -> FloatArray:
     """Return every line's current budget, (n_lines,), in whole minor units.
 
-    The last published plan; for lines that it does not know, or before the first: the budget
-    column of the newest day where it can be believed, else the mean spend of the last seven days
-    that the line has had.
+    The last published plan, of a line that was renamed under its old name; for lines that it does
+    not know, or before the first: the budget column of the newest day where it can be believed,
+    else the mean spend of the last seven days that the line has had.
 
     Args:
         facts: with the likely spend where the source's is in doubt: what is not believed is not
             what is set either.
     """
     published = inputs.published_budgets()
+    for old, new in renamed(facts, inputs).items():
+        published[new], published[old] = published[old], 0.0
     out = np.zeros(len(facts.lines))
     believed = believed_budgets(facts)
     for index, line in enumerate(facts.lines):
@@ -97,14 +100,14 @@ def month_pace(facts: Facts, monthly: float, day: date) -> Pace:
 
 
 def with_lines_without_data(
-    history: History, current: FloatArray, inputs: Inputs
+    history: History, current: FloatArray, inputs: Inputs, facts: Facts
 ) -> tuple[History, FloatArray]:
     """Return history and budgets with every line that has money in force, heard of or not.
 
     A line that left the data keeps its place, untrusted and hence held: its money would
-    otherwise go to the others unseen.
+    otherwise go to the others unseen. One that bears another name by now is there under that.
     """
-    unseen = inputs.lines_without_data(history.lines)
+    unseen = lines_without_data(facts, inputs)
     if not unseen:
         return history, current
     lines = [*history.lines, *unseen]
@@ -125,6 +128,13 @@ def with_lines_without_data(
         },
     )
     return wide, np.append(current, [budgets[line] for line in unseen])[order]
+
+
+def lines_without_data(facts: Facts, inputs: Inputs) -> list[Line]:
+    """Return the lines that have money in force and no row, not even under another name, sorted."""
+    budgets, names = inputs.published_budgets(), renamed(facts, inputs)
+    gone = budgets.keys() - set(facts.lines) - names.keys()
+    return sorted(line for line in gone if budgets[line] > 0)
 
 
 def newest_distrusted(history: History, doubted: Collection[Line]) -> BoolArray:

@@ -22,6 +22,8 @@ from pipeline.io.lift_tests import read_lift_tests
 from pipeline.runs.ahead_files import fixed_lists, read_ahead, write_ahead
 from pipeline.runs.inputs import Inputs
 from pipeline.runs.kept import evidence, kept_lines
+from pipeline.runs.pauses import stopped_lines
+from pipeline.runs.renames import renamed
 from pipeline.runs.standing import (
     current_budgets,
     forgetting,
@@ -82,11 +84,16 @@ def read_facts(work: RunFolder, inputs: Inputs) -> Facts:
 
     staged = warehouse.read_likely_facts(work)
     history, current = with_lines_without_data(
-        warehouse.read_history(work, inputs.policy), current_budgets(staged, inputs), inputs
+        warehouse.read_history(work, inputs.policy),
+        current_budgets(staged, inputs),
+        inputs,
+        staged,
     )
     counted = inputs.policy.objective.counted(history.outcomes)
     seen = vintages.read_vintages(work, counted)
     watch, explored = read_watch(work), inputs.explored()
+    for old, new in renamed(staged, inputs).items():
+        explored[new] = explored.pop(old, 0.0)
     return DecisionFacts(
         policy=inputs.policy,
         day=inputs.day,
@@ -102,6 +109,7 @@ def read_facts(work: RunFolder, inputs: Inputs) -> Facts:
         distrusted=newest_distrusted(history, newest_doubted(work, staged)),
         watch=watch,
         kept=kept_lines(inputs.policy, inputs.trials, history, inputs.day),
+        stopped=stopped_lines(staged, inputs),
         holdouts=read_holdouts(work),
         learned_for=inputs.learned_for(),
     )

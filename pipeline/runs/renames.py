@@ -1,0 +1,77 @@
+"""Lines that go on under another name: their budget goes with them and is not paid twice."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from pipeline.core.findings import Finding, Level
+from pipeline.core.types import Line, line_label
+from pipeline.io.facts import Facts
+from pipeline.runs.inputs import Inputs
+from pipeline.runs.rests import days_stopped
+
+LIKE = 1.4  # the money of one name over that of the other, at most
+APART_DAYS = 1  # between the last day of one name and the first of the other
+MEAN_DAYS = 7
+
+
+def renamed(facts: Facts, inputs: Inputs) -> dict[Line, Line]:
+    """Return the new name of every line in force that bears another one now.
+
+    A line is taken as renamed where a name that the plan in force does not know spends about what
+    that plan gave an old one, and either began on the day the old one stopped, or has days from
+    before that plan while the old one has no row any more. Whoever moved the money by hand from one
+    line to a new one left things alike, and the same is right then: it is there and not here.
+    """
+    published, plan = inputs.published_budgets(), inputs.published
+    if plan is None or not published:
+        return {}
+    place = {line: index for index, line in enumerate(facts.lines)}
+    told = np.where(facts.has_spend_row, facts.spend, 0.0)  # a name that is gone has no rows
+    first = {
+        line: int(np.argmax(facts.spend[:, index] > 0))
+        for line, index in place.items()
+        if line not in published and facts.spend[-1, index] > 0
+    }
+    pairs = []
+    for old, amount in published.items():
+        days = days_stopped(told[:, place[old]]) if old in place else 0
+        if amount <= 0 or (old in place and not days):
+            continue
+        for new, began in first.items():
+            if old in place:
+                is_next = abs(began - (len(facts.days) - days)) <= APART_DAYS
+            else:
+                is_next = facts.days[began] < plan.date
+            spent = float(facts.spend[max(began, len(facts.days) - MEAN_DAYS) :, place[new]].mean())
+            away = abs(math.log(spent / amount))
+            if is_next and away <= math.log(LIKE):
+                pairs.append((not set(old) & set(new), away, old, new))
+    found: dict[Line, Line] = {}
+    for _, _, old, new in sorted(pairs):
+        if old not in found and new not in found.values():
+            found[old] = new
+    return found
+
+
+def rename_findings(names: Mapping[Line, Line], inputs: Inputs) -> list[Finding]:
+    """Return a finding for every line that is taken as renamed."""
+    budgets = inputs.published_budgets()
+    return [
+        Finding(
+            level=Level.REVIEW,
+            check="renamed",
+            message=f"spend: {line_label(old)} has stopped, and {line_label(new)}, which the plan "
+            f"in force does not know, spends about as much: taken as the same line, whose budget "
+            f"is {budgets[old]:,.2f}; {line_label(old)} gets none",
+            advice="if it was not renamed, refuse the plan, and have finance fix the budgets of "
+            "both lines",
+            source="spend",
+            line=new,
+            value=line_label(old),
+        )
+        for old, new in sorted(names.items())
+    ]

@@ -1,0 +1,152 @@
+"""Lines that have money in force and do not spend it, and lines that go on under another name."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from pipeline.core.plan import Plan, PlanLine
+from tests.runs.shop import LINES, SPENDS, Shop
+
+LINE, OTHER = LINES[1], ("search", "generics")
+NOTHING = {"spend": 0, "impressions": 0, "clicks": 0}
+
+
+def line_of(plan: Plan, name: tuple[str, ...] = LINE) -> PlanLine:
+    (line,) = [item for item in plan.lines if tuple(item.line.values()) == name]
+    return line
+
+
+def messages(plan: Plan, check: str) -> list[str]:
+    return [finding.message for finding in plan.findings if finding.check == check]
+
+
+def in_force(shop: Shop) -> float:
+    """Publish a first plan and return what it gives the line."""
+    plan = shop.night()
+    shop.approve()
+    return line_of(plan).proposed
+
+
+def stop(shop: Shop, days: int, **more: float) -> date:
+    """Live days on which the line spends nothing."""
+    for _ in range(days):
+        shop.later()
+        shop.line_rows(*LINE)[-1].update(NOTHING | more)
+    return shop.today
+
+
+def test_a_line_that_stopped_is_held_and_named_from_the_first_day(shop):
+    money = in_force(shop)
+    plan = shop.night(stop(shop, 1))
+    line = line_of(plan)
+    assert line.proposed == line.current == money
+    assert line.reason == "held: it has spent nothing since 2026-11-22"
+    (said,) = messages(plan, "stopped")
+    assert said == (
+        "spend: search / generic spent nothing of the budget in force on 2026-11-22, which is not "
+        "usual for them; their budgets are held"
+    )
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_line_that_ended_gives_its_money_up_by_the_daily_limit(shop, told):
+    """At once where the budget column says 0; a week of silence says it as well."""
+    if told:
+        shop.spend = [{**row, "budget": row["spend"]} for row in shop.spend]
+    money = in_force(shop)
+    plan = shop.night(stop(shop, 1, budget=0) if told else stop(shop, 8))
+    line = line_of(plan)
+    assert (line.current, line.proposed) == (money, pytest.approx(0.75 * money, abs=0.01))
+    assert line.action == "reduce"
+    assert line.reason == (
+        "it has spent nothing since 2026-11-22, so every night takes from it what the daily limit "
+        "allows"
+    )
+    assert sum(item.proposed for item in plan.lines) == pytest.approx(plan.budget)
+    assert "taken as ended" in messages(plan, "stopped")[0]
+
+
+def test_a_line_that_spends_again_is_planned_again(shop):
+    in_force(shop)
+    stop(shop, 8)
+    day = shop.later()
+    shop.line_rows(*LINE)[-1]["spend"] = 290.0
+    plan = shop.night(day)
+    assert "nothing since" not in line_of(plan).reason
+    assert messages(plan, "stopped") == []
+
+
+def test_a_line_that_rests_as_it_usually_does_has_not_stopped(shop):
+    for row in shop.line_rows(*LINE)[0::7]:
+        row.update(NOTHING)
+    in_force(shop)
+    plan = shop.night(stop(shop, 1))
+    assert messages(plan, "stopped") == []
+
+
+def test_a_contract_of_finance_beats_the_end_of_a_line(shop):
+    shop.cap(scope={"channel": "search", "audience": "generic"}, min=280)
+    in_force(shop)
+    line = line_of(shop.night(stop(shop, 9)))
+    assert line.proposed == 280
+    assert line.reason.endswith("; cap search / generic min keeps the rest")
+
+
+def test_a_floor_of_several_lines_keeps_what_it_needs_of_one_that_ended(shop):
+    """The others take over as far as the daily limit lets them."""
+    shop.cap(scope={"channel": "search"}, min=415)
+    in_force(shop)
+    plan = shop.night(stop(shop, 9))
+    search = [item for item in plan.lines if item.line["channel"] == "search"]
+    assert sum(item.proposed for item in search) >= 415 - 0.01
+    assert line_of(plan).proposed <= line_of(plan).current
+
+
+def rename(rows: list[dict[str, object]], since: str = "") -> None:
+    for row in rows:
+        if (row["channel"], row["audience"]) == LINE and str(row["date"]) >= since:
+            row["audience"] = OTHER[1]
+
+
+@pytest.mark.parametrize("since", ["", "2026-11-22"])
+def test_a_renamed_line_takes_its_budget_along(shop, since):
+    """Whether its past is exported under the new name or stays under the old one."""
+    money = in_force(shop)
+    day = shop.later(2)
+    for rows in (shop.spend, shop.outcomes):
+        rename(rows, since)
+    plan = shop.night(day)
+    assert line_of(plan, OTHER).current == money
+    assert sum(item.current for item in plan.lines) == pytest.approx(sum(SPENDS), rel=0.1)
+    gone = [item for item in plan.lines if tuple(item.line.values()) == LINE]
+    assert all((item.current, item.proposed) == (0.0, 0.0) for item in gone)
+    (said,) = messages(plan, "renamed")
+    assert said.startswith(
+        "spend: search / generic has stopped, and search / generics, which the plan in force does "
+        "not know, spends about as much: taken as the same line"
+    )
+    assert messages(plan, "line-without-data") == []
+
+
+def test_a_line_that_begins_while_another_goes_on_is_not_a_new_name(shop):
+    in_force(shop)
+    day = shop.later(2)
+    for rows in (shop.spend, shop.outcomes):
+        rows += [{**row, "audience": OTHER[1]} for row in rows if row["date"] >= "2026-11-22"
+                 and (row["channel"], row["audience"]) == LINE]  # fmt: skip
+    assert messages(shop.night(day), "renamed") == []
+
+
+def test_a_line_of_quite_other_money_is_not_a_new_name(shop):
+    in_force(shop)
+    day = shop.later(2)
+    for rows in (shop.spend, shop.outcomes):
+        rename(rows, "2026-11-22")
+    for row in shop.spend:
+        if row["audience"] == OTHER[1]:
+            row["spend"] = 20.0
+    plan = shop.night(day)
+    assert messages(plan, "renamed") == []
+    assert line_of(plan).proposed > 0

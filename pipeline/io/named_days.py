@@ -109,19 +109,32 @@ def _allowed(own: FloatArray, usual: FloatArray) -> FloatArray:
 
 
 def _beside_weeks(values: FloatArray, names: list[str]) -> FloatArray:
-    """Return each named cell over the same weekday of the weeks around it, NaN elsewhere."""
+    """Return each named cell over the days that it stands out from, NaN elsewhere.
+
+    That is the same weekday of the weeks around it, or the days next to it, from which it stands
+    out less: money that was raised before a sale was not brought by its day.
+    """
     out = np.full(values.shape, np.nan)
     n_days = len(values)
     for day in np.flatnonzero([bool(name) for name in names]).tolist():
         around = [day + WEEK * week for week in WEEKS]
         beside = [at for at in around if 0 <= at < n_days and not names[at]]
-        near = range(max(day - WEEK, 0), min(day + WEEK + 1, n_days))
-        if len(beside) < FEWEST:
-            beside = [at for at in near if not names[at]]
-        if beside:
-            out[day] = values[day] / _median_above_zero(values[beside])
+        week = range(max(day - WEEK, 0), min(day + WEEK + 1, n_days))
+        near = [at for at in week if not names[at]]
+        if near:
+            out[day] = _nearest_to_one(
+                values[day] / _median_above_zero(values[near]),
+                values[day] / _median_above_zero(values[beside if len(beside) >= FEWEST else near]),
+            )
     out[~(out > 0)] = np.nan  # a pause says nothing of the day
     return out
+
+
+def _nearest_to_one(one: FloatArray, other: FloatArray) -> FloatArray:
+    """Return the ratio that is nearer to 1, and 1 where one is above it and one below."""
+    low, high = np.fmin(one, other), np.fmax(one, other)  # one is NaN where its days rested
+    between = np.where(np.isfinite(high), 1.0, np.nan)
+    return np.asarray(np.where(low > 1, low, np.where(high < 1, high, between)))
 
 
 def _median_above_zero(values: FloatArray) -> FloatArray:

@@ -97,6 +97,28 @@ def test_a_day_is_held_against_no_more_than_the_others_of_its_name_brought() -> 
     assert "by its place in the week and by its name" in jump.message
 
 
+@pytest.mark.parametrize("others", [(), BEFORE])
+@pytest.mark.parametrize("times", [1.0, 1.5])
+def test_money_that_was_raised_before_a_sale_is_not_what_its_day_brought(
+    times: float, others: tuple[int, ...]
+) -> None:
+    """Held against weeks before the raise only, a day like those next to it looks cut short."""
+    facts = shop()
+    raised = np.ones((N_DAYS, 1))
+    raised[-16:-6, 0] = np.geomspace(1.0, 3.0, 10)
+    raised[-6:] = 3.0
+    facts = dataclasses.replace(
+        facts,
+        spend=facts.spend * raised,
+        clicks=facts.clicks * raised,
+        outcomes={name: table * np.sqrt(raised) for name, table in facts.outcomes.items()},
+    )
+    facts = brought(brought(facts, others, 3.0, sold=3.0), (NEWEST,), times, sold=times)
+    found = judged(facts, *others, NEWEST)
+    assert not fails(found)
+    assert found.untrusted == {}
+
+
 @pytest.mark.parametrize("times", [1.0, 1.5])
 def test_a_day_that_brings_less_than_the_others_of_its_name_is_not_cut_short(times: float) -> None:
     facts = brought(brought(shop(), BEFORE, 5.0), (NEWEST,), times)

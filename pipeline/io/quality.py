@@ -24,6 +24,7 @@ from pipeline.io import (
 from pipeline.io.artefacts import RunFolder
 from pipeline.io.lift_tests import LIFT_TESTS
 from pipeline.io.named_days import as_ordinary, report_believed
+from pipeline.io.price_levels import check_price_level
 from pipeline.io.sources.snapshot import SOURCES
 from pipeline.io.special_days import read_special_days
 from pipeline.io.verdict import Verdict
@@ -184,6 +185,7 @@ def _judge_rows(rows: Facts, ordinary: Facts, metric: str, verdict: Verdict) -> 
     jumps.check_outcome_jumps(units, metric, verdict, ordinary_units)
     jumps.check_unit_shift(rows, verdict, ordinary)
     jumps.check_outcome_shift(ordinary_units, metric, verdict, are_totals=rows.measured is not None)
+    check_price_level(ordinary.outcome_side, verdict)
     proportions.check_unit_cost(ordinary.outcome_side, verdict)
     proportions.check_day_jump(rows, verdict, ordinary)
     proportions.check_line_steps(rows, verdict, ordinary)

@@ -158,6 +158,8 @@ def judge_facts(
     gaps.check_gaps(facts, metric, verdict)
     if rows.measured is not None:
         gaps.check_outcome_gaps(rows.measured, verdict)
+    else:
+        gaps.check_line_outcomes(rows, metric, verdict)
     gaps.check_month(facts, policy, day, verdict)
     gate.check_outcome_cover(units, policy, day, verdict, before and before.outcome_side)
     gate.check_columns(facts, verdict)

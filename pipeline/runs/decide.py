@@ -33,7 +33,7 @@ from pipeline.response.joint import JointPredictive
 from pipeline.response.predict import Predictive
 from pipeline.runs.exploring import explore_tonight, kept_lessons, stuck_lessons
 from pipeline.runs.guardrails import guardrails_of, loosened
-from pipeline.runs.kept import Kept, reasons_of
+from pipeline.runs.kept import LOW_DATA, Kept, reasons_of
 from pipeline.runs.limits import Limits, day_budget, month_words, night_limits
 from pipeline.runs.newcomers import LearningBudgets, kept_in, learning_budgets
 from pipeline.runs.pauses import Stopped
@@ -224,6 +224,12 @@ def _beside(
 
 
 def _split(facts: Facts, models: Models, floors: Mapping[int, float]) -> BestSplit:
+    ending = {line: item.why for line, item in facts.stopped.items() if item.is_off}
+    kept = {
+        line: item
+        for line, item in facts.kept.items()
+        if item.kind != LOW_DATA or line not in ending  # it has no more to show
+    }
     limits = night_limits(
         facts.policy,
         facts.history.lines,
@@ -231,9 +237,9 @@ def _split(facts: Facts, models: Models, floors: Mapping[int, float]) -> BestSpl
         facts.caps,
         facts.held_scopes,
         facts.distrusted,
-        _to_hold(facts, models) | reasons_of(facts.kept),
+        _to_hold(facts, models) | reasons_of(kept),
         floors,
-        ending={line: item.why for line, item in facts.stopped.items() if item.is_off},
+        ending=ending,
         wanted=facts.wanted,
     )
     spent = month_words(facts.policy, facts.history, facts.day)

@@ -68,6 +68,19 @@ def test_a_line_that_ended_gives_its_money_up_by_the_daily_limit(shop, told):
     assert "taken as ended" in messages(plan, "stopped")[0]
 
 
+def test_a_line_that_ended_is_not_kept_for_want_of_outcomes(shop):
+    shop.settings["learning"] = {"min_outcomes": 30, "days": 7}
+    money = in_force(shop)
+    day = stop(shop, 9)
+    for row in shop.outcomes:
+        if (row["channel"], row["audience"]) == LINE and row["date"] >= "2026-11-22":
+            row["revenue"] = 0
+            row["conversions"] = 0
+    line = line_of(shop.night(day))
+    assert "it has spent nothing since" in line.reason
+    assert line.proposed < money
+
+
 def test_a_line_that_spends_again_is_planned_again(shop):
     in_force(shop)
     stop(shop, 8)

@@ -85,7 +85,8 @@ def altered_page(portfolio: Portfolio, record: PlanRecord) -> str:
                 f"plan {plan_id}: its run folder holds another plan than was proposed; restore the "
                 "run folder from a backup"
             )
-        run.read_json(PAGE_DATA)
+        if run.exists(PAGE_DATA):
+            run.read_json(PAGE_DATA)
     except (DamagedError, NotFoundError) as error:
         return str(error)
     try:

@@ -112,6 +112,7 @@ class Case:
             caps_version=portfolio.ledger.caps_version("acme", DAY), inputs_hash=inputs_hash(work),
         )  # fmt: skip
         work.write_json("plan.json", plan.content())
+        work.write_bytes("report.html", b"<p>what is read before signing")
         work.complete(ID)
         portfolio.ledger.propose_plan(plan, portfolio.policy)
 

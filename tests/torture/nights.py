@@ -202,6 +202,7 @@ def _run_night(world: World) -> None:
         world.note("nights without a plan")
         return
     work.write_json(storage.PLAN, plan.content())
+    work.write_bytes("report.html", b"<p>what is read before signing")
     work = work.complete(plan.plan_id)
     _propose(world, work)
     if rng.random() < 0.3:

@@ -141,6 +141,8 @@ def test_a_renamed_line_takes_its_budget_along(shop, since):
         "not know, spends about as much: taken as the same line"
     )
     assert messages(plan, "line-without-data") == []
+    shop.approve()
+    assert shop.statuses()[plan.plan_id] == "approved"
 
 
 def test_a_line_that_begins_while_another_goes_on_is_not_a_new_name(shop):

@@ -9,10 +9,11 @@ its verifier.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from pipeline.core.caps import Cap
+from pipeline.core.findings import Level
 from pipeline.core.money import minor_digits
 from pipeline.core.plan import Plan
 from pipeline.core.types import Line
@@ -62,6 +63,8 @@ def breaches(plan: Plan, limits: Limits) -> tuple[str, ...]:
     scale = Decimal(10) ** minor_digits(plan.currency)
     columns = plan.line_columns
     problems: list[str] = []
+    set_now = _under_new_names(plan, limits)
+    limits = replace(limits, set_now=set_now)
     current: dict[Line, int] = {}
     proposed: dict[Line, int] = {}
     for item in plan.lines:
@@ -81,6 +84,26 @@ def breaches(plan: Plan, limits: Limits) -> tuple[str, ...]:
     problems += _steps(columns, current, proposed, limits, scale)
     problems += _caps(plan, current, proposed, limits, scale)
     return tuple(problems)
+
+
+def _under_new_names(plan: Plan, limits: Limits) -> dict[Line, int]:
+    """Return what is set now, without lines of which the signer is told a new name.
+
+    A line that people fixed or finance holds has to be accounted for all the same.
+    """
+    told = {
+        item.value
+        for item in plan.findings
+        if item.check == "renamed" and item.level is Level.REVIEW
+    }
+    kept = {line for line, amount in plan.budgets.items() if amount}
+    return {
+        line: amount
+        for line, amount in limits.set_now.items()
+        if " / ".join(line) not in told
+        or line in kept
+        or _why_it_stays(line, plan.line_columns, limits)
+    }
 
 
 def _whole(amount: float, scale: Decimal) -> int | None:

@@ -18,6 +18,7 @@ from pipeline.core.money import minor_digits
 from pipeline.core.plan import Plan
 from pipeline.core.types import Line
 from pipeline.io.publish.floors import Sum, could_be_nearer
+from pipeline.io.publish.scopes import exceeds, falls_short, is_inside, lines_in, part_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,42 +196,35 @@ def _rooms(
             theirs is cut no deeper than its part of the cap.
     """
     share = Decimal(repr(limits.max_daily_change))
-    over = [cap for cap in limits.caps if _exceeds(cap, columns, current, limits.caps, scale)]
-    under = [cap for cap in limits.caps if _falls_short(cap, columns, current, scale)]
+    over = [cap for cap in limits.caps if exceeds(cap, columns, current, limits.caps, scale)]
+    under = [cap for cap in limits.caps if falls_short(cap, columns, current, scale)]
     rooms = {}
     for line, now in sorted(current.items()):
         most = int((Decimal(now) * (1 + share)).to_integral_value(ROUND_FLOOR))
         least = int((Decimal(now) * (1 - share)).to_integral_value(ROUND_CEILING))
         if _why_it_stays(line, columns, limits):
             least = now
-            is_lifted = any(_inside(line, columns, cap.scope) for cap in under)
+            is_lifted = any(is_inside(line, columns, cap.scope) for cap in under)
             most = most if is_lifted else now
         for cap in limits.caps:
-            if cap.fixed is not None and _inside(line, columns, cap.scope):
+            if cap.fixed is not None and is_inside(line, columns, cap.scope):
                 most = max(most, int(Decimal(repr(cap.fixed)) * scale))
                 least = 0
         for cap in over:
-            if _inside(line, columns, cap.scope):
-                asks = floor is None or not floor.isdisjoint(_lines_in(cap, columns, current))
-                part = 0 if asks else _part(now, cap, columns, current, scale)
+            if is_inside(line, columns, cap.scope):
+                asks = floor is None or not floor.isdisjoint(lines_in(cap, columns, current))
+                part = 0 if asks else part_of(now, cap, columns, current, scale)
                 least = min(least, part)
         rooms[line] = (least, most)
     return rooms
 
 
-def _part(
-    now: int, cap: Cap, columns: Sequence[str], current: Mapping[Line, int], scale: Decimal
-) -> int:
-    """Return what a line gets of a cap that is shared like today's money."""
-    return int(now * Decimal(repr(cap.max)) * scale / max(_sum_in(cap, columns, current), 1))
-
-
 def _why_it_stays(line: Line, columns: Sequence[str], limits: Limits) -> str:
     """Return why a line must not move at all; empty where it may."""
-    if any(_inside(line, columns, scope) for scope in limits.held):
+    if any(is_inside(line, columns, scope) for scope in limits.held):
         return "it is held until finance approves its cap"
     for fixed in limits.fixed:
-        if _inside(line, columns, fixed.scope) and _is_among(line, columns, fixed):
+        if is_inside(line, columns, fixed.scope) and _is_among(line, columns, fixed):
             return f"it stays: {fixed.why}"
     return ""
 
@@ -242,50 +236,6 @@ def _is_among(line: Line, columns: Sequence[str], fixed: Fixed) -> bool:
     if column == "line":
         return " / ".join(line) in values
     return column in columns and line[list(columns).index(column)] in values
-
-
-def _exceeds(
-    cap: Cap,
-    columns: Sequence[str],
-    amounts: Mapping[Line, int],
-    caps: Sequence[Cap],
-    scale: Decimal,
-) -> bool:
-    """Return whether a scope has more than its cap, contracts that reach into it at what they ask.
-
-    A contract inside another one is part of it.
-    """
-    if cap.max is None:
-        return False
-    bound: set[Line] = set()
-    total = Decimal(0)
-    contracts = [
-        (Decimal(repr(item.fixed)) * scale, _lines_in(item, columns, amounts))
-        for item in caps
-        if item.fixed is not None
-    ]
-    here = _lines_in(cap, columns, amounts)
-    for asked, lines in contracts:
-        bound |= lines
-        if lines & here and not any(lines < wider for _, wider in contracts):
-            total += asked
-    total += sum(amounts[line] for line in here - bound)
-    return total > Decimal(repr(cap.max)) * scale
-
-
-def _lines_in(cap: Cap, columns: Sequence[str], amounts: Mapping[Line, int]) -> set[Line]:
-    return {line for line in amounts if _inside(line, columns, cap.scope)}
-
-
-def _falls_short(
-    cap: Cap, columns: Sequence[str], amounts: Mapping[Line, int], scale: Decimal
-) -> bool:
-    total = _sum_in(cap, columns, amounts)
-    return cap.min is not None and total < Decimal(repr(cap.min)) * scale
-
-
-def _sum_in(cap: Cap, columns: Sequence[str], amounts: Mapping[Line, int]) -> int:
-    return sum(amount for line, amount in amounts.items() if _inside(line, columns, cap.scope))
 
 
 def _caps(
@@ -303,7 +253,7 @@ def _caps(
     problems = []
     rests = all(current[line] == amount for line, amount in proposed.items())
     for cap in limits.caps:
-        members = [line for line in proposed if _inside(line, plan.line_columns, cap.scope)]
+        members = [line for line in proposed if is_inside(line, plan.line_columns, cap.scope)]
         if not members:
             continue
         total = Decimal(sum(proposed[line] for line in members)) / scale
@@ -334,7 +284,7 @@ def _is_at_its_best(
     The total stays, as does every cap that is full or bare; what rounding may leave is forgiven.
     Under another cap nothing is cut deeper than ramp and cap ask, for the sake of a floor.
     """
-    own = _lines_in(floor, columns, proposed)
+    own = lines_in(floor, columns, proposed)
     rest = 1 + len(own)
     if Decimal(repr(floor.min)) * scale - sum(proposed[line] for line in own) <= rest:
         return True
@@ -343,15 +293,10 @@ def _is_at_its_best(
         ends = (cap.min, cap.max) if cap.fixed is None else (cap.fixed, cap.fixed)
         least, most = (None if end is None else Decimal(repr(end)) * scale for end in ends)
         if cap is not floor:
-            lines = _lines_in(cap, columns, proposed)
+            lines = lines_in(cap, columns, proposed)
             sums.append(Sum(lines=lines, least=least, most=most))
     rooms = _rooms(columns, current, limits, scale, own)
     return not could_be_nearer(own, proposed, rooms, sums, rest)
-
-
-def _inside(line: Line, columns: Sequence[str], scope: Mapping[str, str]) -> bool:
-    place = {column: position for position, column in enumerate(columns)}
-    return all(key in place and line[place[key]] == value for key, value in scope.items())
 
 
 def _name(line: Line) -> str:

@@ -27,7 +27,6 @@ LEAST_DAYS = 3  # of a weekday; fewer show no habit
 RESTS = 1 / 3  # share of a weekday's other days without a row from which on it is a habit
 GAP_DAYS = 13  # a line that is silent for two weeks or more was switched off
 WENT_ON = 0.6  # of the usual outcome or money: a line that rests has less
-USUAL_DAYS = 28
 SHOWN_GAPS = 3
 
 
@@ -120,36 +119,6 @@ def check_outcome_gaps(rows: Facts, verdict: Verdict) -> None:
         source="outcomes",
         column="date",
         value=str(rows.days[newest]),
-    )
-
-
-def check_line_outcomes(facts: Facts, metric: str, verdict: Verdict) -> None:
-    """Find lines whose newest outcomes are not there though others' are, and keep them unknown.
-
-    A source may send no row where nothing was sold. A line that had a row on every day of four
-    weeks, never of zero, and spent as usual, did not sell nothing on the day that it lacks one.
-    """
-    end = len(facts.reported().days)
-    if facts.period_days > 1 or end <= USUAL_DAYS:
-        return
-    before, newest = slice(end - 1 - USUAL_DAYS, end - 1), end - 1
-    table = facts.outcomes[metric]
-    always = facts.has_outcome_row[before].all(axis=0) & (table[before] > 0).all(axis=0)
-    spent = facts.spend[newest] > WENT_ON * np.median(facts.spend[before], axis=0)
-    lost = np.asarray(always & spent & ~facts.has_outcome_row[newest])
-    if not lost.any() or not facts.has_outcome_row[newest].any():
-        return
-    cells = [(newest, int(line)) for line in np.flatnonzero(lost)]
-    verdict.distrust(facts, cells, "missing-outcomes")
-    verdict.add(
-        Level.REVIEW,
-        "missing-outcomes",
-        f"outcomes: no row of {named_lines(facts, lost)} on {facts.days[newest]}, and "
-        "one on every day of the four weeks before; taken as unknown, not as zero",
-        "fetch those rows again; if nothing was sold, deliver rows with zero",
-        source="outcomes",
-        column="date",
-        value=str(facts.days[newest]),
     )
 
 

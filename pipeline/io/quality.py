@@ -23,6 +23,7 @@ from pipeline.io import (
 )
 from pipeline.io.artefacts import RunFolder
 from pipeline.io.lift_tests import LIFT_TESTS
+from pipeline.io.line_outcomes import check_line_outcomes
 from pipeline.io.named_days import as_ordinary, report_believed
 from pipeline.io.price_levels import check_price_level
 from pipeline.io.sources.snapshot import SOURCES
@@ -159,7 +160,7 @@ def judge_facts(
     if rows.measured is not None:
         gaps.check_outcome_gaps(rows.measured, verdict)
     else:
-        gaps.check_line_outcomes(rows, metric, verdict)
+        check_line_outcomes(rows, verdict, before)
     gaps.check_month(facts, policy, day, verdict)
     gate.check_outcome_cover(units, policy, day, verdict, before and before.outcome_side)
     gate.check_columns(facts, verdict)

@@ -19,7 +19,7 @@ CODES = {
     "ambiguous-key", "clicks-above-impressions", "conversions-above-clicks", "cut-off", "data",
     "day-jump",
     "foreign-currency", "future-day", "line-step", "missing-days", "missing-group", "missing-lines",
-    "missing-outcomes", "missing-rows",
+    "late-outcomes", "missing-outcomes", "missing-rows",
     "no-outcome", "no-rows",
     "no-spend", "outage", "outcome-jump", "outcome-without-spend", "partial-day", "paused",
     "price-level", "repeated-row", "restated-part", "short-history", "similar-name", "source",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
@@ -12,10 +11,8 @@ import pytest
 
 from pipeline.core.findings import Level
 from pipeline.io import warehouse
-from pipeline.io.facts import Facts
 from pipeline.runs.standing import month_pace
 from tests.io.conftest import DAY, Row
-from tests.io.test_named_days import judged, shop
 
 Keep = Callable[[Row], bool]
 
@@ -151,30 +148,3 @@ def test_a_month_whose_beginning_nobody_knows_is_said(tables: Any, night: Any) -
     finding = night(tables.policy(budget={"monthly": 28_000}), day=day).named("month-unknown")
     assert finding.level is Level.REVIEW
     assert "2026-02-01 to 2026-02-10" in finding.message
-
-
-def without_newest_outcomes(facts: Facts, *lines: int) -> Facts:
-    there = facts.has_outcome_row.copy()
-    there[-1, list(lines)] = False
-    outcomes = {name: np.where(there, table, 0.0) for name, table in facts.outcomes.items()}
-    return dataclasses.replace(facts, has_outcome_row=there, outcomes=outcomes)
-
-
-def test_newest_outcomes_that_one_line_lacks_are_unknown_and_named() -> None:
-    found = judged(without_newest_outcomes(shop(), 2))
-    (said,) = [item for item in found.findings if item.check == "missing-outcomes"]
-    assert said.message == (
-        "outcomes: no row of search / a2 on 2026-06-29, and one on every day of the four weeks "
-        "before; taken as unknown, not as zero"
-    )
-    assert [line for _, line in found.untrusted] == [("search", "a2")]
-
-
-def test_a_day_without_outcomes_that_is_nothing_odd_is_not_named() -> None:
-    rare = shop()
-    rare.outcomes["revenue"][-9, 2] = 0.0  # sold nothing before
-    rested = without_newest_outcomes(shop(), 2)
-    rested.spend[-1, 2] = 0.0
-    for facts in (without_newest_outcomes(rare, 2), rested):
-        checks = {item.check for item in judged(facts).findings}
-        assert "missing-outcomes" not in checks

@@ -57,6 +57,23 @@ def test_outcomes_as_late_as_every_night_are_no_news(shop):
         shop.later()
 
 
+def test_a_line_whose_outcomes_are_a_day_later_than_others_is_held_on_its_first_night_only(shop):
+    for row in shop.outcomes:
+        row["conversions"] *= 20
+        row["revenue"] = row["conversions"] * 50.0
+    for night in range(3):
+        whole = list(shop.outcomes)
+        cut(shop, 1, lambda row: row["audience"] == "b")
+        plan = shop.night(shop.today)
+        assert [line["audience"] for line in held(plan)] == ([] if night else ["b"])
+        assert level(plan, "late-outcomes" if night else "missing-outcomes") is (
+            Level.PASS if night else Level.REVIEW
+        )
+        shop.outcomes = whole
+        shop.approve()
+        shop.later()
+
+
 def test_a_fault_in_the_newest_outcomes_that_came_holds_its_line(shop):
     cut(shop, 1)
     newest = (DAY - timedelta(days=2)).isoformat()

@@ -1,0 +1,112 @@
+"""Newest outcomes that single lines lack: lost, late as ever, or nothing sold."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from pipeline.core.findings import Level
+from pipeline.io.facts import Facts
+from pipeline.io.line_outcomes import check_line_outcomes
+from pipeline.io.verdict import Verdict
+from tests.io.test_named_days import N_DAYS, judged, shop
+
+LINE = 2
+
+
+def without_outcomes(facts: Facts, *cells: tuple[int, int]) -> Facts:
+    """Return the facts without the outcome rows of some cells (day, line)."""
+    there = facts.has_outcome_row.copy()
+    there[tuple(np.transpose(cells))] = False
+    outcomes = {name: np.where(there, table, 0.0) for name, table in facts.outcomes.items()}
+    return dataclasses.replace(facts, has_outcome_row=there, outcomes=outcomes)
+
+
+def without_zero_rows(facts: Facts) -> Facts:
+    return without_outcomes(facts, *map(tuple, np.argwhere(facts.outcomes["conversions"] == 0)))
+
+
+def found(facts: Facts, before: Facts | None = None) -> Verdict:
+    verdict = Verdict()
+    check_line_outcomes(facts, verdict, before)
+    return verdict
+
+
+@pytest.mark.parametrize(
+    ("days", "span"), [(1, "2026-06-29"), (3, "2026-06-27 to 2026-06-29")], ids=["one", "three"]
+)
+def test_newest_outcomes_that_one_line_lacks_are_unknown_and_named(days: int, span: str) -> None:
+    cells = [(N_DAYS - 1 - back, LINE) for back in range(days)]
+    said = judged(without_outcomes(shop(), *cells))
+    (finding,) = [item for item in said.findings if item.check == "missing-outcomes"]
+    assert finding.message == (
+        f"outcomes: no row of search / a2 on {span}, and one on every day of the four weeks "
+        "before; taken as unknown, not as zero"
+    )
+    newest = shop().days[-1]
+    assert set(said.untrusted) == {
+        (newest - timedelta(days=back), ("search", "a2")) for back in range(days)
+    }
+
+
+def rested() -> Facts:
+    facts = without_outcomes(shop(), (-1, LINE))
+    facts.spend[-1, LINE] = 0.0
+    return facts
+
+
+def rare() -> Facts:
+    facts = shop()
+    facts.outcomes["conversions"][-9, LINE] = facts.outcomes["revenue"][-9, LINE] = 0.0
+    return without_outcomes(facts, (-1, LINE))
+
+
+def slow() -> Facts:
+    facts = shop()
+    for table in facts.outcomes.values():
+        table[-1] *= 0.1  # of the newest day little has arrived from anybody
+    return without_outcomes(facts, (-1, LINE))
+
+
+@pytest.mark.parametrize("facts", [rested(), rare(), slow()], ids=["rested", "rare", "slow"])
+def test_a_line_without_newest_outcomes_that_is_nothing_odd_is_not_named(facts: Facts) -> None:
+    assert not found(facts).findings
+
+
+def thin(seed: int, sold: float) -> Facts:
+    """Return lines that sell a few a day, of a source that writes no row where nothing was sold."""
+    facts = shop(seed)
+    counts = np.random.default_rng(seed).poisson(sold, facts.spend.shape).astype(float)
+    outcomes = {"conversions": counts, "revenue": counts * 60.0}
+    return without_zero_rows(dataclasses.replace(facts, outcomes=outcomes))
+
+
+def test_a_day_on_which_a_thin_line_sold_nothing_is_believed() -> None:
+    nights = [thin(seed, 4.0).until(end) for seed in range(5) for end in range(100, N_DAYS, 2)]
+    assert sum(not night.has_outcome_row[-1].all() for night in nights) > 10
+    assert not any(found(night).findings for night in nights)
+
+
+def test_a_line_whose_outcomes_always_come_a_day_late_is_late_and_not_lost() -> None:
+    nights = [without_outcomes(shop().until(end), (-1, LINE)) for end in (N_DAYS - 1, N_DAYS)]
+    (late,) = found(nights[1], nights[0]).findings
+    assert (late.level, late.check) == (Level.PASS, "late-outcomes")
+    assert late.message.endswith("as late as the night before")
+    lost = found(without_outcomes(nights[1], (-2, LINE)), nights[0])
+    again = found(nights[1], nights[1])
+    first = found(nights[1])
+    for verdict in (lost, again, first):
+        assert [item.check for item in verdict.findings] == ["missing-outcomes"]
+
+
+def test_outcomes_that_are_not_counted_are_judged_by_how_they_scatter() -> None:
+    facts = shop()
+    earned = {"revenue": facts.outcomes["revenue"]}
+    steady = dataclasses.replace(facts, outcomes=earned)
+    assert found(without_outcomes(steady, (-1, LINE))).findings
+    scatter = np.random.default_rng(3).gamma(2.0, 0.5, facts.spend.shape)
+    lumpy = dataclasses.replace(facts, outcomes={"revenue": earned["revenue"] * scatter})
+    assert not found(without_outcomes(lumpy, (-1, LINE))).findings

@@ -13,10 +13,8 @@ from datetime import date
 
 import numpy as np
 
-from pipeline.core.findings import Level
 from pipeline.core.types import FloatArray
 from pipeline.io.facts import WEEK, Facts
-from pipeline.io.verdict import Verdict
 
 SANE = 6.0  # times its weeks, what a first day of a name may bring: a slip of the point is ten
 MOST = 10.0  # times their weeks, what earlier days may let a day bring: another unit is a hundred
@@ -45,31 +43,10 @@ def as_ordinary(facts: Facts, named: Mapping[date, str]) -> Facts:
     )
 
 
-def report_believed(
-    facts: Facts, named: Mapping[date, str], plain: Verdict, verdict: Verdict
-) -> None:
-    """Say what is believed of a newest day only because it is the first of its name.
-
-    Args:
-        plain: what the same rules say of the day as if it were like any other.
-        verdict: what they say without what the day may bring; gets the findings.
-    """
+def first_of_its_name(facts: Facts, named: Mapping[date, str]) -> str:
+    """Return the newest day's name where no day before had it; else nothing."""
     name = named.get(facts.days[-1], "")
-    if not name or name in {named.get(day, "") for day in facts.days[:-1]}:
-        return
-    heard = {(item.check, item.line) for item in verdict.findings}
-    for item in plain.findings:
-        if item.level is not Level.PASS and (item.check, item.line) not in heard:
-            verdict.findings.append(
-                item.model_copy(
-                    update={
-                        "level": Level.REVIEW,
-                        "message": f"{facts.days[-1]} is the first {name!r} in the data and "
-                        f"believed; of any other day it would be said: {item.message}",
-                        "advice": f"if the day did not bring that: {item.advice}",
-                    }
-                )
-            )
+    return "" if name in {named.get(day, "") for day in facts.days[:-1]} else name
 
 
 def _brought(values: FloatArray, names: list[str]) -> FloatArray:

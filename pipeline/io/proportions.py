@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.core.findings import Level
-from pipeline.core.types import BoolArray, FloatArray, line_label
+from pipeline.core.types import FloatArray, line_label
 from pipeline.io.facts import Facts
 from pipeline.io.jumps import MATERIAL, RECENT_DAYS, SHORT_DAYS, neighbour_median, typical_total
 from pipeline.io.levels import typical_levels
@@ -19,7 +19,6 @@ COST_NOISE = (
 DAY_JUMP = 1.8  # times the week's highest: a night raises a line by a quarter, a sale by a half
 LINE_STEP, LINE_BEYOND = 1.6, 1.15  # times the week's extreme; times the line's own largest step
 MOST = 0.5  # of what a price is off
-TOLD = 6.0  # times the week's extreme: a step that the budget column tells is believed up to here
 EXPLAINED = 1.3  # the price of a click on a day whose money is real stays within this factor
 
 
@@ -132,12 +131,10 @@ def _is_clicked(facts: Facts) -> bool:
 def check_line_steps(facts: Facts, verdict: Verdict, ordinary: Facts | None = None) -> None:
     """Find lines whose newest spend is far beyond the week and beyond any step they ever took.
 
-    One line's step may be real, so it is no reason to refuse the night: the line is held. A step
-    that somebody set, by the budget column, is explained; a row in another unit is that in both
-    columns, so not one of many times the week.
+    One line's step may be real, so it is no reason to refuse the night: the line is held.
 
     Args:
-        ordinary: the facts without what named days may bring.
+        ordinary: the facts without what named days may bring, and without steps that were set.
     """
     spend = (ordinary or facts).spend
     if len(facts.days) <= SHORT_DAYS:
@@ -150,7 +147,6 @@ def check_line_steps(facts: Facts, verdict: Verdict, ordinary: Facts | None = No
     material = np.maximum(spend[-1], usual[-1]) > MATERIAL * typical_total(spend)[-1]
     odd = np.isfinite(newest) & (newest > np.log(LINE_STEP)) & material
     odd &= newest > largest + np.log(LINE_BEYOND)
-    odd &= ~(_is_set(facts) & (newest < np.log(TOLD)))
     if not odd.any():
         return
     last = len(facts.days) - 1
@@ -164,16 +160,6 @@ def check_line_steps(facts: Facts, verdict: Verdict, ordinary: Facts | None = No
         source="spend",
         column="spend",
     )
-
-
-def _is_set(facts: Facts) -> BoolArray:
-    """Return whether the newest spend of each line is what its newest budget newly says."""
-    week, now = facts.budget[-1 - RECENT_DAYS : -1], facts.budget[-1]
-    spent = facts.spend[-1]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        kept = np.abs(np.log(spent / now)) < np.log(EXPLAINED)
-        same = np.abs(np.log(week / now)) < np.log(EXPLAINED)
-    return np.asarray(kept & np.isfinite(week).any(axis=0) & ~same.any(axis=0))
 
 
 def _beyond_week(spend: FloatArray, day: int) -> FloatArray:

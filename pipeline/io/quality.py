@@ -24,11 +24,11 @@ from pipeline.io import (
 from pipeline.io.artefacts import RunFolder
 from pipeline.io.lift_tests import LIFT_TESTS
 from pipeline.io.line_outcomes import check_line_outcomes
-from pipeline.io.named_days import as_ordinary, report_believed
+from pipeline.io.named_days import as_ordinary, first_of_its_name
 from pipeline.io.price_levels import check_price_level
 from pipeline.io.sources.snapshot import SOURCES
 from pipeline.io.special_days import read_special_days
-from pipeline.io.verdict import Verdict
+from pipeline.io.verdict import Verdict, report_believed
 from pipeline.io.warehouse import LINE_DAY, ROW_FINDINGS, UNTRUSTED, read_facts
 
 if TYPE_CHECKING:
@@ -154,7 +154,9 @@ def judge_facts(
     metric = policy.objective.maximize
     units = facts.outcome_side
     rows = facts.in_periods(policy.sources.period_days)
-    ordinary = as_ordinary(rows, named or {})
+    names = named or {}
+    steady = set_budgets.without_set_steps(rows)
+    ordinary = as_ordinary(steady, names)
     gate.check_newest_day(rows, day, verdict, ordinary)
     gaps.check_gaps(facts, metric, verdict)
     if rows.measured is not None:
@@ -169,18 +171,37 @@ def judge_facts(
     _judge_rows(rows, ordinary, metric, verdict)
     outages.check_outages(units, metric, verdict, are_totals=units is not facts)
     objective.check_totals(units, policy.objective, verdict)
-    if ordinary is not rows:
-        plain = Verdict()
-        gate.check_newest_day(rows, day, plain)
-        _judge_rows(rows, rows, metric, plain)
-        report_believed(rows, named or {}, plain, verdict)
+    newest = rows.days[-1]
+    if name := first_of_its_name(rows, names):
+        report_believed(
+            _plainly(rows, steady, metric, day),
+            verdict,
+            f"{newest} is the first {name!r} in the data and believed; of any other day",
+            "if the day did not bring that",
+        )
+    if steady is not rows:
+        report_believed(
+            _plainly(rows, as_ordinary(rows, names), metric, day),
+            verdict,
+            f"budgets were set anew on {newest}, which explains it; without that",
+            "if nobody set them",
+        )
+
+
+def _plainly(rows: Facts, ordinary: Facts, metric: str, day: date) -> Verdict:
+    """Return what the rules for the newest rows say when less is known to explain them."""
+    plain = Verdict()
+    gate.check_newest_day(rows, day, plain, ordinary)
+    _judge_rows(rows, ordinary, metric, plain)
+    return plain
 
 
 def _judge_rows(rows: Facts, ordinary: Facts, metric: str, verdict: Verdict) -> None:
     """Apply the rules that hold a row against the rows around it.
 
     Args:
-        ordinary: the rows without what named days may bring; amounts are told as they are.
+        ordinary: the rows without what named days may bring and budgets set anew explain; amounts
+            are told as they are.
     """
     # The newest outcomes are those that have come: a fault in them is one of tonight.
     units, ordinary_units = rows.outcome_side.reported(), ordinary.outcome_side.reported()

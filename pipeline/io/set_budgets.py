@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from pipeline.core.findings import Level
 from pipeline.core.policy import Policy
-from pipeline.core.types import BoolArray
+from pipeline.core.types import BoolArray, FloatArray
 from pipeline.io.facts import Facts
+from pipeline.io.jumps import neighbour_median
 from pipeline.io.verdict import Verdict, named_lines
 
 RECENT_DAYS = 7
@@ -15,6 +18,13 @@ BUDGET_FACTOR = 3.0
 """How far a platform's budget may be from what the line spends. Beyond, it is in another unit, or a
 month's, or has not been delivered for weeks; none of these is what is set for a day."""
 SAME_BUDGET = 0.25  # relative: a plan's step of one night
+MONTH_DAYS = 28
+NEW_BUDGET = 1.3  # times the week's highest or below its lowest: more than a plan's step
+SHARE_ROOM = 1.3  # times the shares of the budget that a line usually spends
+USUAL_SHARES = (0.1, 0.9)  # quantiles
+PRICE_ROOM = 2.0  # a click may cost more where a line gets several times the money
+FEW_COUNTS = 2.0  # standard errors of a count
+TOLD = 6.0  # a step that nothing counted confirms is believed up to here: a slip is ten
 
 
 def check_spend_level(facts: Facts, policy: Policy, verdict: Verdict) -> None:
@@ -80,3 +90,81 @@ def check_budgets(facts: Facts, verdict: Verdict) -> None:
             column="budget",
             line=facts.lines[line],
         )
+
+
+def without_set_steps(facts: Facts) -> Facts:
+    """Return the facts as if no budget had been set anew on the newest day.
+
+    The newest money of a line that spends what its budget newly says is put at the week's, and
+    what was clicked and shown with it; everything else is as it is.
+    """
+    told = _newly_set(facts)
+    if not told.any():
+        return facts
+    usual = neighbour_median(facts.spend)[-1]
+    factor = np.where(told, usual / np.where(told, facts.spend[-1], 1.0), 1.0)
+
+    def steady(table: FloatArray) -> FloatArray:
+        table = table.copy()
+        table[-1] *= factor
+        return table
+
+    return replace(
+        facts,
+        spend=steady(facts.spend),
+        clicks=steady(facts.clicks),
+        impressions=steady(facts.impressions),
+    )
+
+
+def _newly_set(facts: Facts) -> BoolArray:
+    """Return the lines whose newest money is what their newest budget newly says, (n_lines,).
+
+    A line may always spend a part of its budget, or more than it, and after a raise it may need
+    days to spend it all. A row in another unit is that in budget and spend alike, so a click, or
+    where none is counted an impression, has to cost about what it did; where neither is, a step of
+    many times the week's money is not believed.
+    """
+    if len(facts.days) <= RECENT_DAYS:
+        return np.zeros(len(facts.lines), dtype=bool)
+    week, month = slice(-1 - RECENT_DAYS, -1), slice(-1 - MONTH_DAYS, -1)
+    now, budget = facts.spend[-1], facts.budget[-1]
+    usual = neighbour_median(facts.spend)[-1]
+    high, low = _quantiles(facts.budget[week], (1.0, 0.0))
+    least, most = _quantiles(_ratio(facts.spend[month], facts.budget[month]), USUAL_SHARES)
+    share = _ratio(now, budget)
+    with np.errstate(invalid="ignore"):
+        raised = (budget > NEW_BUDGET * high) & (now > usual) & (share < SHARE_ROOM * most)
+        cut = (budget * NEW_BUDGET < low) & (now < usual) & (share * SHARE_ROOM > least)
+    return np.asarray((raised | cut) & (now > 0) & _is_priced(facts))
+
+
+def _is_priced(facts: Facts) -> BoolArray:
+    """Return the lines whose newest money cost what it usually does, as far as that is known."""
+    month = slice(-1 - MONTH_DAYS, -1)
+    usual_money = neighbour_median(facts.spend)[-1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        priced = np.abs(np.log(facts.spend[-1] / usual_money)) < np.log(TOLD)
+    for counted in (facts.impressions, facts.clicks):  # clicks, where both are there
+        (usual,) = _quantiles(_ratio(facts.spend[month], counted[month]), (0.5,))
+        price = _ratio(facts.spend[-1], counted[-1])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            room = np.log(PRICE_ROOM) + FEW_COUNTS / np.sqrt(counted[-1])
+            step = np.abs(np.log(price / usual))
+        priced = np.where(np.isfinite(step), step < room, priced)
+    return np.asarray(priced)
+
+
+def _ratio(above: FloatArray, below: FloatArray) -> FloatArray:
+    """Return the ratio where both are above zero, NaN elsewhere."""
+    known = (above > 0) & (below > 0)
+    return np.where(known, above / np.where(known, below, 1.0), np.nan)
+
+
+def _quantiles(table: FloatArray, shares: tuple[float, ...]) -> list[FloatArray]:
+    """Return quantiles of each line's known days, NaN for a line that has none."""
+    out = np.full((len(shares), table.shape[1]), np.nan)
+    known = np.isfinite(table).any(axis=0)
+    if known.any():
+        out[:, known] = np.nanquantile(table[:, known], shares, axis=0)
+    return list(out)

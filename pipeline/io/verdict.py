@@ -75,6 +75,27 @@ class Verdict:
                 )
 
 
+def report_believed(plain: Verdict, verdict: Verdict, because: str, unless: str) -> None:
+    """Say what is believed of a newest day for a reason that a signer should know.
+
+    Args:
+        plain: what the rules say of the day without that reason.
+        verdict: what they say with it; gets the findings, to be looked at.
+        because: the reason, as the sentence begins that says what would be said without it.
+        unless: when to follow the plain finding's advice all the same.
+    """
+    heard = {(item.check, item.line) for item in verdict.findings}
+    for item in plain.findings:
+        if item.level is not Level.PASS and (item.check, item.line) not in heard:
+            message = f"{because} it would be said: {item.message}"
+            advice = f"{unless}: {item.advice}"
+            verdict.findings.append(
+                item.model_copy(
+                    update={"level": Level.REVIEW, "message": message, "advice": advice}
+                )
+            )
+
+
 def named_lines(facts: Facts, which: BoolArray, limit: int = 5) -> str:
     """Return the lines that are marked, as a sentence names them."""
     names = [line_label(facts.lines[int(index)]) for index in np.flatnonzero(which)]

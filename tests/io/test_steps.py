@@ -3,52 +3,115 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
 
-from pipeline.core.types import FloatArray
+from pipeline.core.findings import Level
 from pipeline.io.facts import Facts
 from pipeline.io.price_levels import check_price_level
 from pipeline.io.verdict import Verdict
 from pipeline.simulation.worlds import TUNED_KINDS, make_world
-from tests.io.test_named_days import N_DAYS, N_LINES, judged, shop
+from tests.io.test_named_days import N_DAYS, judged, shop
 
 LINE = 2
+EACH, ALL = slice(LINE, LINE + 1), slice(None)
 
 
-def stepped(facts: Facts, times: float, column: FloatArray) -> Facts:
-    """Return the facts with a line's newest money many times what it was."""
-    spend, clicks = facts.spend.copy(), facts.clicks.copy()
-    spend[-1, LINE] *= times
-    clicks[-1, LINE] *= times
-    return dataclasses.replace(facts, spend=spend, clicks=clicks, budget=column)
+def stepped(
+    times: float,
+    *,
+    told: float = 1.0,
+    told_days: int = 1,
+    lines: slice = EACH,
+    shares: tuple[float, float] = (0.95, 1.05),
+    price: float | None = 1.0,
+    in_unit: bool = False,
+    seed: int = 1,
+) -> Facts:
+    """Return a shop with a budget column, in which lines took a step on the newest day.
 
-
-def told(times: float, days: int = 1) -> FloatArray:
-    """Return a budget column that was raised some days ago."""
-    column = np.tile(shop().spend.mean(axis=0), (N_DAYS, 1))
-    column[-days:, LINE] *= times
-    return column
+    Args:
+        told: what the budget column says of it, and since how many days.
+        shares: between which parts of their budgets lines spend.
+        price: times the usual that a click then costs; None where nothing is counted.
+        in_unit: whether money is only written in another unit, so that nothing else changed.
+    """
+    rng = np.random.default_rng(seed)
+    facts = shop(seed)
+    budget = np.tile(facts.spend.mean(axis=0), (N_DAYS, 1))
+    spend = budget * rng.uniform(*shares, budget.shape)
+    clicks = rng.poisson(spend / 2).astype(float)
+    spend[-1, lines] *= times
+    budget[-told_days:, lines] *= told
+    if not in_unit:
+        clicks[-1, lines] = rng.poisson(spend[-1, lines] / 2 / (price or 1.0))
+    if price is None:
+        clicks[:] = np.nan
+    return dataclasses.replace(facts, spend=spend, clicks=clicks, budget=budget)
 
 
 def checks(found: Verdict) -> set[str]:
     return {item.check for item in found.findings}
 
 
-def test_a_step_that_the_budget_column_tells_is_explained() -> None:
-    unknown = np.full((N_DAYS, N_LINES), np.nan)
-    assert "line-step" in checks(judged(stepped(shop(), 3.0, unknown)))
-    assert "line-step" not in checks(judged(stepped(shop(), 3.0, told(3.0))))
+def believed(found: Verdict) -> set[str]:
+    return {
+        item.check
+        for item in found.findings
+        if item.message.startswith("budgets were set anew on 2026-06-29, which explains it; ")
+    }
+
+
+@pytest.mark.parametrize("shares", [(0.95, 1.05), (0.6, 1.4)], ids=["all of it", "60 to 140 %"])
+@pytest.mark.parametrize(
+    ("times", "price"),
+    [(3.0, 1.0), (3.0, 1.5), (3.0, None), (10.0, 1.0), (0.25, 1.0)],
+    ids=["raised", "dearer clicks", "nothing counted", "tenfold, clicked", "cut"],
+)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_step_that_the_budget_column_tells_is_believed_and_said(
+    shares: tuple[float, float], times: float, price: float | None, seed: int
+) -> None:
+    facts = stepped(times, told=times, shares=shares, price=price, seed=seed)
+    unknown = dataclasses.replace(facts, budget=np.full_like(facts.budget, np.nan))
+    assert "line-step" in checks(judged(unknown))
+    found = judged(facts)
+    assert "line-step" in believed(found)
+    assert {item.level for item in found.findings} == {Level.REVIEW}
+    assert not found.untrusted
 
 
 @pytest.mark.parametrize(
-    ("times", "column"),
-    [(3.0, told(1.0)), (3.0, told(1.5)), (3.0, told(3.0, days=N_DAYS)), (9.0, told(9.0))],
-    ids=["not told", "told less", "told long ago", "another unit in both"],
+    ("times", "more"),
+    [
+        (3.0, {}),
+        (3.0, {"told": 1.5}),
+        (3.0, {"told": 3.0, "told_days": N_DAYS}),
+        (3.0, {"told": 0.5}),
+        (9.0, {"told": 9.0, "price": None}),
+        (4.0, {"told": 4.0, "in_unit": True}),
+        (0.25, {"told": 0.25, "in_unit": True}),
+    ],
+    ids=["not told", "less", "long ago", "a cut", "slip", "dearer unit", "cheaper unit"],
 )
-def test_a_step_that_nobody_set_is_not(times: float, column: FloatArray) -> None:
-    assert {"line-step", "spend-jump"} & checks(judged(stepped(shop(), times, column)))
+def test_a_step_that_nobody_set_is_not(times: float, more: dict[str, Any]) -> None:
+    found = judged(stepped(times, **more))
+    assert {"line-step", "spend-jump"} & checks(found)
+    assert not believed(found)
+    assert found.untrusted
+
+
+@pytest.mark.parametrize(
+    ("times", "check"), [(0.5, "partial-day"), (3.0, "day-jump")], ids=["halved", "trebled"]
+)
+def test_budgets_that_people_set_for_all_lines_are_no_fault_of_the_day(
+    times: float, check: str
+) -> None:
+    assert check in believed(judged(stepped(times, told=times, lines=ALL)))
+    found = judged(stepped(times, lines=ALL))
+    assert check in checks(found) - believed(found)
 
 
 def in_unit(times: float, days: int, *, lines: slice = slice(None), sold: float = 1.0) -> Facts:

@@ -22,6 +22,7 @@ from pipeline.io import (
     suites,
 )
 from pipeline.io.artefacts import RunFolder
+from pipeline.io.copies import check_copied_day
 from pipeline.io.lift_tests import LIFT_TESTS
 from pipeline.io.line_outcomes import check_line_outcomes
 from pipeline.io.named_days import as_ordinary, first_of_its_name
@@ -213,3 +214,4 @@ def _judge_rows(rows: Facts, ordinary: Facts, metric: str, verdict: Verdict) -> 
     proportions.check_unit_cost(ordinary.outcome_side, verdict)
     proportions.check_day_jump(rows, verdict, ordinary)
     proportions.check_line_steps(rows, verdict, ordinary)
+    check_copied_day(rows, verdict)

@@ -16,8 +16,8 @@ from pipeline.io.artefacts import begin_run
 
 JUNK = [b",", b'"', b"\n", b"\r", b"\x00", b"\xff", b"-", b"e9", b"NaN", b"inf", b";", b"\t", b"0"]
 CODES = {
-    "ambiguous-key", "clicks-above-impressions", "conversions-above-clicks", "cut-off", "data",
-    "day-jump",
+    "ambiguous-key", "clicks-above-impressions", "conversions-above-clicks", "copied-day",
+    "cut-off", "data", "day-jump",
     "foreign-currency", "future-day", "line-step", "missing-days", "missing-group", "missing-lines",
     "late-outcomes", "missing-outcomes", "missing-rows",
     "no-outcome", "no-rows",

@@ -250,10 +250,12 @@ def _create_night(connection: DuckDBPyConnection, policy: Policy, day: date, tod
     oldest = day - timedelta(days=MAX_DAYS)
     period_days = policy.sources.period_days
     found = connection.execute(
-        "select min(day) from stg_spend where day between $oldest and $last_day",
+        "select min(day) filter (day >= $oldest), max(day) from stg_spend where day <= $last_day",
         {"oldest": oldest, "last_day": last_day},
     ).fetchall()
-    first_day = found[0][0] or last_day
+    first_day, newest = found[0]
+    if first_day is None:  # rows that are all too old still say on which weekday weeks begin
+        first_day = last_day - timedelta(days=(last_day - (newest or last_day)).days % period_days)
     last_day -= timedelta(days=(day - first_day).days % period_days)  # whole weeks only
     levels = measured_levels(policy)
     known = [levels is None or level in levels for level in range(MAX_LEVELS)]

@@ -152,6 +152,12 @@ def test_daily_rows_that_are_called_weeks_are_named(tables: Any, judge: Judge) -
     assert "week-start" in judge().fails
 
 
+def test_weeks_that_are_all_too_old_are_refused_as_that(tables: Any, judge: Judge) -> None:
+    for row in (*tables.spend, *tables.outcomes):
+        row["date"] = (date.fromisoformat(row["date"]) - timedelta(weeks=200)).isoformat()
+    assert judge().fails == {"no-rows"}
+
+
 @pytest.mark.parametrize(("day", "level"), [(0, Level.REVIEW), (2, Level.REVIEW), (3, Level.FAIL)])
 def test_a_week_of_outcomes_is_late_from_the_day_after_it(
     tables: Any, night: Any, judge: Judge, day: int, level: Level

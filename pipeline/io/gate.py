@@ -23,6 +23,7 @@ SHORT_DAYS = 28
 RECENT_DAYS = 7
 PAUSED_DAYS = 7  # a line that is silent for longer was switched off
 MISSING_SHARE = 1 / 3  # of recent spend: with more than that unknown, the rest says too little
+RENAMED = 1.4  # the money of lines that are silent over that of names that are as new, at most
 STALE_OUTCOME_DAYS = 3
 MATERIAL = 0.01  # of the portfolio's recent daily spend
 PARTIAL = 0.6  # of the week's lowest; a night cuts a line by a quarter, and holidays halve
@@ -109,7 +110,8 @@ def _check_missing(facts: Facts, verdict: Verdict) -> None:
     """Find lines that spoke this week and are silent now: unknown, held, and never taken as zero.
 
     A pause and a lost file look alike, so the lines keep their budgets and the rest is planned.
-    Only where much of the money is silent can nothing be planned.
+    Only where much of the money is silent can nothing be planned, unless names that are as new
+    spend about as much: then nothing is lost.
     """
     before = slice(-1 - facts.week(), -1)
     spent = facts.spend[before].sum(axis=0)
@@ -117,7 +119,8 @@ def _check_missing(facts: Facts, verdict: Verdict) -> None:
     spoke = facts.has_spend_row[before].any(axis=0) & (spent > 0)
     silent = ~facts.has_spend_row[-1] & spoke
     share = float(spent[silent].sum()) / total if total > 0 else 0.0
-    level = Level.FAIL if share >= MISSING_SHARE else Level.REVIEW
+    is_much = share >= MISSING_SHARE and not _is_renamed(facts, silent, before)
+    level = Level.FAIL if is_much else Level.REVIEW
     groups = facts.groups()
     lost = np.zeros(len(facts.lines), dtype=bool)
     for group in sorted(set(groups)):
@@ -148,6 +151,15 @@ def _check_missing(facts: Facts, verdict: Verdict) -> None:
         )
     _distrust_silence(facts, silent, verdict)
     _report_paused(facts, verdict)
+
+
+def _is_renamed(facts: Facts, silent: BoolArray, week: slice) -> bool:
+    """Return whether names that the week before did not begin with spend what silent lines did."""
+    began = np.argmax(facts.has_spend_row, axis=0) > len(facts.days) - 1 - facts.week()
+    paid = np.where(facts.has_spend_row[week], facts.spend[week], 0.0)
+    days = np.maximum(facts.has_spend_row[week].sum(axis=0), 1)
+    gone = float((paid.sum(axis=0) / days)[silent].sum())
+    return float(facts.spend[-1][began].sum()) * RENAMED >= gone
 
 
 def _distrust_silence(facts: Facts, silent: BoolArray, verdict: Verdict) -> None:

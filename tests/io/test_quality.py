@@ -336,6 +336,22 @@ def test_a_missing_line_is_refused_only_where_it_is_much_of_the_money(
     assert history.spend[-1, 3] == pytest.approx(100, rel=0.2)
 
 
+@pytest.mark.parametrize(
+    ("days", "money", "level"),
+    [(1, 1.2, Level.REVIEW), (2, 1.2, Level.REVIEW), (1, 0.3, Level.FAIL)],
+)
+def test_much_of_the_money_under_a_new_name_is_not_missing(
+    tables: Any, night: Any, days: int, money: float, level: Level
+) -> None:
+    since = (DAY - timedelta(days=days)).isoformat()
+    for row in tables.spend:
+        if (row["channel"], row["audience"]) == ("search", "a1") and row["date"] >= since:
+            row.update(audience="all", spend=row["spend"] * money, clicks=row["clicks"] * money)
+    tables.write()
+    finding = night().named("missing-lines")
+    assert (finding.level, "for search / a1 (" in finding.message) == (level, True)
+
+
 def test_a_line_that_stopped_long_ago_is_paused(tables: Any, night: Any) -> None:
     limit = (DAY - timedelta(days=9)).isoformat()
     drop(

@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from pipeline.core.plan import Plan, PlanLine
+from pipeline.core.plan import Mode, Plan, PlanLine
 from tests.runs.shop import LINES, SPENDS, Shop
 
 LINE, OTHER = LINES[1], ("search", "generics")
@@ -143,6 +143,20 @@ def test_a_renamed_line_takes_its_budget_along(shop, since):
     assert messages(plan, "line-without-data") == []
     shop.approve()
     assert shop.statuses()[plan.plan_id] == "approved"
+
+
+def test_a_renamed_line_of_much_of_the_money_gets_a_plan(shop):
+    for row in shop.spend:
+        if (row["channel"], row["audience"]) == LINE:
+            row["spend"] = float(row["spend"]) * 3
+    money = in_force(shop)
+    day = shop.later(2)
+    for rows in (shop.spend, shop.outcomes):
+        rename(rows, "2026-11-23")
+    plan = shop.night(day)
+    assert plan.mode is not Mode.FALLBACK
+    assert line_of(plan, OTHER).current == money
+    assert money > 0.4 * sum(item.current for item in plan.lines)
 
 
 def test_a_line_that_begins_while_another_goes_on_is_not_a_new_name(shop):

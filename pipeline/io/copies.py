@@ -23,26 +23,28 @@ def check_copied_day(facts: Facts, verdict: Verdict) -> None:
     all be true, so it is said and stops nothing.
     """
     counted = [table for table in (facts.clicks, facts.impressions) if np.isfinite(table[-1]).any()]
-    if not counted or not (facts.spend[-1] > 0).any():
+    tables, money = [facts.spend, *counted], facts.spend[-1]
+    is_counted = np.any([np.isfinite(table[-1]) for table in counted], axis=0)
+    alike = {
+        back: is_counted & np.all([_same(table, back) for table in tables], axis=0)
+        for back in range(1, min(FURTHEST, len(facts.days) - 1) + 1)
+    }
+    nearly = {
+        back: same
+        for back, same in alike.items()
+        if 0 < NEARLY_ALL * money.sum() <= money[same].sum()
+    }
+    if not nearly:
         return
-    tables = [facts.spend, *counted]
     rare = np.sum([_rarity(table[-1 - USUAL_DAYS : -1]) for table in tables], axis=0)
-    is_free = (facts.spend[-1] > 0) & (facts.spend[-1] != facts.budget[-1])
-    copied: list[tuple[float, int]] = []
-    for back in range(1, min(FURTHEST, len(facts.days) - 1) + 1):
-        same: BoolArray = np.all([_same(table, back) for table in tables], axis=0)
-        same &= np.any([np.isfinite(table[-1]) for table in counted], axis=0)
-        share = float(facts.spend[-1][same].sum() / facts.spend[-1].sum())
-        evidence = float(rare[same & is_free].sum())
-        if share >= NEARLY_ALL and evidence >= EVIDENCE:
-            copied.append((evidence, back))
-    if copied:
-        back = max(copied)[1]
+    rare[(money <= 0) | (money == facts.budget[-1])] = 0.0
+    evidence, back = max((float(rare[same].sum()), -back) for back, same in nearly.items())
+    if evidence >= EVIDENCE:
         verdict.add(
             Level.REVIEW,
             "copied-day",
             f"spend: money and counts of {facts.days[-1]} are, line by line, those of "
-            f"{facts.days[-1 - back]}, as when a file is sent again under a new date",
+            f"{facts.days[back - 1]}, as when a file is sent again under a new date",
             "compare the day with the platform, and fetch it again",
             source="spend",
             column="date",

@@ -30,7 +30,11 @@ def days_since_pause(spend: FloatArray) -> int:
 
 
 def _usual_rest(before: FloatArray) -> int:
-    """Return the longest rest of a line in the four weeks that end with these days."""
+    """Return the longest rest of a line in the four weeks that end with these days.
+
+    Days before its first spend are no rest: it was not there.
+    """
+    before = before[int(np.argmax(before > 0)) :]
     lately = _runs(before[-PATTERN_DAYS:] > 0)
     return max((days for is_on, days in lately if not is_on), default=0)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
 from pipeline.core.plan import Mode, Plan, PlanLine
-from tests.runs.shop import LINES, SPENDS, Shop
+from tests.runs.shop import DAY, LINES, SPENDS, Shop
 
 LINE, OTHER = LINES[1], ("search", "generics")
 NOTHING = {"spend": 0, "impressions": 0, "clicks": 0}
@@ -89,6 +89,19 @@ def test_a_line_that_spends_again_is_planned_again(shop):
     plan = shop.night(day)
     assert "nothing since" not in line_of(plan).reason
     assert messages(plan, "stopped") == []
+
+
+def test_a_young_line_that_stopped_is_named_and_gives_its_money_up(shop):
+    """The days before it began are no rest that it usually takes."""
+    young = {(DAY - timedelta(days=back)).isoformat() for back in range(1, 15)}
+    for rows in (shop.spend, shop.outcomes):
+        rows[:] = [
+            row for row in rows if (row["channel"], row["audience"]) != LINE or row["date"] in young
+        ]
+    money = in_force(shop)
+    plan = shop.night(stop(shop, 8))
+    assert line_of(plan).proposed == pytest.approx(0.75 * money, abs=0.01)
+    assert "taken as ended" in messages(plan, "stopped")[0]
 
 
 def test_a_line_that_rests_as_it_usually_does_has_not_stopped(shop):

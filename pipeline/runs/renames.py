@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from pipeline.core.findings import Finding, Level
-from pipeline.core.types import Line, line_label
+from pipeline.core.types import FloatArray, Line, line_label
 from pipeline.io.facts import Facts
 from pipeline.runs.inputs import Inputs
 from pipeline.runs.rests import days_stopped
@@ -21,10 +21,12 @@ MEAN_DAYS = 7
 def renamed(facts: Facts, inputs: Inputs) -> dict[Line, Line]:
     """Return the new name of every line in force that bears another one now.
 
-    A line is taken as renamed where a name that the plan in force does not know spends about what
+    A line is taken as renamed where a name that has nothing of the plan in force spends about what
     that plan gave an old one, and either began on the day the old one stopped, or has days from
-    before that plan while the old one has no row any more. Whoever moved the money by hand from one
-    line to a new one left things alike, and the same is right then: it is there and not here.
+    before that plan while the old one has no row any more. A name that was there before begins anew
+    after a rest of more than a week, or of a day where the plan gives it 0. Whoever moved the money
+    by hand from one line to such a one left things alike, and the same is right then: it is there
+    and not here.
     """
     published, plan = inputs.published_budgets(), inputs.published
     if plan is None or not published:
@@ -32,9 +34,9 @@ def renamed(facts: Facts, inputs: Inputs) -> dict[Line, Line]:
     place = {line: index for index, line in enumerate(facts.lines)}
     told = np.where(facts.has_spend_row, facts.spend, 0.0)  # a name that is gone has no rows
     first = {
-        line: int(np.argmax(facts.spend[:, index] > 0))
+        line: _begin(told[:, index], 0 if line in published else MEAN_DAYS)
         for line, index in place.items()
-        if line not in published and facts.spend[-1, index] > 0
+        if published.get(line, 0.0) <= 0 and told[-1, index] > 0
     }
     pairs = []
     for old, amount in published.items():
@@ -57,6 +59,13 @@ def renamed(facts: Facts, inputs: Inputs) -> dict[Line, Line]:
     return found
 
 
+def _begin(spend: FloatArray, rest: int) -> int:
+    """Return on which day a line began, after its last rest of more than `rest` days if any."""
+    days = np.flatnonzero(spend > 0)
+    breaks = np.flatnonzero(np.diff(days) > rest + 1)
+    return int(days[breaks[-1] + 1] if breaks.size else days[0])
+
+
 def rename_findings(names: Mapping[Line, Line], inputs: Inputs) -> list[Finding]:
     """Return a finding for every line that is taken as renamed."""
     budgets = inputs.published_budgets()
@@ -64,9 +73,9 @@ def rename_findings(names: Mapping[Line, Line], inputs: Inputs) -> list[Finding]
         Finding(
             level=Level.REVIEW,
             check="renamed",
-            message=f"spend: {line_label(old)} has stopped, and {line_label(new)}, which the plan "
-            f"in force does not know, spends about as much: taken as the same line, whose budget "
-            f"is {budgets[old]:,.2f}; {line_label(old)} gets none",
+            message=f"spend: {line_label(old)} has stopped, and {line_label(new)}, which has "
+            "nothing of the plan in force, spends about as much: taken as the same line, whose "
+            f"budget is {budgets[old]:,.2f}; {line_label(old)} gets none",
             advice="if it was not renamed, refuse the plan, and have finance fix the budgets of "
             "both lines",
             source="spend",

@@ -150,12 +150,56 @@ def test_a_renamed_line_takes_its_budget_along(shop, since):
     assert all((item.current, item.proposed) == (0.0, 0.0) for item in gone)
     (said,) = messages(plan, "renamed")
     assert said.startswith(
-        "spend: search / generic has stopped, and search / generics, which the plan in force does "
-        "not know, spends about as much: taken as the same line"
+        "spend: search / generic has stopped, and search / generics, which has nothing of the "
+        "plan in force, spends about as much: taken as the same line"
     )
     assert messages(plan, "line-without-data") == []
     shop.approve()
     assert shop.statuses()[plan.plan_id] == "approved"
+
+
+@pytest.mark.parametrize("days", [3, 10])
+def test_a_line_that_gets_its_old_name_back_takes_its_budget_along(shop, days):
+    """The plan in force knows the old name, with 0."""
+    in_force(shop)
+    shop.later(2)
+    for rows in (shop.spend, shop.outcomes):
+        rename(rows, "2026-11-23")
+    there = line_of(shop.night(shop.today), OTHER).proposed
+    shop.approve()
+    rows = [row for row in shop.spend if row["audience"] == OTHER[1]]
+    for _ in range(days + 1):
+        shop.later()
+        for table in (shop.spend, shop.outcomes):
+            like = {**table[-1], "channel": LINE[0], "audience": OTHER[1]}
+            if "spend" in like:
+                like["spend"] = rows[-1]["spend"]
+            day = like["date"]
+            table[:] = [r for r in table if r["date"] != day or (r["channel"], r["audience"]) not in
+                        (LINE, OTHER)]  # fmt: skip
+            table.append(like)
+    for table in (shop.spend, shop.outcomes):
+        for row in table:
+            if row["audience"] == OTHER[1] and row["date"] == table[-1]["date"]:
+                row["audience"] = LINE[1]
+    plan = shop.night(shop.today)
+    assert line_of(plan).current == there
+    assert line_of(plan, OTHER).current == line_of(plan, OTHER).proposed == 0.0
+    shop.approve()
+    assert shop.statuses()[plan.plan_id] == "approved"
+    assert sum(item.current for item in plan.lines) == pytest.approx(sum(SPENDS), rel=0.1)
+
+
+def test_a_renamed_line_takes_a_name_that_was_there_long_ago(shop):
+    money = in_force(shop)
+    day = shop.later(2)
+    for rows in (shop.spend, shop.outcomes):
+        rename(rows, "2026-11-23")
+        rows += [{**row, "audience": OTHER[1]} for row in rows if row["date"] < "2026-10-20"
+                 and (row["channel"], row["audience"]) == LINE]  # fmt: skip
+    plan = shop.night(day)
+    assert line_of(plan, OTHER).current == money
+    assert line_of(plan).current == line_of(plan).proposed == 0.0
 
 
 def test_a_renamed_line_of_much_of_the_money_gets_a_plan(shop):

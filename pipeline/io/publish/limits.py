@@ -88,23 +88,25 @@ def breaches(plan: Plan, limits: Limits) -> tuple[str, ...]:
 
 
 def _under_new_names(plan: Plan, limits: Limits) -> dict[Line, int]:
-    """Return what is set now, without lines of which the signer is told a new name.
+    """Return what is set now, of lines of which the signer is told a new name under that.
 
-    A line that people fixed or finance holds has to be accounted for all the same.
+    A line that people fixed or finance holds has to be accounted for under its own name.
     """
     told = {
-        item.value
+        item.value: item.line
         for item in plan.findings
-        if item.check == "renamed" and item.level is Level.REVIEW
+        if item.check == "renamed" and item.level is Level.REVIEW and item.line
     }
     kept = {line for line, amount in plan.budgets.items() if amount}
-    return {
-        line: amount
-        for line, amount in limits.set_now.items()
-        if " / ".join(line) not in told
-        or line in kept
-        or _why_it_stays(line, plan.line_columns, limits)
-    }
+    set_now = dict(limits.set_now)
+    for line, amount in limits.set_now.items():
+        new = told.get(" / ".join(line))
+        if new is None or line in kept or _why_it_stays(line, plan.line_columns, limits):
+            continue
+        del set_now[line]
+        if not limits.set_now.get(new) and not _why_it_stays(new, plan.line_columns, limits):
+            set_now[new] = amount
+    return set_now
 
 
 def _whole(amount: float, scale: Decimal) -> int | None:

@@ -154,8 +154,12 @@ def _check_missing(facts: Facts, verdict: Verdict) -> None:
 
 
 def _is_renamed(facts: Facts, silent: BoolArray, week: slice) -> bool:
-    """Return whether names that the week before did not begin with spend what silent lines did."""
-    began = np.argmax(facts.has_spend_row, axis=0) > len(facts.days) - 1 - facts.week()
+    """Return whether names that the week before did not begin with spend what silent lines did.
+
+    A name that was there before, and had not spent for a week, is as new.
+    """
+    rested = slice(-2 * facts.week(), -facts.week())
+    began = ~(facts.has_spend_row[rested] & (facts.spend[rested] > 0)).any(axis=0)
     paid = np.where(facts.has_spend_row[week], facts.spend[week], 0.0)
     days = np.maximum(facts.has_spend_row[week].sum(axis=0), 1)
     gone = float((paid.sum(axis=0) / days)[silent].sum())

@@ -352,6 +352,18 @@ def test_much_of_the_money_under_a_new_name_is_not_missing(
     assert (finding.level, "for search / a1 (" in finding.message) == (level, True)
 
 
+def test_much_of_the_money_under_a_name_of_long_ago_is_not_missing(tables: Any, night: Any) -> None:
+    since, old = ((DAY - timedelta(days=days)).isoformat() for days in (2, 20))
+    for rows in (tables.spend, tables.outcomes):
+        mine = [row for row in rows if (row["channel"], row["audience"]) == ("search", "a1")]
+        rows += [{**row, "audience": "all"} for row in mine if row["date"] < old]
+        for row in mine:
+            if row["date"] >= since:
+                row["audience"] = "all"
+    tables.write()
+    assert night().named("missing-lines").level is Level.REVIEW
+
+
 def test_a_line_that_stopped_long_ago_is_paused(tables: Any, night: Any) -> None:
     limit = (DAY - timedelta(days=9)).isoformat()
     drop(

@@ -156,14 +156,16 @@ def _check_missing(facts: Facts, verdict: Verdict) -> None:
 def _is_renamed(facts: Facts, silent: BoolArray, week: slice) -> bool:
     """Return whether names that the week before did not begin with spend what silent lines did.
 
-    A name that was there before, and had not spent for a week, is as new.
+    A name that was there before, and had not spent for a week, is as new. What it spent on its best
+    day counts: plans may have cut it since.
     """
     rested = slice(-2 * facts.week(), -facts.week())
     began = ~(facts.has_spend_row[rested] & (facts.spend[rested] > 0)).any(axis=0)
     paid = np.where(facts.has_spend_row[week], facts.spend[week], 0.0)
     days = np.maximum(facts.has_spend_row[week].sum(axis=0), 1)
     gone = float((paid.sum(axis=0) / days)[silent].sum())
-    return float(facts.spend[-1][began].sum()) * RENAMED >= gone
+    told = np.where(facts.has_spend_row, facts.spend, 0.0)[-facts.week() :, began]
+    return float(told[:, told[-1] > 0].max(axis=0).sum()) * RENAMED >= gone
 
 
 def _distrust_silence(facts: Facts, silent: BoolArray, verdict: Verdict) -> None:

@@ -36,6 +36,7 @@ from pipeline.runs.plan import Heading, optimised_plan
 from pipeline.runs.portfolio import Portfolio
 from pipeline.runs.promises import keep_promises, write_forecast
 from pipeline.runs.renames import rename_findings, renamed
+from pipeline.runs.set_otherwise import set_otherwise
 from pipeline.runs.standing import lines_without_data
 from pipeline.runs.trials import unread
 from pipeline.runs.verification import verify_night
@@ -109,6 +110,7 @@ def _paused(work: RunFolder, inputs: Inputs) -> list[Finding]:
         *resumed(facts, inputs),
         *ended(facts, inputs),
         *stopped_findings(stopped_lines(facts, inputs), facts),
+        *set_otherwise(facts, inputs),
     ]
 
 

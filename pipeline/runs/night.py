@@ -31,7 +31,7 @@ from pipeline.runs.inputs import (
 )
 from pipeline.runs.misnamed import misnamed
 from pipeline.runs.pages import write_night_page
-from pipeline.runs.pauses import ended, resumed, stopped_findings, stopped_lines
+from pipeline.runs.pauses import ended, resumed, returned, stopped_findings, stopped_lines
 from pipeline.runs.plan import Heading, optimised_plan
 from pipeline.runs.portfolio import Portfolio
 from pipeline.runs.promises import keep_promises, write_forecast
@@ -108,6 +108,7 @@ def _paused(work: RunFolder, inputs: Inputs) -> list[Finding]:
     return [
         *rename_findings(renamed(facts, inputs), inputs),
         *resumed(facts, inputs),
+        *returned(facts, inputs),
         *ended(facts, inputs),
         *stopped_findings(stopped_lines(facts, inputs), facts),
         *set_otherwise(facts, inputs),

@@ -15,6 +15,9 @@ from pipeline.runs.inputs import Inputs
 from pipeline.runs.rests import days_since_pause, days_stopped
 from pipeline.runs.standing import MEAN_DAYS, believed_budgets, current_budgets
 
+GIVEN_UP = 0.5
+"""Of what a line spent before its pause: a budget below it was taken down while it rested."""
+
 
 def resumed(facts: Facts, inputs: Inputs) -> list[Finding]:
     """Return a finding for every line whose mean of seven days counts days of a pause.
@@ -48,6 +51,42 @@ def resumed(facts: Facts, inputs: Inputs) -> list[Finding]:
                 column="budget",
                 line=facts.lines[index],
                 value=f"{set_to:.2f}",
+            )
+        )
+    return found
+
+
+def returned(facts: Facts, inputs: Inputs) -> list[Finding]:
+    """Return a finding for every line that spends again after plans took its money away.
+
+    For a week after a pause, where the budget in force is less than half of what it spent before.
+
+    Args:
+        facts: as `current_budgets`.
+    """
+    current, published = current_budgets(facts, inputs), inputs.published_budgets()
+    found = []
+    for index, line in enumerate(facts.lines):
+        spend = facts.spend[:, index]
+        days = days_since_pause(spend)
+        if line not in published or not 0 < days <= MEAN_DAYS:
+            continue
+        last = int(np.flatnonzero(spend[:-days])[-1]) + 1
+        before = float(spend[max(last - MEAN_DAYS, 0) : last].mean())
+        if current[index] >= GIVEN_UP * before:
+            continue
+        found.append(
+            Finding(
+                level=Level.REVIEW,
+                check="returned",
+                message=f"spend: {line_label(line)} spends again since {facts.days[-days]}, after "
+                f"{len(spend) - days - last} days without; it spent {before:,.2f} a day before, "
+                f"its budget in force is {float(current[index]):,.2f}, and plans raise that by the "
+                "daily limit at most",
+                advice="if it is to have its money back at once, have finance fix its budget",
+                source="spend",
+                line=line,
+                value=f"{float(current[index]):.2f}",
             )
         )
     return found

@@ -104,6 +104,25 @@ def test_a_young_line_that_stopped_is_named_and_gives_its_money_up(shop):
     assert "taken as ended" in messages(plan, "stopped")[0]
 
 
+def test_a_line_that_comes_back_to_a_budget_that_was_taken_down_is_named(shop):
+    shop.spend = [{**row, "budget": row["spend"]} for row in shop.spend]
+    money = in_force(shop)
+    for _ in range(4):
+        plan = shop.night(stop(shop, 1, budget=0))
+        assert messages(plan, "returned") == []
+        shop.approve()
+    left = line_of(plan).proposed
+    assert left < 0.4 * money
+    day = shop.later()
+    shop.line_rows(*LINE)[-1].update(spend=left, budget=left)
+    plan = shop.night(day)
+    (said,) = messages(plan, "returned")
+    assert said.startswith(
+        "spend: search / generic spends again since 2026-11-26, after 4 days without; it spent "
+    )
+    assert f"its budget in force is {left:,.2f}" in said
+
+
 def test_a_line_that_rests_as_it_usually_does_has_not_stopped(shop):
     for row in shop.line_rows(*LINE)[0::7]:
         row.update(NOTHING)

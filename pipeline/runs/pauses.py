@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.core.findings import Finding, Level
+from pipeline.core.money import from_minor
 from pipeline.core.types import Line, line_label
 from pipeline.io.facts import Facts
 from pipeline.io.verdict import named_lines
@@ -110,7 +111,8 @@ def stopped_lines(facts: Facts, inputs: Inputs) -> dict[Line, Stopped]:
 
     A day without spend may be a fault, so such a line is held first; after a week, or where the
     budget column says 0, it has ended, and every night takes from it what the daily limit allows.
-    A line that rests as it usually does has not stopped.
+    A line that rests as it usually does has not stopped, and of one whose daily limit is less than
+    the smallest amount nothing is left to take.
 
     Args:
         facts: as `current_budgets`.
@@ -122,6 +124,8 @@ def stopped_lines(facts: Facts, inputs: Inputs) -> dict[Line, Stopped]:
     for index, line in enumerate(facts.lines):
         days = days_stopped(facts.spend[:, index])
         if line not in published or current[index] <= 0 or not days:
+            continue
+        if current[index] * inputs.policy.max_daily_change < from_minor(1, inputs.policy.currency):
             continue
         since, is_off = facts.days[-days], bool(is_told[index]) or days > MEAN_DAYS
         why = f"it has spent nothing since {since}"

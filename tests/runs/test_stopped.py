@@ -104,6 +104,16 @@ def test_a_young_line_that_stopped_is_named_and_gives_its_money_up(shop):
     assert "taken as ended" in messages(plan, "stopped")[0]
 
 
+def test_of_cents_that_no_limit_can_take_nothing_is_said(shop):
+    """Else every night would say for ever that it takes from them."""
+    for row in shop.line_rows(*LINE):
+        row["spend"] = 0.03
+    assert in_force(shop) == 0.03
+    plan = shop.night(stop(shop, 9))
+    assert messages(plan, "stopped") == []
+    assert "every night" not in line_of(plan).reason
+
+
 def test_a_line_that_comes_back_to_a_budget_that_was_taken_down_is_named(shop):
     shop.spend = [{**row, "budget": row["spend"]} for row in shop.spend]
     money = in_force(shop)

@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from pipeline.core.findings import Finding, Level
+from pipeline.core.types import line_label
 from pipeline.io.facts import Facts
 from pipeline.io.verdict import named_lines
 from pipeline.runs.inputs import Inputs
@@ -43,17 +44,20 @@ def set_otherwise(facts: Facts, inputs: Inputs) -> list[Finding]:
     odd = known & (away > room) & (to_set < to_plan) & (np.abs(is_set - asked) > least)
     if not odd.any():
         return []
+    worst = int(np.argmax(np.where(odd, np.abs(is_set - asked), 0.0)))
     return [
         Finding(
             level=Level.REVIEW,
             check="set-otherwise",
-            message=f"spend: {named_lines(facts, odd)} had {float(is_set[odd].sum()):,.2f} set and "
-            f"{float(spent[odd].sum()):,.2f} spent on {facts.days[-1]}, the plan in force gives "
-            f"{float(asked[odd].sum()):,.2f}; plans go on from what the plan in force gives",
+            message=f"spend: {named_lines(facts, odd)} had other budgets set and spent on "
+            f"{facts.days[-1]} than the plan in force gives, for example "
+            f"{line_label(facts.lines[worst])} {is_set[worst]:,.2f} set, {spent[worst]:,.2f} spent "
+            f"and {asked[worst]:,.2f} given; plans go on from what is given",
             advice="set on the platform what the plan says; if people set it on purpose, have "
             "finance fix those budgets, so that the rest is planned around them",
             source="spend",
             column="budget",
+            line=facts.lines[worst],
             value=str(int(odd.sum())),
         )
     ]

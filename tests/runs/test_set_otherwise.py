@@ -31,8 +31,9 @@ def test_a_budget_that_people_set_beside_the_plan_is_said(shop, budget):
     shop.spend = [{**row, "budget": row["spend"]} for row in shop.spend]
     (said,), given = live(shop, budget)
     assert said.message == (
-        f"spend: search / generic had {budget:,.2f} set and {budget:,.2f} spent on 2026-11-22, the "
-        f"plan in force gives {given[LINE][1]:,.2f}; plans go on from what the plan in force gives"
+        "spend: search / generic had other budgets set and spent on 2026-11-22 than the plan in "
+        f"force gives, for example search / generic {budget:,.2f} set, {budget:,.2f} spent and "
+        f"{given[LINE][1]:,.2f} given; plans go on from what is given"
     )
     assert "have finance fix" in said.advice
 

@@ -13,6 +13,7 @@ import numpy as np
 from pipeline.core.findings import Level
 from pipeline.core.types import BoolArray, FloatArray, line_label
 from pipeline.io.facts import Facts
+from pipeline.io.line_outcomes import LATE, MISSING
 from pipeline.io.verdict import Verdict, aged_level
 
 UNLIKELY = np.log(1e-6)  # one false alarm in a million cells: 50 lines over 50 years
@@ -51,11 +52,22 @@ def check_outages(facts: Facts, metric: str, verdict: Verdict, *, are_totals: bo
         are_totals: whether outcomes are counted whoever caused them: then they go on when spend
             rests, and a row that is not there is missing, which is said elsewhere.
     """
-    reported = ~facts.has_outcome_row if are_totals else np.zeros(facts.spend.shape, dtype=bool)
+    reported = ~facts.has_outcome_row if are_totals else _not_there(facts, verdict)
     there = [name for name in dict.fromkeys(("conversions", metric)) if name in facts.outcomes]
     for counted in there:
         is_lumpy = counted != there[0] and not are_totals
         _check_metric(facts, counted, reported, verdict, are_totals=are_totals, only_all=is_lumpy)
+
+
+def _not_there(facts: Facts, verdict: Verdict) -> BoolArray:
+    """Return the cells whose outcomes have not come, as was found already: no silence of theirs."""
+    place = {line: index for index, line in enumerate(facts.lines)}
+    row = {day: index for index, day in enumerate(facts.days)}
+    out = np.zeros(facts.spend.shape, dtype=bool)
+    for (day, line), doubt in verdict.untrusted.items():
+        if doubt.check in (LATE, MISSING) and line in place and day in row:
+            out[row[day], place[line]] = True
+    return out
 
 
 def _check_metric(

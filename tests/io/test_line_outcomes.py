@@ -110,3 +110,15 @@ def test_outcomes_that_are_not_counted_are_judged_by_how_they_scatter() -> None:
     scatter = np.random.default_rng(3).gamma(2.0, 0.5, facts.spend.shape)
     lumpy = dataclasses.replace(facts, outcomes={"revenue": earned["revenue"] * scatter})
     assert not found(without_outcomes(lumpy, (-1, LINE))).findings
+
+
+def test_outcomes_that_have_not_come_are_no_outage_as_well() -> None:
+    cells = [(N_DAYS - 1 - back, LINE) for back in range(9)]
+    found = {item.check for item in judged(without_outcomes(shop(), *cells)).findings}
+    assert "missing-outcomes" in found
+    assert "outage" not in found
+    zeros = {name: table.copy() for name, table in shop().outcomes.items()}
+    for table in zeros.values():
+        table[-8:-3, LINE] = 0.0  # there, and nothing in them
+    silent = dataclasses.replace(shop(), outcomes=zeros)
+    assert "outage" in {item.check for item in judged(silent).findings}

@@ -17,7 +17,7 @@ from pipeline.core.watch import Watch
 from pipeline.io.facts import Facts
 from pipeline.io.set_budgets import odd_budgets
 from pipeline.runs.inputs import Inputs
-from pipeline.runs.renames import renamed
+from pipeline.runs.renames import renamed, with_new_names
 
 MEAN_DAYS = 7
 USUAL_DAYS = 56  # eight of each weekday
@@ -36,9 +36,7 @@ def current_budgets(facts: Facts, inputs: Inputs) -> FloatArray:
         facts: with the likely spend where the source's is in doubt: what is not believed is not
             what is set either.
     """
-    published = inputs.published_budgets()
-    for old, new in renamed(facts, inputs).items():
-        published[new], published[old] = published[old], 0.0
+    published = with_new_names(inputs.published_budgets(), renamed(facts, inputs))
     out = np.zeros(len(facts.lines))
     believed = believed_budgets(facts)
     for index, line in enumerate(facts.lines):

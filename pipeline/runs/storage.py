@@ -93,7 +93,7 @@ def read_facts(work: RunFolder, inputs: Inputs) -> Facts:
     seen = vintages.read_vintages(work, counted)
     watch, explored = read_watch(work), inputs.explored()
     for old, new in renamed(staged, inputs).items():
-        explored[new] = explored.pop(old, 0.0)
+        explored.setdefault(new, explored.pop(old, 0.0))
     return DecisionFacts(
         policy=inputs.policy,
         day=inputs.day,

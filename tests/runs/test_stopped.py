@@ -187,6 +187,47 @@ def test_a_renamed_line_takes_its_budget_along(shop, since):
     assert shop.statuses()[plan.plan_id] == "approved"
 
 
+def test_a_line_that_rests_two_days_before_its_new_name_takes_its_budget_along(shop):
+    money = in_force(shop)
+    shop.later(3)
+    for rows in (shop.spend, shop.outcomes):
+        rows[:] = [
+            row
+            for row in rows
+            if (row["channel"], row["audience"]) != LINE
+            or row["date"] not in ("2026-11-22", "2026-11-23")
+        ]
+        rename(rows, "2026-11-24")
+    next(row for row in shop.spend if row["audience"] == OTHER[1])["spend"] = money
+    plan = shop.night(shop.today)
+    assert line_of(plan, OTHER).current == money
+    assert line_of(plan).current == line_of(plan).proposed == 0.0
+
+
+def test_a_line_that_was_renamed_in_the_middle_of_a_day_is_seen_on_the_next(shop):
+    """On the day itself both names spend, so the plan that is signed then knows both."""
+    in_force(shop)
+    shop.later()
+    for rows in (shop.spend, shop.outcomes):
+        for row in [r for r in rows if (r["channel"], r["audience"]) == LINE]:
+            if row["date"] == "2026-11-22":
+                row.update({"spend": float(row["spend"]) / 2} if "spend" in row else {})
+                rows.append({**row, "audience": OTHER[1]})
+    both = shop.night(shop.today)
+    shop.approve()
+    assert line_of(both).proposed > 0
+    shop.later()
+    for rows in (shop.spend, shop.outcomes):
+        rename(rows, "2026-11-23")
+    plan = shop.night(shop.today)
+    assert line_of(plan, OTHER).current == line_of(both, OTHER).proposed
+    assert line_of(plan).current == line_of(plan).proposed == 0.0
+    (said,) = messages(plan, "renamed")
+    assert "search / generics, which began then, spends about as much" in said
+    shop.approve()
+    assert shop.statuses()[plan.plan_id] == "approved"
+
+
 @pytest.mark.parametrize("days", [3, 10])
 def test_a_line_that_gets_its_old_name_back_takes_its_budget_along(shop, days):
     """The plan in force knows the old name, with 0."""

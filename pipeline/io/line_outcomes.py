@@ -16,7 +16,7 @@ from pipeline.io.verdict import Verdict, named_lines
 
 USUAL_DAYS = 28
 LONGEST = 13  # a line that sells nothing for two weeks or more has ended
-SPENT = 0.6  # of the usual money: a line that rests sells less
+SPENT = 0.6  # of the usual money; a line that spends less, as plans may cut it, sells less
 UNLIKELY = np.log(1e-4)  # of a line and night; the price of a false alarm is a line held for one
 LATE = "late-outcomes"
 MISSING = "missing-outcomes"
@@ -84,18 +84,19 @@ def _is_unlikely(seen: Facts, behind: FloatArray) -> BoolArray:
         before = slice(len(seen.days) - days - USUAL_DAYS, len(seen.days) - days)
         if before.start < 0 or not lines.any() or lines.all():
             continue
-        spent = seen.spend[-days:].mean(axis=0) > SPENT * np.median(seen.spend[before], axis=0)
+        usual = np.maximum(np.median(seen.spend[before], axis=0), 1e-9)
+        paid = np.minimum(1.0, seen.spend[-days:].mean(axis=0) / (SPENT * usual))
         always = seen.has_outcome_row[before].all(axis=0)
         evidence = np.zeros(len(seen.lines))
         for name, table in seen.outcomes.items():
             arrived = _arrived(table, before, behind < days)
-            found = _evidence(table[before], arrived, are_counts=name == "conversions")
+            found = _evidence(table[before], arrived * paid, are_counts=name == "conversions")
             evidence = np.fmax(evidence, found)
-        odd |= lines & spent & always & (evidence > -UNLIKELY)
+        odd |= lines & always & (evidence > -UNLIKELY)
     return odd
 
 
-def _evidence(usual: FloatArray, arrived: float, *, are_counts: bool) -> FloatArray:
+def _evidence(usual: FloatArray, arrived: FloatArray, *, are_counts: bool) -> FloatArray:
     """Return minus the log probability that each line sold nothing on a day.
 
     Counts are taken as negative binomial, mean and variance as they were. Anything else is like
@@ -104,7 +105,7 @@ def _evidence(usual: FloatArray, arrived: float, *, are_counts: bool) -> FloatAr
 
     Args:
         usual: (n_days, n_lines).
-        arrived: share of the outcomes that has come by now.
+        arrived: (n_lines,), share of the usual outcomes that should have come by now.
     """
     mean, spread = usual.mean(axis=0), usual.var(axis=0)
     least = 1e-9 * np.maximum(mean, 1e-9)

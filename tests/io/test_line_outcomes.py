@@ -58,6 +58,19 @@ def rested() -> Facts:
     return facts
 
 
+def cut(share: float) -> Facts:
+    """Return facts in which the line, whose newest outcomes are not there, spends less lately."""
+    facts = without_outcomes(shop(), (-1, LINE))
+    facts.spend[-3:, LINE] *= share
+    return facts
+
+
+def test_a_line_that_plans_have_cut_is_judged_by_what_it_spends() -> None:
+    """Two nights of a quarter each are more than the whole of what counted before."""
+    assert [item.check for item in found(cut(0.5)).findings] == ["missing-outcomes"]
+    assert not found(cut(0.02)).findings
+
+
 def rare() -> Facts:
     facts = shop()
     facts.outcomes["conversions"][-9, LINE] = facts.outcomes["revenue"][-9, LINE] = 0.0

@@ -7,13 +7,14 @@ model, so that history never stops the nights for ever.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date
 
 import numpy as np
 
 from pipeline.core.findings import Level
 from pipeline.core.policy import Policy
-from pipeline.core.types import BoolArray, FloatArray
+from pipeline.core.types import BoolArray, FloatArray, Line
 from pipeline.io.facts import Facts
 from pipeline.io.levels import typical_levels
 from pipeline.io.verdict import SHOWN_DAYS, Verdict, named_lines
@@ -82,12 +83,17 @@ def check_counts(facts: Facts | None, policy: Policy, verdict: Verdict) -> bool:
 
 
 def check_newest_day(
-    facts: Facts, day: date, verdict: Verdict, ordinary: Facts | None = None
+    facts: Facts,
+    day: date,
+    verdict: Verdict,
+    ordinary: Facts | None = None,
+    moneyless: Collection[Line] = (),
 ) -> None:
     """Check that the newest day is there, and whole.
 
     Args:
         ordinary: the facts without what named days may bring.
+        moneyless: lines that are meant to spend nothing, so that nobody misses their rows.
     """
     newest = facts.days[-1]
     if not facts.has_spend_row[-1].any():
@@ -102,11 +108,11 @@ def check_newest_day(
             value=str(last),
         )
         return
-    _check_missing(facts, verdict)
+    _check_missing(facts, verdict, moneyless)
     _check_partial(facts, ordinary or facts, verdict)
 
 
-def _check_missing(facts: Facts, verdict: Verdict) -> None:
+def _check_missing(facts: Facts, verdict: Verdict, moneyless: Collection[Line]) -> None:
     """Find lines that spoke this week and are silent now: unknown, held, and never taken as zero.
 
     A pause and a lost file look alike, so the lines keep their budgets and the rest is planned.
@@ -117,7 +123,8 @@ def _check_missing(facts: Facts, verdict: Verdict) -> None:
     spent = facts.spend[before].sum(axis=0)
     total = float(spent.sum())
     spoke = facts.has_spend_row[before].any(axis=0) & (spent > 0)
-    silent = ~facts.has_spend_row[-1] & spoke
+    meant = np.array([line in moneyless for line in facts.lines], dtype=bool)
+    silent = ~facts.has_spend_row[-1] & spoke & ~meant
     share = float(spent[silent].sum()) / total if total > 0 else 0.0
     is_much = share >= MISSING_SHARE and not _is_renamed(facts, silent, before)
     level = Level.FAIL if is_much else Level.REVIEW
@@ -127,7 +134,9 @@ def _check_missing(facts: Facts, verdict: Verdict) -> None:
         members = np.array([name == group for name in groups])
         part = float(spent[members].sum()) / total if total > 0 else 0.0
         is_line = len(facts.lines[0]) == 1  # then a group is one line, judged below
-        if is_line or part < MATERIAL or facts.has_spend_row[-1][members].any():
+        if is_line or part < MATERIAL or not silent[members].any():
+            continue
+        if facts.has_spend_row[-1][members].any():
             continue
         lost |= members
         verdict.add(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 from operator import itemgetter
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.core.findings import Finding, Level, worst_level
 from pipeline.core.policy import Policy
+from pipeline.core.types import Line
 from pipeline.io import (
     gaps,
     gate,
@@ -64,15 +65,20 @@ def start_suites() -> None:
 
 
 def validate(
-    work: RunFolder, policy: Policy, day: date, previous: RunFolder | None = None
+    work: RunFolder,
+    policy: Policy,
+    day: date,
+    previous: RunFolder | None = None,
+    moneyless: Collection[Line] = (),
 ) -> list[Finding]:
     """Return what the signer must know about the data, and write which cells to distrust.
 
     Args:
         day: the plan's day; data up to the day before count.
         previous: the run of an earlier night, to compare restated days with.
+        moneyless: lines that are meant to spend nothing.
     """
-    return judge(work, policy, day, previous).complete()
+    return judge(work, policy, day, previous, moneyless=moneyless).complete()
 
 
 def judge(
@@ -82,6 +88,7 @@ def judge(
     previous: RunFolder | None = None,
     *,
     with_suites: bool = True,
+    moneyless: Collection[Line] = (),
 ) -> Judgement:
     """Return the gate's findings at once, while the suites run on in another process.
 
@@ -100,7 +107,7 @@ def judge(
             metric, days = policy.objective.maximize, policy.sources.period_days
             pending = suites.begin(facts, metric, tests, period_days=days)
         before = read_facts(previous) if previous and previous.exists(LINE_DAY) else None
-        judge_facts(facts, policy, day, verdict, read_special_days(work), before)
+        judge_facts(facts, policy, day, verdict, read_special_days(work), before, moneyless)
         gate.check_cut_off(work.read_json(SOURCES)["spend"]["ends_open"], verdict)
         if before is not None:
             restated.check_restated(facts, before, policy.objective.maximize, verdict)
@@ -143,6 +150,7 @@ def judge_facts(
     verdict: Verdict,
     named: Mapping[date, str] | None = None,
     before: Facts | None = None,
+    moneyless: Collection[Line] = (),
 ) -> None:
     """Apply every rule that needs only tonight's tables.
 
@@ -151,6 +159,7 @@ def judge_facts(
     Args:
         named: days that the settings name; what such a day may bring is no fault of it.
         before: an earlier night's tables, which say how late outcomes usually are.
+        moneyless: lines that are meant to spend nothing.
     """
     metric = policy.objective.maximize
     units = facts.outcome_side
@@ -158,7 +167,7 @@ def judge_facts(
     names = named or {}
     steady = set_budgets.without_set_steps(rows)
     ordinary = as_ordinary(steady, names)
-    gate.check_newest_day(rows, day, verdict, ordinary)
+    gate.check_newest_day(rows, day, verdict, ordinary, moneyless)
     gaps.check_gaps(facts, metric, verdict)
     if rows.measured is not None:
         gaps.check_outcome_gaps(rows.measured, verdict)
@@ -175,24 +184,26 @@ def judge_facts(
     newest = rows.days[-1]
     if name := first_of_its_name(rows, names):
         report_believed(
-            _plainly(rows, steady, metric, day),
+            _plainly(rows, steady, metric, day, moneyless),
             verdict,
             f"{newest} is the first {name!r} in the data and believed; of any other day",
             "if the day did not bring that",
         )
     if steady is not rows:
         report_believed(
-            _plainly(rows, as_ordinary(rows, names), metric, day),
+            _plainly(rows, as_ordinary(rows, names), metric, day, moneyless),
             verdict,
             f"budgets were set anew on {newest}, which explains it; without that",
             "if nobody set them",
         )
 
 
-def _plainly(rows: Facts, ordinary: Facts, metric: str, day: date) -> Verdict:
+def _plainly(
+    rows: Facts, ordinary: Facts, metric: str, day: date, moneyless: Collection[Line]
+) -> Verdict:
     """Return what the rules for the newest rows say when less is known to explain them."""
     plain = Verdict()
-    gate.check_newest_day(rows, day, plain, ordinary)
+    gate.check_newest_day(rows, day, plain, ordinary, moneyless)
     _judge_rows(rows, ordinary, metric, plain)
     return plain
 

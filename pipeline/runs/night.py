@@ -13,7 +13,7 @@ from pipeline.core.errors import InfeasibleError
 from pipeline.core.findings import Finding, Level, worst_level
 from pipeline.core.money import minor_digits
 from pipeline.core.plan import Kind, Plan
-from pipeline.core.types import line_label
+from pipeline.core.types import Line, line_label
 from pipeline.io import quality, warehouse
 from pipeline.io.artefacts import RunFolder
 from pipeline.io.publish.targets import freeze_targets
@@ -92,13 +92,23 @@ def _validate(work: RunFolder) -> None:
     if worst_level(found) is not Level.FAIL:
         found = [
             *found,
-            *quality.validate(work, inputs.policy, inputs.day, previous_run(work)),
+            *quality.validate(
+                work, inputs.policy, inputs.day, previous_run(work), _moneyless(work, inputs)
+            ),
             *_without_data(work, inputs),
             *_paused(work, inputs),
             *_misnamed(work, inputs),
             *unread(inputs.trials, inputs.day),
         ]
     storage.write_findings(work, storage.FINDINGS, found)
+
+
+def _moneyless(work: RunFolder, inputs: Inputs) -> set[Line]:
+    """Return the lines that the plan in force gives nothing, or that bear another name by now."""
+    if not work.exists(warehouse.LINE_DAY):
+        return set()
+    named = renamed(warehouse.read_facts(work), inputs)
+    return {line for line, amount in inputs.published_budgets().items() if not amount} | set(named)
 
 
 def _paused(work: RunFolder, inputs: Inputs) -> list[Finding]:

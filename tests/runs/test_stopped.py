@@ -183,6 +183,7 @@ def test_a_renamed_line_takes_its_budget_along(shop, since):
         "plan in force, spends about as much: taken as the same line"
     )
     assert messages(plan, "line-without-data") == []
+    assert messages(plan, "missing-lines") == []
     shop.approve()
     assert shop.statuses()[plan.plan_id] == "approved"
 
@@ -202,6 +203,27 @@ def test_a_line_that_rests_two_days_before_its_new_name_takes_its_budget_along(s
     plan = shop.night(shop.today)
     assert line_of(plan, OTHER).current == money
     assert line_of(plan).current == line_of(plan).proposed == 0.0
+
+
+def test_the_month_does_not_pay_a_renamed_line_under_both_names(shop):
+    """Nor on the nights after, when the old name is still missed within its week."""
+    shop.settings["budget"] = {"monthly": 30_000}
+    in_force(shop)
+    day = shop.later(2)
+    usual = shop.spend
+    budgets, said = [], []
+    for is_renamed in (False, True):
+        shop.spend = [dict(row) for row in usual]
+        if is_renamed:
+            rename(shop.spend, "2026-11-22")
+        plan = shop.night(day)
+        budgets.append(plan.budget)
+        said += messages(plan, "missing-lines")
+    assert budgets[0] == pytest.approx(budgets[1], abs=0.01)
+    shop.approve()
+    day = shop.later()
+    rename(shop.spend, "2026-11-24")
+    assert [*said, *messages(shop.night(day), "missing-lines")] == []
 
 
 def test_a_line_that_was_renamed_in_the_middle_of_a_day_is_seen_on_the_next(shop):

@@ -26,7 +26,7 @@ NEAR_WEEKS = 8  # to each side, in which a weekday shows whether it usually rest
 LEAST_DAYS = 3  # of a weekday; fewer show no habit
 RESTS = 1 / 3  # share of a weekday's other days without a row from which on it is a habit
 GAP_DAYS = 13  # a line that is silent for two weeks or more was switched off
-WENT_ON = 0.6  # of the usual outcome or money: a line that rests has less
+WENT_ON = 0.6  # of the usual outcome: a line that rests has less
 SHOWN_GAPS = 3
 
 

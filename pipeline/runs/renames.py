@@ -10,10 +10,10 @@ import numpy as np
 from pipeline.core.findings import Finding, Level
 from pipeline.core.types import FloatArray, Line, line_label
 from pipeline.io.facts import Facts
+from pipeline.io.gate import RENAMED
 from pipeline.runs.inputs import Inputs
 from pipeline.runs.rests import days_stopped
 
-LIKE = 1.4  # the money of one name over that of the other, at most
 APART_DAYS = 2  # between the last day of one name and the first of the other, or that both have
 MEAN_DAYS = 7
 
@@ -52,7 +52,7 @@ def renamed(facts: Facts, inputs: Inputs) -> dict[Line, Line]:
                 is_next = facts.days[began] < plan.date
             spent = float(facts.spend[max(began, len(facts.days) - MEAN_DAYS) :, place[new]].mean())
             away = abs(math.log(spent / amount))
-            if is_next and away <= math.log(LIKE):
+            if is_next and away <= math.log(RENAMED):
                 pairs.append((not set(old) & set(new), away, old, new))
     found: dict[Line, Line] = {}
     for _, _, old, new in sorted(pairs):

@@ -147,6 +147,40 @@ class History:
             },
         )
 
+    def under_new_names(self, names: Mapping[Line, Line]) -> History:
+        """Return the same days with the past of every former name under the line's name now.
+
+        A former name keeps its place, empty and untrusted: of it nothing is learned any more.
+
+        Args:
+            names: former name -> name now, all of them lines of this history.
+        """
+        if not names:
+            return self
+        place = {line: index for index, line in enumerate(self.lines)}
+        pairs = [(place[old], place[new]) for old, new in names.items()]
+
+        def joined(table: FloatArray) -> FloatArray:
+            out = table.copy()
+            for old, new in pairs:
+                out[:, new] += out[:, old]
+                out[:, old] = 0.0
+            return out
+
+        trusted = self.trusted.copy()
+        for old, new in pairs:
+            trusted[:, new] &= trusted[:, old]
+            trusted[:, old] = False
+        return replace(
+            self,
+            spend=joined(self.spend),
+            outcomes={name: joined(table) for name, table in self.outcomes.items()},
+            trusted=trusted,
+            leads={
+                name: replace(lead, table=joined(lead.table)) for name, lead in self.leads.items()
+            },
+        )
+
     def of_lines(self, places: IntArray) -> History:
         """Return the lines at those places, as if there were no others."""
         return replace(

@@ -25,7 +25,9 @@ from pipeline.core.learning import (
 from pipeline.core.money import minor_digits, to_minor
 from pipeline.core.types import Line
 
-OPTIONAL_PARTS = frozenset({"split", "kpi", "exploration", "kept", "new_lines", "holdouts"})
+OPTIONAL_PARTS = frozenset(
+    {"split", "kpi", "exploration", "kept", "new_lines", "holdouts", "renamed"}
+)
 """Keys of a plan's content that are there only where they say something."""
 
 Amounts: TypeAlias = tuple[Line, int, int]
@@ -104,6 +106,13 @@ class PlanLine(Frozen):
     action: str = "hold"
     reason: str = ""
     exploration: float = 0.0
+
+
+class PlanRename(Frozen):
+    """A line that had another name; whoever signs agrees that it is the same one."""
+
+    line: dict[str, str]
+    was: dict[str, str]
 
 
 class PlanCap(Frozen):
@@ -212,6 +221,7 @@ class Plan(Signed):
     kept: tuple[PlanKept, ...] = ()
     new_lines: PlanNewLines | None = None
     holdouts: tuple[PlanHoldout, ...] = ()
+    renamed: tuple[PlanRename, ...] = ()
     findings: tuple[Finding, ...] = ()
     model_health: ModelHealth | None = None
     certificate: Certificate | None = None
@@ -225,6 +235,9 @@ class Plan(Signed):
         """Name every line's columns outermost first, however the stored keys were sorted."""
         for item in self.lines:
             ordered_line(item.line, self.line_columns)
+        for pair in self.renamed:
+            ordered_line(pair.line, self.line_columns)
+            ordered_line(pair.was, self.line_columns)
         return self
 
     def content(self) -> dict[str, Any]:
@@ -241,6 +254,11 @@ class Plan(Signed):
         return {
             tuple(item.line[c] for c in self.line_columns): item.proposed for item in self.lines
         }
+
+    @property
+    def names(self) -> dict[Line, Line]:
+        """The name now of every line that had another one."""
+        return {tuple(item.was.values()): tuple(item.line.values()) for item in self.renamed}
 
     @property
     def digits(self) -> int:

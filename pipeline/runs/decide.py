@@ -63,6 +63,7 @@ class Facts:
         kept: lines that stay on purpose tonight, and why.
         stopped: lines that do not spend the money in force.
         holdouts: standing ones, with what they have shown.
+        names: former name of a line -> its name now, under which `history` has its past.
     """
 
     policy: Policy
@@ -82,6 +83,7 @@ class Facts:
     kept: Mapping[Line, Kept] = field(default_factory=dict)
     stopped: Mapping[Line, Stopped] = field(default_factory=dict)
     holdouts: tuple[HoldoutScore, ...] = ()
+    names: Mapping[Line, Line] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

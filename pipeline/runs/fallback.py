@@ -13,7 +13,7 @@ from pipeline.io import warehouse
 from pipeline.io.artefacts import RunFolder
 from pipeline.runs.inputs import Inputs
 from pipeline.runs.learning import resting_account
-from pipeline.runs.plan import Heading, plain_cap, total_money
+from pipeline.runs.plan import Heading, plain_cap, rename_rows, total_money
 from pipeline.runs.standing import current_budgets
 from pipeline.runs.verification import cap_breaches
 
@@ -110,6 +110,7 @@ def _resting_plan(
         caps=tuple(plain_cap(cap) for cap in inputs.caps),
         caps_version=heading.caps_version,
         exploration=resting_account(inputs, total),
+        renamed=rename_rows(policy, inputs.known_names()),
         findings=tuple(findings),
         inputs_hash=heading.inputs_hash,
         based_on=heading.based_on,

@@ -72,6 +72,10 @@ class Inputs(BaseModel):
             return {}
         return last.budgets
 
+    def known_names(self) -> dict[Line, Line]:
+        """Return the name now of every line that had another one, as the plan in force has it."""
+        return self.published.names if self.published and self.published_budgets() else {}
+
     def explored(self) -> dict[Line, float]:
         """Return what of the budgets in force is there to learn only, as far as anything is."""
         last = self.published

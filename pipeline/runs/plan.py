@@ -21,8 +21,10 @@ from pipeline.core.plan import (
     PlanCap,
     PlanGuardrail,
     PlanLine,
+    PlanRename,
 )
-from pipeline.core.types import FloatArray, in_scope, line_label
+from pipeline.core.policy import Policy
+from pipeline.core.types import FloatArray, Line, in_scope, line_label
 from pipeline.runs.decide import Decision, Facts, Models
 from pipeline.runs.guardrails import rail_name, ratio_of
 from pipeline.runs.kpi import kpi_of
@@ -110,6 +112,7 @@ def optimised_plan(
         kept=kept_rows(facts, budgets),
         new_lines=new_lines(facts, decision),
         holdouts=holdout_rows(facts, models, decision),
+        renamed=rename_rows(facts.policy, facts.names),
         findings=tuple(findings),
         model_health=ModelHealth(level=worst_level(health).value, checks=tuple(health)),
         certificate=Certificate(
@@ -269,6 +272,21 @@ def _cap(facts: Facts, decision: Decision, cap: Cap, budgets: FloatArray) -> Pla
         prices = decision.solution.prices
         price = prices.get(name, prices.get(f"{label}: {name}", 0.0)) or price
     return plain_cap(cap).model_copy(update={"binding": bool(sides), "shadow_price": number(price)})
+
+
+def rename_rows(policy: Policy, names: Mapping[Line, Line]) -> tuple[PlanRename, ...]:
+    """Return the lines that had another name as the plan lists them.
+
+    Args:
+        names: former name -> name now.
+    """
+    return tuple(
+        PlanRename(
+            line=dict(zip(policy.line, new, strict=True)),
+            was=dict(zip(policy.line, old, strict=True)),
+        )
+        for old, new in sorted(names.items())
+    )
 
 
 def plain_cap(cap: Cap) -> PlanCap:

@@ -1,4 +1,4 @@
-"""Lines that go on under another name: their budget goes with them and is not paid twice."""
+"""Lines that go on under another name: budget and past go with them, and nothing is paid twice."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from pipeline.core.findings import Finding, Level
+from pipeline.core.history import unit_name
+from pipeline.core.policy import measured_levels
 from pipeline.core.types import FloatArray, Line, line_label
 from pipeline.io.facts import Facts
 from pipeline.io.gate import RENAMED
@@ -22,11 +24,11 @@ def renamed(facts: Facts, inputs: Inputs) -> dict[Line, Line]:
     """Return the new name of every line in force that bears another one now.
 
     A line is taken as renamed where a name that has nothing of the plan in force, or is younger
-    than a week, spends about what that plan gave an old one, and either began about when the old
-    one stopped, or has days from before that plan while the old one has no row any more. A name
-    that was there before begins anew after a rest of more than a week, or of a day where the plan
-    gives it 0. Whoever moved the money by hand from one line to such a one left things alike, and
-    the same is right then: it is there and not here.
+    than a week, spends about what that plan gave an old one, or what that one spent, and either
+    began about when the old one stopped, or has days from before that plan while the old one has
+    no row any more. A name that was there before begins anew after a rest of more than a week, or
+    of a day where the plan gives it 0. Whoever moved the money by hand from one line to such a one
+    left things alike, and the same is right then: it is there and not here.
     """
     published, plan = inputs.published_budgets(), inputs.published
     if plan is None or not published:
@@ -45,13 +47,14 @@ def renamed(facts: Facts, inputs: Inputs) -> dict[Line, Line]:
         days = days_stopped(told[:, place[old]]) if old in place else 0
         if amount <= 0 or (old in place and not days):
             continue
+        usual = [amount, *_last_week(told[:, place[old]], days)] if days else [amount]
         for new, began in first.items():
             if old in place:
                 is_next = abs(began - (len(facts.days) - days)) <= APART_DAYS
             else:
                 is_next = facts.days[began] < plan.date
             spent = float(facts.spend[max(began, len(facts.days) - MEAN_DAYS) :, place[new]].mean())
-            away = abs(math.log(spent / amount))
+            away = min(abs(math.log(spent / money)) for money in usual)
             if is_next and away <= math.log(RENAMED):
                 pairs.append((not set(old) & set(new), away, old, new))
     found: dict[Line, Line] = {}
@@ -59,6 +62,38 @@ def renamed(facts: Facts, inputs: Inputs) -> dict[Line, Line]:
         if old not in found and new not in found.values():
             found[old] = new
     return found
+
+
+def one_line(facts: Facts, inputs: Inputs) -> dict[Line, Line]:
+    """Return the name now of every line that had another one, which teaches with its past.
+
+    Those that the plan in force was signed with, and those that are taken as renamed tonight. Where
+    the two spend beside each other again they are no longer one. A line that went into another
+    group of those that outcomes are known by is none: its past is in the outcome of the group that
+    it left.
+    """
+    levels = measured_levels(inputs.policy)
+    names = inputs.known_names()
+    for old, new in renamed(facts, inputs).items():
+        names.pop(new, None)
+        names = {former: new if now == old else now for former, now in names.items()}
+        names[old] = new
+    place = {line: index for index, line in enumerate(facts.lines)}
+    spends = np.where(facts.has_spend_row, facts.spend, 0.0)[-MEAN_DAYS:] > 0
+    return {
+        old: new
+        for old, new in sorted(names.items())
+        if old in place
+        and new in place
+        and (levels is None or unit_name(old, levels) == unit_name(new, levels))
+        and (spends[:, place[old]] & spends[:, place[new]]).sum() <= APART_DAYS
+    }
+
+
+def _last_week(spend: FloatArray, days: int) -> list[float]:
+    """Return what a line spent before it stopped, which is not always what it was given."""
+    last = spend[-days - MEAN_DAYS : -days]
+    return [float(last[last > 0].mean())] if (last > 0).any() else []
 
 
 def _begin(spend: FloatArray, rest: int) -> int:
@@ -87,7 +122,8 @@ def rename_findings(names: Mapping[Line, Line], inputs: Inputs) -> list[Finding]
             message=f"spend: {line_label(old)} has stopped, and {line_label(new)}, which "
             + ("began then" if budgets.get(new) else "has nothing of the plan in force")
             + ", spends about as much: taken as the same line, whose "
-            f"budget is {now[new]:,.2f}; {line_label(old)} gets none",
+            f"budget is {now[new]:,.2f} and whose past teaches its curve; {line_label(old)} gets "
+            "none",
             advice="if it was not renamed, refuse the plan, and have finance fix the budgets of "
             "both lines",
             source="spend",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ from pipeline.core.history import History, LiftTest
 from pipeline.core.plan import Plan
 from pipeline.core.policy import Policy
 from pipeline.core.trial import Trial
+from pipeline.core.types import Line
 from pipeline.core.watch import Watch
 from pipeline.io import vintages, warehouse
 from pipeline.io.artefacts import RunFolder
@@ -23,7 +25,7 @@ from pipeline.runs.ahead_files import fixed_lists, read_ahead, write_ahead
 from pipeline.runs.inputs import Inputs
 from pipeline.runs.kept import evidence, kept_lines
 from pipeline.runs.pauses import stopped_lines
-from pipeline.runs.renames import renamed
+from pipeline.runs.renames import one_line, renamed
 from pipeline.runs.standing import (
     current_budgets,
     forgetting,
@@ -83,8 +85,9 @@ def read_facts(work: RunFolder, inputs: Inputs) -> Facts:
     from pipeline.runs.decide import Facts as DecisionFacts
 
     staged = warehouse.read_likely_facts(work)
+    names = one_line(staged, inputs)
     history, current = with_lines_without_data(
-        warehouse.read_history(work, inputs.policy),
+        warehouse.read_history(work, inputs.policy).under_new_names(names),
         current_budgets(staged, inputs),
         inputs,
         staged,
@@ -99,7 +102,7 @@ def read_facts(work: RunFolder, inputs: Inputs) -> Facts:
         day=inputs.day,
         history=forgetting(history, watch),
         vintages=seen if seen.day.size else None,
-        lift_tests=read_tests(work, inputs.policy, inputs.trials, history),
+        lift_tests=read_tests(work, inputs.policy, inputs.trials, history, names),
         current=current,
         explored=np.array([explored.get(line, 0.0) for line in history.lines]),
         lessons=inputs.lessons(),
@@ -111,17 +114,29 @@ def read_facts(work: RunFolder, inputs: Inputs) -> Facts:
         kept=kept_lines(inputs.policy, inputs.trials, history, inputs.day),
         stopped=stopped_lines(staged, inputs),
         holdouts=read_holdouts(work),
+        names=names,
         learned_for=inputs.learned_for(),
     )
 
 
 def read_tests(
-    work: RunFolder, policy: Policy, trials: Sequence[Trial], history: History
+    work: RunFolder,
+    policy: Policy,
+    trials: Sequence[Trial],
+    history: History,
+    names: Mapping[Line, Line] = MappingProxyType({}),
 ) -> tuple[LiftTest, ...]:
-    """Return what teaches a run's curves besides days: a file's lift tests, and finished trials."""
+    """Return what teaches a run's curves besides days: a file's lift tests, and finished trials.
+
+    Args:
+        names: former name of a line -> its name now, which a test of the former one teaches.
+    """
     staged = warehouse.read_likely_facts(work)
     known = read_lift_tests(work, staged, policy.objective.maximize)
-    return (*known, *evidence(trials, known, history, policy.line))
+    return tuple(
+        replace(test, lines=tuple(dict.fromkeys(names.get(line, line) for line in test.lines)))
+        for test in (*known, *evidence(trials, known, history, policy.line))
+    )
 
 
 def read_watch(work: RunFolder) -> Watch:

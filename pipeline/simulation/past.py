@@ -24,6 +24,7 @@ from pipeline.io.vintages import read_vintages
 from pipeline.runs import storage
 from pipeline.runs.inputs import freeze_inputs, read_day, read_inputs, read_today
 from pipeline.runs.portfolio import Portfolio
+from pipeline.runs.renames import one_line
 from pipeline.runs.signoff import ready_ledger
 from pipeline.runs.standing import forgetting
 from pipeline.runs.trials import trials_of
@@ -74,9 +75,11 @@ class OwnPast:
         )
 
     def _kept(self, night: RunFolder) -> Past:
-        policy = self.portfolio.policy
+        policy, inputs = self.portfolio.policy, read_inputs(night)
         watch = storage.read_watch(night)
-        history = forgetting(warehouse.read_history(night, policy), watch)
+        names = one_line(warehouse.read_likely_facts(night), inputs)
+        history = warehouse.read_history(night, policy).under_new_names(names)
+        history = forgetting(history, watch)
         # A break of the forecasts is no fault of the data: leaving such weeks out would hide
         # the ones that the model foresaw worst.
         breaks = watch.drifts()
@@ -84,7 +87,7 @@ class OwnPast:
         return Past(
             history=history,
             vintages=read_vintages(night, policy.objective.counted(history.metrics)),
-            lift_tests=storage.read_tests(night, policy, read_inputs(night).trials, history),
+            lift_tests=storage.read_tests(night, policy, inputs.trials, history, names),
             as_known=True,
             fault=_fault([item for item in found if item not in breaks and item.check != "model"]),
         )

@@ -7,7 +7,9 @@ from datetime import date, timedelta
 import pytest
 
 from pipeline.core.plan import Mode, Plan, PlanLine
-from tests.runs.shop import DAY, LINES, SPENDS, Shop
+from pipeline.runs.inputs import read_inputs
+from pipeline.runs.storage import read_facts
+from tests.runs.shop import DAY, LINES, SPENDS, Shop, write_csv
 
 LINE, OTHER = LINES[1], ("search", "generics")
 NOTHING = {"spend": 0, "impressions": 0, "clicks": 0}
@@ -186,6 +188,92 @@ def test_a_renamed_line_takes_its_budget_along(shop, since):
     assert messages(plan, "missing-lines") == []
     shop.approve()
     assert shop.statuses()[plan.plan_id] == "approved"
+
+
+def same_curve(one: PlanLine, other: PlanLine) -> bool:
+    """Return whether two nights believe the same of a line, but for what a fit draws."""
+    pairs = ((one.expected, other.expected), (one.marginal_return, other.marginal_return))
+    return all(a and b and a.mean == pytest.approx(b.mean, rel=0.1) for a, b in pairs)
+
+
+def unsure(line: PlanLine) -> float:
+    assert line.expected is not None
+    return (line.expected.p95 - line.expected.p05) / line.expected.mean
+
+
+def test_a_renamed_line_keeps_its_past_on_the_first_night_and_after(shop):
+    """Also where two are renamed at once. A past under the new name is what it is held against."""
+    second = ("social", "b"), ("social", "bb")
+    in_force(shop)
+    day, believed = shop.later(2), {}
+    usual = shop.spend, shop.outcomes
+    for since in ("", "2026-11-22"):
+        shop.spend, shop.outcomes = ([dict(row) for row in rows] for rows in usual)
+        for rows in (shop.spend, shop.outcomes):
+            rename(rows, since)
+            for row in rows:
+                if (row["channel"], row["audience"]) == second[0] and row["date"] >= since:
+                    row["audience"] = second[1][1]
+        believed[since] = shop.night(day)
+    plan = believed["2026-11-22"]
+    assert len(plan.renamed) == 2
+    for name in (OTHER, second[1]):
+        assert same_curve(line_of(plan, name), line_of(believed[""], name))
+    assert plan.new_lines is None
+    shop.approve()
+    day = shop.later()
+    for rows in (shop.spend, shop.outcomes):
+        for row in rows:
+            if row["date"] == "2026-11-24" and row["audience"] == LINE[1]:
+                row["audience"] = OTHER[1]
+            if row["date"] == "2026-11-24" and row["audience"] == second[0][1]:
+                row["audience"] = second[1][1]
+    after = shop.night(day)
+    assert messages(after, "renamed") == []
+    assert after.renamed == plan.renamed
+    assert after.new_lines is None
+    for name in (OTHER, second[1]):
+        assert unsure(line_of(after, name)) < 1.3 * unsure(line_of(plan, name))
+
+
+def test_a_lift_test_under_the_old_name_teaches_the_new_one(shop):
+    shop.settings["sources"]["experiments"] = {"path": "data/experiments.csv"}
+    test = {"from": "2026-10-20", "to": "2026-11-02", "channel": LINE[0], "audience": LINE[1],
+            "lift": 900, "standard_error": 100, "spend_change": "all", "name": "pause"}  # fmt: skip
+    write_csv(shop.folder / "data" / "experiments.csv", [test])
+    in_force(shop)
+    shop.later(2)
+    for rows in (shop.spend, shop.outcomes):
+        rename(rows, "2026-11-22")
+    run = shop.run(shop.night(shop.today))
+    (taught,) = read_facts(run, read_inputs(run)).lift_tests
+    assert taught.lines == (OTHER,)
+
+
+def test_a_fallback_keeps_the_new_names_in_mind(shop):
+    in_force(shop)
+    shop.later(2)
+    for rows in (shop.spend, shop.outcomes):
+        rename(rows, "2026-11-22")
+    plan = shop.night(shop.today)
+    shop.approve()
+    fallback = shop.night(shop.today + timedelta(days=1))
+    assert fallback.mode is Mode.FALLBACK
+    assert fallback.renamed == plan.renamed
+
+
+def test_names_that_spend_beside_each_other_again_are_two_lines(shop):
+    in_force(shop)
+    shop.later(2)
+    for rows in (shop.spend, shop.outcomes):
+        rename(rows, "2026-11-22")
+    assert shop.night(shop.today).renamed
+    shop.approve()
+    shop.later(7)
+    for rows in (shop.spend, shop.outcomes):
+        rows += [{**row, "audience": OTHER[1]} for row in rows if row["date"] >= "2026-11-24"
+                 and (row["channel"], row["audience"]) == LINE]  # fmt: skip
+    assert shop.night(shop.today).renamed == ()
 
 
 def test_a_line_that_rests_two_days_before_its_new_name_takes_its_budget_along(shop):

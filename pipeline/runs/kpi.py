@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pipeline.core.curves import SUMMED_LINES
 from pipeline.core.history import History, LiftTest
 from pipeline.core.learning import CreditRow, KpiPart, PlanKpi
 from pipeline.core.types import BoolArray, FloatArray, IntArray
@@ -14,6 +15,7 @@ from pipeline.response.faults import screen
 from pipeline.response.maturity import learn_maturity
 from pipeline.response.plausible import judge
 from pipeline.response.predict import Predictive
+from pipeline.response.segments import segments_of
 from pipeline.response.worth import counted
 from pipeline.runs.decide import Facts, Models
 
@@ -59,32 +61,41 @@ def _credited(facts: Facts, models: Models) -> tuple[CreditRow, ...]:
     history, table = facts.history, models.objective.table
     if history.measured is not None or table.metric not in history.outcomes:
         return ()
-    spend, whole, told = _told(facts, table.metric)
     recent = _ordinary_days(history)
-    days = np.maximum(told[recent].sum(axis=0), 1)
-    attributed = np.where(told, whole, 0.0)[recent].sum(axis=0) / days
-    paid = np.where(told, spend, 0.0)[recent].sum(axis=0) / days
-    channels = list(dict.fromkeys(line[0] for line in history.lines))
-    every = np.arange(len(history.lines))
+    attributed, paid = np.zeros((2, len(history.lines)))
+    for places in segments_of(history):  # as lines are fitted, and what a fit leaves out
+        spend, whole, told = _told(facts, history.of_lines(places), table.metric)
+        days = np.maximum(told[recent].sum(axis=0), 1)
+        attributed[places] = np.where(told, whole, 0.0)[recent].sum(axis=0) / days
+        paid[places] = np.where(told, spend, 0.0)[recent].sum(axis=0) / days
     judged = judge(history, facts.policy.objective.maximize, facts.lift_tests, of_all=False)
     tests = [test for test in judged.tests if covers(history, test)]
     tested = {line for test in tests for line in test.lines}
     plain = np.array([line not in tested for line in history.lines])
-    caused = _caused(models, paid, attributed, plain)
+    scopes = _scopes(facts)
+    caused = _caused(models, paid, attributed, plain, [members for _, members in scopes])
+    return tuple(
+        _row(facts, scope, members, tests, float(attributed[members].sum()), draws)
+        for (scope, members), draws in zip(scopes, caused, strict=True)
+    )
 
-    def row(scope: dict[str, str], members: IntArray) -> CreditRow:
-        return _row(facts, scope, members, tests, attributed, caused)
 
-    rows = [row({}, every)]
+def _scopes(facts: Facts) -> list[tuple[dict[str, str], IntArray]]:
+    """Return the scopes of credit and the places of their lines: all, systems, outermost levels."""
+    lines = facts.history.lines
     by_system: dict[str, list[int]] = {}
-    for index in every.tolist():
+    by_channel: dict[str, list[int]] = {}
+    for index, line in enumerate(lines):
         by_system.setdefault(_credit(facts, [index]), []).append(index)
+        by_channel.setdefault(line[0], []).append(index)
+    scopes: list[tuple[dict[str, str], IntArray]] = [({}, np.arange(len(lines)))]
+    if len(by_channel) == 1:
+        return scopes
     if len(by_system) > 1:
-        rows += [row({}, np.array(members)) for system, members in by_system.items() if system]
-    for channel in channels:
-        members = np.array([i for i in every if history.lines[i][0] == channel])
-        rows.append(row({facts.policy.line[0]: channel}, members))
-    return tuple(rows if len(channels) > 1 else rows[:1])
+        scopes += [({}, np.array(members)) for system, members in by_system.items() if system]
+    level = facts.policy.line[0]
+    scopes += [({level: name}, np.array(members)) for name, members in by_channel.items()]
+    return scopes
 
 
 def _ordinary_days(history: History) -> IntArray:
@@ -95,28 +106,41 @@ def _ordinary_days(history: History) -> IntArray:
 
 
 def _caused(
-    models: Models, paid: FloatArray, attributed: FloatArray, plain: BoolArray
+    models: Models,
+    paid: FloatArray,
+    attributed: FloatArray,
+    plain: BoolArray,
+    scopes: Sequence[IntArray],
 ) -> FloatArray:
-    """Return what money caused on a day like those attributed, (n_draws, n_lines).
+    """Return what money of each scope caused on a day like those attributed, (n_scopes, n_draws).
 
     The curves are tomorrow's, and tomorrow has a weekday, a season and perhaps a name of its own.
-    What the curves expect of tomorrow in all, over what was attributed, takes these out.
+    What the curves expect of tomorrow in all, over what was attributed, takes these out. Draws are
+    looked up for some thousands of lines at a time.
 
     Args:
         paid, attributed: (n_lines,), a day.
         plain: (n_lines,), lines whose curve rests on their days alone; what a test says that
             money causes may be more than was attributed.
+        scopes: places of their lines.
     """
     table = models.objective.table
-    caused, organic = table.at(paid), np.asarray(table.organic, dtype=float)
+    usual = np.ones(paid.size)
     if isinstance(models.ahead, Predictive):
         week = models.ahead.demand[:WEEK]
         usual = week.mean(axis=0) / np.maximum(week[0], 1e-12)
-        caused, organic = caused * usual, organic * usual
     known = plain if plain.any() else np.ones_like(plain)
-    expected = float((caused + organic)[:, known].sum(axis=1).mean())
+    caused, expected = np.zeros((len(scopes), len(table.value))), 0.0
+    for first in range(0, paid.size, SUMMED_LINES):
+        block = slice(first, first + SUMMED_LINES)
+        earned = table.at(paid, block) * usual[block]
+        organic = np.asarray(table.organic[:, block], dtype=float) * usual[block]
+        expected += float((earned + organic)[:, known[block]].sum(axis=1).mean())
+        for scope, members in enumerate(scopes):
+            begin, end = np.searchsorted(members, (first, first + SUMMED_LINES))
+            caused[scope] += earned[:, members[begin:end] - first].sum(axis=1)
     seen = float(attributed[known].sum())
-    return caused * (seen / expected if min(seen, expected) > 0 else 1.0)
+    return np.asarray(caused * (seen / expected if min(seen, expected) > 0 else 1.0))
 
 
 def _credit(facts: Facts, members: Sequence[int]) -> str:
@@ -131,12 +155,11 @@ def _row(
     scope: dict[str, str],
     members: IntArray,
     tests: Sequence[LiftTest],
-    attributed: FloatArray,
+    credited: float,
     caused: FloatArray,
 ) -> CreditRow:
-    draws = caused[:, members].sum(axis=1)
-    low, high = np.quantile(draws, (0.05, 0.95))
-    credited, mean = float(attributed[members].sum()), float(draws.mean())
+    low, high = np.quantile(caused, (0.05, 0.95))
+    mean = float(caused.mean())
     lines = {facts.history.lines[int(index)] for index in members}
     return CreditRow(
         scope=scope,
@@ -150,13 +173,12 @@ def _row(
     )
 
 
-def _told(facts: Facts, metric: str) -> tuple[FloatArray, FloatArray, BoolArray]:
+def _told(facts: Facts, history: History, metric: str) -> tuple[FloatArray, FloatArray, BoolArray]:
     """Return spend, a metric with what is still to come of its last days, and which cells count.
 
     Each is (n_days, n_lines). The cells are those that the fit learns from, and those without
     money: a pause is a part of the four weeks.
     """
-    history = facts.history
     share = learn_maturity(facts.vintages, len(history.days), history.outermost).share
     name = facts.policy.objective.counted(history.outcomes)
     reported, money = history.outcomes[name], None

@@ -11,7 +11,11 @@ import pytest
 from pipeline.core.errors import ConfigError, DataNotTrustedError
 from pipeline.core.learning import CreditRow
 from pipeline.core.plan import Mode
+from pipeline.runs import kpi
 from pipeline.runs.checking import replay_plan
+from pipeline.runs.inputs import read_inputs
+from pipeline.runs.kpi import kpi_of
+from pipeline.runs.storage import read_facts, read_models
 from tests.runs.shop import DAY, Shop
 
 
@@ -172,3 +176,12 @@ def test_what_the_fit_leaves_out_and_days_that_have_not_come_are_not_attributed(
     usual, found = all_lines(plain), all_lines(odd)
     assert found.attributed == pytest.approx(usual.attributed, rel=0.05)
     assert found.factor == pytest.approx(usual.factor, rel=0.2)
+
+
+def test_many_lines_are_credited_some_at_a_time_as_all_at_once(tmp_path: Path, monkeypatch):
+    shop = funnel(tmp_path)
+    run = shop.run(shop.night())
+    facts, models = read_facts(run, read_inputs(run)), read_models(run)
+    whole = kpi_of(facts, models)
+    monkeypatch.setattr(kpi, "SUMMED_LINES", 2)
+    assert kpi_of(facts, models) == whole

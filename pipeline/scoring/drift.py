@@ -104,9 +104,10 @@ def find_shifts(series: FloatArray, limit: float) -> list[Shift]:
     while columns.size:
         noticed, began = _first_crossing(series[:, columns], start, kept[columns], limit)
         hit = np.flatnonzero(noticed >= 0)
+        of, those = series[:, columns[hit]], (start[hit], began[hit], noticed[hit])
+        kept[columns[hit]], noticed[hit] = _on_course(of, *those, limit)
         for i in hit.tolist():
             own = series[:, columns[i]]
-            kept[columns[i]], noticed[i] = _on_course(own, start[i], began[i], noticed[i], limit)
             found.append(_shift(own, int(columns[i]), int(start[i]), began[i], noticed[i]))
             start[i] = _learn_from(own, found[-1])
         again = hit[start[hit] < series.shape[0] - LEARNING_DAYS]
@@ -115,20 +116,25 @@ def find_shifts(series: FloatArray, limit: float) -> list[Shift]:
 
 
 def _on_course(
-    values: FloatArray, start: int, began: int, noticed: int, limit: float
-) -> tuple[float, int]:
-    """Return the persistence before a shift, and the row that crosses the limit with it.
+    series: FloatArray, start: IntArray, began: IntArray, noticed: IntArray, limit: float
+) -> tuple[FloatArray, IntArray]:
+    """Return the persistence before each shift, and the rows that cross the limit with it.
 
     A shift passes for persistence in part, the more so the longer it lasts. Only days before it
     tell, once it is found; with them its notice does not wander from night to night, and the way
     back is seen as readily as the way there.
+
+    Args:
+        series: (n_days, n_shifts), a column for each shift.
     """
-    clean = values[start:began, None]
-    if np.isfinite(clean).sum() < 2 * LEARNING_DAYS:
-        clean = values[:, None]
-    kept = persistence(clean)
-    again, _ = _first_crossing(values[:, None], np.array([start]), kept, limit)
-    return float(kept[0]), min(noticed, int(again[0])) if again[0] >= began else noticed
+    kept = np.zeros(began.size)
+    for i, values in enumerate(series.T):
+        clean = values[start[i] : began[i], None]
+        if np.isfinite(clean).sum() < 2 * LEARNING_DAYS:
+            clean = values[:, None]
+        kept[i] = persistence(clean)[0]
+    again, _ = _first_crossing(series, start, kept, limit)
+    return kept, np.where(again >= began, np.minimum(noticed, again), noticed)
 
 
 def _learn_from(values: FloatArray, shift: Shift) -> int:

@@ -13,6 +13,7 @@ modes: slow errors that a curve must not be learned from. Mathematics: docs/mode
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -24,8 +25,13 @@ from pipeline.response.special_days import Effects, NamedDays, learn_effects
 SLOPE_SD, CURVE_SD = 0.2, 0.1
 """How far a line's log response may be from the population's, per log of spend and its square."""
 
-INFORMANTS = 6
-"""Lines of a channel that teach demand, those that know most; the others add next to nothing."""
+INFORMANTS, CHANNELS = 6, 256
+"""Lines of a channel that teach its demand, and channels that teach what all share: those that know
+most; the others add next to nothing."""
+
+KEPT_CHANNELS = 32
+"""Whose evidence is kept from one use to the next; of more it is made twice, which costs time and
+no memory."""
 
 BLOCK_DAYS, OVERLAP_DAYS = 270, 30
 """Longer histories are taken in blocks that are joined where they overlap."""
@@ -105,13 +111,13 @@ class _Told:
             precision=self.precision - other.precision, weighted=self.weighted - other.weighted
         )
 
-    def of(self, rows: IntArray | int) -> _Told:
-        """Return one line's evidence, or the sum of several lines'."""
-        if isinstance(rows, int):
-            return _Told(precision=self.precision[rows], weighted=self.weighted[rows])
-        return _Told(
-            precision=self.precision[rows].sum(axis=0), weighted=self.weighted[rows].sum(axis=0)
-        )
+    def of(self, row: int) -> _Told:
+        """Return one line's evidence."""
+        return _Told(precision=self.precision[row], weighted=self.weighted[row])
+
+    def together(self) -> _Told:
+        """Return the sum of all lines' evidence."""
+        return _Told(precision=self.precision.sum(axis=0), weighted=self.weighted.sum(axis=0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,12 +127,10 @@ class _Prior:
     Attributes:
         shared: (n, n), precision of the path that all lines share.
         channel: (n, n), of a channel's own; None where there is one channel only.
-        folded: what each channel says about the shared path.
     """
 
     shared: FloatArray
     channel: FloatArray | None
-    folded: list[_Told]
 
 
 def estimate_demand(
@@ -145,7 +149,7 @@ def estimate_demand(
         late_variance: (n_days,), of log completeness, all lines alike.
         named: days that are unlike others; what they do is known beside the rest of demand.
     """
-    teachers = _informants(shown.variance, groups)
+    teachers = np.concatenate(_informants(shown.variance, groups))
     special = learn_effects(shown.log[:, teachers], shown.variance[:, teachers], named)
     n_days = shown.log.shape[0]
     ordinary = replace(shown, log=shown.log - special.mean[:n_days, None])
@@ -209,48 +213,64 @@ def _block(shown: Shown, groups: IntArray, weekdays: IntArray, late_variance: Fl
     days = Days.of(weekdays, late_variance)
     scales = learn_scales(shown.log, shown.variance, groups, weekdays[:-1])
     informants = _informants(shown.variance, groups)
-    told = _told(shown, informants, days.n)
-    channels = [
-        told.of(np.flatnonzero(groups[informants] == g)) for g in range(int(groups.max()) + 1)
-    ]
-    prior = _prior(days, channels, scales)
-    everything = prior.folded[0]
-    for one in prior.folded[1:]:
-        everything = everything + one
+    told = lru_cache(maxsize=KEPT_CHANNELS)(lambda g: _told(shown, informants[g], days.n))
+    prior = _prior(days, scales, are_several=len(informants) > 1)
+    nothing = np.zeros((days.n, days.n))
+    everything = _Told(precision=nothing, weighted=nothing[0])
+    teachers = _teaching(shown.variance, informants)
+    for g in teachers:
+        everything = everything + _folded(prior, told(g).together())
     factor, variance = (np.empty((n_days, n_lines), dtype=np.float32) for _ in range(2))
-    modes, kind, tomorrow = list[FloatArray](), np.empty(n_lines, dtype=np.int64), np.empty(n_lines)
+    modes, kind, tomorrow = (
+        list[SingleArray](),
+        np.empty(n_lines, dtype=np.int64),
+        np.empty(n_lines),
+    )
 
     def fill(lines: IntArray, answer: tuple[FloatArray, FloatArray, FloatArray, float]) -> None:
         factor[:, lines], variance[:, lines] = answer[0][:, None], answer[1][:, None]
         kind[lines] = len(modes)
-        modes.append(answer[2])
+        modes.append(answer[2].astype(np.float32))
 
-    for g, channel in enumerate(channels):
-        known = _expected(prior, everything - prior.folded[g]) + channel
+    for g, lines in enumerate(informants):
+        channel = told(g).together()
+        others = everything - _folded(prior, channel) if g in teachers else everything
+        known = _expected(prior, others) + channel
         whole = _answer(known, n_days)
         tomorrow[groups == g] = whole[3]
         fill(np.flatnonzero(groups == g), whole)
-        for row in np.flatnonzero(groups[informants] == g).tolist():
-            fill(informants[row : row + 1], _answer(known - told.of(row), n_days))
+        for row in range(lines.size):
+            fill(lines[row : row + 1], _answer(known - told(g).of(row), n_days))
     return Demand(
         factor=np.exp(factor, out=factor),
         variance=variance,
-        modes=np.stack(modes, axis=-1).astype(np.float32),
+        modes=np.stack(modes, axis=-1),
         kind=kind,
         tomorrow=np.exp(tomorrow),
         scales=scales,
     )
 
 
-def _informants(variance: FloatArray, groups: IntArray) -> IntArray:
-    """Return the lines that teach demand: of each channel those with most information."""
-    information = np.where(np.isfinite(variance), 1.0 / variance, 0.0).sum(axis=0)
+def _informants(variance: FloatArray, groups: IntArray) -> list[IntArray]:
+    """Return the lines of each channel that teach demand: those with most information."""
+    information = _information(variance)
     chosen = []
     for g in range(int(groups.max()) + 1):
         lines = np.flatnonzero(groups == g)
         order = np.argsort(-information[lines], kind="stable")
         chosen.append(np.sort(lines[order[:INFORMANTS]]))
-    return np.concatenate(chosen)
+    return chosen
+
+
+def _teaching(variance: FloatArray, informants: list[IntArray]) -> list[int]:
+    """Return the channels that teach what all share: those with most information, in order."""
+    information = _information(variance)
+    known = np.array([information[lines].sum() for lines in informants])
+    return sorted(np.argsort(-known, kind="stable")[:CHANNELS].tolist())
+
+
+def _information(variance: FloatArray) -> FloatArray:
+    return np.asarray(np.where(np.isfinite(variance), 1.0 / variance, 0.0).sum(axis=0))
 
 
 def _told(shown: Shown, lines: IntArray, n: int) -> _Told:
@@ -270,23 +290,25 @@ def _told(shown: Shown, lines: IntArray, n: int) -> _Told:
     return _Told(precision=precision, weighted=weighted)
 
 
-def _prior(days: Days, channels: list[_Told], scales: Scales) -> _Prior:
-    """Return the priors, and every channel's evidence with its own path folded away."""
+def _prior(days: Days, scales: Scales, *, are_several: bool) -> _Prior:
+    """Return what is known before any line is seen, of one channel or several."""
     single = np.diag(np.append(scales.day, np.median(scales.day)))
     shared = inverse(days.shared + scales.shock * days.fading + single + days.late)
-    if len(channels) == 1:
-        return _Prior(shared=shared, channel=None, folded=channels)
+    if not are_several:
+        return _Prior(shared=shared, channel=None)
     channel = inverse(days.channel + scales.channel * days.fading + JITTER * np.eye(days.n))
-    folded = []
-    for told in channels:
-        path = fold(channel, told.precision)
-        folded.append(
-            _Told(
-                precision=path.precision,
-                weighted=told.weighted - told.precision @ path.mean(told.weighted),
-            )
-        )
-    return _Prior(shared=shared, channel=channel, folded=folded)
+    return _Prior(shared=shared, channel=channel)
+
+
+def _folded(prior: _Prior, channel: _Told) -> _Told:
+    """Return what a channel says about the shared path: its own is folded away."""
+    if prior.channel is None:
+        return channel
+    path = fold(prior.channel, channel.precision)
+    return _Told(
+        precision=path.precision,
+        weighted=channel.weighted - channel.precision @ path.mean(channel.weighted),
+    )
 
 
 def _expected(prior: _Prior, others: _Told) -> _Told:

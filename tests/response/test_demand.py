@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from pipeline.core.types import FloatArray, IntArray
+from pipeline.response import demand as module
 from pipeline.response.demand import CURVE_SD, SLOPE_SD, Demand, Shown, estimate_demand
 from pipeline.response.kernels import Days, wandering
 from pipeline.response.scales import learn_scales
@@ -23,16 +24,16 @@ def fading(rng: np.random.Generator, sd: float, n_days: int, n: int) -> FloatArr
 
 
 def market(
-    seed: int, n_days: int = 180, per_channel: int = 4, noise: float = 0.15
+    seed: int, n_days: int = 180, per_channel: int = 4, noise: float = 0.15, channels: int = 3
 ) -> tuple[Shown, IntArray, IntArray, FloatArray]:
     """Return what lines show, their channels, the weekdays, and true log demand."""
     rng = np.random.default_rng(seed)
-    groups = np.repeat(np.arange(3), per_channel)
+    groups = np.repeat(np.arange(channels), per_channel)
     weekdays = np.arange(n_days + 1) % 7
     week = 0.1 * rng.standard_normal(7)
     season = 0.2 * np.sin(np.arange(n_days) / n_days * 2 * np.pi)
     demand = week[weekdays[:-1]] + season + fading(rng, SHOCK, n_days, 1)[:, 0]
-    each = demand[:, None] + fading(rng, CHANNEL, n_days, 3)[:, groups]
+    each = demand[:, None] + fading(rng, CHANNEL, n_days, channels)[:, groups]
     movement = np.repeat(rng.normal(0, 0.3, (n_days // 15 + 1, groups.size)), 15, axis=0)[:n_days]
     slope = rng.normal(0, SLOPE_SD, groups.size)
     log = each + slope * movement + noise * rng.standard_normal(each.shape)
@@ -194,3 +195,25 @@ def test_demand_is_what_plain_conditioning_says():
         demand.modes_of(slice(line, line + 1))[:, :, 0]
     ).sum(axis=0)
     np.testing.assert_allclose(told, np.diag(covariance), rtol=1e-3, atol=2e-6)
+
+
+def test_evidence_that_is_made_twice_is_the_same(monkeypatch):
+    shown, groups, weekdays, _ = market(7, n_days=60)
+    once = estimated(shown, groups, weekdays)
+    monkeypatch.setattr(module, "KEPT_CHANNELS", 1)
+    again = estimated(shown, groups, weekdays)
+    np.testing.assert_array_equal(once.factor, again.factor)
+    np.testing.assert_array_equal(once.modes, again.modes)
+
+
+def test_of_many_channels_those_that_know_most_tell_what_all_share(monkeypatch):
+    """What the others would add is small beside what a channel has of its own."""
+    shown, groups, weekdays, truth = market(8, n_days=90, channels=60, per_channel=1)
+    known = np.where(groups < 40, 1.0, 100.0)
+    shown = replace(shown, variance=shown.variance * known)
+    whole = estimated(shown, groups, weekdays)
+    monkeypatch.setattr(module, "CHANNELS", 40)
+    part = estimated(shown, groups, weekdays)
+    assert not np.array_equal(whole.factor, part.factor)
+    away = np.log(part.factor) - np.log(whole.factor)
+    assert np.abs(away).max() < 0.2 * np.std(error(whole, truth))

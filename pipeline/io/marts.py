@@ -109,7 +109,9 @@ def _spend_arrays(
 def _outcome_arrays(
     connection: DuckDBPyConnection, shape: tuple[int, int], first: int, covered: BoolArray
 ) -> tuple[dict[str, FloatArray], BoolArray]:
-    metrics = connection.execute("select distinct metric from outcomes order by metric").fetchall()
+    metrics = connection.execute(
+        "select distinct metric from stg_outcomes order by metric"
+    ).fetchall()
     outcomes: dict[str, FloatArray] = {}
     has_row = np.zeros(shape, dtype=bool)
     blank = np.where(covered, 0.0, np.nan)[:, None]

@@ -90,18 +90,16 @@ def staged(work: RunFolder, policy: Policy, day: date, today: date) -> Iterator[
         StorageError: the tables do not fit into the memory that a night may use.
     """
     with engine(f"run {work.name}", advice="hand over daily totals per line") as connection:
-        for name in _SNAPSHOT_COLUMNS:
-            connection.register(f"{name}_arrow", _snapshot_table(work, name))
-            connection.execute(f"create table {name} as from {name}_arrow")
-            connection.unregister(f"{name}_arrow")
         connection.execute("set lock_configuration = true")
         controls = list(policy.sources.outcomes.controls)
         connection.execute(
             "create table control as select unnest($names::text[]) as metric", {"names": controls}
         )
         add_macros(connection)
-        for name in ("stg_spend", "stg_outcomes", "stg_experiments"):
-            create(connection, name, sql_text("staging", name))
+        for name in _SNAPSHOT_COLUMNS:
+            connection.register(name, _snapshot_table(work, name))
+            create(connection, f"stg_{name}", sql_text("staging", f"stg_{name}"))
+            connection.unregister(name)
         _create_night(connection, policy, day, today)
         yield connection
 

@@ -13,8 +13,10 @@ PATTERN_DAYS = 28  # in which a line that rests on weekends has shown it
 
 def days_stopped(spend: FloatArray) -> int:
     """Return on how many newest days a line has not spent, 0 where so many are usual for it."""
+    if spend[-1] > 0:
+        return 0
     runs = _runs(spend > 0)
-    if len(runs) < 2 or runs[-1][0]:
+    if len(runs) < 2:
         return 0
     days = runs[-1][1]
     return days if days > _usual_rest(spend[:-days]) else 0

@@ -116,7 +116,7 @@ def _paused(work: RunFolder, inputs: Inputs) -> list[Finding]:
         return []
     facts = warehouse.read_likely_facts(work)
     return [
-        *rename_findings(renamed(facts, inputs), inputs),
+        *rename_findings(facts, inputs),
         *resumed(facts, inputs),
         *returned(facts, inputs),
         *ended(facts, inputs),

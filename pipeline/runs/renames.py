@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Mapping
 
@@ -18,6 +19,7 @@ from pipeline.runs.rests import days_stopped
 
 APART_DAYS = 2  # between the last day of one name and the first of the other, or that both have
 MEAN_DAYS = 7
+NAME_WEIGHT = 2.0  # of how unlike two names are, beside the logarithm of what lies between moneys
 
 
 def renamed(facts: Facts, inputs: Inputs) -> dict[Line, Line]:
@@ -28,7 +30,9 @@ def renamed(facts: Facts, inputs: Inputs) -> dict[Line, Line]:
     began about when the old one stopped, or has days from before that plan while the old one has
     no row any more. A name that was there before begins anew after a rest of more than a week, or
     of a day where the plan gives it 0. Whoever moved the money by hand from one line to such a one
-    left things alike, and the same is right then: it is there and not here.
+    left things alike, and the same is right then: it is there and not here. Of lines that were
+    renamed together and spend alike, names that are alike belong together. Two lines that finance
+    fixed are two lines.
     """
     published, plan = inputs.published_budgets(), inputs.published
     if plan is None or not published:
@@ -55,8 +59,8 @@ def renamed(facts: Facts, inputs: Inputs) -> dict[Line, Line]:
                 is_next = facts.days[began] < plan.date
             spent = float(facts.spend[max(began, len(facts.days) - MEAN_DAYS) :, place[new]].mean())
             away = min(abs(math.log(spent / money)) for money in usual)
-            if is_next and away <= math.log(RENAMED):
-                pairs.append((not set(old) & set(new), away, old, new))
+            if is_next and away <= math.log(RENAMED) and not _are_fixed(old, new, inputs):
+                pairs.append((not set(old) & set(new), away + _unlike(old, new), old, new))
     found: dict[Line, Line] = {}
     for _, _, old, new in sorted(pairs):
         if old not in found and new not in found.values():
@@ -85,9 +89,22 @@ def one_line(facts: Facts, inputs: Inputs) -> dict[Line, Line]:
         for old, new in sorted(names.items())
         if old in place
         and new in place
+        and not _are_fixed(old, new, inputs)
         and (levels is None or unit_name(old, levels) == unit_name(new, levels))
         and (spends[:, place[old]] & spends[:, place[new]]).sum() <= APART_DAYS
     }
+
+
+def _are_fixed(old: Line, new: Line, inputs: Inputs) -> bool:
+    """Return whether finance fixed a budget of each of two lines by itself."""
+    scopes = [cap.scope for cap in inputs.caps if cap.fixed is not None]
+    return all(dict(zip(inputs.policy.line, line, strict=True)) in scopes for line in (old, new))
+
+
+def _unlike(old: Line, new: Line) -> float:
+    """Return how unlike two names are where they differ: it tells more than a day's money."""
+    alike = (difflib.SequenceMatcher(None, *pair).ratio() for pair in zip(old, new, strict=True))
+    return NAME_WEIGHT * sum(1.0 - ratio for ratio in alike)
 
 
 def _last_week(spend: FloatArray, days: int) -> list[float]:
@@ -111,8 +128,9 @@ def with_new_names(budgets: Mapping[Line, float], names: Mapping[Line, Line]) ->
     return out
 
 
-def rename_findings(names: Mapping[Line, Line], inputs: Inputs) -> list[Finding]:
+def rename_findings(facts: Facts, inputs: Inputs) -> list[Finding]:
     """Return a finding for every line that is taken as renamed."""
+    names, taught = renamed(facts, inputs), one_line(facts, inputs)
     budgets = inputs.published_budgets()
     now = with_new_names(budgets, names)
     return [
@@ -122,8 +140,10 @@ def rename_findings(names: Mapping[Line, Line], inputs: Inputs) -> list[Finding]
             message=f"spend: {line_label(old)} has stopped, and {line_label(new)}, which "
             + ("began then" if budgets.get(new) else "has nothing of the plan in force")
             + ", spends about as much: taken as the same line, whose "
-            f"budget is {now[new]:,.2f} and whose past teaches its curve; {line_label(old)} gets "
-            "none",
+            f"budget is {now[new]:,.2f}"
+            # Elsewhere the source has its past under the new name already, or of another group.
+            + (" and whose past teaches its curve" if old in taught else "")
+            + f"; {line_label(old)} gets none",
             advice="if it was not renamed, refuse the plan, and have finance fix the budgets of "
             "both lines",
             source="spend",

@@ -416,3 +416,50 @@ def test_a_line_of_quite_other_money_is_not_a_new_name(shop):
     plan = shop.night(day)
     assert messages(plan, "renamed") == []
     assert line_of(plan).proposed > 0
+
+
+def test_two_lines_that_finance_fixed_are_not_one_under_two_names(shop):
+    in_force(shop)
+    shop.later(2)
+    for rows in (shop.spend, shop.outcomes):
+        rename(rows, "2026-11-22")
+    assert shop.night(shop.today).renamed
+    for name, money in ((LINE, 0), (OTHER, 300)):
+        shop.cap(scope={"channel": name[0], "audience": name[1]}, fixed=money)
+    plan = shop.night(shop.today)
+    assert plan.renamed == ()
+    assert messages(plan, "renamed") == []
+    assert sum(item.proposed for item in plan.lines) == pytest.approx(plan.budget)
+
+
+def test_of_two_that_spend_alike_each_keeps_the_name_that_is_like_its_own(open_shop):
+    """The money of a day or two tells little then: here it would take one for the other."""
+    shop = open_shop(spends=(100, 300, 230, 250, 150), seed=1)
+    in_force(shop)
+    shop.later(2)
+    for rows in (shop.spend, shop.outcomes):
+        for row in rows:
+            if row["channel"] == "social" and row["date"] >= "2026-11-22":
+                row["audience"] += "_2027"
+    names = shop.night(shop.today).names
+    assert names == {("social", one): ("social", f"{one}_2027") for one in "ab"}
+
+
+@pytest.mark.parametrize("region", ["north", "south"])
+def test_a_past_that_stays_in_another_region_is_not_said_to_teach(open_shop, region):
+    lines = [("north", "search"), ("north", "tv"), ("south", "search"), ("south", "tv")]
+    shop = open_shop(columns=("region", "channel"), lines=lines, spends=(250, 200, 300, 250))
+    summed: dict[tuple[str, str], float] = {}
+    for row in shop.outcomes:
+        at = row["date"], row["region"]
+        summed[at] = round(summed.get(at, 0.0) + row["revenue"], 2)
+    shop.outcomes = [{"date": day, "region": place, "revenue": amount}
+                     for (day, place), amount in summed.items()]  # fmt: skip
+    shop.settings["sources"]["outcomes"]["by"] = ["region"]
+    shop.night()
+    shop.approve()
+    shop.later()
+    shop.line_rows("north", "tv")[-1].update(region=region, channel="video")
+    plan = shop.night(shop.today)
+    (said,) = messages(plan, "renamed")
+    assert ("whose past teaches its curve" in said) == bool(plan.renamed) == (region == "north")

@@ -150,7 +150,8 @@ class History:
     def under_new_names(self, names: Mapping[Line, Line]) -> History:
         """Return the same days with the past of every former name under the line's name now.
 
-        A former name keeps its place, empty and untrusted: of it nothing is learned any more.
+        A former name keeps its place, empty and untrusted: of it nothing is learned any more. On
+        days on which it spent nothing and the other did, what is not known of it is no doubt.
 
         Args:
             names: former name -> name now, all of them lines of this history.
@@ -167,13 +168,13 @@ class History:
                 out[:, old] = 0.0
             return out
 
-        trusted = self.trusted.copy()
+        trusted, spend = self.trusted.copy(), joined(self.spend)
         for old, new in pairs:
-            trusted[:, new] &= trusted[:, old]
+            trusted[:, new] &= trusted[:, old] | ((self.spend[:, old] == 0) & (spend[:, new] > 0))
             trusted[:, old] = False
         return replace(
             self,
-            spend=joined(self.spend),
+            spend=spend,
             outcomes={name: joined(table) for name, table in self.outcomes.items()},
             trusted=trusted,
             leads={

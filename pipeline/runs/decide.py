@@ -259,7 +259,8 @@ def _split(facts: Facts, models: Models, floors: Mapping[int, float]) -> BestSpl
 
 def _to_hold(facts: Facts, models: Models) -> dict[Line, str]:
     """Return the lines that alarms hold, that just stopped, or whose curve was not learned."""
-    held = {line: item.why for line, item in facts.stopped.items() if not item.is_off}
+    held = {old: f"it goes on as {line_label(new)}" for old, new in facts.names.items()}
+    held |= {line: item.why for line, item in facts.stopped.items() if not item.is_off}
     held |= {line: item.hold for line, item in facts.watch.lines if item.hold}
     for learned in (models.objective, *models.others.values()):
         held |= {

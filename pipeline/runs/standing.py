@@ -135,15 +135,19 @@ def lines_without_data(facts: Facts, inputs: Inputs) -> list[Line]:
     return sorted(line for line in gone if budgets[line] > 0)
 
 
-def newest_distrusted(history: History, doubted: Collection[Line]) -> BoolArray:
+def newest_distrusted(
+    history: History, doubted: Collection[Line], former: Collection[Line] = ()
+) -> BoolArray:
     """Return the lines whose newest data cannot be trusted, (n_lines,).
 
     Args:
         doubted: lines with a fault in their newest days; one that nothing is known of at all is
             distrusted as well.
+        former: names that lines had once, which have no newest data.
     """
     found = np.array([line in doubted for line in history.lines], dtype=bool)
-    return np.asarray(found | ~history.trusted.any(axis=0))
+    is_former = np.array([line in former for line in history.lines], dtype=bool)
+    return np.asarray((found | ~history.trusted.any(axis=0)) & ~is_former)
 
 
 def month_days(day: date) -> list[date]:

@@ -12,10 +12,11 @@ import numpy as np
 from pipeline.core.curves import ResponseTable
 from pipeline.core.findings import Finding
 from pipeline.core.history import History, LiftTest
+from pipeline.core.learning import Lesson
 from pipeline.core.plan import Plan
 from pipeline.core.policy import Policy
 from pipeline.core.trial import Trial
-from pipeline.core.types import Line
+from pipeline.core.types import Line, line_label
 from pipeline.core.watch import Watch
 from pipeline.io import vintages, warehouse
 from pipeline.io.artefacts import RunFolder
@@ -95,8 +96,9 @@ def read_facts(work: RunFolder, inputs: Inputs) -> Facts:
     counted = inputs.policy.objective.counted(history.outcomes)
     seen = vintages.read_vintages(work, counted)
     watch, explored = read_watch(work), inputs.explored()
-    for old, new in renamed(staged, inputs).items():
-        explored.setdefault(new, explored.pop(old, 0.0))
+    moved = renamed(staged, inputs)
+    for old, new in moved.items():
+        explored[new] = explored.get(new, 0.0) + explored.pop(old, 0.0)
     return DecisionFacts(
         policy=inputs.policy,
         day=inputs.day,
@@ -105,11 +107,11 @@ def read_facts(work: RunFolder, inputs: Inputs) -> Facts:
         lift_tests=read_tests(work, inputs.policy, inputs.trials, history, names),
         current=current,
         explored=np.array([explored.get(line, 0.0) for line in history.lines]),
-        lessons=inputs.lessons(),
+        lessons=tuple(_under_new_names(lesson, {**names, **moved}) for lesson in inputs.lessons()),
         caps=inputs.caps,
         held_scopes=inputs.held_scopes,
         wanted=wanted_budget(staged, inputs),
-        distrusted=newest_distrusted(history, newest_doubted(work, staged)),
+        distrusted=newest_distrusted(history, newest_doubted(work, staged), names),
         watch=watch,
         kept=kept_lines(inputs.policy, inputs.trials, history, inputs.day),
         stopped=stopped_lines(staged, inputs),
@@ -117,6 +119,13 @@ def read_facts(work: RunFolder, inputs: Inputs) -> Facts:
         names=names,
         learned_for=inputs.learned_for(),
     )
+
+
+def _under_new_names(lesson: Lesson, names: Mapping[Line, Line]) -> Lesson:
+    """Return a lesson that goes on with lines as they are called now."""
+    labels = {line_label(old): line_label(new) for old, new in names.items()}
+    up, down = (labels.get(label, label) for label in (lesson.up, lesson.down))
+    return lesson.model_copy(update={"up": up, "down": down})
 
 
 def read_tests(

@@ -463,3 +463,35 @@ def test_a_past_that_stays_in_another_region_is_not_said_to_teach(open_shop, reg
     plan = shop.night(shop.today)
     (said,) = messages(plan, "renamed")
     assert ("whose past teaches its curve" in said) == bool(plan.renamed) == (region == "north")
+
+
+def test_a_former_name_is_said_to_go_on_and_its_lesson_goes_along(shop):
+    in_force(shop)
+    for _ in range(2):  # the first of them begins the week
+        shop.later()
+        before = shop.night(shop.today)
+        shop.approve()
+    lesson = before.exploration.moves[0]
+    old = tuple(lesson.up.split(" / "))
+    shop.later()
+    for rows in (shop.spend, shop.outcomes):
+        for row in rows:
+            if (row["channel"], row["audience"]) == old and row["date"] == "2026-11-24":
+                row["audience"] += "-new"
+    plan = shop.night(shop.today)
+    assert line_of(plan, old).reason == f"held: it goes on as {lesson.up}-new"
+    pairs = {(move.up, move.down): move.since for move in plan.exploration.moves}
+    assert pairs[f"{lesson.up}-new", lesson.down] == lesson.since
+
+
+def test_what_is_not_known_of_a_former_name_is_no_doubt_of_the_new_one(shop):
+    """Outcomes came under the new name before spend did: its days without an outcome are old."""
+    in_force(shop)
+    shop.later(3)
+    rename(shop.outcomes, "2026-11-22")
+    rename(shop.spend, "2026-11-24")
+    plan = shop.night(shop.today)
+    assert plan.renamed
+    run = shop.run(plan)
+    history = read_facts(run, read_inputs(run)).history
+    assert history.trusted[:, history.lines.index(OTHER)].tolist()[-3:] == [False, False, True]

@@ -13,6 +13,7 @@ from pipeline.core.types import Line, line_label
 from pipeline.io.facts import Facts
 from pipeline.io.verdict import named_lines
 from pipeline.runs.inputs import Inputs
+from pipeline.runs.renames import with_their_past
 from pipeline.runs.rests import days_since_pause, days_stopped
 from pipeline.runs.standing import MEAN_DAYS, believed_budgets, current_budgets
 
@@ -66,9 +67,9 @@ def returned(facts: Facts, inputs: Inputs) -> list[Finding]:
         facts: as `current_budgets`.
     """
     current, published = current_budgets(facts, inputs), inputs.published_budgets()
-    found = []
+    found, spent = [], with_their_past(facts, inputs)
     for index, line in enumerate(facts.lines):
-        spend = facts.spend[:, index]
+        spend = spent[:, index]
         days = days_since_pause(spend)
         if line not in published or not 0 < days <= MEAN_DAYS:
             continue
@@ -120,9 +121,9 @@ def stopped_lines(facts: Facts, inputs: Inputs) -> dict[Line, Stopped]:
     current = current_budgets(facts, inputs)
     is_told = believed_budgets(facts) & (facts.budget[-1] == 0)
     published = inputs.published_budgets()
-    found = {}
+    found, spent = {}, with_their_past(facts, inputs)
     for index, line in enumerate(facts.lines):
-        days = days_stopped(facts.spend[:, index])
+        days = days_stopped(spent[:, index])
         if line not in published or current[index] <= 0 or not days:
             continue
         if current[index] * inputs.policy.max_daily_change < from_minor(1, inputs.policy.currency):

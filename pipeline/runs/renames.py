@@ -95,6 +95,16 @@ def one_line(facts: Facts, inputs: Inputs) -> dict[Line, Line]:
     }
 
 
+def with_their_past(facts: Facts, inputs: Inputs) -> FloatArray:
+    """Return what lines spent, (n_days, n_lines), with the past that is under a former name."""
+    place = {line: index for index, line in enumerate(facts.lines)}
+    out = facts.spend.copy()
+    for old, new in one_line(facts, inputs).items():
+        out[:, place[new]] += out[:, place[old]]
+        out[:, place[old]] = 0.0
+    return out
+
+
 def _are_fixed(old: Line, new: Line, inputs: Inputs) -> bool:
     """Return whether finance fixed a budget of each of two lines by itself."""
     scopes = [cap.scope for cap in inputs.caps if cap.fixed is not None]

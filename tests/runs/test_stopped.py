@@ -495,3 +495,25 @@ def test_what_is_not_known_of_a_former_name_is_no_doubt_of_the_new_one(shop):
     run = shop.run(plan)
     history = read_facts(run, read_inputs(run)).history
     assert history.trusted[:, history.lines.index(OTHER)].tolist()[-3:] == [False, False, True]
+
+
+def test_a_renamed_line_rests_as_it_did_under_its_old_name(shop):
+    def weekends() -> None:
+        for row in shop.line_rows(*LINE) + shop.line_rows(*OTHER):
+            if date.fromisoformat(row["date"]).weekday() >= 5:
+                row.update(NOTHING)
+
+    weekends()
+    in_force(shop)
+    shop.later(3)
+    for rows in (shop.spend, shop.outcomes):
+        rename(rows, "2026-11-23")
+    assert shop.night(shop.today).renamed
+    shop.approve()
+    shop.later(4)  # up to Saturday
+    for rows in (shop.spend, shop.outcomes):
+        rename(rows, "2026-11-23")
+    weekends()
+    plan = shop.night(shop.today)
+    assert plan.renamed
+    assert messages(plan, "stopped") == []

@@ -86,3 +86,13 @@ class Watch(_Frozen):
     def by_line(self) -> Mapping[Line, LineWatch]:
         """Return what is done about each line that something is done about."""
         return dict(self.lines)
+
+    def under_new_names(self, names: Mapping[Line, Line]) -> Watch:
+        """Return the same with what is done about a former name done about the line's name now.
+
+        Args:
+            names: former name -> name now; what is done about that one itself goes first.
+        """
+        moved = {names[line]: item for line, item in self.lines if line in names}
+        own = {line: item for line, item in self.lines if line not in names}
+        return self.model_copy(update={"lines": tuple((moved | own).items())})

@@ -142,7 +142,7 @@ def _curves(work: RunFolder, inputs: Inputs, plan: Plan) -> tuple[LineExtras, ..
     if not work.exists(storage.POSTERIOR) or plan.expected is None:
         return ()
     table = storage.read_models(work).objective.table
-    history = warehouse.read_history(work, inputs.policy)
+    history = warehouse.read_history(work, inputs.policy).under_new_names(plan.names)
     return line_extras(plan, table, history, past_weeks(history, table))
 
 

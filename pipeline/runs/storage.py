@@ -95,7 +95,7 @@ def read_facts(work: RunFolder, inputs: Inputs) -> Facts:
     )
     counted = inputs.policy.objective.counted(history.outcomes)
     seen = vintages.read_vintages(work, counted)
-    watch, explored = read_watch(work), inputs.explored()
+    watch, explored = read_watch(work).under_new_names(names), inputs.explored()
     moved = renamed(staged, inputs)
     for old, new in moved.items():
         explored[new] = explored.get(new, 0.0) + explored.pop(old, 0.0)

@@ -79,7 +79,7 @@ class OwnPast:
         watch = storage.read_watch(night)
         names = one_line(warehouse.read_likely_facts(night), inputs)
         history = warehouse.read_history(night, policy).under_new_names(names)
-        history = forgetting(history, watch)
+        history = forgetting(history, watch.under_new_names(names))
         # A break of the forecasts is no fault of the data: leaving such weeks out would hide
         # the ones that the model foresaw worst.
         breaks = watch.drifts()

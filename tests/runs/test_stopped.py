@@ -7,6 +7,8 @@ from datetime import date, timedelta
 import pytest
 
 from pipeline.core.plan import Mode, Plan, PlanLine
+from pipeline.core.watch import LineWatch, Watch
+from pipeline.runs import storage
 from pipeline.runs.inputs import read_inputs
 from pipeline.runs.storage import read_facts
 from tests.runs.shop import DAY, LINES, SPENDS, Shop, write_csv
@@ -517,3 +519,29 @@ def test_a_renamed_line_rests_as_it_did_under_its_old_name(shop):
     plan = shop.night(shop.today)
     assert plan.renamed
     assert messages(plan, "stopped") == []
+
+
+def test_what_is_done_about_a_line_is_done_about_its_new_name(shop, monkeypatch):
+    """An alarm of before the rename still widens its curve and makes its old days teach less."""
+    in_force(shop)
+    shop.later(2)
+    for rows in (shop.spend, shop.outcomes):
+        rename(rows, "2026-11-22")
+    run = shop.run(shop.night(shop.today))
+    done = LineWatch(widen=2.0, forget_before=date(2026, 11, 15))
+    monkeypatch.setattr(storage, "read_watch", lambda work: Watch(lines=((LINE, done),)))
+    facts = read_facts(run, read_inputs(run))
+    assert facts.watch.by_line() == {OTHER: done}
+    teaches = facts.history.trusted[:, facts.history.lines.index(OTHER)]
+    assert teaches[-9:].all()
+    assert teaches[:-9].mean() == pytest.approx(1 / 3, abs=0.02)
+
+
+def test_the_page_draws_the_past_of_a_renamed_line(shop):
+    in_force(shop)
+    shop.later(2)
+    for rows in (shop.spend, shop.outcomes):
+        rename(rows, "2026-11-22")
+    page = shop.run(shop.night(shop.today)).read_bytes("report.html").decode()
+    drawn = page.split("Response curve of search / generics", 1)[1]
+    assert "Week of 2026-10-" in drawn.split("Response curve of", 1)[0]

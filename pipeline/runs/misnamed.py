@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
 
 from pipeline.core.caps import Cap
 from pipeline.core.findings import Finding, Level
 from pipeline.core.policy import Policy
 from pipeline.core.trial import Trial
-from pipeline.core.types import Line, in_scope, scope_label
+from pipeline.core.types import Line, in_scope, line_label, scope_label
 
 ALIKE = 0.6  # from which a name is offered instead
 SHOWN = 8  # names, where none is alike
+SETTINGS = "put the new name into the settings"
+ENDS = "end it; from the day after, a plan that takes the line by its new name can be signed"
+SET_ANEW = "have finance set it for the new name, and a max of 0 for the old one"
 
 
 def misnamed(
@@ -61,6 +65,44 @@ def _credit(policy: Policy, channels: Sequence[str]) -> Iterator[Finding]:
                 f"{credit[name]} is credited with nothing",
                 _alike(name, channels),
             )
+
+
+def left_behind(
+    policy: Policy,
+    names: Mapping[Line, Line],
+    lines: Collection[Line],
+    trials: Collection[Trial],
+    caps: Collection[Cap],
+) -> list[Finding]:
+    """Return a finding for each rule that is about a line by a former name alone.
+
+    Args:
+        names: former name -> name now.
+        lines: of tonight; a rule that is about others of them too was meant for those as well.
+    """
+    columns = policy.line
+
+    def about(scope: Mapping[str, str]) -> Callable[[Line], bool]:
+        return lambda line: in_scope(line, columns, scope)
+
+    grounds, rails = enumerate(policy.safe_ground), enumerate(policy.guardrails)
+    rules: list[tuple[str, Callable[[Line], bool], str]] = [
+        *((f"safe_ground[{place}]", about(item.scope), SETTINGS) for place, item in grounds),
+        *((f"guardrails[{place}]", about(item.scope), SETTINGS) for place, item in rails),
+        *((f"test {item.name}", partial(item.keeps, columns=columns), ENDS) for item in trials),
+        *((item.id, about(item.scope), SET_ANEW) for item in caps),
+    ]
+    living, found = [line for line in lines if line not in names], []
+    for place, reaches, advice in rules:
+        lost = [old for old in sorted(names) if reaches(old)]
+        if not lost or any(reaches(line) for line in living):
+            continue
+        message = (
+            f"{place}: it names {line_label(lost[0])}, which goes on as "
+            f"{line_label(names[lost[0]])}, and not that one, so it neither limits nor keeps it"
+        )
+        found.append(_finding(message, advice))
+    return found
 
 
 def meant_instead(scope: Mapping[str, str], columns: Sequence[str], lines: Collection[Line]) -> str:

@@ -29,13 +29,13 @@ from pipeline.runs.inputs import (
     read_inputs,
     read_today,
 )
-from pipeline.runs.misnamed import misnamed
+from pipeline.runs.misnamed import left_behind, misnamed
 from pipeline.runs.pages import write_night_page
 from pipeline.runs.pauses import ended, resumed, returned, stopped_findings, stopped_lines
 from pipeline.runs.plan import Heading, optimised_plan
 from pipeline.runs.portfolio import Portfolio
 from pipeline.runs.promises import keep_promises, write_forecast
-from pipeline.runs.renames import rename_findings, renamed
+from pipeline.runs.renames import one_line, rename_findings, renamed
 from pipeline.runs.set_otherwise import set_otherwise
 from pipeline.runs.standing import lines_without_data
 from pipeline.runs.trials import unread
@@ -132,7 +132,11 @@ def _misnamed(work: RunFolder, inputs: Inputs) -> list[Finding]:
     lines = {*facts.lines, *lines_without_data(facts, inputs)}
     open_ = [item for item in inputs.trials if item.last_day is None or item.last_day >= inputs.day]
     caps = {cap.id: cap for cap in (*inputs.caps, *inputs.waiting_caps)}.values()
-    return misnamed(inputs.policy, lines, open_, caps)
+    names = one_line(facts, inputs) | renamed(facts, inputs)
+    return [
+        *misnamed(inputs.policy, lines, open_, caps),
+        *left_behind(inputs.policy, names, lines, open_, caps),
+    ]
 
 
 def _without_data(work: RunFolder, inputs: Inputs) -> list[Finding]:

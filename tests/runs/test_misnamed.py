@@ -8,8 +8,9 @@ from pipeline.core.caps import Cap, CapStatus
 from pipeline.core.findings import Level
 from pipeline.core.plan import Mode
 from pipeline.core.policy import parse_policy
+from pipeline.core.trial import Trial
 from pipeline.runs.checking import check_portfolio
-from pipeline.runs.misnamed import misnamed
+from pipeline.runs.misnamed import left_behind, misnamed
 from tests.runs.shop import DAY, Shop
 
 LINES = (("search", "brand"), ("social", "brand"), ("tv", "all"))
@@ -123,3 +124,45 @@ def test_a_night_tells_the_signer(shop: Shop):
     plan = shop.night()
     said = [item for item in plan.findings if item.check == "misnamed"]
     assert [item.advice for item in said] == ["did you mean 'social'?"]
+
+
+def test_rules_about_a_former_name_alone_are_named_until_they_are_about_the_new_one(shop):
+    """A plan that takes the line by its new name cannot be signed while such a test runs."""
+    scope = {"channel": "search", "audience": "generic"}
+    shop.settings["guardrails"] = [{"metric": "roas", "min": 0.1, "scope": scope}]
+    shop.settings["safe_ground"] = [{"scope": scope, "because": "contract"}]
+    shop.cap(scope={"channel": "search"}, max=900)
+    shop.cap(scope=scope, max=400)
+    shop.night()
+    shop.approve()
+    shop.later()
+    for rows in (shop.spend, shop.outcomes):
+        for row in rows:
+            if row["date"] == "2026-11-22" and row["audience"] == "generic":
+                row["audience"] = "generics"
+    said = [item for item in shop.night(shop.today).findings if item.check == "misnamed"]
+    assert [item.message.split(":")[0].split("-")[0] for item in said] == [
+        "safe_ground[0]",
+        "guardrails[0]",
+        "cap",
+    ]
+    assert all(
+        "it names search / generic, which goes on as search / generics" in item.message
+        for item in said
+    )
+    shop.settings["safe_ground"][0]["scope"] = scope | {"audience": "generics"}
+    shop.night(shop.today)
+    shop.approve()
+
+
+def test_a_holdout_of_a_former_name_is_named():
+    trial = Trial(name="ruler", kind="holdout", first_day=DAY, unit_column="line",
+                  units=("social / brand",))  # fmt: skip
+    names = {("social", "brand"): ("social", "brands")}
+    lines = (*LINES, ("social", "brands"))
+    (said,) = left_behind(policy_of(), names, lines, [trial], [])
+    assert said.message == (
+        "test ruler: it names social / brand, which goes on as social / brands, and not that one, "
+        "so it neither limits nor keeps it"
+    )
+    assert left_behind(policy_of(), {}, lines, [trial], []) == []

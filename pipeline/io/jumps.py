@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
 from pipeline.core.findings import Level
-from pipeline.core.types import BoolArray, FloatArray, line_label
+from pipeline.core.types import BoolArray, FloatArray, Line, line_label
 from pipeline.io.facts import Facts
 from pipeline.io.verdict import Verdict, aged_level, named_lines
 
@@ -19,7 +21,12 @@ MATERIAL = 0.01  # of the portfolio's recent daily spend
 SHIFT = 8.0  # between one day and the next, in most lines at once: no plan moves like that
 
 
-def check_spend_jumps(facts: Facts, verdict: Verdict, ordinary: Facts | None = None) -> None:
+def check_spend_jumps(
+    facts: Facts,
+    verdict: Verdict,
+    ordinary: Facts | None = None,
+    moneyless: Collection[Line] = (),
+) -> None:
     """Find cells of spend that are far off their neighbours: a unit or a typing error.
 
     A line may run dry in a day, so less spend is in doubt only when it is as little as cents; a
@@ -28,9 +35,11 @@ def check_spend_jumps(facts: Facts, verdict: Verdict, ordinary: Facts | None = N
 
     Args:
         ordinary: the facts without what named days may bring.
+        moneyless: lines that are meant to spend nothing; the less they spent, the better.
     """
     spend = (ordinary or facts).spend
     up, down = spikes(spend, factor=JUMP)
+    down[-1, [line in moneyless for line in facts.lines]] = False
     usual = neighbour_median(spend)
     material = np.maximum(spend, usual) > MATERIAL * typical_total(spend)[:, None]
     collapsed = down & (spend * COLLAPSE < usual)

@@ -178,7 +178,7 @@ def judge_facts(
     gate.check_columns(facts, verdict)
     set_budgets.check_spend_level(facts, policy, verdict)
     set_budgets.check_budgets(facts, verdict)
-    _judge_rows(rows, ordinary, metric, verdict)
+    _judge_rows(rows, ordinary, metric, verdict, moneyless)
     outages.check_outages(units, metric, verdict, are_totals=units is not facts)
     objective.check_totals(units, policy.objective, verdict)
     newest = rows.days[-1]
@@ -204,11 +204,13 @@ def _plainly(
     """Return what the rules for the newest rows say when less is known to explain them."""
     plain = Verdict()
     gate.check_newest_day(rows, day, plain, ordinary, moneyless)
-    _judge_rows(rows, ordinary, metric, plain)
+    _judge_rows(rows, ordinary, metric, plain, moneyless)
     return plain
 
 
-def _judge_rows(rows: Facts, ordinary: Facts, metric: str, verdict: Verdict) -> None:
+def _judge_rows(
+    rows: Facts, ordinary: Facts, metric: str, verdict: Verdict, moneyless: Collection[Line]
+) -> None:
     """Apply the rules that hold a row against the rows around it.
 
     Args:
@@ -217,7 +219,7 @@ def _judge_rows(rows: Facts, ordinary: Facts, metric: str, verdict: Verdict) -> 
     """
     # The newest outcomes are those that have come: a fault in them is one of tonight.
     units, ordinary_units = rows.outcome_side.reported(), ordinary.outcome_side.reported()
-    jumps.check_spend_jumps(rows, verdict, ordinary)
+    jumps.check_spend_jumps(rows, verdict, ordinary, moneyless)
     jumps.check_outcome_jumps(units, metric, verdict, ordinary_units)
     jumps.check_unit_shift(rows, verdict, ordinary)
     jumps.check_outcome_shift(ordinary_units, metric, verdict, are_totals=rows.measured is not None)

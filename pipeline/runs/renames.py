@@ -19,6 +19,7 @@ from pipeline.runs.rests import days_stopped
 
 APART_DAYS = 2  # between the last day of one name and the first of the other, or that both have
 MEAN_DAYS = 7
+TRACE = 0.05  # of a line's money, under its former name
 NAME_WEIGHT = 2.0  # of how unlike two names are, beside the logarithm of what lies between moneys
 
 
@@ -72,9 +73,9 @@ def one_line(facts: Facts, inputs: Inputs) -> dict[Line, Line]:
     """Return the name now of every line that had another one, which teaches with its past.
 
     Those that the plan in force was signed with, and those that are taken as renamed tonight. Where
-    the two spend beside each other again they are no longer one. A line that went into another
-    group of those that outcomes are known by is none: its past is in the outcome of the group that
-    it left.
+    the two spend beside each other again they are no longer one; a trace of money, as from late
+    corrections, does not count. A line that went into another group of those that outcomes are
+    known by is none: its past is in the outcome of the group that it left.
     """
     levels = measured_levels(inputs.policy)
     names = inputs.known_names()
@@ -83,7 +84,7 @@ def one_line(facts: Facts, inputs: Inputs) -> dict[Line, Line]:
         names = {former: new if now == old else now for former, now in names.items()}
         names[old] = new
     place = {line: index for index, line in enumerate(facts.lines)}
-    spends = np.where(facts.has_spend_row, facts.spend, 0.0)[-MEAN_DAYS:] > 0
+    spent = np.where(facts.has_spend_row, facts.spend, 0.0)[-MEAN_DAYS:]
     return {
         old: new
         for old, new in sorted(names.items())
@@ -91,8 +92,12 @@ def one_line(facts: Facts, inputs: Inputs) -> dict[Line, Line]:
         and new in place
         and not _are_fixed(old, new, inputs)
         and (levels is None or unit_name(old, levels) == unit_name(new, levels))
-        and (spends[:, place[old]] & spends[:, place[new]]).sum() <= APART_DAYS
+        and _days_beside(spent[:, place[old]], spent[:, place[new]]) <= APART_DAYS
     }
+
+
+def _days_beside(old: FloatArray, new: FloatArray) -> int:
+    return int(((new > 0) & (old > TRACE * new)).sum())
 
 
 def with_their_past(facts: Facts, inputs: Inputs) -> FloatArray:

@@ -545,3 +545,24 @@ def test_the_page_draws_the_past_of_a_renamed_line(shop):
     page = shop.run(shop.night(shop.today)).read_bytes("report.html").decode()
     drawn = page.split("Response curve of search / generics", 1)[1]
     assert "Week of 2026-10-" in drawn.split("Response curve of", 1)[0]
+
+
+def test_cents_under_a_former_name_stop_nothing_and_part_no_lines(shop):
+    """Late corrections of a platform, for as many days as they like."""
+    in_force(shop)
+    shop.later(2)
+    for rows in (shop.spend, shop.outcomes):
+        rename(rows, "2026-11-23")
+    assert shop.night(shop.today).renamed
+    shop.approve()
+    for _ in range(3):
+        shop.later()
+        last = shop.spend[-1]["date"]
+        for rows in (shop.spend, shop.outcomes):
+            rename(rows, last)
+        shop.spend.append({**shop.line_rows(*OTHER)[-1], "audience": LINE[1], "spend": 0.4})
+        plan = shop.night(shop.today)
+        assert plan.mode is not Mode.FALLBACK
+        assert plan.renamed
+        shop.approve()
+    assert messages(plan, "returned") == []

@@ -77,23 +77,24 @@ def identified_finding(lines: tuple[Line, ...], ratio: FloatArray, recent: Float
 
     Args:
         ratio: (n_lines,), posterior over prior deviation.
-        recent: (n_lines,), money of the last weeks.
+        recent: (n_lines,), money of the last weeks; a line without any is left out.
     """
-    weak = ratio > LEARNED
+    active = recent > 0
+    weak = (ratio > LEARNED) & active
     share = float(recent[weak].sum() / max(float(recent.sum()), 1e-9))
     names = [line_label(lines[i]) for i in np.flatnonzero(weak)][:5]
     more = f" and {int(weak.sum()) - 5} more" if weak.sum() > 5 else ""
     if not names:
         message = "every line's own days taught its curve"
-    elif weak.all():
+    elif weak[active].all():
         message = (
             "no line's own days taught its curve: what a move earns is what lines like these "
             "usually earn"
         )
     else:
         message = (
-            f"{int(weak.sum())} of {len(lines)} lines ({share:.0%} of recent spend) are known "
-            f"mostly from the lines around them: {', '.join(names)}{more}"
+            f"{int(weak.sum())} of {int(active.sum())} lines ({share:.0%} of recent spend) are "
+            f"known mostly from the lines around them: {', '.join(names)}{more}"
         )
     level = Level.REVIEW if share > 0.5 else Level.PASS
     return Finding(

@@ -240,7 +240,8 @@ def _line(
         current=now,
         proposed=proposed,
         expected=earned,
-        marginal_return=returned,
+        # A name that nobody uses any more has no next unit of money.
+        marginal_return=None if line in facts.names else returned,
         binding=binding,
         action=action,
         reason=reason_of(facts, decision, index, action, returns, binding),

@@ -482,6 +482,9 @@ def test_a_former_name_is_said_to_go_on_and_its_lesson_goes_along(shop):
                 row["audience"] += "-new"
     plan = shop.night(shop.today)
     assert line_of(plan, old).reason == f"held: it goes on as {lesson.up}-new"
+    assert line_of(plan, old).marginal_return is None
+    (known,) = [item.message for item in plan.model_health.checks if item.check.endswith("fied")]
+    assert f"{lesson.up}," not in f"{known},"
     pairs = {(move.up, move.down): move.since for move in plan.exploration.moves}
     assert pairs[f"{lesson.up}-new", lesson.down] == lesson.since
 
@@ -543,6 +546,7 @@ def test_the_page_draws_the_past_of_a_renamed_line(shop):
     for rows in (shop.spend, shop.outcomes):
         rename(rows, "2026-11-22")
     page = shop.run(shop.night(shop.today)).read_bytes("report.html").decode()
+    assert "Response curve of search / generic<" not in page
     drawn = page.split("Response curve of search / generics", 1)[1]
     assert "Week of 2026-10-" in drawn.split("Response curve of", 1)[0]
 

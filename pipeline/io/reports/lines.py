@@ -202,9 +202,11 @@ def table_of(
 def drawn_lines(plan: Plan, available: Container[Line]) -> list[Line]:
     """Return the lines whose curves a page draws, those that change most first.
 
-    All of them where they are few; else only lines that move, are tested or need a look.
+    All of them where they are few; else only lines that move, are tested or need a look. A name
+    that a line had once has no curve.
     """
-    views = [view for view in line_views(plan) if view.key in available]
+    former = plan.names
+    views = [v for v in line_views(plan) if v.key in available and v.key not in former]
     if len(views) > MOST_CURVES:
         views = [view for view in views if view.kind is not Kind.HOLD]
     views.sort(key=lambda v: (-abs(v.change), -v.proposed, v.key))

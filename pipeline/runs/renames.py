@@ -19,7 +19,7 @@ from pipeline.runs.rests import days_stopped
 
 APART_DAYS = 2  # between the last day of one name and the first of the other, or that both have
 MEAN_DAYS = 7
-TRACE = 0.05  # of a line's money, under its former name
+TRACE = 0.05  # of a line's money, under another of its names
 NAME_WEIGHT = 2.0  # of how unlike two names are, beside the logarithm of what lies between moneys
 
 
@@ -33,16 +33,17 @@ def renamed(facts: Facts, inputs: Inputs) -> dict[Line, Line]:
     of a day where the plan gives it 0. Whoever moved the money by hand from one line to such a one
     left things alike, and the same is right then: it is there and not here. Of lines that were
     renamed together and spend alike, names that are alike belong together. Two lines that finance
-    fixed are two lines.
+    fixed are two lines, and a name that has the budget of a renamed line takes no other.
     """
     published, plan = inputs.published_budgets(), inputs.published
     if plan is None or not published:
         return {}
     place = {line: index for index, line in enumerate(facts.lines)}
     told = np.where(facts.has_spend_row, facts.spend, 0.0)  # a name that is gone has no rows
+    taken = {new for new in inputs.known_names().values() if published.get(new, 0.0) > 0}
     first = {}
     for line, index in place.items():
-        if told[-1, index] > 0:
+        if told[-1, index] > 0 and line not in taken:
             has_none = published.get(line, 0.0) <= 0
             began = _begin(told[:, index], 0 if has_none and line in published else MEAN_DAYS)
             if has_none or began > len(facts.days) - MEAN_DAYS:
@@ -73,9 +74,10 @@ def one_line(facts: Facts, inputs: Inputs) -> dict[Line, Line]:
     """Return the name now of every line that had another one, which teaches with its past.
 
     Those that the plan in force was signed with, and those that are taken as renamed tonight. Where
-    the two spend beside each other again they are no longer one; a trace of money, as from late
-    corrections, does not count. A line that went into another group of those that outcomes are
-    known by is none: its past is in the outcome of the group that it left.
+    two names spent beside each other, again or ever, they are not one line, or the days of both
+    would add up; a trace of money, as from late corrections, does not count. A line that went into
+    another group of those that outcomes are known by is none: its past is in the outcome of the
+    group that it left.
     """
     levels = measured_levels(inputs.policy)
     names = inputs.known_names()
@@ -84,20 +86,21 @@ def one_line(facts: Facts, inputs: Inputs) -> dict[Line, Line]:
         names = {former: new if now == old else now for former, now in names.items()}
         names[old] = new
     place = {line: index for index, line in enumerate(facts.lines)}
-    spent = np.where(facts.has_spend_row, facts.spend, 0.0)[-MEAN_DAYS:]
-    return {
-        old: new
-        for old, new in sorted(names.items())
-        if old in place
-        and new in place
-        and not _are_fixed(old, new, inputs)
-        and (levels is None or unit_name(old, levels) == unit_name(new, levels))
-        and _days_beside(spent[:, place[old]], spent[:, place[new]]) <= APART_DAYS
-    }
+    spent = np.where(facts.has_spend_row, facts.spend, 0.0)
+    found = {}
+    for old, new in names.items():
+        if old not in place or new not in place or _are_fixed(old, new, inputs):
+            continue
+        if levels is not None and unit_name(old, levels) != unit_name(new, levels):
+            continue
+        if _days_beside(spent[:, place[old]], spent[:, place[new]]) <= APART_DAYS:
+            found[old] = new
+            spent[:, place[new]] += spent[:, place[old]]
+    return dict(sorted(found.items()))
 
 
 def _days_beside(old: FloatArray, new: FloatArray) -> int:
-    return int(((new > 0) & (old > TRACE * new)).sum())
+    return int((np.minimum(old, new) > TRACE * np.maximum(old, new)).sum())
 
 
 def with_their_past(facts: Facts, inputs: Inputs) -> FloatArray:

@@ -570,3 +570,48 @@ def test_cents_under_a_former_name_stop_nothing_and_part_no_lines(shop):
         assert plan.renamed
         shop.approve()
     assert messages(plan, "returned") == []
+
+
+def test_days_of_two_lines_never_add_up_where_one_takes_the_former_name_of_another(shop):
+    """As where two swap names over some days, by a name between."""
+    other = ("social", "b")
+    in_force(shop)
+    shop.later()
+    for rows in (shop.spend, shop.outcomes):
+        rename(rows, "2026-11-22")
+    shop.night(shop.today)
+    shop.approve()
+    shop.later()
+    for rows in (shop.spend, shop.outcomes):
+        rename(rows, "2026-11-23")
+        for row in rows:
+            if (row["channel"], row["audience"]) == other and row["date"] == "2026-11-23":
+                row.update(channel=LINE[0], audience=LINE[1])
+    plan = shop.night(shop.today)
+    (said,) = messages(plan, "renamed")
+    assert said.startswith("spend: social / b has stopped, and search / generic")
+    assert "whose past" not in said
+    assert other not in plan.names
+    run = shop.run(plan)
+    history = read_facts(run, read_inputs(run)).history
+    spent = [row["spend"] for row in shop.line_rows(*LINE)]
+    assert history.spend[:, history.lines.index(LINE)].sum() == pytest.approx(sum(spent))
+
+
+def test_a_line_that_stops_within_a_week_of_a_rename_is_not_the_same_line_too(shop):
+    """Its money would be lost, and the days of two lines would add up."""
+    other = ("social", "b")
+    in_force(shop)
+    shop.later()
+    for rows in (shop.spend, shop.outcomes):
+        rename(rows, "2026-11-22")
+    shop.night(shop.today)
+    shop.approve()
+    shop.later()
+    shop.line_rows(*other)[-1].update(NOTHING)
+    for rows in (shop.spend, shop.outcomes):
+        rename(rows, "2026-11-23")
+    plan = shop.night(shop.today)
+    assert messages(plan, "renamed") == []
+    assert line_of(plan, other).proposed == line_of(plan, other).current > 0
+    assert sum(item.current for item in plan.lines) == pytest.approx(plan.budget)

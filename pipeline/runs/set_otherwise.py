@@ -6,6 +6,7 @@ Plans go on from the plan in force, so money that people set beside it is in no 
 from __future__ import annotations
 
 import math
+from datetime import date, timedelta
 
 import numpy as np
 
@@ -33,7 +34,7 @@ def set_otherwise(facts: Facts, inputs: Inputs) -> list[Finding]:
     if plan is None or not published or plan.date > facts.days[-1]:
         return []
     asked, is_set, spent = current_budgets(facts, inputs), facts.budget[-1], facts.spend[-1]
-    room = math.log(LAG / max(1.0 - inputs.policy.max_daily_change, 0.5))
+    room = math.log(LAG * _steps(inputs, plan.date, facts.days[-1]))
     least = MATERIAL * float(asked.sum())
     known = np.array([line in published for line in facts.lines]) & believed_budgets(facts)
     known &= facts.has_spend_row[-1] & (spent > 0) & (is_set > 0)
@@ -61,3 +62,14 @@ def set_otherwise(facts: Facts, inputs: Inputs) -> list[Finding]:
             value=str(int(odd.sum())),
         )
     ]
+
+
+def _steps(inputs: Inputs, planned: date, newest: date) -> float:
+    """Return how far, as a factor, plans alone can part the newest row from the plan in force.
+
+    A row of a week is the mean of days, on each of which another plan may have been in force.
+    """
+    step = 1.0 / max(1.0 - inputs.policy.max_daily_change, 0.5)
+    first = newest - timedelta(days=inputs.policy.sources.period_days - 1)
+    nights = max((planned - first).days, 0) + 1
+    return float(np.mean([step ** (night + 1) for night in range(nights)]))

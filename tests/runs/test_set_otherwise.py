@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
-from tests.runs.shop import amounts
+from tests.runs.shop import DAY, Shop, amounts
+from tests.runs.test_measured import totals
+from tests.runs.test_measured_scores import in_weeks
 
 LINE = ("search", "generic")
 
@@ -43,3 +47,33 @@ def test_a_plans_own_step_and_a_column_that_nobody_keeps_up_are_nothing_new(shop
     shop.spend = [{**row, "budget": row["spend"]} for row in shop.spend]
     found, _ = live(shop, budget, spend)
     assert found == []
+
+
+def test_a_week_in_which_plans_moved_a_line_every_night_is_nothing_that_people_set(tmp_path):
+    """Its row is the mean of the week's days, the plan in force that of the last one."""
+    shop = totals(Shop(tmp_path / "shop"), days=280)
+    shop.settings["sources"]["period"] = "week"
+    shop.spend, shop.outcomes = in_weeks(shop.spend), in_weeks(shop.outcomes)
+    last = (DAY - timedelta(days=7)).isoformat()
+    newest = [row for row in shop.spend if row["date"] == last]
+    for row in newest:
+        row["budget"] = row["spend"]
+    least = min(newest, key=lambda row: row["spend"])
+    start, scope = least["spend"] / 7, {"channel": least["channel"]}
+    shop.cap(scope=scope, min=round(2.4 * start, 2))
+    shop.moment += timedelta(days=3)
+    days = [{row["channel"]: row["spend"] / 7 for row in newest}] * 3
+    for _ in range(4):
+        plan = shop.night(shop.today)
+        shop.approve()
+        days.append({line[0]: proposed for line, (_, proposed) in amounts(plan).items()})
+        shop.moment += timedelta(days=1)
+    paid = {line: round(sum(day[line] for day in days), 2) for line in days[0]}
+    assert days[-1][least["channel"]] > 1.5 * paid[least["channel"]] / 7
+    new = {"date": DAY.isoformat()}
+    shop.spend += [
+        {**row, **new, "spend": (p := paid[row["channel"]]), "budget": p} for row in newest
+    ]
+    shop.outcomes += [{**row, **new} for row in shop.outcomes if row["date"] == last]
+    found = shop.night(shop.today).findings
+    assert not [item for item in found if item.check == "set-otherwise"]

@@ -37,7 +37,7 @@ from pipeline.runs.kept import LOW_DATA, Kept, reasons_of
 from pipeline.runs.limits import Limits, day_budget, month_words, night_limits
 from pipeline.runs.newcomers import LearningBudgets, kept_in, learning_budgets
 from pipeline.runs.pauses import Stopped
-from pipeline.runs.step import is_trifle, take_step, without_lessons
+from pipeline.runs.step import is_trifle, left_to_move, take_step, without_lessons
 
 if TYPE_CHECKING:
     from pipeline.runs.holdouts import HoldoutScore
@@ -142,7 +142,7 @@ class Decision:
         total: what is split tonight.
         table: draws of every line's value on a grid of spends.
         others: draws of the guardrail metrics on the same grid.
-        trifle: money that was left to move, too little to sign; None where more moves, or none.
+        trifle: what the best step would move, too little to sign; None where more moves.
         learning: what newcomers keep.
     """
 
@@ -170,14 +170,14 @@ def decide(facts: Facts, models: Models) -> Decision:
     problem, solution = best.problem, best.solution
     table = models.objective.table
     others = {name: model.table for name, model in models.others.items()}
-    budgets = take_step(facts, problem, solution, table)
+    budgets = step = take_step(facts, problem, solution, table)
     exploration = explore_tonight(facts, problem, budgets, models)
     moved = np.zeros_like(budgets) if exploration is None else exploration.budgets - budgets
     budgets, explored = budgets + moved, moved + stuck_lessons(facts, problem)
     pairs = {(move.up, move.down) for move in exploration.moves} if exploration else set()
     trifle = None
     if is_trifle(facts, problem, budgets, explored, pairs):
-        trifle = 0.5 * float(np.abs(budgets - facts.current).sum())
+        trifle = left_to_move(facts, problem, step)
         budgets, base = facts.current, without_lessons(facts)
         explored = np.zeros_like(budgets) if facts.explored is None else facts.explored
         exploration = kept_lessons(facts, base, models, exploration)

@@ -50,6 +50,12 @@ def without_lessons(facts: Facts) -> FloatArray:
     return np.maximum(facts.current - facts.explored, 0.0)
 
 
+def left_to_move(facts: Facts, problem: Problem, step: FloatArray) -> float:
+    """Return the money that a step moves between lines, what only lessons move left aside."""
+    start = status_quo(problem, without_lessons(facts))
+    return 0.0 if start is None else 0.5 * float(np.abs(step - start).sum())
+
+
 def is_trifle(
     facts: Facts,
     problem: Problem,

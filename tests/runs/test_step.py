@@ -58,11 +58,12 @@ def test_a_lesson_that_goes_on_moves_no_cent(models):
     lessons = tuple(replace_money(item, item.money + 0.01) for item in night.lessons)
     drifted = replace(drifted, lessons=lessons)
     decision = decide(drifted, models)
-    assert decision.trifle is not None
+    assert decision.trifle == 0.0  # it is the lesson that drifts, and no step that would pay
     assert decision.exploration is not None
     assert lessons_of(drifted, decision.exploration) == lessons  # one truth of line and account
     assert decision.exploration.budgets == pytest.approx(drifted.current)
     told = optimised_plan(HEADING, drifted, models, decision, decision.budgets.round(2), ())
+    assert "no change is likely enough to pay; budgets stay as they are" in told.reasons
     assert told.exploration is not None
     per_line = sum(item.exploration for item in told.lines if item.exploration > 0)
     assert told.exploration.moved == pytest.approx(per_line, abs=0.01)

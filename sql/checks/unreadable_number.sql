@@ -1,6 +1,6 @@
 -- unreadable_number: cells that must be a plain number and are not, or lie outside every account.
 -- Reads: stg_spend, stg_outcomes. Level: fail.
--- Advice: write numbers plainly: digits, a point, no thousands mark, no unit
+-- Advice: write digits and a point, no unit, none below zero: profit before the spend on ads
 with
 
 cells as (

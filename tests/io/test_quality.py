@@ -76,6 +76,7 @@ def test_a_spoilt_outcome_is_refused(tables: Any, night: Any, metric: str, cell:
     finding = night().named("unreadable-number")
     assert (finding.level, finding.source, finding.column) == (Level.FAIL, "outcomes", metric)
     assert finding.row == 19
+    assert "none below zero: profit before the spend on ads" in finding.advice
 
 
 def test_empty_revenue_where_nothing_was_sold_is_zero(tables: Any, night: Any) -> None:

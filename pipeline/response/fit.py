@@ -21,10 +21,11 @@ from pipeline.response.posterior import Posterior
 from pipeline.response.special_days import NamedDays, special_findings
 from pipeline.response.sweep import sweep
 from pipeline.response.threads import one_thread
-from pipeline.response.worth import counted, worth_per_count
+from pipeline.response.worth import counted, price_now, worth_per_count
 
 FURTHEST = 6.0  # the library's shapes say little beyond so many times the reference
 SHARED_SD = 0.1  # of log demand: what nobody knows of tomorrow, all lines alike
+WHOLE = 0.9  # reported, of a cell that tells what an outcome brings by now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +139,10 @@ def _ready(
     worth, worth_sd = np.ones(groups.size), np.zeros(groups.size)
     if money is not None:
         worth, worth_sd = worth_per_count(reported, money, screened.valued, groups)
+        own = screened.valued & ~uncounted  # what is counted by its money holds its price already
+        own &= maturity.share >= WHOLE  # counts may be reported before what they bring
+        now = np.where(uncounted, 1.0, price_now(reported, money, own, worth))
+        worth, worth_sd = worth * now, worth_sd * now
     first = history.days[0].weekday()
     prepared = Prepared(
         outcome=outcome,

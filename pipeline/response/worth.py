@@ -9,6 +9,12 @@ from pipeline.core.types import BoolArray, FloatArray, IntArray
 POOLED_COUNT = 20.0
 """Outcomes that the channel's worth is worth to a line."""
 
+NEW_DAYS = 10.0
+"""Days after which a day says 1/e of what an outcome brings now."""
+
+NEW_SURE, NEW_LEAST = 4.0, 0.05
+"""Standard errors, and logs, by which new days have to be apart from all days to count for more."""
+
 UNCOUNTED = 0.5
 """Share of a line's money on days without a count above which its counts are not what it earns."""
 
@@ -59,3 +65,29 @@ def worth_per_count(
     )
     spread = np.sqrt(np.clip(excess, 0.25, 16.0))  # of one outcome's worth, relative
     return worth, worth * spread / np.sqrt(counts + pool)
+
+
+def price_now(count: FloatArray, money: FloatArray, usable: BoolArray, worth: FloatArray) -> float:
+    """Return what an outcome brings of late, over what it brought on all days; 1 unless surely so.
+
+    Prices change for all lines alike, and what they were a year ago earns nothing tomorrow. Logs
+    of days are averaged, so that one large order is no new price.
+
+    Args:
+        count, money, usable: as `worth_per_count`.
+        worth: (n_lines,), of all days.
+    """
+    number = np.where(usable, np.maximum(np.nan_to_num(count), 0.0), 0.0)
+    paid = np.where(usable, np.maximum(np.nan_to_num(money), 0.0), 0.0).sum(axis=1)
+    usual = number @ worth
+    days = np.flatnonzero((usual > 0) & (paid > 0))
+    if days.size < 2 * NEW_DAYS:
+        return 1.0
+    level = np.log(paid[days] / usual[days])
+    variance = float(np.square(np.diff(level)).mean()) / 2
+    outcomes = number.sum(axis=1)[days]
+    weight = np.exp((days - days[-1]) / NEW_DAYS) * outcomes / (outcomes + np.median(outcomes))
+    weight /= weight.sum()
+    apart = float(weight @ level) + variance / 2  # the log of a mean is above the mean of logs
+    noise = NEW_SURE**2 * variance * float(np.square(weight).sum()) + NEW_LEAST**2
+    return float(np.exp(apart * max(0.0, 1.0 - noise / max(apart**2, 1e-12))))

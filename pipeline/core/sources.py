@@ -134,7 +134,7 @@ class Sources(Strict):
         if self.period == "week" and self.outcomes.by is None:
             raise ValueError(
                 "period: weekly rows are fitted jointly; say under outcomes what they are known "
-                "by, by: [] for a total"
+                "by: all line columns where they are known line by line, by: [] for a total"
             )
         return self
 

@@ -135,7 +135,10 @@ def test_outcomes_by_region_are_fitted_region_by_region(shop):
     [
         ({"outcomes": {"path": "o", "by": ["region"]}}, "by: .*region.* is not a line column"),
         ({"outcomes": {"path": "o", "controls": ["x"]}}, "controls need by"),
-        ({"period": "week"}, "weekly rows are fitted jointly"),
+        (
+            {"period": "week"},
+            "fitted jointly; .* by: all line columns where they are known line by line",
+        ),
         ({"spend": {"path": "s", "by": []}}, "by and controls belong to outcomes"),
         ({"outcomes": {"path": "o", "by": [], "wide": {"a": "b"}}}, "wide belongs to spend"),
         ({"outcomes": {"path": "o", "by": [], "controls": ["revenue"]}}, "revenue is maximised"),

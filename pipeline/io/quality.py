@@ -186,14 +186,14 @@ def judge_facts(
         report_believed(
             _plainly(rows, steady, metric, day, moneyless),
             verdict,
-            f"{newest} is the first {name!r} in the data and believed; of any other day",
+            f"{newest} is the first {name!r} in the data",
             "if the day did not bring that",
         )
     if steady is not rows:
         report_believed(
             _plainly(rows, as_ordinary(rows, names), metric, day, moneyless),
             verdict,
-            f"budgets were set anew on {newest}, which explains it; without that",
+            f"budgets were set anew on {newest}",
             "if nobody set them",
         )
 

@@ -81,13 +81,13 @@ def report_believed(plain: Verdict, verdict: Verdict, because: str, unless: str)
     Args:
         plain: what the rules say of the day without that reason.
         verdict: what they say with it; gets the findings, to be looked at.
-        because: the reason, as the sentence begins that says what would be said without it.
+        because: the reason; the finding goes on with what would be said without it.
         unless: when to follow the plain finding's advice all the same.
     """
     heard = {(item.check, item.line) for item in verdict.findings}
     for item in plain.findings:
         if item.level is not Level.PASS and (item.check, item.line) not in heard:
-            message = f"{because} it would be said: {item.message}"
+            message = f"believed, because {because}; otherwise: {item.message}"
             advice = f"{unless}: {item.advice}"
             verdict.findings.append(
                 item.model_copy(

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.core.errors import ConfigError, InfeasibleError, NotFoundError, UndecidedError
+from pipeline.core.errors import (
+    ConfigError,
+    InfeasibleError,
+    NotFoundError,
+    UndecidedError,
+)
+from pipeline.core.types import in_scope
 from pipeline.runs.portfolio import Portfolio
 
 if TYPE_CHECKING:
@@ -35,6 +41,9 @@ def cap_impact(portfolio: Portfolio, spec: CapSpec) -> str:
         if not run.exists(storage.POSTERIOR):
             return f"not known: the night of {plan.plan_id} learned no curves"
         facts, models = storage.read_facts(run, read_inputs(run)), storage.read_models(run)
+        columns, lines = facts.policy.line, facts.history.lines
+        if not any(in_scope(line, columns, spec.scope) for line in lines):
+            return f"not known: no line of {plan.plan_id} is in its scope"
         before = best_split(facts, models).solution.spend
         after = best_split(changed_facts(facts, Change(caps=(spec,))), models).solution.spend
     except (NotFoundError, ConfigError, InfeasibleError, UndecidedError) as error:

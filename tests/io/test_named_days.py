@@ -135,8 +135,7 @@ def test_the_first_day_of_a_name_is_believed_and_said() -> None:
     assert {item.level for item in said.values()} == {Level.REVIEW}
     assert f"{facts.spend[-1].sum():.2f} on {facts.days[-1]}" in said["day-jump"].message
     assert said["day-jump"].message.startswith(
-        f"{facts.days[-1]} is the first 'sale' in the data and believed; of any other day it would "
-        "be said: spend: "
+        f"believed, because {facts.days[-1]} is the first 'sale' in the data; otherwise: spend: "
     )
 
 

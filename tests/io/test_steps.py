@@ -60,7 +60,7 @@ def believed(found: Verdict) -> set[str]:
     return {
         item.check
         for item in found.findings
-        if item.message.startswith("budgets were set anew on 2026-06-29, which explains it; ")
+        if item.message.startswith("believed, because budgets were set anew on 2026-06-29; ")
     }
 
 

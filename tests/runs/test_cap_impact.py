@@ -26,6 +26,13 @@ def test_a_cap_that_the_best_split_does_not_touch_costs_nothing(shop: Shop) -> N
     assert "0.00" not in said
 
 
+def test_a_cap_on_a_name_that_no_plan_has_yet_may_be_proposed(shop: Shop) -> None:
+    plan = shop.night()
+    spec = CapSpec.model_validate({"scope": {"channel": "audio"}, "max": 50.0})
+    said = cap_impact(shop.portfolio, spec)
+    assert said == f"not known: no line of {plan.plan_id} is in its scope"
+
+
 def test_a_tighter_cap_costs_more_and_is_said_as_a_cost(shop: Shop) -> None:
     proposed = amounts(shop.night())
     social = sum(new for line, (_, new) in proposed.items() if line[0] == "social")

@@ -161,7 +161,7 @@ def rename_findings(facts: Facts, inputs: Inputs) -> list[Finding]:
             f"budget is {now[new]:,.2f}"
             # Elsewhere the source has its past under the new name already, or of another group.
             + (" and whose past teaches its curve" if old in taught else "")
-            + f"; {line_label(old)} gets none",
+            + f"; a new plan gives {line_label(old)} none",
             advice="if it was not renamed, refuse the plan, and have finance fix the budgets of "
             "both lines",
             source="spend",

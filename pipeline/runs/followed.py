@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from operator import itemgetter
 
 import numpy as np
 
+from pipeline.core.findings import Finding, Level
 from pipeline.core.types import FloatArray
 from pipeline.scoring.scores import Promised, Realised
 
@@ -14,6 +17,10 @@ USUAL_DAYS = 7  # before the first plan: how much of its budget a line spends
 SURE = 3.0  # standard errors of the week, by which a line spends otherwise than its budget
 UNDER, OVER = 0.5, 1.25
 """Between these, spend over budget is how a line delivers; beyond, its budget was just changed."""
+
+NEWEST_DAYS, LATELY_DAYS = 3, 7
+HARDLY = 0.3  # of what plans moved
+LEAST_MOVED = 0.1  # of the money, both ways: less tells nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +60,59 @@ def follow(table: Realised, first: int, plans: Sequence[Promised]) -> Followed:
             max(away[away > 0].sum(), -away[away < 0].sum()) / max(planned.sum(), 1e-9)
         ),
     )
+
+
+def not_followed(table: Realised, promises: Sequence[Promised]) -> tuple[Finding, ...]:
+    """Return a finding where the money is not where published plans put it.
+
+    Plans go on from the plan in force, so ones that nobody carries out wander away from the money.
+    Nothing is said of outcomes that are known for groups of lines.
+    """
+    plans = [item for item in promises if item.is_published and item.forecast.day in table.days]
+    if table.spent is not None or not plans:
+        return ()
+    lately = table.days[-1] - timedelta(days=LATELY_DAYS - 1)
+    since = (plans, [plan for plan in plans if plan.forecast.day >= lately])
+    told = [(share, some) for some in since if (share := _made_by_now(table, some)) is not None]
+    if not told or min(told, key=itemgetter(0))[0] >= HARDLY:
+        return ()
+    share, some = min(told, key=itemgetter(0))
+    return (
+        Finding(
+            level=Level.REVIEW,
+            check="not-followed",
+            message=f"spend: of the money that the {len(some)} plans in force since "
+            f"{some[0].forecast.day} moved, {share:.0%} is where they put it; plans go on from "
+            "what they say, not from what is spent",
+            advice="set on the platform what plans say, or look why it is not carried out; if "
+            "people keep other budgets on purpose, have finance fix those",
+            source="spend",
+            column="spend",
+            value=f"{share:.2f}",
+        ),
+    )
+
+
+def _made_by_now(table: Realised, plans: Sequence[Promised]) -> float | None:
+    """Return how much of what plans moved is there on the newest days; None where it is little.
+
+    Line by line at most all of it and at least none, so that one that stopped is one line.
+    """
+    if len(plans) < NEWEST_DAYS:
+        return None
+    first = table.days.index(plans[0].forecast.day)
+    planned, without = _planned(table, first, plans)
+    delivered = _delivery(table, first, without[0])
+    asked, before, spent = (
+        money[-NEWEST_DAYS:].mean(axis=0)
+        for money in (planned * delivered, without * delivered, table.spend[first:])
+    )
+    move = asked - before
+    size = float(np.abs(move).sum())
+    if size < LEAST_MOVED * float(asked.sum()):
+        return None
+    made = np.clip((spent - before) / np.where(move == 0, 1.0, move), 0.0, 1.0)
+    return float((made * np.abs(move)).sum()) / size
 
 
 def _planned(

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.core.errors import DataNotTrustedError
-from pipeline.core.findings import Level
+from pipeline.core.findings import Finding, Level
 from pipeline.core.types import FloatArray, JsonObject
 from pipeline.core.watch import Watch
 from pipeline.io import warehouse
 from pipeline.io.artefacts import RunFolder, begin_run, json_bytes, parquet_bytes, write_file
 from pipeline.runs import storage
 from pipeline.runs.ahead_files import AHEAD, read_line_ahead
+from pipeline.runs.followed import not_followed
 from pipeline.runs.gain import Judged, judge
 from pipeline.runs.holdouts import HoldoutScore, holdout_scores
 from pipeline.runs.inputs import Inputs, read_inputs
@@ -55,6 +56,7 @@ class ScoreCard:
             where nobody knows which line earned what.
         holdouts: what plans were worth against units kept on the old plan.
         watch: alarms and what is done about them.
+        findings: what else a signer should know.
     """
 
     day: date
@@ -66,6 +68,7 @@ class ScoreCard:
     judged: Judged
     holdouts: tuple[HoldoutScore, ...]
     watch: Watch
+    findings: tuple[Finding, ...] = ()
 
     def to_json(self) -> JsonObject:
         """Return plain JSON values: totals plan by plan, calibration, gain, alarms."""
@@ -106,6 +109,9 @@ def score(work: RunFolder) -> None:
     if card.scores:
         work.write_parquet(SCORES, score_table(card.scores))
     work.write_json(storage.SCORE_CARD, card.to_json())
+    known = {item.check for item in storage.read_findings(work, storage.FINDINGS)}
+    if "set-otherwise" not in known:  # which names the lines
+        storage.add_findings(work, storage.FINDINGS, card.findings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,6 +236,7 @@ def _score_card(work: RunFolder, inputs: Inputs, *, with_curves: bool = False) -
             inputs.trials, inputs.policy.line, history, metric, realised.complete
         ),
         watch=_watch(inputs, tables, history, realised, scores, calibrations),
+        findings=not_followed(realised, promises),
     )
 
 

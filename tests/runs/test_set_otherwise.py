@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import numpy as np
 import pytest
 
 from tests.runs.shop import DAY, Shop, amounts
@@ -77,3 +78,30 @@ def test_a_week_in_which_plans_moved_a_line_every_night_is_nothing_that_people_s
     shop.outcomes += [{**row, **new} for row in shop.outcomes if row["date"] == last]
     found = shop.night(shop.today).findings
     assert not [item for item in found if item.check == "set-otherwise"]
+
+
+def nights(shop, count, *, are_followed):
+    """Live days on which lines spend what plans say, or what they always did, without budgets."""
+    rng = np.random.default_rng(5)
+    plan = shop.night(shop.today)
+    usual = amounts(plan)
+    for _ in range(count):
+        shop.approve()
+        day, given = shop.today.isoformat(), amounts(plan) if are_followed else usual
+        shop.later()
+        for row in shop.spend:
+            if row["date"] == day:
+                money = given[row["channel"], row["audience"]][1 if are_followed else 0]
+                row["spend"] = round(money * rng.lognormal(0, 0.05), 2)
+        plan = shop.night(shop.today)
+    return [item for item in plan.findings if item.check == "not-followed"]
+
+
+def test_plans_that_nobody_carries_out_are_said_without_a_budget_column(shop):
+    (said,) = nights(shop, 5, are_followed=False)
+    assert said.message.startswith("spend: of the money that the 5 plans in force since 2026-11-22")
+    assert "set on the platform what plans say" in said.advice
+
+
+def test_of_plans_that_are_carried_out_nothing_is_said(shop):
+    assert nights(shop, 5, are_followed=True) == []

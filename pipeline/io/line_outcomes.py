@@ -7,11 +7,14 @@ lines have on the same days, since the newest days fill up over time.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from pipeline.core.findings import Level
-from pipeline.core.types import BoolArray, FloatArray
+from pipeline.core.types import BoolArray, FloatArray, IntArray
 from pipeline.io.facts import Facts
+from pipeline.io.lags import Lag, days_behind, usually_behind
 from pipeline.io.verdict import Verdict, named_lines
 
 USUAL_DAYS = 28
@@ -22,19 +25,19 @@ LATE = "late-outcomes"
 MISSING = "missing-outcomes"
 
 
-def check_line_outcomes(facts: Facts, verdict: Verdict, before: Facts | None = None) -> None:
+def check_line_outcomes(facts: Facts, verdict: Verdict, earlier: Sequence[Lag] = ()) -> None:
     """Find lines that lack the newest outcomes, and keep those cells from the model.
 
     Args:
-        before: the same as an earlier night had it. A line that lacked as many days then, which
-            have come since, is as late as it always is, and nothing is wrong with it.
+        earlier: what nights before lacked. A line that lacked as many days within four weeks, and
+            got them since, is as late as it always is, and nothing is wrong with it.
     """
     seen = facts.reported()
     if facts.period_days > 1 or len(seen.days) <= USUAL_DAYS:
         return
-    behind = _days_behind(seen)
+    behind = days_behind(seen)
     lost = _is_unlikely(seen, behind)
-    late = lost & (behind <= _usually_behind(seen, before))
+    late = lost & (behind <= usually_behind(seen, earlier))
     for which, check in ((lost & ~late, MISSING), (late, LATE)):
         if not which.any():
             continue
@@ -44,14 +47,20 @@ def check_line_outcomes(facts: Facts, verdict: Verdict, before: Facts | None = N
             for back in range(behind[line])
         ]
         verdict.distrust(facts, cells, check)
-        first = seen.days[-int(behind[which].max())]
+        first, least = seen.days[-int(behind[which].max())], int(behind[which].min())
         span = f"{first}" + (f" to {seen.days[-1]}" if first < seen.days[-1] else "")
+        if first < seen.days[-least]:
+            span += f" (the newest {least} of these days at least)"
         verdict.add(
             Level.PASS if check == LATE else Level.REVIEW,
             check,
             f"outcomes: no row of {named_lines(facts, which)} on {span}, and one on every day of "
             "the four weeks before; "
-            + ("as late as the night before" if check == LATE else "taken as unknown, not as zero"),
+            + (
+                "as late as within four weeks before"
+                if check == LATE
+                else "taken as unknown, not as zero"
+            ),
             ""
             if check == LATE
             else "fetch those days again; if nothing was sold, deliver rows with zero",
@@ -61,22 +70,7 @@ def check_line_outcomes(facts: Facts, verdict: Verdict, before: Facts | None = N
         )
 
 
-def _days_behind(seen: Facts) -> FloatArray:
-    """Return how many of the newest days each line has no row of."""
-    return np.asarray(np.argmax(seen.has_outcome_row[::-1], axis=0))
-
-
-def _usually_behind(seen: Facts, before: Facts | None) -> FloatArray:
-    """Return how many days each line was behind an earlier night, -1 where that says nothing."""
-    usual = np.full(len(seen.lines), -1)
-    old = None if before is None else before.reported()
-    if old is None or old.days[-1] >= seen.days[-1]:
-        return usual
-    lag = dict(zip(old.lines, _days_behind(old).tolist(), strict=True))
-    return np.array([lag.get(line, -1) for line in seen.lines])
-
-
-def _is_unlikely(seen: Facts, behind: FloatArray) -> BoolArray:
+def _is_unlikely(seen: Facts, behind: IntArray) -> BoolArray:
     """Return the lines whose days without a row chance does not explain."""
     odd = np.zeros(len(seen.lines), dtype=bool)
     for days in range(1, LONGEST + 1):

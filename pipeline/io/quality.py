@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from operator import itemgetter
@@ -24,6 +24,7 @@ from pipeline.io import (
 )
 from pipeline.io.artefacts import RunFolder
 from pipeline.io.copies import check_copied_day
+from pipeline.io.lags import LAGS, Lag, lag_table, lags_of, read_lags
 from pipeline.io.lift_tests import LIFT_TESTS
 from pipeline.io.line_outcomes import check_line_outcomes
 from pipeline.io.named_days import as_ordinary, first_of_its_name
@@ -107,7 +108,10 @@ def judge(
             metric, days = policy.objective.maximize, policy.sources.period_days
             pending = suites.begin(facts, metric, tests, period_days=days)
         before = read_facts(previous) if previous and previous.exists(LINE_DAY) else None
-        judge_facts(facts, policy, day, verdict, read_special_days(work), before, moneyless)
+        earlier = () if previous is None else read_lags(previous)
+        named = read_special_days(work)
+        judge_facts(facts, policy, day, verdict, named, before, moneyless, earlier)
+        work.write_parquet(LAGS, lag_table(earlier, lags_of(facts), day))
         gate.check_cut_off(work.read_json(SOURCES)["spend"]["ends_open"], verdict)
         if before is not None:
             restated.check_restated(facts, before, policy.objective.maximize, verdict)
@@ -151,6 +155,7 @@ def judge_facts(
     named: Mapping[date, str] | None = None,
     before: Facts | None = None,
     moneyless: Collection[Line] = (),
+    earlier: Sequence[Lag] = (),
 ) -> None:
     """Apply every rule that needs only tonight's tables.
 
@@ -160,6 +165,7 @@ def judge_facts(
         named: days that the settings name; what such a day may bring is no fault of it.
         before: an earlier night's tables, which say how late outcomes usually are.
         moneyless: lines that are meant to spend nothing.
+        earlier: lines that lacked newest outcomes on nights before.
     """
     metric = policy.objective.maximize
     units = facts.outcome_side
@@ -172,7 +178,7 @@ def judge_facts(
     if rows.measured is not None:
         gaps.check_outcome_gaps(rows.measured, verdict)
     else:
-        check_line_outcomes(rows, verdict, before)
+        check_line_outcomes(rows, verdict, earlier)
     gaps.check_month(facts, policy, day, verdict)
     gate.check_outcome_cover(units, policy, day, verdict, before and before.outcome_side)
     gate.check_columns(facts, verdict)

@@ -22,6 +22,7 @@ from pipeline.core.policy import Policy
 from pipeline.core.trial import Trial
 from pipeline.core.types import Line
 from pipeline.io.artefacts import RunFolder, open_run
+from pipeline.io.lags import LAGS
 from pipeline.io.special_days import freeze_special_days
 from pipeline.io.vintages import VINTAGES
 from pipeline.io.warehouse import LINE_DAY, UNIT_DAY
@@ -219,7 +220,7 @@ def _keep_previous(portfolio: Portfolio, plan_id: str, work: RunFolder) -> None:
         return  # its folder was archived; tonight learns late outcomes from the prior alone
     if not earlier.exists(LINE_DAY):
         earlier = earlier.folder(PREVIOUS)
-    for name in (VINTAGES, LINE_DAY, UNIT_DAY):
+    for name in (VINTAGES, LINE_DAY, UNIT_DAY, LAGS):
         if earlier.exists(name):
             work.write_bytes(f"{PREVIOUS}/{name}", earlier.read_bytes(name))
 

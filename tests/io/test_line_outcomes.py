@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.core.findings import Level
 from pipeline.io.facts import Facts
+from pipeline.io.lags import Lag, lag_table, lags_of
 from pipeline.io.line_outcomes import check_line_outcomes
 from pipeline.io.verdict import Verdict
 from tests.io.test_named_days import N_DAYS, judged, shop
@@ -31,7 +32,7 @@ def without_zero_rows(facts: Facts) -> Facts:
 
 def found(facts: Facts, before: Facts | None = None) -> Verdict:
     verdict = Verdict()
-    check_line_outcomes(facts, verdict, before)
+    check_line_outcomes(facts, verdict, () if before is None else lags_of(before))
     return verdict
 
 
@@ -107,12 +108,37 @@ def test_a_line_whose_outcomes_always_come_a_day_late_is_late_and_not_lost() -> 
     nights = [without_outcomes(shop().until(end), (-1, LINE)) for end in (N_DAYS - 1, N_DAYS)]
     (late,) = found(nights[1], nights[0]).findings
     assert (late.level, late.check) == (Level.PASS, "late-outcomes")
-    assert late.message.endswith("as late as the night before")
+    assert late.message.endswith("as late as within four weeks before")
     lost = found(without_outcomes(nights[1], (-2, LINE)), nights[0])
     again = found(nights[1], nights[1])
     first = found(nights[1])
     for verdict in (lost, again, first):
         assert [item.check for item in verdict.findings] == ["missing-outcomes"]
+
+
+def test_outcomes_that_somebody_uploads_once_a_week_are_held_in_the_first_week_only() -> None:
+    """Each night the line is a day later, until all of its days come at once."""
+    earlier, said = (), []
+    for end in range(N_DAYS - 14, N_DAYS + 1):
+        since = (end - N_DAYS) % 7
+        cells = [(end - 1 - back, LINE) for back in range(since)]
+        facts = shop().until(end)
+        facts = without_outcomes(facts, *cells) if cells else facts
+        verdict = Verdict()
+        check_line_outcomes(facts, verdict, earlier)
+        said.append([item.check for item in verdict.findings])
+        day = facts.days[-1] + timedelta(days=1)
+        table = lag_table(earlier, lags_of(facts), day)
+        earlier = [Lag(**{**row, "line": tuple(row["line"])}) for row in table.to_pylist()]
+    assert said[1:7] == [["missing-outcomes"]] * 6
+    assert said[8:14] == [["late-outcomes"]] * 6
+    assert said[0] == said[7] == said[14] == []
+
+
+def test_two_lines_that_lack_other_days_are_told_apart() -> None:
+    cells = [(N_DAYS - 1, LINE), *((N_DAYS - 1 - back, 0) for back in range(3))]
+    (finding,) = found(without_outcomes(shop(), *cells)).findings
+    assert "on 2026-06-27 to 2026-06-29 (the newest 1 of these days at least)" in finding.message
 
 
 def test_outcomes_that_are_not_counted_are_judged_by_how_they_scatter() -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 
 from pipeline.core.findings import Finding, Level
 from pipeline.core.money import from_minor
-from pipeline.core.types import Line, line_label
+from pipeline.core.types import FloatArray, Line, line_label
 from pipeline.io.facts import Facts
 from pipeline.io.verdict import named_lines
 from pipeline.runs.inputs import Inputs
@@ -17,6 +18,7 @@ from pipeline.runs.renames import with_their_past
 from pipeline.runs.rests import days_since_pause, days_stopped
 from pipeline.runs.standing import MEAN_DAYS, believed_budgets, current_budgets
 
+WEEK_DAYS, SATURDAY = 7, 5
 GIVEN_UP = 0.5
 """Of what a line spent before its pause: a budget below it was taken down while it rested."""
 
@@ -112,8 +114,8 @@ def stopped_lines(facts: Facts, inputs: Inputs) -> dict[Line, Stopped]:
 
     A day without spend may be a fault, so such a line is held first; after a week, or where the
     budget column says 0, it has ended, and every night takes from it what the daily limit allows.
-    A line that rests as it usually does has not stopped, and of one whose daily limit is less than
-    the smallest amount nothing is left to take.
+    A line that rests as it usually does, or on its first weekend, has not stopped, and of one whose
+    daily limit is less than the smallest amount nothing is left to take.
 
     Args:
         facts: as `current_budgets`.
@@ -128,12 +130,21 @@ def stopped_lines(facts: Facts, inputs: Inputs) -> dict[Line, Stopped]:
             continue
         if current[index] * inputs.policy.max_daily_change < from_minor(1, inputs.policy.currency):
             continue
+        if _is_first_weekend(facts.days, spent[:, index], days):
+            continue
         since, is_off = facts.days[-days], bool(is_told[index]) or days > MEAN_DAYS
         why = f"it has spent nothing since {since}"
         if is_off:
             why += ", so every night takes from it what the daily limit allows"
         found[line] = Stopped(why=why, is_off=is_off)
     return found
+
+
+def _is_first_weekend(days: Sequence[date], spend: FloatArray, rest: int) -> bool:
+    """Return whether a line that began within the week has not spent since Friday."""
+    began = int(np.argmax(spend > 0))
+    is_young = len(days) - rest - began < WEEK_DAYS
+    return is_young and all(day.weekday() >= SATURDAY for day in days[-rest:])
 
 
 def stopped_findings(stopped: Mapping[Line, Stopped], facts: Facts) -> list[Finding]:

@@ -95,6 +95,30 @@ def test_a_line_that_spends_again_is_planned_again(shop):
     assert messages(plan, "stopped") == []
 
 
+@pytest.mark.parametrize(("rest", "is_named"), [(2, False), (3, True)])
+def test_a_line_that_rests_on_its_first_weekend_has_not_stopped(shop, rest, is_named):
+    """It began on a Monday and spent until Friday, or until Thursday."""
+    monday = date(2026, 11, 23)
+    last = (monday - timedelta(days=rest + 1)).isoformat()
+    shop.moment -= timedelta(days=(DAY - monday).days + rest)
+    shop.write()
+    for rows in (shop.spend, shop.outcomes):
+        rows[:] = [
+            row
+            for row in rows
+            if row["date"] <= last
+            and ((row["channel"], row["audience"]) != LINE or row["date"] >= "2026-11-16")
+        ]
+    shop.night(shop.today)
+    shop.approve()
+    for _ in range(rest):
+        row = {**shop.line_rows(*LINE)[-1], **NOTHING, "date": shop.today.isoformat()}
+        shop.later()
+        shop.spend.append(row)
+    assert shop.today == monday
+    assert bool(messages(shop.night(monday), "stopped")) is is_named
+
+
 def test_a_young_line_that_stopped_is_named_and_gives_its_money_up(shop):
     """The days before it began are no rest that it usually takes."""
     young = {(DAY - timedelta(days=back)).isoformat() for back in range(1, 15)}

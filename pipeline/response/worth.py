@@ -71,7 +71,9 @@ def price_now(count: FloatArray, money: FloatArray, usable: BoolArray, worth: Fl
     """Return what an outcome brings of late, over what it brought on all days; 1 unless surely so.
 
     Prices change for all lines alike, and what they were a year ago earns nothing tomorrow. Logs
-    of days are averaged, so that one large order is no new price.
+    of days are averaged, so that one large order is no new price. Where few orders hold most of
+    the money, days without one are below the mean of all; so new days have to be apart both from
+    that mean and from what logs of all days are.
 
     Args:
         count, money, usable: as `worth_per_count`.
@@ -84,10 +86,16 @@ def price_now(count: FloatArray, money: FloatArray, usable: BoolArray, worth: Fl
     if days.size < 2 * NEW_DAYS:
         return 1.0
     level = np.log(paid[days] / usual[days])
-    variance = float(np.square(np.diff(level)).mean()) / 2
     outcomes = number.sum(axis=1)[days]
-    weight = np.exp((days - days[-1]) / NEW_DAYS) * outcomes / (outcomes + np.median(outcomes))
+    told = outcomes / (outcomes + np.median(outcomes))
+    weight = np.exp((days - days[-1]) / NEW_DAYS) * told
     weight /= weight.sum()
-    apart = float(weight @ level) + variance / 2  # the log of a mean is above the mean of logs
+    steps = np.square(np.diff(level)) / 2
+    lately = float(weight[1:] @ steps / weight[1:].sum())
+    variance = max(float(steps.mean()), lately)
+    recent = float(weight @ level)
+    # The log of a mean is above the mean of logs.
+    ways = (recent + variance / 2, recent - float(told @ level / told.sum()))
+    apart = min(ways, key=abs) if ways[0] * ways[1] > 0 else 0.0
     noise = NEW_SURE**2 * variance * float(np.square(weight).sum()) + NEW_LEAST**2
     return float(np.exp(apart * max(0.0, 1.0 - noise / max(apart**2, 1e-12))))

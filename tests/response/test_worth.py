@@ -44,6 +44,17 @@ def test_what_chance_does_is_no_new_price(rate, heavy):
         assert price_now(count, money, count >= 0, worth) == 1.0
 
 
+@pytest.mark.parametrize(("rate", "heavy", "seed"), [(10.0, 2.5, 31), (3.0, 2.5, 15)])
+def test_weeks_without_one_of_few_huge_orders_are_no_lower_price(rate, heavy, seed):
+    count, money = sales(rate, heavy, seed)
+    assert now(count, money) == pytest.approx(money.sum() / count.sum(), rel=0.1)
+
+
+def test_fewer_orders_of_late_are_no_lower_price():
+    count, money = sales(np.exp(np.linspace(1, -3, 120))[:, None] * 5.0, 1.5, 42)
+    assert now(count, money) == pytest.approx(money.sum() / count.sum(), rel=0.1)
+
+
 def test_a_step_of_all_prices_moves_what_money_earns_and_not_what_it_causes():
     history = advertiser(3).history
     dearer = history.outcomes["revenue"].copy()

@@ -21,6 +21,7 @@ UNDER, OVER = 0.5, 1.25
 NEWEST_DAYS, LATELY_DAYS = 3, 7
 HARDLY = 0.3  # of what plans moved
 LEAST_MOVED = 0.1  # of the money, both ways: less tells nothing
+LEAST_SCATTER = 0.05  # of what a line spends from day to day
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +74,14 @@ def not_followed(table: Realised, promises: Sequence[Promised]) -> tuple[Finding
         return ()
     lately = table.days[-1] - timedelta(days=LATELY_DAYS - 1)
     since = (plans, [plan for plan in plans if plan.forecast.day >= lately])
-    told = [(share, some) for some in since if (share := _made_by_now(table, some)) is not None]
+    first = table.days.index(plans[0].forecast.day)
+    planned, without = _planned(table, first, plans)
+    in_force = np.vstack([np.repeat(without[:1], first, axis=0), planned])
+    told = [
+        (share, some)
+        for some in since
+        if (share := _made_by_now(table, some, in_force)) is not None
+    ]
     if not told or min(told, key=itemgetter(0))[0] >= HARDLY:
         return ()
     share, some = min(told, key=itemgetter(0))
@@ -93,23 +101,43 @@ def not_followed(table: Realised, promises: Sequence[Promised]) -> tuple[Finding
     )
 
 
-def _made_by_now(table: Realised, plans: Sequence[Promised]) -> float | None:
-    """Return how much of what plans moved is there on the newest days; None where it is little.
+def _made_by_now(table: Realised, plans: Sequence[Promised], in_force: FloatArray) -> float | None:
+    """Return how much of what plans moved between lines is there on the newest days.
 
-    Line by line at most all of it and at least none, so that one that stopped is one line.
+    None where it is little, or where all of it may be there, for all that spend scatters. Line by
+    line at most all of it and at least none. Days on which a line rests say nothing of it. Lines
+    are held against the sum of all, which is another one where a month is paced, or where all
+    spend more or less than they are given.
+
+    Args:
+        in_force: (n_days, n_lines), budgets; before the first plan those that it found.
     """
     if len(plans) < NEWEST_DAYS:
         return None
     first = table.days.index(plans[0].forecast.day)
     planned, without = _planned(table, first, plans)
-    delivered = _delivery(table, first, without[0])
+    delivered = _delivery(table, first, in_force[max(first - USUAL_DAYS, 0) : first])
+    money = (planned * delivered, without * delivered, table.spend[first:])
+    asked, before, spent = (item[-NEWEST_DAYS:] for item in money)
+    counts = (spent > 0) | (before <= 0)
     asked, before, spent = (
-        money[-NEWEST_DAYS:].mean(axis=0)
-        for money in (planned * delivered, without * delivered, table.spend[first:])
+        (item * counts).sum(axis=0) / np.maximum(counts.sum(axis=0), 1)
+        for item in (asked, before, spent)
     )
+    if min(asked.sum(), before.sum(), spent.sum()) <= 0:
+        return None
+    asked, before, spent = (item / item.sum() for item in (asked, before, spent))
     move = asked - before
     size = float(np.abs(move).sum())
-    if size < LEAST_MOVED * float(asked.sum()):
+    if size < LEAST_MOVED:
+        return None
+    rows = slice(-USUAL_DAYS, None)
+    scatter = (table.spend[rows] / np.maximum(in_force[rows], 1e-9)).std(axis=0, ddof=1)
+    largest = np.maximum(np.maximum(asked, before), 1e-9)
+    weight = 1 / np.square(largest * np.maximum(scatter, LEAST_SCATTER))
+    known = NEWEST_DAYS * float((weight * move**2).sum())
+    there = NEWEST_DAYS * float((weight * (spent - before) * move).sum()) / known
+    if there + SURE / np.sqrt(known) > 1.0:
         return None
     made = np.clip((spent - before) / np.where(move == 0, 1.0, move), 0.0, 1.0)
     return float((made * np.abs(move)).sum()) / size
@@ -143,9 +171,13 @@ def _planned(
 
 
 def _delivery(table: Realised, first: int, budgets: FloatArray) -> FloatArray:
-    """Return what lines usually spend of their budgets, (n_lines,), 1 where that is not told."""
+    """Return what lines usually spend of their budgets, (n_lines,), 1 where that is not told.
+
+    Args:
+        budgets: (n_lines,), or of each of the days before `first`.
+    """
     if first < USUAL_DAYS:
-        return np.ones_like(budgets)
+        return np.ones(table.spend.shape[1])
     days = table.spend[first - USUAL_DAYS : first] / np.maximum(budgets, 1e-9)
     usual, error = days.mean(axis=0), days.std(axis=0, ddof=1) / np.sqrt(USUAL_DAYS)
     known = (usual > UNDER) & (usual < OVER) & (np.abs(usual - 1) > SURE * error)

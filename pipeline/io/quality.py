@@ -102,19 +102,22 @@ def judge(
     facts = read_facts(work) if work.exists(LINE_DAY) else None
     verdict = Verdict()
     pending = None
+    earlier = () if previous is None else read_lags(previous)
+    lags: tuple[Lag, ...] = ()
     if gate.check_counts(facts, policy, verdict) and facts is not None:
         if with_suites:
             tests = work.read_parquet(LIFT_TESTS) if work.exists(LIFT_TESTS) else None
             metric, days = policy.objective.maximize, policy.sources.period_days
             pending = suites.begin(facts, metric, tests, period_days=days)
         before = read_facts(previous) if previous and previous.exists(LINE_DAY) else None
-        earlier = () if previous is None else read_lags(previous)
         named = read_special_days(work)
         judge_facts(facts, policy, day, verdict, named, before, moneyless, earlier)
-        work.write_parquet(LAGS, lag_table(earlier, lags_of(facts), day))
+        lags = lags_of(facts)
         gate.check_cut_off(work.read_json(SOURCES)["spend"]["ends_open"], verdict)
         if before is not None:
             restated.check_restated(facts, before, policy.objective.maximize, verdict)
+    if facts is not None:  # a night that tells nothing hands on what nights before it told
+        work.write_parquet(LAGS, lag_table(earlier, lags, day))
     # Rows first: where a column cannot be read, that all of it is zero only follows.
     rows = work.read_json(ROW_FINDINGS) if work.exists(ROW_FINDINGS) else []
     findings = (*map(Finding.model_validate, rows), *verdict.findings)

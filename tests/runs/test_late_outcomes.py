@@ -74,6 +74,24 @@ def test_a_line_whose_outcomes_are_a_day_later_than_others_is_held_on_its_first_
         shop.later()
 
 
+def test_how_late_a_line_is_outlives_a_night_without_outcomes(shop):
+    for row in shop.outcomes:
+        row["conversions"] *= 20
+        row["revenue"] = row["conversions"] * 50.0
+    for night in range(3):
+        whole = list(shop.outcomes)
+        cut(shop, 1, lambda row: row["audience"] == "b")
+        if night == 1:
+            shop.outcomes = [{**row, "conversions": 0, "revenue": 0} for row in shop.outcomes]
+        plan = shop.night(shop.today)
+        assert (plan.mode is Mode.FALLBACK) is (night == 1)
+        shop.outcomes = whole
+        shop.approve()
+        shop.later()
+    assert level(plan, "late-outcomes") is Level.PASS
+    assert held(plan) == []
+
+
 def test_a_fault_in_the_newest_outcomes_that_came_holds_its_line(shop):
     cut(shop, 1)
     newest = (DAY - timedelta(days=2)).isoformat()

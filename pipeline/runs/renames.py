@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 
 import numpy as np
 
@@ -47,26 +48,29 @@ def renamed(facts: Facts, inputs: Inputs) -> dict[Line, Line]:
             has_none = published.get(line, 0.0) <= 0
             began = _begin(told[:, index], 0 if has_none and line in published else MEAN_DAYS)
             if has_none or began > len(facts.days) - MEAN_DAYS:
-                first[line] = began
+                newest = facts.spend[max(began, len(facts.days) - MEAN_DAYS) :, index]
+                first[line] = began, math.log(float(newest.mean()))
     pairs = []
     for old, amount in published.items():
         days = days_stopped(told[:, place[old]]) if old in place else 0
         if amount <= 0 or (old in place and not days):
             continue
         usual = [amount, *_last_week(told[:, place[old]], days)] if days else [amount]
-        for new, began in first.items():
+        usual = [math.log(money) for money in usual]
+        for new, (began, spent) in first.items():
             if old in place:
                 is_next = abs(began - (len(facts.days) - days)) <= APART_DAYS
             else:
                 is_next = facts.days[began] < plan.date
-            spent = float(facts.spend[max(began, len(facts.days) - MEAN_DAYS) :, place[new]].mean())
-            away = min(abs(math.log(spent / money)) for money in usual)
+            away = min(abs(spent - money) for money in usual)
             if is_next and away <= math.log(RENAMED) and not _are_fixed(old, new, inputs):
                 pairs.append((not set(old) & set(new), away + _unlike(old, new), old, new))
     found: dict[Line, Line] = {}
+    given: set[Line] = set()
     for _, _, old, new in sorted(pairs):
-        if old not in found and new not in found.values():
+        if old not in found and new not in given:
             found[old] = new
+            given.add(new)
     return found
 
 
@@ -121,8 +125,12 @@ def _are_fixed(old: Line, new: Line, inputs: Inputs) -> bool:
 
 def _unlike(old: Line, new: Line) -> float:
     """Return how unlike two names are where they differ: it tells more than a day's money."""
-    alike = (difflib.SequenceMatcher(None, *pair).ratio() for pair in zip(old, new, strict=True))
-    return NAME_WEIGHT * sum(1.0 - ratio for ratio in alike)
+    return NAME_WEIGHT * sum(1.0 - _alike(*pair) for pair in zip(old, new, strict=True))
+
+
+@lru_cache(maxsize=100_000)
+def _alike(one: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, one, other).ratio()
 
 
 def _last_week(spend: FloatArray, days: int) -> list[float]:

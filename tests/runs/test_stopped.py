@@ -8,7 +8,8 @@ import pytest
 
 from pipeline.core.plan import Mode, Plan, PlanLine
 from pipeline.core.watch import LineWatch, Watch
-from pipeline.runs import storage
+from pipeline.io.warehouse import read_likely_facts
+from pipeline.runs import renames, storage
 from pipeline.runs.inputs import read_inputs
 from pipeline.runs.storage import read_facts
 from tests.runs.shop import DAY, LINES, SPENDS, Shop, write_csv
@@ -260,6 +261,17 @@ def test_a_renamed_line_keeps_its_past_on_the_first_night_and_after(shop):
     assert after.new_lines is None
     for name in (OTHER, second[1]):
         assert unsure(line_of(after, name)) < 1.3 * unsure(line_of(plan, name))
+
+
+def test_names_are_compared_once_however_often_a_night_asks(shop, monkeypatch):
+    """Hundreds that were renamed at once are tens of thousands of pairs."""
+    in_force(shop)
+    shop.later(2)
+    for rows in (shop.spend, shop.outcomes):
+        rename(rows, "2026-11-22")
+    run = shop.run(shop.night(shop.today))
+    monkeypatch.setattr(renames.difflib, "SequenceMatcher", None)
+    assert renames.renamed(read_likely_facts(run), read_inputs(run)) == {LINE: OTHER}
 
 
 def test_a_lift_test_under_the_old_name_teaches_the_new_one(shop):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -121,6 +121,28 @@ def judge(ahead: Predictive, promises: Sequence[Promised], realised: Realised) -
             )
             for item, row in rows
         ),
+    )
+
+
+def under_new_names(promise: Promised, names: Mapping[Line, Line]) -> Promised:
+    """Return a promise with the money of every former name under the line's name now.
+
+    Args:
+        names: former name -> name now.
+    """
+    forecast = promise.forecast
+    lines = list(forecast.lines)
+    money = np.stack([forecast.spend, forecast.status_quo_spend])
+    for old, new in names.items():
+        if old in lines and new in lines:
+            money[:, lines.index(new)] += money[:, lines.index(old)]
+            money[:, lines.index(old)] = 0.0
+        elif old in lines:
+            lines[lines.index(old)] = new
+    spend, status_quo = money
+    return replace(
+        promise,
+        forecast=replace(forecast, lines=tuple(lines), spend=spend, status_quo_spend=status_quo),
     )
 
 

@@ -23,12 +23,13 @@ from pipeline.io.artefacts import RunFolder, begin_run, json_bytes, parquet_byte
 from pipeline.runs import storage
 from pipeline.runs.ahead_files import AHEAD, read_line_ahead
 from pipeline.runs.followed import not_followed
-from pipeline.runs.gain import Judged, judge
+from pipeline.runs.gain import Judged, judge, under_new_names
 from pipeline.runs.holdouts import HoldoutScore, holdout_scores
 from pipeline.runs.inputs import Inputs, read_inputs
 from pipeline.runs.portfolio import Portfolio
 from pipeline.runs.promises import read_promises
 from pipeline.runs.realised import realised_by_now
+from pipeline.runs.renames import one_line
 from pipeline.scoring.calibration import Calibration, calibrate, calibration_findings, widening
 from pipeline.scoring.consequences import alarms_of, ends_of, watch_of
 from pipeline.scoring.drift import alarm_limit, find_shifts
@@ -167,9 +168,8 @@ def past_gain(work: RunFolder, inputs: Inputs) -> Judged:
     if not work.exists(AHEAD):
         return Judged()
     history = warehouse.read_history(work, inputs.policy)
-    return _judged(
-        work, realised_by_now(work, inputs, warehouse.read_facts(work), history), history
-    )
+    realised = realised_by_now(work, inputs, warehouse.read_facts(work), history)
+    return _judged(work, inputs, realised, history)
 
 
 def score_portfolio(portfolio: Portfolio, day: date) -> ScoreCard:
@@ -231,7 +231,7 @@ def _score_card(work: RunFolder, inputs: Inputs, *, with_curves: bool = False) -
         scores=tuple(scores),
         adoptions=_adoptions(promises, realised),
         calibrations=tuple(sorted(calibrations, key=lambda c: (bool(c.line), c.horizon, c.line))),
-        judged=_judged(work, realised, history) if with_curves else Judged(),
+        judged=_judged(work, inputs, realised, history) if with_curves else Judged(),
         holdouts=holdout_scores(
             inputs.trials, inputs.policy.line, history, metric, realised.complete
         ),
@@ -240,11 +240,20 @@ def _score_card(work: RunFolder, inputs: Inputs, *, with_curves: bool = False) -
     )
 
 
-def _judged(work: RunFolder, realised: Realised, history: History) -> Judged:
+def _judged(work: RunFolder, inputs: Inputs, realised: Realised, history: History) -> Judged:
+    """Return what plans earned; lines that bear another name now have their past under that one."""
     promises, ahead = read_promises(work), read_line_ahead(work)
     if ahead is None or not promises:
         return Judged()
-    return judge(ahead, promises, replace(realised, spend=history.spend))
+    names = one_line(warehouse.read_likely_facts(work), inputs)
+    now = history.under_new_names(names)
+    came = replace(
+        realised,
+        spend=now.spend,
+        outcome=now.outcomes.get(inputs.policy.objective.maximize, realised.outcome),
+        trusted=now.trusted,
+    )
+    return judge(ahead, [under_new_names(promise, names) for promise in promises], came)
 
 
 def _adoptions(promises: list[Promised], realised: Realised) -> tuple[Adoption, ...]:

@@ -12,7 +12,7 @@ from benchmarks.learning_scores import world_scores
 from pipeline.core.forecast import HORIZONS, LEVELS, Forecast
 from pipeline.response.curves import RETENTIONS, SHAPES
 from pipeline.response.predict import Predictive
-from pipeline.runs.gain import judge
+from pipeline.runs.gain import judge, under_new_names
 from pipeline.scoring.scores import Promised, Realised
 from pipeline.scoring.value import DOUBT, Z90
 
@@ -238,3 +238,37 @@ def test_a_line_that_never_spends_its_whole_budget_still_makes_its_moves():
     assert found.gain is not None
     assert found.gain.gain == pytest.approx((seen.outcome - still)[START:].sum())
     assert found.otherwise == pytest.approx(0)
+
+
+def test_moves_under_a_former_name_are_gain_of_the_line_as_it_is_called_now():
+    """Before the plan that knows the new name, and after it, when the former one has nothing."""
+    realised, _ = market(MOVED)
+    plain = judge(curves(), [promise(START, MOVED)], realised)  # which stands until the next one
+    old = ("search", "z")
+    names = (old, *LINES[1:]), (*LINES, old)
+    moneys = np.append(MOVED, MOVED.sum()), np.concatenate([MOVED, [0.0, MOVED.sum()]])
+    usual = np.append(OLD, OLD.sum()), np.concatenate([MOVED, [0.0, MOVED.sum()]])
+    before, after = (
+        replace(
+            item,
+            forecast=replace(
+                item.forecast,
+                lines=lines,
+                spend=money,
+                status_quo_spend=found,
+                **dict.fromkeys(("mean", "status_quo", "slope"), np.zeros((3, money.size))),
+                quantiles=np.zeros((3, money.size, len(LEVELS))),
+            ),
+        )
+        for item, lines, money, found in zip(
+            (promise(START, MOVED), promise(START + 9, MOVED)), names, moneys, usual, strict=True
+        )
+    )
+    kept = [under_new_names(item, {old: LINES[0]}) for item in (before, after)]
+    assert kept[0].forecast.lines == LINES
+    seen = judge(curves(), kept, realised)
+    assert seen.gain is not None and plain.gain is not None
+    assert seen.gain.gain == pytest.approx(plain.gain.gain)
+    lost = judge(curves(), [before, after], realised)
+    assert lost.gain is not None
+    assert lost.gain.gain != pytest.approx(plain.gain.gain)

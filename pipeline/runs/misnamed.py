@@ -79,6 +79,7 @@ def left_behind(
     Args:
         names: former name -> name now.
         lines: of tonight; a rule that is about others of them too was meant for those as well.
+        caps: of them those that leave nothing are right for a name that nobody uses any more.
     """
     columns = policy.line
 
@@ -90,7 +91,11 @@ def left_behind(
         *((f"safe_ground[{place}]", about(item.scope), SETTINGS) for place, item in grounds),
         *((f"guardrails[{place}]", about(item.scope), SETTINGS) for place, item in rails),
         *((f"test {item.name}", partial(item.keeps, columns=columns), ENDS) for item in trials),
-        *((item.id, about(item.scope), SET_ANEW) for item in caps),
+        *(
+            (item.id, about(item.scope), SET_ANEW)
+            for item in caps
+            if 0 not in (item.max, item.fixed)
+        ),
     ]
     living, found = [line for line in lines if line not in names], []
     for place, reaches, advice in rules:

@@ -26,6 +26,7 @@ from pipeline.response.worth import counted, price_now, worth_per_count
 FURTHEST = 6.0  # the library's shapes say little beyond so many times the reference
 SHARED_SD = 0.1  # of log demand: what nobody knows of tomorrow, all lines alike
 WHOLE = 0.9  # reported, of a cell that tells what an outcome brings by now
+SETTLED_DAYS = 7  # in which money may still come in for outcomes that are counted already
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +141,8 @@ def _ready(
     if money is not None:
         worth, worth_sd = worth_per_count(reported, money, screened.valued, groups)
         own = screened.valued & ~uncounted  # what is counted by its money holds its price already
-        own &= maturity.share >= WHOLE  # counts may be reported before what they bring
+        own &= maturity.share >= WHOLE
+        own[-SETTLED_DAYS:] = False  # counts may be reported before what they bring
         now = np.where(uncounted, 1.0, price_now(reported, money, own, worth))
         worth, worth_sd = worth * now, worth_sd * now
     first = history.days[0].weekday()

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pipeline.core.history import Vintages
 from pipeline.response import FitSettings, fit_response
 from pipeline.response.worth import price_now, worth_per_count
 from tests.response.advertiser import advertiser
@@ -63,6 +64,28 @@ def test_a_step_of_all_prices_moves_what_money_earns_and_not_what_it_causes():
     before, after = (fit_response(item, REVENUE) for item in (history, changed))
     assert after.worth / before.worth == pytest.approx(2.0, rel=0.1)
     assert after.level_mean == pytest.approx(before.level_mean, rel=1e-3)
+
+
+def test_money_that_comes_in_days_after_its_counts_is_no_lower_price():
+    """Snapshots tell how late counts are: not at all here."""
+    history = advertiser(3).history
+    last = history.days[-1].toordinal() + 1
+    groups = sorted({line[0] for line in history.lines})
+    rows = [
+        (float(night), float(night - age), name, 500.0)
+        for night in range(last - 12, last + 1)
+        for age in range(1, 46)
+        for name in groups
+    ]
+    seen_on, day, group, outcome = zip(*rows, strict=True)
+    at_once = Vintages(
+        seen_on=np.array(seen_on), day=np.array(day), group=group, outcome=np.array(outcome)
+    )
+    late = history.outcomes["revenue"].copy()
+    late[-7:] *= np.array([0.95, 0.9, 0.85, 0.75, 0.65, 0.5, 0.3])[:, None]
+    young = replace(history, outcomes={**history.outcomes, "revenue": late})
+    whole, known = (fit_response(item, REVENUE, vintages=at_once) for item in (history, young))
+    np.testing.assert_allclose(known.worth, whole.worth, rtol=0.05)
 
 
 def test_lines_learned_from_their_money_are_not_raised_twice():

@@ -70,22 +70,38 @@ def worth_per_count(
 def price_now(count: FloatArray, money: FloatArray, usable: BoolArray, worth: FloatArray) -> float:
     """Return what an outcome brings of late, over what it brought on all days; 1 unless surely so.
 
-    Prices change for all lines alike, and what they were a year ago earns nothing tomorrow. Logs
-    of days are averaged, so that one large order is no new price. Where few orders hold most of
-    the money, days without one are below the mean of all; so new days have to be apart both from
-    that mean and from what logs of all days are.
+    Prices change for all lines alike, and what they were a year ago earns nothing tomorrow. What
+    the line with most money tells alone is its own, so the others have to say the same, and the
+    less of the two counts.
 
     Args:
         count, money, usable: as `worth_per_count`.
         worth: (n_lines,), of all days.
     """
     number = np.where(usable, np.maximum(np.nan_to_num(count), 0.0), 0.0)
-    paid = np.where(usable, np.maximum(np.nan_to_num(money), 0.0), 0.0).sum(axis=1)
-    usual = number @ worth
-    days = np.flatnonzero((usual > 0) & (paid > 0))
+    paid = np.where(usable, np.maximum(np.nan_to_num(money), 0.0), 0.0)
+    told = [_step(number, paid, worth)]
+    if worth.size > 1:
+        others = np.arange(worth.size) != np.argmax(paid.sum(axis=0))
+        told.append(_step(number[:, others], paid[:, others], worth[others]))
+    return float(np.exp(_lesser(*told)))
+
+
+def _step(number: FloatArray, paid: FloatArray, worth: FloatArray) -> float:
+    """Return the log of what outcomes bring of late over what they brought, 0 unless surely so.
+
+    Logs of days are averaged, so that one large order is no new price. Where few orders hold most
+    of the money, days without one are below the mean of all; so new days have to be apart both from
+    that mean and from what logs of all days are.
+
+    Args:
+        number, paid: (n_days, n_lines).
+    """
+    usual, earned = number @ worth, paid.sum(axis=1)
+    days = np.flatnonzero((usual > 0) & (earned > 0))
     if days.size < 2 * NEW_DAYS:
-        return 1.0
-    level = np.log(paid[days] / usual[days])
+        return 0.0
+    level = np.log(earned[days] / usual[days])
     outcomes = number.sum(axis=1)[days]
     told = outcomes / (outcomes + np.median(outcomes))
     weight = np.exp((days - days[-1]) / NEW_DAYS) * told
@@ -95,7 +111,11 @@ def price_now(count: FloatArray, money: FloatArray, usable: BoolArray, worth: Fl
     variance = max(float(steps.mean()), lately)
     recent = float(weight @ level)
     # The log of a mean is above the mean of logs.
-    ways = (recent + variance / 2, recent - float(told @ level / told.sum()))
-    apart = min(ways, key=abs) if ways[0] * ways[1] > 0 else 0.0
+    apart = _lesser(recent + variance / 2, recent - float(told @ level / told.sum()))
     noise = NEW_SURE**2 * variance * float(np.square(weight).sum()) + NEW_LEAST**2
-    return float(np.exp(apart * max(0.0, 1.0 - noise / max(apart**2, 1e-12))))
+    return apart * max(0.0, 1.0 - noise / max(apart**2, 1e-12))
+
+
+def _lesser(*steps: float) -> float:
+    """Return the step that is nearest to none, none where they have different directions."""
+    return min(steps, key=abs) if min(steps) > 0 or max(steps) < 0 else 0.0

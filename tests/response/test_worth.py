@@ -36,6 +36,13 @@ def test_prices_that_doubled_three_weeks_ago_are_what_an_outcome_brings():
     assert now(count, money) / before == pytest.approx(2.0, rel=0.2)
 
 
+def test_a_new_price_of_one_large_line_is_not_that_of_all():
+    count, money = sales(np.array([100.0, 10.0, 10.0, 10.0, 10.0]), 0.9)
+    money[-20:, 0] *= 2
+    worth, _ = worth_per_count(count, money, count >= 0, np.zeros(5, dtype=int))
+    assert price_now(count, money, count >= 0, worth) == 1.0
+
+
 @pytest.mark.parametrize(("rate", "heavy"), [(20.0, 0.9), (3.0, 1.8), (0.5, 1.2)])
 def test_what_chance_does_is_no_new_price(rate, heavy):
     for seed in range(20):

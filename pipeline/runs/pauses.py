@@ -114,8 +114,8 @@ def stopped_lines(facts: Facts, inputs: Inputs) -> dict[Line, Stopped]:
 
     A day without spend may be a fault, so such a line is held first; after a week, or where the
     budget column says 0, it has ended, and every night takes from it what the daily limit allows.
-    A line that rests as it usually does, or on its first weekend, has not stopped, and of one whose
-    daily limit is less than the smallest amount nothing is left to take.
+    A line that rests as it usually does, or on its first weekend without a 0, has not stopped, and
+    of one whose daily limit is less than the smallest amount nothing is left to take.
 
     Args:
         facts: as `current_budgets`.
@@ -130,7 +130,7 @@ def stopped_lines(facts: Facts, inputs: Inputs) -> dict[Line, Stopped]:
             continue
         if current[index] * inputs.policy.max_daily_change < from_minor(1, inputs.policy.currency):
             continue
-        if _is_first_weekend(facts.days, spent[:, index], days):
+        if not is_told[index] and _is_first_weekend(facts.days, spent[:, index], days):
             continue
         since, is_off = facts.days[-days], bool(is_told[index]) or days > MEAN_DAYS
         why = f"it has spent nothing since {since}"

@@ -91,9 +91,13 @@ def test_a_line_that_spends_again_is_planned_again(shop):
     assert messages(plan, "stopped") == []
 
 
-@pytest.mark.parametrize(("rest", "is_named"), [(2, False), (3, True)])
-def test_a_line_that_rests_on_its_first_weekend_has_not_stopped(shop, rest, is_named):
-    """It began on a Monday and spent until Friday, or until Thursday."""
+@pytest.mark.parametrize(
+    ("rest", "told", "is_named"), [(2, {}, False), (3, {}, True), (2, {"budget": 0}, True)]
+)
+def test_a_line_that_rests_on_its_first_weekend_has_not_stopped(shop, rest, told, is_named):
+    """It began on a Monday and spent until Friday, or until Thursday, or was set to 0 then."""
+    if told:
+        shop.spend = [{**row, "budget": row["spend"]} for row in shop.spend]
     monday = date(2026, 11, 23)
     last = (monday - timedelta(days=rest + 1)).isoformat()
     shop.moment -= timedelta(days=(DAY - monday).days + rest)
@@ -108,7 +112,7 @@ def test_a_line_that_rests_on_its_first_weekend_has_not_stopped(shop, rest, is_n
     shop.night(shop.today)
     shop.approve()
     for _ in range(rest):
-        row = {**shop.line_rows(*LINE)[-1], **NOTHING, "date": shop.today.isoformat()}
+        row = shop.line_rows(*LINE)[-1] | NOTHING | told | {"date": shop.today.isoformat()}
         shop.later()
         shop.spend.append(row)
     assert shop.today == monday

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
@@ -158,27 +158,22 @@ class History:
         """
         if not names:
             return self
+        trusted, spend = self.trusted.copy(), under_names_now(self.spend, self.lines, names)
         place = {line: index for index, line in enumerate(self.lines)}
-        pairs = [(place[old], place[new]) for old, new in names.items()]
-
-        def joined(table: FloatArray) -> FloatArray:
-            out = table.copy()
-            for old, new in pairs:
-                out[:, new] += out[:, old]
-                out[:, old] = 0.0
-            return out
-
-        trusted, spend = self.trusted.copy(), joined(self.spend)
-        for old, new in pairs:
+        for old, new in ((place[before], place[now]) for before, now in names.items()):
             trusted[:, new] &= trusted[:, old] | ((self.spend[:, old] == 0) & (spend[:, new] > 0))
             trusted[:, old] = False
         return replace(
             self,
             spend=spend,
-            outcomes={name: joined(table) for name, table in self.outcomes.items()},
+            outcomes={
+                name: under_names_now(table, self.lines, names)
+                for name, table in self.outcomes.items()
+            },
             trusted=trusted,
             leads={
-                name: replace(lead, table=joined(lead.table)) for name, lead in self.leads.items()
+                name: replace(lead, table=under_names_now(lead.table, self.lines, names))
+                for name, lead in self.leads.items()
             },
         )
 
@@ -195,6 +190,23 @@ class History:
                 for name, lead in self.leads.items()
             },
         )
+
+
+def under_names_now(
+    table: FloatArray, lines: Sequence[Line], names: Mapping[Line, Line]
+) -> FloatArray:
+    """Return a table with what stands under former names added to the names now, which are left 0.
+
+    Args:
+        table: (..., n_lines or more), what is beyond the lines stays.
+        names: former name -> name now; pairs of which one is no line are left alone.
+    """
+    place, out = {line: index for index, line in enumerate(lines)}, table.copy()
+    for old, new in names.items():
+        if old in place and new in place:
+            out[..., place[new]] += out[..., place[old]]
+            out[..., place[old]] = 0.0
+    return out
 
 
 def unit_name(line: Line, levels: tuple[int, ...]) -> Line:

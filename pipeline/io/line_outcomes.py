@@ -57,7 +57,7 @@ def check_line_outcomes(facts: Facts, verdict: Verdict, earlier: Sequence[Lag] =
             f"outcomes: no row of {named_lines(facts, which)} on {span}, and one on every day of "
             "the four weeks before; "
             + (
-                "as late as within four weeks before"
+                "no later than within the four weeks before"
                 if check == LATE
                 else "taken as unknown, not as zero"
             ),

@@ -6,12 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.core.errors import (
-    ConfigError,
-    InfeasibleError,
-    NotFoundError,
-    UndecidedError,
-)
+from pipeline.core.errors import ConfigError, InfeasibleError, NotFoundError, UndecidedError
 from pipeline.core.types import in_scope
 from pipeline.runs.portfolio import Portfolio
 

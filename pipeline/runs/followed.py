@@ -82,9 +82,9 @@ def not_followed(table: Realised, promises: Sequence[Promised]) -> tuple[Finding
         for some in since
         if (share := _made_by_now(table, some, in_force)) is not None
     ]
-    if not told or min(told, key=itemgetter(0))[0] >= HARDLY:
+    share, some = min(told, key=itemgetter(0), default=(1.0, plans))
+    if share >= HARDLY:
         return ()
-    share, some = min(told, key=itemgetter(0))
     return (
         Finding(
             level=Level.REVIEW,

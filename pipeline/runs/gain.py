@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.core.history import under_names_now
 from pipeline.core.types import BoolArray, FloatArray, JsonObject, Line
 from pipeline.response.lived import compare
 from pipeline.runs.followed import follow
@@ -131,18 +132,20 @@ def under_new_names(promise: Promised, names: Mapping[Line, Line]) -> Promised:
         names: former name -> name now.
     """
     forecast = promise.forecast
-    lines = list(forecast.lines)
-    money = np.stack([forecast.spend, forecast.status_quo_spend])
+    gone: dict[Line, Line] = {}
     for old, new in names.items():
-        if old in lines and new in lines:
-            money[:, lines.index(new)] += money[:, lines.index(old)]
-            money[:, lines.index(old)] = 0.0
-        elif old in lines:
-            lines[lines.index(old)] = new
-    spend, status_quo = money
+        if old in forecast.lines and new not in forecast.lines:
+            gone.setdefault(new, old)  # one of its former names becomes it, the others are added
+    became = {old: new for new, old in gone.items()}
+    lines = tuple(became.get(line, line) for line in forecast.lines)
     return replace(
         promise,
-        forecast=replace(forecast, lines=tuple(lines), spend=spend, status_quo_spend=status_quo),
+        forecast=replace(
+            forecast,
+            lines=lines,
+            spend=under_names_now(forecast.spend, lines, names),
+            status_quo_spend=under_names_now(forecast.status_quo_spend, lines, names),
+        ),
     )
 
 

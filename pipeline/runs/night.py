@@ -42,6 +42,7 @@ from pipeline.runs.trials import unread
 from pipeline.runs.verification import verify_night
 
 if TYPE_CHECKING:
+    from pipeline.io.facts import Facts as Tables
     from pipeline.io.ledger import PlanRecord
     from pipeline.runs.decide import Models
     from pipeline.runs.fitting import Fit, Part
@@ -95,9 +96,7 @@ def _validate(work: RunFolder) -> None:
             *quality.validate(
                 work, inputs.policy, inputs.day, previous_run(work), _moneyless(work, inputs)
             ),
-            *_without_data(work, inputs),
-            *_paused(work, inputs),
-            *_misnamed(work, inputs),
+            *_of_lines(work, inputs),
             *unread(inputs.trials, inputs.day),
         ]
     storage.write_findings(work, storage.FINDINGS, found)
@@ -111,10 +110,15 @@ def _moneyless(work: RunFolder, inputs: Inputs) -> set[Line]:
     return {line for line, amount in inputs.published_budgets().items() if not amount} | set(named)
 
 
-def _paused(work: RunFolder, inputs: Inputs) -> list[Finding]:
+def _of_lines(work: RunFolder, inputs: Inputs) -> list[Finding]:
+    """Return what the plan in force, rules and settings make of the lines in tonight's tables."""
     if not work.exists(warehouse.LINE_DAY):
         return []
     facts = warehouse.read_likely_facts(work)
+    return [*_without_data(facts, inputs), *_paused(facts, inputs), *_misnamed(facts, inputs)]
+
+
+def _paused(facts: Tables, inputs: Inputs) -> list[Finding]:
     return [
         *rename_findings(facts, inputs),
         *resumed(facts, inputs),
@@ -125,10 +129,7 @@ def _paused(work: RunFolder, inputs: Inputs) -> list[Finding]:
     ]
 
 
-def _misnamed(work: RunFolder, inputs: Inputs) -> list[Finding]:
-    if not work.exists(warehouse.LINE_DAY):
-        return []
-    facts = warehouse.read_likely_facts(work)
+def _misnamed(facts: Tables, inputs: Inputs) -> list[Finding]:
     lines = {*facts.lines, *lines_without_data(facts, inputs)}
     open_ = [item for item in inputs.trials if item.last_day is None or item.last_day >= inputs.day]
     caps = {cap.id: cap for cap in (*inputs.caps, *inputs.waiting_caps)}.values()
@@ -139,9 +140,7 @@ def _misnamed(work: RunFolder, inputs: Inputs) -> list[Finding]:
     ]
 
 
-def _without_data(work: RunFolder, inputs: Inputs) -> list[Finding]:
-    if not work.exists(warehouse.LINE_DAY):
-        return []
+def _without_data(facts: Tables, inputs: Inputs) -> list[Finding]:
     return [
         Finding(
             level=Level.REVIEW,
@@ -152,7 +151,7 @@ def _without_data(work: RunFolder, inputs: Inputs) -> list[Finding]:
             source="spend",
             line=line,
         )
-        for line in lines_without_data(warehouse.read_likely_facts(work), inputs)
+        for line in lines_without_data(facts, inputs)
     ]
 
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 
 from pipeline.core.findings import Finding, Level
-from pipeline.core.history import unit_name
+from pipeline.core.history import under_names_now, unit_name
 from pipeline.core.policy import measured_levels
 from pipeline.core.types import FloatArray, Line, line_label
 from pipeline.io.facts import Facts
@@ -109,12 +109,7 @@ def _days_beside(old: FloatArray, new: FloatArray) -> int:
 
 def with_their_past(facts: Facts, inputs: Inputs) -> FloatArray:
     """Return what lines spent, (n_days, n_lines), with the past that is under a former name."""
-    place = {line: index for index, line in enumerate(facts.lines)}
-    out = facts.spend.copy()
-    for old, new in one_line(facts, inputs).items():
-        out[:, place[new]] += out[:, place[old]]
-        out[:, place[old]] = 0.0
-    return out
+    return under_names_now(facts.spend, facts.lines, one_line(facts, inputs))
 
 
 def _are_fixed(old: Line, new: Line, inputs: Inputs) -> bool:

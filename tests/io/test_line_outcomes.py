@@ -108,7 +108,7 @@ def test_a_line_whose_outcomes_always_come_a_day_late_is_late_and_not_lost() -> 
     nights = [without_outcomes(shop().until(end), (-1, LINE)) for end in (N_DAYS - 1, N_DAYS)]
     (late,) = found(nights[1], nights[0]).findings
     assert (late.level, late.check) == (Level.PASS, "late-outcomes")
-    assert late.message.endswith("as late as within four weeks before")
+    assert late.message.endswith("no later than within the four weeks before")
     lost = found(without_outcomes(nights[1], (-2, LINE)), nights[0])
     again = found(nights[1], nights[1])
     first = found(nights[1])

@@ -272,3 +272,13 @@ def test_moves_under_a_former_name_are_gain_of_the_line_as_it_is_called_now():
     lost = judge(curves(), [before, after], realised)
     assert lost.gain is not None
     assert lost.gain.gain != pytest.approx(plain.gain.gain)
+
+
+def test_a_line_that_was_renamed_twice_has_its_money_once():
+    """A promise of the time between knows both former names, and not the one of now."""
+    now = ("search", "c")
+    item = under_new_names(promise(START, MOVED), {LINES[0]: now, LINES[1]: now})
+    assert item.forecast.lines.count(now) == 1
+    spend = dict(zip(item.forecast.lines, item.forecast.spend.tolist(), strict=False))
+    assert spend[now] == pytest.approx(MOVED[0] + MOVED[1])
+    assert item.forecast.spend[-1] == pytest.approx(sum(MOVED))

@@ -57,10 +57,15 @@ def test_outcomes_as_late_as_every_night_are_no_news(shop):
         shop.later()
 
 
-def test_a_line_whose_outcomes_are_a_day_later_than_others_is_held_on_its_first_night_only(shop):
+def sell_much(shop) -> None:
+    """Let lines sell so much that a day without a sale is no chance."""
     for row in shop.outcomes:
         row["conversions"] *= 20
         row["revenue"] = row["conversions"] * 50.0
+
+
+def test_a_line_whose_outcomes_are_a_day_later_than_others_is_held_on_its_first_night_only(shop):
+    sell_much(shop)
     for night in range(3):
         whole = list(shop.outcomes)
         cut(shop, 1, lambda row: row["audience"] == "b")
@@ -75,9 +80,7 @@ def test_a_line_whose_outcomes_are_a_day_later_than_others_is_held_on_its_first_
 
 
 def test_how_late_a_line_is_outlives_a_night_without_outcomes(shop):
-    for row in shop.outcomes:
-        row["conversions"] *= 20
-        row["revenue"] = row["conversions"] * 50.0
+    sell_much(shop)
     for night in range(3):
         whole = list(shop.outcomes)
         cut(shop, 1, lambda row: row["audience"] == "b")

@@ -8,10 +8,11 @@ import pytest
 
 from pipeline.core.plan import Mode, PlanLine
 from pipeline.core.watch import LineWatch, Watch
+from pipeline.io.artefacts import begin_run
 from pipeline.io.warehouse import read_likely_facts
-from pipeline.runs import renames, storage
+from pipeline.runs import renames
 from pipeline.runs.inputs import read_inputs
-from pipeline.runs.storage import read_facts
+from pipeline.runs.storage import WATCH, read_facts
 from tests.runs.shop import SPENDS, Shop, write_csv
 from tests.runs.test_stopped import LINE, NOTHING, in_force, line_of, messages
 
@@ -400,7 +401,7 @@ def test_a_renamed_line_rests_as_it_did_under_its_old_name(shop):
     assert messages(plan, "stopped") == []
 
 
-def test_what_is_done_about_a_line_is_done_about_its_new_name(shop, monkeypatch):
+def test_what_is_done_about_a_line_is_done_about_its_new_name(shop, tmp_path):
     """An alarm of before the rename still widens its curve and makes its old days teach less."""
     in_force(shop)
     shop.later(2)
@@ -408,8 +409,11 @@ def test_what_is_done_about_a_line_is_done_about_its_new_name(shop, monkeypatch)
         rename(rows, "2026-11-22")
     run = shop.run(shop.night(shop.today))
     done = LineWatch(widen=2.0, forget_before=date(2026, 11, 15))
-    monkeypatch.setattr(storage, "read_watch", lambda work: Watch(lines=((LINE, done),)))
-    facts = read_facts(run, read_inputs(run))
+    work = begin_run(str(tmp_path / "runs"), "work")
+    for name in run.names():
+        work.write_bytes(name, run.read_bytes(name))
+    work.write_json(WATCH, Watch(lines=((LINE, done),)).model_dump(mode="json"))
+    facts = read_facts(work, read_inputs(work))
     assert facts.watch.by_line() == {OTHER: done}
     teaches = facts.history.trusted[:, facts.history.lines.index(OTHER)]
     assert teaches[-9:].all()
